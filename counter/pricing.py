@@ -1,0 +1,192 @@
+"""Price an order in USDT: coin, fair value, spread, cost, proceeds and payoff.
+
+Every amount is computed exactly and rounded once, so a cost never rounds in the customer's favour, proceeds never
+round against the exchange, and `fair + spread == cost` and `fair - spread == proceeds` hold to the last digit.
+"""
+
+from dataclasses import dataclass
+from decimal import (
+    ROUND_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_UP,
+    Context,
+    Decimal,
+    DecimalException,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+)
+from typing import Literal
+
+USDT_UNIT = Decimal("0.000001")
+COIN_UNIT = Decimal("0.00000001")
+
+OptionKind = Literal["C", "P"]
+
+_TOO_LARGE = "the order's amounts have more digits than a price can carry"
+_ZERO = Decimal(0)
+_NO_COIN = Decimal("0.00000000")
+_ONE = Decimal(1)
+
+# Two contexts made once: making one costs more than a whole price, and the thread's own could be anything.
+# Sums and products must be exact, so an inexact one raises; only an explicit rounding may drop digits.
+_EXACT = Context(prec=96, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_ROUNDED = Context(prec=40, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, Overflow])
+
+
+class PricingError(ValueError):
+    """The order cannot be priced."""
+
+    code = "pricing_error"
+
+
+class InvalidPricingInput(PricingError):
+    """An input is of the wrong type, not finite, or outside its range."""
+
+    code = "invalid_pricing_input"
+
+    def __init__(self, *, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{field} must be {expected}, got {value!r}")
+        self.field = field
+
+
+class AmountTooLarge(PricingError):
+    """The amounts have more digits than a price can carry."""
+
+    code = "amount_too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPrice:
+    """What an open order takes: premium in coin, and in USDT its fair value, the spread and the cost."""
+
+    coin: Decimal
+    fair: Decimal
+    spread: Decimal
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePrice:
+    """What a close or an exercise gives: premium in coin, and in USDT fair value, spread and proceeds."""
+
+    coin: Decimal
+    fair: Decimal
+    spread: Decimal
+    proceeds: Decimal
+
+
+def open_cost(
+    *, contracts: int, multiplier: Decimal, ask_premium: Decimal, index: Decimal, spread_rate: Decimal
+) -> OpenPrice:
+    """Price an open order of whole `contracts`.
+
+    `multiplier` is coin per contract, `ask_premium` coin per coin of underlying, `index` USDT per coin and
+    `spread_rate` a fraction of the fair value in [0, 1). Coin (8 decimals) and cost (6) round up, fair half-even.
+
+    Raises: InvalidPricingInput, AmountTooLarge.
+    """
+    _check_order(contracts, multiplier, index)
+    _check_positive("ask_premium", ask_premium)
+    _check_rate(spread_rate)
+    try:
+        premium = _EXACT.multiply(_EXACT.multiply(multiplier, contracts), ask_premium)
+        coin = premium.quantize(COIN_UNIT, ROUND_UP, _ROUNDED)
+        exact = _EXACT.multiply(coin, index)
+        fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, _ROUNDED)
+        cost = _EXACT.fma(exact, spread_rate, exact).quantize(USDT_UNIT, ROUND_UP, _ROUNDED)
+        return OpenPrice(coin, fair, _EXACT.subtract(cost, fair), cost)
+    except DecimalException as error:
+        raise AmountTooLarge(_TOO_LARGE) from error
+
+
+def close_proceeds(
+    *, contracts: int, multiplier: Decimal, bid_premium: Decimal, index: Decimal, spread_rate: Decimal
+) -> ClosePrice:
+    """Price a close order of whole `contracts`; units as in `open_cost`. Coin and proceeds round down.
+
+    Raises: InvalidPricingInput, AmountTooLarge.
+    """
+    _check_order(contracts, multiplier, index)
+    _check_positive("bid_premium", bid_premium)
+    _check_rate(spread_rate)
+    try:
+        premium = _EXACT.multiply(_EXACT.multiply(multiplier, contracts), bid_premium)
+        return _sell(premium.quantize(COIN_UNIT, ROUND_DOWN, _ROUNDED), index, spread_rate)
+    except DecimalException as error:
+        raise AmountTooLarge(_TOO_LARGE) from error
+
+
+def payoff_coin(
+    *, kind: OptionKind, strike: Decimal, settlement_index: Decimal, contracts: int, multiplier: Decimal
+) -> Decimal:
+    """Return what an inverse option pays at expiry, in coin, rounded down to 8 decimals; 0 out of the money.
+
+    Call max(0, S-K)/S, put max(0, K-S)/S, times contracts and multiplier: a coin-margined contract pays its USD
+    intrinsic value in coin at the settlement index S.
+
+    Raises: InvalidPricingInput, AmountTooLarge.
+    """
+    _check_order(contracts, multiplier, settlement_index, index_field="settlement_index")
+    _check_positive("strike", strike)
+    if kind not in ("C", "P"):
+        raise InvalidPricingInput(field="kind", value=kind, expected="'C' or 'P'")
+    in_the_money = settlement_index > strike if kind == "C" else strike > settlement_index
+    if not in_the_money:
+        return _NO_COIN
+    try:
+        intrinsic = _EXACT.abs(_EXACT.subtract(settlement_index, strike))
+        total = _EXACT.multiply(intrinsic, _EXACT.multiply(multiplier, contracts))
+        # Truncating a truncated quotient is one truncation, so the division's own precision cannot show.
+        return _ROUNDED.divide(total, settlement_index).quantize(COIN_UNIT, ROUND_DOWN, _ROUNDED)
+    except DecimalException as error:
+        raise AmountTooLarge(_TOO_LARGE) from error
+
+
+def exercise_proceeds(
+    *, kind: OptionKind, strike: Decimal, settlement_index: Decimal, contracts: int, multiplier: Decimal
+) -> ClosePrice:
+    """Return the payoff of an expired option and its USDT value at the settlement index; no spread rate.
+
+    The spread field is then only what rounding down left, under one USDT unit.
+
+    Raises: InvalidPricingInput, AmountTooLarge.
+    """
+    coin = payoff_coin(
+        kind=kind,
+        strike=strike,
+        settlement_index=settlement_index,
+        contracts=contracts,
+        multiplier=multiplier,
+    )
+    try:
+        return _sell(coin, settlement_index, _ZERO)
+    except DecimalException as error:
+        raise AmountTooLarge(_TOO_LARGE) from error
+
+
+def _sell(coin: Decimal, index: Decimal, spread_rate: Decimal) -> ClosePrice:
+    exact = _EXACT.multiply(coin, index)
+    fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, _ROUNDED)
+    kept = _EXACT.subtract(exact, _EXACT.multiply(exact, spread_rate))
+    proceeds = kept.quantize(USDT_UNIT, ROUND_DOWN, _ROUNDED)
+    return ClosePrice(coin, fair, _EXACT.subtract(fair, proceeds), proceeds)
+
+
+def _check_order(contracts: int, multiplier: Decimal, index: Decimal, *, index_field: str = "index") -> None:
+    if type(contracts) is not int or contracts <= 0:
+        raise InvalidPricingInput(field="contracts", value=contracts, expected="a positive int")
+    _check_positive("multiplier", multiplier)
+    _check_positive(index_field, index)
+
+
+def _check_positive(field: str, value: Decimal) -> None:
+    # is_finite first: comparing a NaN raises, or answers by the thread's own decimal context.
+    if type(value) is not Decimal or not value.is_finite() or value <= _ZERO:
+        raise InvalidPricingInput(field=field, value=value, expected="a positive finite Decimal")
+
+
+def _check_rate(value: Decimal) -> None:
+    if type(value) is not Decimal or not value.is_finite() or not _ZERO <= value < _ONE:
+        raise InvalidPricingInput(field="spread_rate", value=value, expected="a Decimal in [0, 1)")
