@@ -1,0 +1,97 @@
+"""The desk's inbox: every order once for each (source, order id), and what contradicted an order already held."""
+
+from django.db import models
+from django_fsm import FSMField, transition
+
+
+class AcceptedOrder(models.Model):
+    """A customer's order as the desk holds it. Its content is never changed; its state goes with its conversion."""
+
+    class State(models.TextChoices):
+        RECEIVED = "RECEIVED"
+        CONVERTING = "CONVERTING"
+        SETTLED = "SETTLED"
+        REPORTED = "REPORTED"
+
+    class Door(models.TextChoices):
+        QUEUE = "queue"
+        PULL = "pull"
+        IMPORT = "import"
+
+    source = models.CharField(max_length=32)
+    order_id = models.BigIntegerField()
+    kind = models.CharField(max_length=8)
+    symbol = models.CharField(max_length=32)
+    underlying = models.CharField(max_length=8)
+    contracts = models.IntegerField()
+    coin = models.DecimalField(max_digits=20, decimal_places=8)
+    index_price = models.DecimalField(max_digits=20, decimal_places=8)
+    fair = models.DecimalField(max_digits=20, decimal_places=6)
+    payout = models.CharField(max_length=8)
+    placed_at = models.DateTimeField()
+    door = models.CharField(max_length=8, choices=Door)
+    state = FSMField(default=State.RECEIVED, choices=State, max_length=12)
+    conversion_id = models.BigIntegerField(null=True)
+    received_at = models.DateTimeField()
+    converting_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    reported_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "order_id"], name="accepted_order_once")]
+        indexes = [
+            models.Index(
+                fields=["underlying", "id"],
+                name="accepted_order_received",
+                condition=models.Q(state="RECEIVED"),
+            ),
+            models.Index(fields=["conversion_id", "id"], name="accepted_order_conversion"),
+            models.Index(
+                fields=["id"], name="accepted_order_unreported", condition=models.Q(state="SETTLED")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.order_id} {self.kind} {self.coin} {self.underlying}"
+
+    @transition(field=state, source=State.RECEIVED, target=State.CONVERTING)
+    def convert(self) -> None:
+        """A conversion has claimed it."""
+
+    @transition(field=state, source=State.CONVERTING, target=State.RECEIVED)
+    def release(self) -> None:
+        """Its conversion came to nothing; the next one may claim it."""
+
+    @transition(field=state, source=State.CONVERTING, target=State.SETTLED)
+    def settle(self) -> None:
+        """Its share of a conversion is booked."""
+
+    @transition(field=state, source=State.SETTLED, target=State.REPORTED)
+    def report(self) -> None:
+        """The counter has taken the settlement."""
+
+
+class Conflict(models.Model):
+    """An order id that came again with other content: kept aside, alerted, never applied."""
+
+    source = models.CharField(max_length=32)
+    order_id = models.BigIntegerField()
+    received = models.JSONField()
+    digest = models.CharField(max_length=64)
+    door = models.CharField(max_length=8, choices=AcceptedOrder.Door)
+    noted_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    resolution = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source", "order_id", "digest"], name="conflict_noted_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["noted_at"], name="conflict_open", condition=models.Q(resolved_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.order_id}"

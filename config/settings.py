@@ -1,0 +1,191 @@
+"""Settings: everything that differs between machines comes from the environment; unset servers mean the embedded ones."""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from config.embedded import server_urls
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
+_EMBEDDED = server_urls(VAR_DIR)
+
+
+def _env(name: str, default: str = "") -> str:
+    return os.environ.get(name) or _EMBEDDED.get(name) or default
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's connection settings from a PostgreSQL URL, unix sockets included (`?host=/folder`)."""
+    parts = conninfo_to_dict(url)
+    known = {
+        "NAME": parts.pop("dbname", ""),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+    }
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **known,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 5, **parts},
+    }
+
+
+DEBUG = os.environ.get("DEBUG") == "1"
+SECRET_KEY = _env("SECRET_KEY", "only-for-tests-and-builds-" + "0" * 40)
+ALLOWED_HOSTS = _env("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
+CSRF_TRUSTED_ORIGINS = [origin for origin in _env("CSRF_TRUSTED_ORIGINS").split(",") if origin]
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "django_celery_beat",
+    "config.apps.ConfigConfig",
+    "counter.apps.CounterConfig",
+    "acceptance.apps.AcceptanceConfig",
+    "settlement.apps.SettlementConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": _database(_env("DATABASE_URL", "postgresql:///crossbook")),
+    "desk": _database(_env("DESK_DATABASE_URL", "postgresql:///desk")),
+}
+DATABASE_ROUTERS = ["config.router.TwoSystems"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+LOGIN_URL = "/admin/login/"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "counter.api.errors.answer",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Crossbook",
+    "DESCRIPTION": "Coin-margined BTC and ETH options for customers who hold USDT.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# --- messages and tasks -------------------------------------------------------------------------------------------
+BROKER_URL = _env("BROKER_URL", "redis://127.0.0.1:1/0")
+SYNC_QUEUE = os.environ.get("SYNC_QUEUE", "sync-orders")
+BROKER_TIMEOUT_SECONDS = 2.0
+
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_DEFAULT_QUEUE = "sweeps"
+CELERY_TASK_ROUTES = {
+    "settlement.convert": {"queue": "convert"},
+    "settlement.balance": {"queue": "settle"},
+    "settlement.report": {"queue": "settle"},
+}
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+if BROKER_URL.startswith(("redis", "unix")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "socket_timeout": 5,
+        "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
+        "visibility_timeout": 60,
+        "retry_on_timeout": False,
+    }
+else:
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True, "confirm_timeout": BROKER_TIMEOUT_SECONDS}
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+CELERY_TIMEZONE = "UTC"
+
+# --- counter ------------------------------------------------------------------------------------------------------
+COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
+COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
+SERVICE_KEY = _env("SERVICE_KEY", "only-for-tests")
+SPREAD_RATE = Decimal(os.environ.get("SPREAD_RATE", "0.005"))
+QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))
+QUOTE_EVERY_SECONDS = 1.0
+SYNC_OVERDUE_AFTER_SECONDS = 2.0
+MAX_BATCH_ORDERS = 1000
+MARKET_DATA = [path for path in _env("MARKET_DATA").split(",") if path]
+
+# --- desk ---------------------------------------------------------------------------------------------------------
+COINS = {"BTC": "BTC/USDT", "ETH": "ETH/USDT"}
+VENUE = _env("VENUE", "binance")
+VENUE_URL = _env("VENUE_URL")
+VENUE_API_KEY = _env("VENUE_API_KEY", "paper-key")
+VENUE_API_SECRET = _env("VENUE_API_SECRET", "paper-secret")
+VENUE_TIMEOUT_SECONDS = 5.0
+PRICE_BAND_RATE = Decimal("0.005")
+CONVERSION_MAX_ORDERS = 5000
+# Trading-wallet bands by asset: below `low` the treasury tops up to `target`, above `high` it sweeps down to it.
+WALLET_BANDS = {
+    "USDT": {"low": Decimal(500_000), "target": Decimal(2_000_000), "high": Decimal(6_000_000)},
+    "BTC": {"low": Decimal(5), "target": Decimal(20), "high": Decimal(60)},
+    "ETH": {"low": Decimal(100), "target": Decimal(400), "high": Decimal(1200)},
+}
+
+# --- watching -----------------------------------------------------------------------------------------------------
+SENTRY_DSN = _env("SENTRY_DSN")
+LOGGING_CONFIG = None

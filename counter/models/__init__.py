@@ -1,0 +1,18 @@
+"""Counter's tables, one subject a module."""
+
+from counter.models.accounts import Account, CashMovement, Customer, Transfer
+from counter.models.options import IndexPrice, Option, Quote
+from counter.models.orders import SyncOrder
+from counter.models.positions import Position
+
+__all__ = [
+    "Account",
+    "CashMovement",
+    "Customer",
+    "IndexPrice",
+    "Option",
+    "Position",
+    "Quote",
+    "SyncOrder",
+    "Transfer",
+]

@@ -1,0 +1,91 @@
+"""Customers and counter's book: USDT accounts, transfers, money in and out.
+
+A customer's balance is stored on his account and can never be negative; system accounts have no stored balance, so
+that no row is touched by every order.
+"""
+
+from django.conf import settings
+from django.db import models
+
+from ledger import models as ledger
+
+FIRST_CUSTOMER_ACCOUNT_ID = 1000
+
+
+class Customer(models.Model):
+    """Somebody who holds USDT here and buys options; `reference` is his name in the exchange's own systems."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    reference = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class Account(ledger.Account):
+    """A USDT account: one for each customer, and the system accounts of `counter.chart` below id 1000."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.OneToOneField(Customer, null=True, on_delete=models.PROTECT)
+    balance = models.DecimalField(max_digits=20, decimal_places=6, null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["code", "asset"], name="account_code_asset"),
+            models.CheckConstraint(condition=models.Q(balance__gte=0), name="account_balance_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(customer__isnull=True, balance__isnull=True)
+                | models.Q(customer__isnull=False, balance__isnull=False),
+                name="account_balance_only_for_customers",
+            ),
+        ]
+
+
+class Transfer(ledger.Transfer):
+    """One leg of counter's book; `balance_after` is the customer's balance once it is posted."""
+
+    debit_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="debits", db_constraint=False, db_index=False
+    )
+    credit_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="credits", db_constraint=False, db_index=False
+    )
+    order_id = models.BigIntegerField(null=True)
+    balance_after = models.DecimalField(max_digits=20, decimal_places=6, null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="transfer_amount_positive")
+        ]
+        indexes = [
+            # Statements ask for customers only: the system accounts' millions of rows stay out of the indexes.
+            models.Index(
+                fields=["debit_account", "id"],
+                name="transfer_customer_debit",
+                condition=models.Q(debit_account__gte=FIRST_CUSTOMER_ACCOUNT_ID),
+            ),
+            models.Index(
+                fields=["credit_account", "id"],
+                name="transfer_customer_credit",
+                condition=models.Q(credit_account__gte=FIRST_CUSTOMER_ACCOUNT_ID),
+            ),
+            models.Index(fields=["order_id"], name="transfer_order"),
+        ]
+
+
+class CashMovement(models.Model):
+    """USDT that came in from or went out to the exchange's wallet, once for each `reference` of theirs."""
+
+    class Kind(models.TextChoices):
+        DEPOSIT = "DEPOSIT"
+        WITHDRAWAL = "WITHDRAWAL"
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
+    kind = models.CharField(max_length=12, choices=Kind)
+    amount = models.DecimalField(max_digits=20, decimal_places=6)
+    reference = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount} {self.reference}"

@@ -1,0 +1,78 @@
+"""What is for sale: option series, their current quotes, and the index prices that settle them."""
+
+from django.db import models
+from django_fsm import FSMField, transition
+
+
+class Option(models.Model):
+    """One coin-margined European option; a contract is `multiplier` coin."""
+
+    class State(models.TextChoices):
+        LISTED = "LISTED"
+        HALTED = "HALTED"
+        EXPIRED = "EXPIRED"
+        SETTLED = "SETTLED"
+
+    class Kind(models.TextChoices):
+        CALL = "C", "call"
+        PUT = "P", "put"
+
+    symbol = models.CharField(max_length=32, unique=True)
+    underlying = models.CharField(max_length=8)
+    kind = models.CharField(max_length=1, choices=Kind)
+    strike = models.DecimalField(max_digits=20, decimal_places=8)
+    expires_at = models.DateTimeField()
+    multiplier = models.DecimalField(max_digits=12, decimal_places=8)
+    state = FSMField(default=State.LISTED, choices=State)
+    settlement_index = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["underlying", "expires_at", "strike"], name="option_chain")]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+    @transition(field=state, source=State.LISTED, target=State.HALTED)
+    def halt(self) -> None:
+        """No new orders are taken."""
+
+    @transition(field=state, source=State.HALTED, target=State.LISTED)
+    def resume(self) -> None:
+        """Orders are taken again."""
+
+    @transition(field=state, source=[State.LISTED, State.HALTED], target=State.EXPIRED)
+    def expire(self) -> None:
+        """The series has reached its expiry; positions wait for the settlement index."""
+
+    @transition(field=state, source=State.EXPIRED, target=State.SETTLED)
+    def settle(self) -> None:
+        """Every position is exercised or expired at `settlement_index`."""
+
+
+class Quote(models.Model):
+    """The current two-sided premium of an option in coin (6 decimals) and the index it was made at."""
+
+    option = models.OneToOneField(Option, primary_key=True, on_delete=models.CASCADE)
+    bid = models.DecimalField(max_digits=12, decimal_places=6, null=True)
+    ask = models.DecimalField(max_digits=12, decimal_places=6, null=True)
+    mark = models.DecimalField(max_digits=12, decimal_places=6)
+    implied_volatility = models.DecimalField(max_digits=8, decimal_places=6)
+    index_price = models.DecimalField(max_digits=20, decimal_places=8)
+    quoted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.option_id} {self.bid}/{self.ask} at {self.index_price}"
+
+
+class IndexPrice(models.Model):
+    """The index of an underlying at one moment, kept for the settlement average."""
+
+    underlying = models.CharField(max_length=8)
+    price = models.DecimalField(max_digits=20, decimal_places=8)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["underlying", "-at"], name="index_price_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.underlying} {self.price}"

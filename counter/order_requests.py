@@ -1,0 +1,116 @@
+"""What a customer asks for and what he is told: requests, accepted orders, rejections with stable codes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from counter.contracts import SyncEvent
+
+
+class RejectCode(StrEnum):
+    """Stable codes of refused orders; nothing is stored for a refused order, so its id may be used again."""
+
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    OPTION_NOT_FOUND = "option_not_found"
+    OPTION_HALTED = "option_halted"
+    OPTION_EXPIRED = "option_expired"
+    QUOTE_MISSING = "quote_missing"
+    QUOTE_STALE = "quote_stale"
+    PRICE_MOVED = "price_moved"
+    AMOUNT_TOO_SMALL = "amount_too_small"
+    AMOUNT_TOO_LARGE = "amount_too_large"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    POSITION_NOT_FOUND = "position_not_found"
+    POSITION_TOO_SMALL = "position_too_small"
+    CLIENT_ORDER_ID_REUSED = "client_order_id_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """Buy `contracts` of `symbol` for at most `max_cost` USDT."""
+
+    customer_id: int
+    client_order_id: str
+    symbol: str
+    contracts: int
+    max_cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequest:
+    """Sell `contracts` (all that remain if None) of a position, named by its id or by the order that opened it.
+
+    `payout` is `instant` (the quoted proceeds, now) or `at_fill` (what the venue pays, less its fee, when settled).
+    """
+
+    customer_id: int
+    client_order_id: str
+    position_id: int | None = None
+    opened_by: str | None = None
+    contracts: int | None = None
+    min_proceeds: Decimal | None = None
+    payout: str = "instant"
+
+
+OrderRequest = OpenRequest | CloseRequest
+
+
+@dataclass(slots=True)
+class Order:
+    """An accepted order, as stored. Amounts: premium and coin in coin, the rest in USDT (`amount`: cost or proceeds)."""
+
+    id: int
+    customer_id: int
+    client_order_id: str
+    kind: str
+    option_id: int
+    position_id: int
+    symbol: str
+    underlying: str
+    contracts: int
+    premium: Decimal
+    index_price: Decimal
+    coin: Decimal
+    fair: Decimal
+    spread: Decimal
+    amount: Decimal
+    limit: Decimal | None
+    payout: str
+    state: str
+    placed_at: datetime
+
+    def sync_event(self, source: str) -> SyncEvent:
+        """The order as the desk is told of it."""
+        return SyncEvent(
+            source=source,
+            order_id=self.id,
+            kind=self.kind,  # type: ignore[arg-type]
+            symbol=self.symbol,
+            underlying=self.underlying,
+            contracts=self.contracts,
+            coin=self.coin,
+            index_price=self.index_price,
+            fair=self.fair,
+            payout=self.payout,  # type: ignore[arg-type]
+            placed_at=self.placed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The order is committed; `replayed` when an earlier request with the same content had placed it."""
+
+    order: Order
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nothing was done; `code` says why for programs, `message` for people."""
+
+    code: RejectCode
+    message: str
+
+
+Outcome = Accepted | Rejected

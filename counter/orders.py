@@ -1,0 +1,86 @@
+"""Placing orders: one transaction for a whole batch, with the meaning of one at a time in the order of arrival.
+
+Guards the customer's money: his account's row is locked before anything of his is read, so whatever he sends at once,
+through however many processes, is decided on the balance, the orders and the positions that the one before left.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from config.transitions import move
+from counter import order_sql, outbox
+from counter.models import Position
+from counter.order_batch import OrderBatch
+from counter.order_requests import CloseRequest, OpenRequest, OrderRequest, Outcome
+
+
+class BatchTooLarge(Exception):
+    """More requests than one transaction takes (`MAX_BATCH_ORDERS`)."""
+
+
+def place_orders(*, requests: Sequence[OrderRequest], now: datetime) -> list[Outcome]:
+    """Decide and commit a batch of orders; the answer has one outcome for each request, in their order.
+
+    Accepted orders are durable when this returns, and their sync events are published after the commit. A request
+    whose (customer, client order id) is already stored is answered with that order if its content is the same.
+
+    Raises: BatchTooLarge; database errors, after which nothing of the batch is stored.
+    """
+    if len(requests) > settings.MAX_BATCH_ORDERS:
+        raise BatchTooLarge(f"{len(requests)} orders in one batch, at most {settings.MAX_BATCH_ORDERS}")
+    if not requests:
+        return []
+    with transaction.atomic():
+        batch = _read(requests, now)
+        outcomes = [batch.decide(request) for request in requests]
+        if batch.orders:
+            _write(batch)
+            events = [order.sync_event(settings.COUNTER_SOURCE) for order in batch.orders]
+            transaction.on_commit(lambda: outbox.publish(events), robust=True)
+    return outcomes
+
+
+def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
+    """Lock first, then read: what is read after the lock cannot change until the commit."""
+    accounts = order_sql.lock_accounts({request.customer_id for request in requests})
+    closes = [request for request in requests if isinstance(request, CloseRequest)]
+    keys = {(request.customer_id, request.client_order_id) for request in requests}
+    keys |= {(request.customer_id, request.opened_by) for request in closes if request.opened_by is not None}
+    stored = order_sql.orders_by_client_id(keys)
+    position_ids = {request.position_id for request in closes if request.position_id is not None}
+    if closes:
+        position_ids |= {order.position_id for order in stored.values()}
+    positions = order_sql.positions(position_ids)
+    return OrderBatch(
+        now=now,
+        spread_rate=settings.SPREAD_RATE,
+        stale_after_seconds=settings.QUOTE_STALE_AFTER_SECONDS,
+        accounts=accounts,
+        stored=stored,
+        positions=positions,
+        options=order_sql.options(
+            symbols={request.symbol for request in requests if isinstance(request, OpenRequest)},
+            ids={position.option_id for position in positions.values()},
+        ),
+        order_ids=order_sql.next_order_ids(len(requests)),
+    )
+
+
+def _write(batch: OrderBatch) -> None:
+    order_sql.write(
+        accounts=batch.accounts.values(),
+        orders=batch.orders,
+        positions=batch.positions.values(),
+        transfers=batch.transfers,
+        now=batch.now,
+    )
+    finished = [position for position in batch.positions.values() if position.changed and not position.is_new]
+    for transition, state in (
+        (Position.begin_closing, Position.State.CLOSING),
+        (Position.close, Position.State.CLOSED),
+    ):
+        ids = [position.id for position in finished if position.state == state]
+        move(Position, transition, ids, same={"closed_at": batch.now})

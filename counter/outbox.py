@@ -1,0 +1,127 @@
+"""Telling the desk: sync events are published after their commit, and pulled by the desk if that message gets lost.
+
+The stored order is the truth and the message only news of it: publishing is bounded in time and memory, happens on a
+thread of its own and drops rather than waits, because the desk pulls every order that it has not acknowledged.
+"""
+
+import atexit
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+
+from config.broker import connect, sync_queue
+from config.transitions import move
+from counter.contracts import SyncBatch, SyncEvent, encode
+from counter.models import SyncOrder
+from counter.order_requests import Order
+from counter.order_sql import ORDER_COLUMNS
+
+log = structlog.get_logger(__name__)
+
+WAITING_BATCHES = 1000
+MESSAGE_EVENTS = 1000
+RECONNECT_AFTER_SECONDS = 1.0
+
+
+class Publisher:
+    """One thread a process that sends what the commits of that process left in a bounded queue."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[Sequence[SyncEvent]] = queue.Queue(WAITING_BATCHES)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def put(self, events: Sequence[SyncEvent]) -> None:
+        """Hand over one transaction's events; returns at once, also when they have to be dropped."""
+        self._ensure_thread()
+        try:
+            self._waiting.put_nowait(events)
+        except queue.Full:
+            log.warning("sync events left to the desk's pull", events=len(events))
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until everything handed over is sent or dropped; False when that takes too long."""
+        deadline = time.monotonic() + timeout_seconds
+        while self._waiting.unfinished_tasks:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def _ensure_thread(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                with connect() as connection, connection.Producer(auto_declare=False) as producer:
+                    destination = sync_queue()
+                    destination(producer.channel).declare()
+                    while True:
+                        self._send_one(producer, destination.routing_key)
+            except Exception as error:  # noqa: BLE001 - whatever a broker raises, the orders are safe in the table
+                log.warning("broker unreachable, orders wait for the desk's pull", error=repr(error))
+                self._drop_for(RECONNECT_AFTER_SECONDS)
+
+    def _send_one(self, producer: object, routing_key: str) -> None:
+        batches = [self._waiting.get()]
+        try:
+            events = list(batches[0])
+            while len(events) < MESSAGE_EVENTS and not self._waiting.empty():
+                batches.append(self._waiting.get_nowait())
+                events.extend(batches[-1])
+            producer.publish(  # type: ignore[attr-defined]
+                encode(SyncBatch(events=events)),
+                exchange="",
+                routing_key=routing_key,
+                content_type="application/json",
+                content_encoding="utf-8",
+                delivery_mode="persistent",
+                retry=False,
+                timeout=settings.BROKER_TIMEOUT_SECONDS,
+            )
+        finally:
+            for _ in batches:
+                self._waiting.task_done()
+
+    def _drop_for(self, seconds: float) -> None:
+        """Empty the queue while the broker is away: what waited is old news that the desk's pull will have by then."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                self._waiting.get(timeout=left)
+                self._waiting.task_done()
+            except queue.Empty:
+                return
+
+
+publisher = Publisher()
+atexit.register(publisher.flush, 1.0)
+
+
+def publish(events: Sequence[SyncEvent]) -> None:
+    """Publish one transaction's sync events; call it after the commit."""
+    publisher.put(events)
+
+
+def unsynced(*, placed_before: datetime, limit: int) -> list[SyncEvent]:
+    """Events of orders that the desk has not acknowledged, oldest first: what its recovery pull asks for."""
+    rows = (
+        SyncOrder.objects.filter(state=SyncOrder.State.PENDING, placed_at__lte=placed_before)
+        .order_by("placed_at", "id")
+        .values_list(*ORDER_COLUMNS)[:limit]
+    )
+    return [Order(*row).sync_event(settings.COUNTER_SOURCE) for row in rows]
+
+
+def acknowledge(*, order_ids: Sequence[int], now: datetime) -> int:
+    """Mark orders that the desk has stored; how many were not marked before."""
+    return len(move(SyncOrder, SyncOrder.sync, order_ids, same={"synced_at": now}))

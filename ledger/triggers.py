@@ -1,0 +1,19 @@
+"""The database itself refuses to change or delete history."""
+
+from django.db import migrations
+
+
+def append_only(table: str) -> migrations.RunSQL:
+    """Migration operation: UPDATE and DELETE on `table` raise, whoever asks."""
+    name = f"{table}_append_only"
+    return migrations.RunSQL(
+        sql=f"""
+            CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION '{table} is append-only' USING ERRCODE = 'restrict_violation';
+            END $$;
+            CREATE TRIGGER {name} BEFORE UPDATE OR DELETE ON {table}
+                FOR EACH STATEMENT EXECUTE FUNCTION {name}();
+        """,
+        reverse_sql=f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
+    )

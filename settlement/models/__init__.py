@@ -1,0 +1,18 @@
+"""The desk's tables, one subject a module."""
+
+from settlement.models.book import DeskAccount, DeskTransfer
+from settlement.models.conversions import Allocation, Carry, Conversion, Fill
+from settlement.models.funds import FundsTransfer
+from settlement.models.history import Attempt, StateChange
+
+__all__ = [
+    "Allocation",
+    "Attempt",
+    "Carry",
+    "Conversion",
+    "DeskAccount",
+    "DeskTransfer",
+    "Fill",
+    "FundsTransfer",
+    "StateChange",
+]

@@ -1,0 +1,79 @@
+"""Funds transfers between the trading (spot) and the reserve (funding) wallet at the venue."""
+
+from django.db import models
+from django_fsm import FSMField, transition
+
+
+class FundsTransfer(models.Model):
+    """One movement between the two wallets. Venues take no client id for it: an unknown one is found in their history."""
+
+    class State(models.TextChoices):
+        PLANNED = "PLANNED"
+        SUBMITTED = "SUBMITTED"
+        UNKNOWN = "UNKNOWN"
+        RETRY_WAIT = "RETRY_WAIT"
+        CONFIRMED = "CONFIRMED"
+        MANUAL = "MANUAL"
+        RELEASED = "RELEASED"
+
+    class Direction(models.TextChoices):
+        TO_TRADING = "to_trading"
+        TO_RESERVE = "to_reserve"
+
+    asset = models.CharField(max_length=8)
+    direction = models.CharField(max_length=12, choices=Direction)
+    amount = models.DecimalField(max_digits=28, decimal_places=8)
+    state = FSMField(default=State.PLANNED, choices=State, max_length=12)
+    version = models.IntegerField(default=0)
+    venue_transfer_id = models.CharField(max_length=64, null=True, unique=True)
+    attempts = models.IntegerField(default=0)
+    misses = models.IntegerField(default=0)
+    due_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True)
+    planned_at = models.DateTimeField()
+    submitted_at = models.DateTimeField(null=True)
+    confirmed_at = models.DateTimeField(null=True)
+
+    OPEN_STATES = (State.PLANNED, State.SUBMITTED, State.UNKNOWN, State.RETRY_WAIT, State.MANUAL)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount__gt=0), name="funds_transfer_amount_positive"),
+            # Without a client id two like transfers in flight could not be told apart in the venue's history.
+            models.UniqueConstraint(
+                fields=["asset"],
+                condition=models.Q(state__in=["PLANNED", "SUBMITTED", "UNKNOWN", "RETRY_WAIT", "MANUAL"]),
+                name="funds_transfer_one_open_by_asset",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.asset} {self.direction}"
+
+    @transition(field=state, source=[State.PLANNED, State.RETRY_WAIT], target=State.SUBMITTED)
+    def submit(self) -> None:
+        """The transfer is about to be sent."""
+
+    @transition(field=state, source=State.SUBMITTED, target=State.UNKNOWN)
+    def lose_sight(self) -> None:
+        """The venue may or may not have done it; only its history can tell."""
+
+    @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN], target=State.RETRY_WAIT)
+    def wait(self) -> None:
+        """The venue has certainly not done it; it may be sent again when due."""
+
+    @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN, State.MANUAL], target=State.CONFIRMED)
+    def confirm(self) -> None:
+        """The venue has done it; its leg is in the book."""
+
+    @transition(
+        field=state,
+        source=[State.PLANNED, State.SUBMITTED, State.UNKNOWN, State.RETRY_WAIT],
+        target=State.MANUAL,
+    )
+    def hand_over(self) -> None:
+        """A person has to decide."""
+
+    @transition(field=state, source=State.MANUAL, target=State.RELEASED)
+    def release(self) -> None:
+        """A person has shown that it was never done."""

@@ -1,0 +1,52 @@
+"""What happened, for good: every change of state and every call to the venue."""
+
+from django.db import models
+
+
+class Subject(models.TextChoices):
+    CONVERSION = "conversion"
+    FUNDS_TRANSFER = "funds_transfer"
+
+
+class StateChange(models.Model):
+    """Who moved what from where to where, when and why. Append-only."""
+
+    subject = models.CharField(max_length=16, choices=Subject)
+    subject_id = models.BigIntegerField()
+    from_state = models.CharField(max_length=12, blank=True)  # blank: it was created
+    to_state = models.CharField(max_length=12)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=64)
+    why = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["subject", "subject_id", "id"], name="state_change_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.subject_id}: {self.from_state} -> {self.to_state}"
+
+
+class Attempt(models.Model):
+    """One call to the venue: stored before it is made, completed with the raw answer after."""
+
+    class Call(models.TextChoices):
+        SUBMIT = "submit"
+        ASK = "ask"
+        TRANSFER = "transfer"
+        ASK_TRANSFER = "ask_transfer"
+
+    subject = models.CharField(max_length=16, choices=Subject)
+    subject_id = models.BigIntegerField()
+    call = models.CharField(max_length=12, choices=Call)
+    request = models.JSONField()  # redacted: never a key or a signature
+    sent_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=8, blank=True)
+    code = models.CharField(max_length=64, blank=True)
+    answer = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["subject", "subject_id", "id"], name="attempt_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.subject} {self.subject_id}: {self.outcome or 'open'}"
