@@ -1,7 +1,7 @@
 """Price an order in USDT: coin, fair value, spread, cost, proceeds and payoff.
 
-Every amount is computed exactly and rounded once, so a cost never rounds in the customer's favour, proceeds never
-round against the exchange, and `fair + spread == cost` and `fair - spread == proceeds` hold to the last digit.
+Every amount is computed exactly and rounded once: a cost rounds up and proceeds round down, and
+`fair + spread == cost` and `fair - spread == proceeds` hold to the last digit.
 """
 
 from dataclasses import dataclass
@@ -83,7 +83,8 @@ def open_cost(
     """Price an open order of whole `contracts`.
 
     `multiplier` is coin per contract, `ask_premium` coin per coin of underlying, `index` USDT per coin and
-    `spread_rate` a fraction of the fair value in [0, 1). Coin (8 decimals) and cost (6) round up, fair half-even.
+    `spread_rate` a fraction of the fair value in [0, 1). Coin (8 decimals) and cost (6) round up, the fair
+    value half-even.
 
     Raises: InvalidPricingInput, AmountTooLarge.
     """
@@ -123,8 +124,8 @@ def payoff_coin(
 ) -> Decimal:
     """Return what an inverse option pays at expiry, in coin, rounded down to 8 decimals; 0 out of the money.
 
-    Call max(0, S-K)/S, put max(0, K-S)/S, times contracts and multiplier: a coin-margined contract pays its USD
-    intrinsic value in coin at the settlement index S.
+    Call max(0, S-K)/S, put max(0, K-S)/S, times contracts and multiplier: a coin-margined contract pays its
+    USD intrinsic value in coin at the settlement index S.
 
     Raises: InvalidPricingInput, AmountTooLarge.
     """
