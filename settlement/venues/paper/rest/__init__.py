@@ -1,0 +1,1 @@
+"""The HTTP face of the venue: routes, parameters, answers."""

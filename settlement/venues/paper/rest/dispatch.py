@@ -1,0 +1,96 @@
+"""From an HTTP request to a handler and back: limits, key, signature, timing, then the work, then the answer.
+
+A handler runs without a pause between its first read and its last write, so requests are served one after another
+as a matching engine serves them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from settlement.venues.paper.errors import ApiError, NoSuchEndpoint, ParameterMissing
+from settlement.venues.paper.rest.call import Call, Route, Security
+from settlement.venues.paper.rest.params import Params
+from settlement.venues.paper.signing import check_signature, check_timing, find_credentials
+from settlement.venues.paper.venue import Venue
+
+log = logging.getLogger(__name__)
+
+AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def serve(route: Route, venue: Venue) -> AioHandler:
+    """The aiohttp handler of one route."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        body = (await request.read()).decode("utf-8", "replace")
+        if venue.settings.latency_ms:
+            await asyncio.sleep(venue.settings.latency_ms / 1000)
+        return answer(venue, route, request, body)
+
+    return handle
+
+
+def answer(venue: Venue, route: Route, request: web.Request, body: str) -> web.Response:
+    headers: dict[str, str] = {}
+    try:
+        call = admit(venue, route, request, body, headers)
+        return reply(route.handler(call), headers={**headers, **call.headers})
+    except ApiError as error:
+        return refusal(error, headers=headers)
+    except Exception:
+        log.exception("request failed: %s %s", route.method, route.path)
+        return refusal_of(500, -1000, ApiError.message, headers=headers)
+
+
+def admit(venue: Venue, route: Route, request: web.Request, body: str, headers: dict[str, str]) -> Call:
+    """Check limits and identity; ``headers`` receives what the answer must carry in any case.
+
+    Raises: ApiError.
+    """
+    now_ms = venue.clock_ms()
+    query = request.raw_path.partition("?")[2]
+    params = Params(query=query, body=body)
+    address = request.remote or ""
+    weight = route.weight_of(params)
+    headers.update(venue.limits.spend(address=address, weight=weight, is_sapi=route.is_sapi, now_ms=now_ms))
+    call = Call(venue=venue, params=params, now_ms=now_ms, visible=venue.state)
+    if route.security is not Security.NONE:
+        credentials = find_credentials(key=request.headers.get("X-MBX-APIKEY"), known=venue.credentials)
+        call.account_name = credentials.account
+        if route.security is Security.SIGNED:
+            check_signed(params, query=query, body=body, secret=credentials.secret, now_ms=now_ms)
+    return call
+
+
+def check_signed(params: Params, *, query: str, body: str, secret: str, now_ms: int) -> None:
+    """Raises: ApiError."""
+    timestamp = params.integer("timestamp")
+    if timestamp is None:
+        raise ParameterMissing("timestamp")
+    window = params.integer("recvWindow")
+    check_signature(query=query, body=body, signature=params.text("signature"), secret=secret)
+    check_timing(timestamp_ms=timestamp, window_ms=window, now_ms=now_ms)
+
+
+async def no_such_endpoint(request: web.Request) -> web.StreamResponse:
+    return refusal(NoSuchEndpoint(), headers={})
+
+
+def reply(data: Any, *, headers: dict[str, str], status: int = 200) -> web.Response:
+    text = json.dumps(data, separators=(",", ":"))
+    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
+
+
+def refusal(error: ApiError, *, headers: dict[str, str]) -> web.Response:
+    return refusal_of(error.status, error.code, error.message, headers={**headers, **error.headers})
+
+
+def refusal_of(status: int, code: int, message: str, *, headers: dict[str, str]) -> web.Response:
+    return reply({"code": code, "msg": message}, status=status, headers=headers)

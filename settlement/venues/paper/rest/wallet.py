@@ -1,0 +1,100 @@
+"""The wallets behind /sapi: moving assets between spot and funding, and what the funding wallet holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from settlement.venues.paper.amounts import text
+from settlement.venues.paper.errors import AmountNotPositive, InvalidParameter, NoSuchAsset, ParameterMissing
+from settlement.venues.paper.filters import check_precision
+from settlement.venues.paper.records import Wallet
+from settlement.venues.paper.rest import views
+from settlement.venues.paper.rest.call import Call, Route, Security
+from settlement.venues.paper.rest.params import NAME, Params
+from settlement.venues.paper.symbols import ASSETS
+
+TRANSFER_TYPES = {
+    "MAIN_FUNDING": (Wallet.SPOT, Wallet.FUNDING),
+    "FUNDING_MAIN": (Wallet.FUNDING, Wallet.SPOT),
+}
+
+
+def transfer(call: Call) -> dict[str, Any]:
+    """Moves at once; the answer carries no client id, so a lost one is found in the history only."""
+    params = call.params
+    source, target = _wallets(params)
+    asset = _asset(params.required("asset", legal=NAME))
+    amount = params.decimal("amount")
+    if amount is None:
+        raise ParameterMissing("amount")
+    check_precision(name="amount", amount=amount)
+    if amount == 0:
+        raise AmountNotPositive
+    moved = call.venue.engine.transfer(
+        account=call.account_name,
+        source=source,
+        target=target,
+        asset=asset,
+        amount=amount,
+        now_ms=call.now_ms,
+    )
+    return {"tranId": moved.transfer_id}
+
+
+def list_transfers(call: Call) -> dict[str, Any]:
+    """One type's transfers, newest first, in numbered pages."""
+    params = call.params
+    wallets = _wallets(params)
+    start, end = params.integer("startTime"), params.integer("endTime")
+    page = max(1, params.integer("current") or 1)
+    size = params.limit(default=10, largest=100, name="size")
+    found = [
+        item
+        for item in reversed(call.account.transfers)
+        if (item.source, item.target) == wallets
+        and (start is None or item.at_ms >= start)
+        and (end is None or item.at_ms <= end)
+    ]
+    rows = found[(page - 1) * size : page * size]
+    return {"total": len(found), "rows": [views.transfer(item) for item in rows]}
+
+
+def funding_balances(call: Call) -> list[dict[str, Any]]:
+    wanted = call.params.text("asset", legal=NAME)
+    return [
+        {
+            "asset": asset,
+            "free": text(balance.free),
+            "locked": "0.00000000",
+            "freeze": "0.00000000",
+            "withdrawing": "0.00000000",
+            "btcValuation": "0.00000000",
+        }
+        for asset, balance in call.account.funding.items()
+        if balance.free and (wanted is None or asset == wanted)
+    ]
+
+
+def system_status(call: Call) -> dict[str, Any]:
+    return {"status": 0, "msg": "normal"}
+
+
+def _wallets(params: Params) -> tuple[Wallet, Wallet]:
+    wallets = TRANSFER_TYPES.get(params.required("type"))
+    if wallets is None:
+        raise InvalidParameter("type")
+    return wallets
+
+
+def _asset(name: str) -> str:
+    if name not in ASSETS:
+        raise NoSuchAsset
+    return name
+
+
+ROUTES = [
+    Route("POST", "/sapi/v1/asset/transfer", transfer, weight=1),
+    Route("GET", "/sapi/v1/asset/transfer", list_transfers, weight=1),
+    Route("POST", "/sapi/v1/asset/get-funding-asset", funding_balances, weight=1),
+    Route("GET", "/sapi/v1/system/status", system_status, weight=1, security=Security.NONE),
+]
