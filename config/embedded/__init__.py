@@ -1,0 +1,41 @@
+"""PostgreSQL and Valkey from Python wheels: where they are, and how any process finds the running ones.
+
+Invariant: an unset URL leads to this project's own servers under VAR_DIR, never to somebody else's on a usual port.
+Free of Django and cheap to import, since the settings themselves ask here.
+"""
+
+import json
+from pathlib import Path
+
+import psutil
+
+from config.embedded import keys, places, postgres
+
+__all__ = ["server_urls"]
+
+
+def server_urls(var_dir: Path) -> dict[str, str]:
+    """Environment of the stack whose data lie in `var_dir`, by variable name: URLs where known, and the stored keys.
+
+    The databases' socket has a fixed place, so their URLs are known even before the stack runs; BROKER_URL, VENUE_URL
+    and COUNTER_URL only while it runs.
+    """
+    var_dir = places.absolute(var_dir)
+    urls = {
+        "DATABASE_URL": postgres.url(var_dir=var_dir, database="crossbook"),
+        "DESK_DATABASE_URL": postgres.url(var_dir=var_dir, database="desk"),
+    }
+    state = running_state(var_dir)
+    return {**urls, **keys.published(var_dir), **(state["environment"] if state else {})}
+
+
+def running_state(var_dir: Path) -> dict | None:
+    """What the supervisor of `var_dir` wrote down, or None unless that very process still lives."""
+    try:
+        state = json.loads(places.state_file(places.absolute(var_dir)).read_text())
+        # Start time as well as number: the number alone may by now belong to another process.
+        if psutil.Process(state["pid"]).create_time() == state["created"]:
+            return state
+    except (FileNotFoundError, psutil.Error):
+        pass
+    return None

@@ -1,0 +1,37 @@
+"""Keys that are generated once and kept under VAR_DIR, so that sessions and services survive a restart."""
+
+import json
+import secrets
+from pathlib import Path
+
+from config.embedded.places import write_private
+
+# What other processes may ask for by name; the broker's password travels inside BROKER_URL only.
+PUBLISHED = ("SECRET_KEY", "SERVICE_KEY")
+KEY_BYTES = 48
+
+
+def _file(var_dir: Path) -> Path:
+    return var_dir / "keys.json"
+
+
+def stored(var_dir: Path) -> dict[str, str]:
+    """The keys made earlier; empty before the first start."""
+    try:
+        return json.loads(_file(var_dir).read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def published(var_dir: Path) -> dict[str, str]:
+    return {name: value for name, value in stored(var_dir).items() if name in PUBLISHED}
+
+
+def ensure(var_dir: Path) -> dict[str, str]:
+    """All keys by name, made and stored (mode 600) where missing."""
+    known = stored(var_dir)
+    missing = [name for name in (*PUBLISHED, "BROKER_PASSWORD") if name not in known]
+    if missing:
+        known |= {name: secrets.token_urlsafe(KEY_BYTES) for name in missing}
+        write_private(_file(var_dir), json.dumps(known, indent=1))
+    return known

