@@ -1,7 +1,7 @@
 """Run one embedded server in the foreground, or a PostgreSQL tool against the running one.
 
-    python -m config.embedded postgres | valkey --port N
-    python -m config.embedded psql desk -c 'select 1'
+python -m config.embedded postgres | valkey --port N
+python -m config.embedded psql desk -c 'select 1'
 """
 
 import argparse
@@ -19,7 +19,9 @@ def main() -> None:
     parser.add_argument("--var-dir", type=Path, default=Path(default))
     parts = parser.add_subparsers(dest="part", required=True)
     server = parts.add_parser("postgres")
-    server.add_argument("--privilege", choices=["namespace", "account"], help="how root is laid down for new data")
+    server.add_argument(
+        "--privilege", choices=["namespace", "account"], help="how root is laid down for new data"
+    )
     broker = parts.add_parser("valkey")
     broker.add_argument("--port", type=int, required=True)
     for tool in postgres.SERVED_TOOLS:

@@ -71,7 +71,9 @@ def run(*, var_dir: Path, privilege: str | None = None) -> NoReturn:
     var_dir.mkdir(parents=True, exist_ok=True)
     sockets = places.private_folder(places.socket_folder(var_dir))
     os.environ.update(processes.mark(var_dir=var_dir, program="postgres"))
-    who = privileges.choose(data=var_dir / "postgres", needed=(installed() / "bin/postgres", var_dir), kind=privilege)
+    who = privileges.choose(
+        data=var_dir / "postgres", needed=(installed() / "bin/postgres", var_dir), kind=privilege
+    )
     house = _account_house(var_dir, who) if who.kind == "account" else _own_house(var_dir, sockets)
     processes.claim(var_dir=var_dir, program="postgres", politely=signal.SIGINT, data=house.data)
     # No server works in the folder now, so these speak of a dead one, whoever may have its number today.
@@ -97,7 +99,11 @@ def _own_house(var_dir: Path, sockets: Path) -> House:
 
 def _account_house(var_dir: Path, who: privileges.RunAs) -> House:
     """Folders of the account, under VAR_DIR if it gets there, else in /var/lib; VAR_DIR shows them as links."""
-    home = var_dir / "postgres-home" if who.reaches([var_dir]) else Path("/var/lib") / f"crossbook-{places.digest(var_dir)}"
+    home = (
+        var_dir / "postgres-home"
+        if who.reaches([var_dir])
+        else Path("/var/lib") / f"crossbook-{places.digest(var_dir)}"
+    )
     sockets = home / "run"
     for folder in (home, sockets):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -118,7 +124,10 @@ def _copied(programs: Path, home: Path, who: privileges.RunAs) -> Path:
     """The server's programs copied to where the account can read them; anew when the wheel has changed."""
     copy = home / "pginstall"
     original = programs / "bin/postgres"
-    if not (copy / "bin/postgres").exists() or (copy / "bin/postgres").stat().st_mtime != original.stat().st_mtime:
+    if (
+        not (copy / "bin/postgres").exists()
+        or (copy / "bin/postgres").stat().st_mtime != original.stat().st_mtime
+    ):
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(programs, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
         for path in (copy, *copy.rglob("*")):
@@ -132,7 +141,15 @@ def _initialise(house: House) -> None:
     shutil.rmtree(new, ignore_errors=True)
     binaries = house.programs / "bin"
     initdb = [
-        *(binaries / "initdb", "--pgdata", new, "--username", ROLE, "--auth-local=trust", "--auth-host=reject"),
+        *(
+            binaries / "initdb",
+            "--pgdata",
+            new,
+            "--username",
+            ROLE,
+            "--auth-local=trust",
+            "--auth-host=reject",
+        ),
         *("--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         "--no-instructions",
     ]

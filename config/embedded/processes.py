@@ -84,7 +84,9 @@ def end(
     for signal_number, seconds in ((politely, within_seconds), (signal.SIGKILL, END_WITHIN_SECONDS)):
         for process in alive:
             try:
-                process.send_signal(signal_number)  # psutil refuses a number that was given to another process
+                process.send_signal(
+                    signal_number
+                )  # psutil refuses a number that was given to another process
             except psutil.Error:
                 continue
         _, alive = psutil.wait_procs(alive, timeout=seconds)

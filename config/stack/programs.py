@@ -1,0 +1,146 @@
+"""The programs of the stack, as data: servers first, then what needs them.
+
+Invariant: a server whose URL is given in the environment is somebody else's and is never started here.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.embedded import keys, server_urls, valkey
+
+WEB_PORT = 8000
+WORKER_THREADS = 8
+WEB_THREADS = 8
+# The venue is a server too: what settles in the moment of stopping still gets its answer.
+SERVERS, APPS = "servers", "apps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One supervised program; `stop_signal` asks it to end, within `stop_seconds`."""
+
+    name: str
+    group: str
+    command: tuple[str, ...]
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10
+    # Ending sooner counts as a failed start, after which each attempt waits a second longer: a program that cannot
+    # start must not take the machine from those that can.
+    settled_seconds: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to run and with which environment."""
+
+    var_dir: Path
+    programs: tuple[Program, ...]
+    environment: dict[str, str]
+    ports: dict[str, int]
+
+    @property
+    def web_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['web']}"
+
+    @property
+    def flower_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['flower']}"
+
+
+def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
+    """The stack of `var_dir` where the environment is `given`: ports are chosen and keys made where missing."""
+    ports = {name: valkey.free_port() for name in ("valkey", "venue", "flower")}
+    ports["web"] = _wanted_port(int(given.get("PORT") or WEB_PORT))
+    own_keys = keys.ensure(var_dir)
+    defaults = {
+        **server_urls(var_dir),
+        **{name: own_keys[name] for name in keys.PUBLISHED},
+        "BROKER_URL": valkey.url(var_dir=var_dir, port=ports["valkey"]),
+        "VENUE_URL": f"http://127.0.0.1:{ports['venue']}",
+        "COUNTER_URL": f"http://127.0.0.1:{ports['web']}",
+    }
+    environment = {name: given.get(name) or value for name, value in defaults.items()}
+    environment |= {"VAR_DIR": str(var_dir), "PYTHONUNBUFFERED": "1"}
+    programs = (*_servers(var_dir, given, ports), *_apps(ports))
+    return Plan(var_dir=var_dir, programs=programs, environment=environment, ports=ports)
+
+
+def _wanted_port(port: int) -> int:
+    return port if valkey.is_free(port) else valkey.free_port()
+
+
+def _python(module: str, *arguments: str | Path | int) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *map(str, arguments))
+
+
+def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) -> list[Program]:
+    servers = []
+    if not (given.get("DATABASE_URL") and given.get("DESK_DATABASE_URL")):
+        command = _python("config.embedded", "--var-dir", var_dir, "postgres")
+        servers.append(
+            Program(
+                name="postgres",
+                group=SERVERS,
+                command=command,
+                stop_signal="INT",
+                stop_seconds=30,
+                settled_seconds=1,
+            )
+        )
+    if not given.get("BROKER_URL"):
+        command = _python("config.embedded", "--var-dir", var_dir, "valkey", "--port", ports["valkey"])
+        servers.append(Program(name="valkey", group=SERVERS, command=command, settled_seconds=1))
+    if not given.get("VENUE_URL"):
+        journal = var_dir / "venue" / "journal.jsonl"
+        recorded = [path for path in given.get("MARKET_DATA", "").split(",") if path]
+        command = _python("settlement.venues.paper", "--port", ports["venue"], "--journal", journal)
+        if recorded:
+            command += ("--market-data", *recorded)
+        servers.append(Program(name="venue", group=SERVERS, command=_launched("venue", command)))
+    return servers
+
+
+def _apps(ports: Mapping[str, int]) -> list[Program]:
+    manage = str(Path(__file__).resolve().parents[2] / "manage.py")
+    commands = {
+        "web": _python(
+            *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", ports["web"]),
+            *("--blocking-threads", WEB_THREADS, "--no-ws", "config.wsgi:application"),
+        ),
+        "intake": (sys.executable, manage, "intake"),
+        "worker": _python(
+            *("celery", "-A", "config", "worker", "--pool", "threads", "--concurrency", WORKER_THREADS),
+            *(
+                "--queues",
+                "convert,settle,sweeps",
+                "--without-mingle",
+                "--without-gossip",
+                "--loglevel",
+                "INFO",
+            ),
+        ),
+        "beat": _python(
+            *(
+                "celery",
+                "-A",
+                "config",
+                "beat",
+                "--scheduler",
+                "django_celery_beat.schedulers:DatabaseScheduler",
+            ),
+            *("--loglevel", "INFO"),
+        ),
+        "feed": (sys.executable, manage, "feed"),
+        "flower": _python(
+            *("celery", "-A", "config", "flower", "--address=127.0.0.1", f"--port={ports['flower']}"),
+        ),
+    }
+    return [
+        Program(name=name, group=APPS, command=_launched(name, command)) for name, command in commands.items()
+    ]
+
+
+def _launched(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
+    return _python("config.stack.launch", name, "SIGTERM", "--", *command)
