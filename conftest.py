@@ -1,0 +1,149 @@
+"""Servers of the test session: one embedded PostgreSQL and one Valkey, shared by all pytest-xdist workers.
+
+Invariant: tests see only these servers, and they end with the session however it ends, `kill -9` included. Settings read
+the environment when they are imported, so the addresses are fixed here, on import, and the servers started later.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from django.conf import settings
+
+from config.embedded import places, postgres, processes, valkey
+from config.stack.supervision import wait_until
+
+ROOT = Path(__file__).resolve().parent
+TESTS_VAR_DIR = ROOT / "var" / "test"
+READY_WITHIN_SECONDS = 60.0
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+
+if WORKER is None:
+    if "config.settings" in sys.modules:
+        raise pytest.UsageError(
+            "unset DJANGO_SETTINGS_MODULE: the test servers have to be known before the settings load"
+        )
+    VAR_DIR = TESTS_VAR_DIR / uuid.uuid4().hex[:12]
+    VAR_DIR.mkdir(parents=True)
+    # Held for the session's life: whoever can take it later knows that the session is dead.
+    SESSION_LOCK = (VAR_DIR / "session.lock").open("w")
+    fcntl.flock(SESSION_LOCK, fcntl.LOCK_EX)
+    os.environ |= {
+        "VAR_DIR": str(VAR_DIR),
+        "DATABASE_URL": postgres.url(var_dir=VAR_DIR, database="crossbook"),
+        "DESK_DATABASE_URL": postgres.url(var_dir=VAR_DIR, database="desk"),
+        "TEST_BROKER_URL": valkey.url(var_dir=VAR_DIR, port=valkey.free_port()).removesuffix("/0"),
+    }
+# Each worker has a logical database of the one broker, as it has databases of its own in the one PostgreSQL.
+os.environ["BROKER_URL"] = (
+    f"{os.environ['TEST_BROKER_URL']}/{int(WORKER.removeprefix('gw')) + 1 if WORKER else 0}"
+)
+for name in ("VENUE_URL", "COUNTER_URL", "MARKET_DATA", "SENTRY_DSN"):
+    os.environ.pop(name, None)
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+settings.DATABASES  # noqa: B018 - loads the settings, upon which pytest-django sets Django up
+
+servers: list[subprocess.Popen] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start both servers in the one process that is no worker; whoever uses one first waits for it."""
+    if WORKER is not None or session.config.option.collectonly:
+        return
+    _remove_dead_sessions()
+    port = os.environ["BROKER_URL"].rsplit(":", 1)[1].split("/")[0]
+    for arguments in (["postgres"], ["valkey", "--port", port]):
+        command = [sys.executable, "-m", "config.embedded", "--var-dir", str(VAR_DIR), *arguments]
+        with (VAR_DIR / f"{arguments[0]}.log").open("w") as log:
+            servers.append(
+                subprocess.Popen(
+                    command,
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let the workers load their settings here, after they chose their broker database, and not before."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if WORKER is None:
+        _end_session(VAR_DIR)
+        for server in servers:
+            server.wait()
+        SESSION_LOCK.close()
+
+
+def _end_session(var_dir: Path) -> None:
+    left = processes.marked(var_dir=var_dir) + processes.working_in(var_dir / "postgres", name="postgres")
+    # The data go with the session, so nothing needs to be saved.
+    processes.end(left, within_seconds=0)
+    for leftover in (var_dir, places.socket_folder(var_dir)):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _remove_dead_sessions() -> None:
+    for lock_file in TESTS_VAR_DIR.glob("*/session.lock"):
+        with lock_file.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # alive, ours included
+            _end_session(lock_file.parent)
+
+
+def _log(name: str) -> str:
+    return (Path(os.environ["VAR_DIR"]) / f"{name}.log").read_text()[-2000:]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Give each worker's databases its suffix, and wait for the server."""
+
+    def answers() -> bool:
+        try:
+            psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    assert wait_until(answers, within_seconds=READY_WITHIN_SECONDS), _log("postgres")
+
+
+@pytest.fixture(scope="session")
+def broker() -> str:
+    """URL of this worker's broker database, once the server answers."""
+    url = os.environ["BROKER_URL"]
+
+    def answers() -> bool:
+        try:
+            with redis.Redis.from_url(url, socket_timeout=2) as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+    assert wait_until(answers, within_seconds=READY_WITHIN_SECONDS), _log("valkey")
+    return url
+
+
+@pytest.fixture
+def broker_url(broker: str) -> str:
+    """URL of this worker's broker database, empty at the start of the test."""
+    with redis.Redis.from_url(broker) as client:
+        client.flushdb()
+    return broker
