@@ -72,10 +72,15 @@ class AcceptedOrder(models.Model):
 
 
 class Conflict(models.Model):
-    """An order id that came again with other content: kept aside, alerted, never applied."""
+    """An order kept aside: its id came again with other content, or its content cannot be settled. Never applied."""
+
+    class Reason(models.TextChoices):
+        OTHER_CONTENT = "other_content"
+        INVALID = "invalid"
 
     source = models.CharField(max_length=32)
     order_id = models.BigIntegerField()
+    reason = models.CharField(max_length=16, choices=Reason)
     received = models.JSONField()
     digest = models.CharField(max_length=64)
     door = models.CharField(max_length=8, choices=AcceptedOrder.Door)

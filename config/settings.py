@@ -179,6 +179,7 @@ VENUE_API_SECRET = _env("VENUE_API_SECRET", "paper-secret")
 VENUE_TIMEOUT_SECONDS = 5.0
 PRICE_BAND_RATE = Decimal("0.005")
 CONVERSION_MAX_ORDERS = 5000
+CARRY_WORTH_CONVERTING_USDT = Decimal(50)
 # Trading-wallet bands by asset: below `low` the treasury tops up to `target`, above `high` it sweeps down to it.
 WALLET_BANDS = {
     "USDT": {"low": Decimal(500_000), "target": Decimal(2_000_000), "high": Decimal(6_000_000)},

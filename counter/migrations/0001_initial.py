@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,221 +15,382 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Option',
+            name="Option",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('symbol', models.CharField(max_length=32, unique=True)),
-                ('underlying', models.CharField(max_length=8)),
-                ('kind', models.CharField(choices=[('C', 'call'), ('P', 'put')], max_length=1)),
-                ('strike', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('expires_at', models.DateTimeField()),
-                ('multiplier', models.DecimalField(decimal_places=8, max_digits=12)),
-                ('state', django_fsm.FSMField(choices=[('LISTED', 'Listed'), ('HALTED', 'Halted'), ('EXPIRED', 'Expired'), ('SETTLED', 'Settled')], default='LISTED', max_length=50)),
-                ('settlement_index', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("symbol", models.CharField(max_length=32, unique=True)),
+                ("underlying", models.CharField(max_length=8)),
+                ("kind", models.CharField(choices=[("C", "call"), ("P", "put")], max_length=1)),
+                ("strike", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("expires_at", models.DateTimeField()),
+                ("multiplier", models.DecimalField(decimal_places=8, max_digits=12)),
+                (
+                    "state",
+                    django_fsm.FSMField(
+                        choices=[
+                            ("LISTED", "Listed"),
+                            ("HALTED", "Halted"),
+                            ("EXPIRED", "Expired"),
+                            ("SETTLED", "Settled"),
+                        ],
+                        default="LISTED",
+                        max_length=50,
+                    ),
+                ),
+                ("settlement_index", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Position',
+            name="Position",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('contracts', models.IntegerField()),
-                ('remaining', models.IntegerField()),
-                ('unpaid', models.IntegerField(default=0)),
-                ('cost', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('proceeds', models.DecimalField(decimal_places=6, default=0, max_digits=20)),
-                ('state', django_fsm.FSMField(choices=[('OPEN', 'Open'), ('CLOSING', 'Closing'), ('CLOSED', 'Closed'), ('EXERCISED', 'Exercised'), ('EXPIRED', 'Expired')], default='OPEN', max_length=50)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("contracts", models.IntegerField()),
+                ("remaining", models.IntegerField()),
+                ("unpaid", models.IntegerField(default=0)),
+                ("cost", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("proceeds", models.DecimalField(decimal_places=6, default=0, max_digits=20)),
+                (
+                    "state",
+                    django_fsm.FSMField(
+                        choices=[
+                            ("OPEN", "Open"),
+                            ("CLOSING", "Closing"),
+                            ("CLOSED", "Closed"),
+                            ("EXERCISED", "Exercised"),
+                            ("EXPIRED", "Expired"),
+                        ],
+                        default="OPEN",
+                        max_length=50,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='SyncOrder',
+            name="SyncOrder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('client_order_id', models.CharField(max_length=64)),
-                ('kind', models.CharField(choices=[('OPEN', 'Open'), ('CLOSE', 'Close'), ('EXERCISE', 'Exercise')], max_length=8)),
-                ('position_id', models.BigIntegerField()),
-                ('symbol', models.CharField(max_length=32)),
-                ('underlying', models.CharField(max_length=8)),
-                ('contracts', models.IntegerField()),
-                ('premium', models.DecimalField(decimal_places=6, max_digits=12)),
-                ('index_price', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('coin', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('fair', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('spread', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('amount', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('limit', models.DecimalField(decimal_places=6, max_digits=20, null=True)),
-                ('payout', models.CharField(choices=[('instant', 'Instant'), ('at_fill', 'At Fill')], default='instant', max_length=8)),
-                ('state', django_fsm.FSMField(choices=[('PENDING', 'Pending'), ('SYNCED', 'Synced'), ('SETTLED', 'Settled')], default='PENDING', max_length=8)),
-                ('placed_at', models.DateTimeField()),
-                ('synced_at', models.DateTimeField(null=True)),
-                ('settled_at', models.DateTimeField(null=True)),
-                ('conversion_id', models.BigIntegerField(null=True)),
-                ('settlement_price', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ('settlement_value', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ('settlement_fee', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ('settlement_due', models.DecimalField(decimal_places=6, max_digits=20, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("client_order_id", models.CharField(max_length=64)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("OPEN", "Open"), ("CLOSE", "Close"), ("EXERCISE", "Exercise")], max_length=8
+                    ),
+                ),
+                ("position_id", models.BigIntegerField()),
+                ("symbol", models.CharField(max_length=32)),
+                ("underlying", models.CharField(max_length=8)),
+                ("contracts", models.IntegerField()),
+                ("premium", models.DecimalField(decimal_places=6, max_digits=12)),
+                ("index_price", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("coin", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("fair", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("spread", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("amount", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("limit", models.DecimalField(decimal_places=6, max_digits=20, null=True)),
+                (
+                    "payout",
+                    models.CharField(
+                        choices=[("instant", "Instant"), ("at_fill", "At Fill")],
+                        default="instant",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "state",
+                    django_fsm.FSMField(
+                        choices=[("PENDING", "Pending"), ("SYNCED", "Synced"), ("SETTLED", "Settled")],
+                        default="PENDING",
+                        max_length=8,
+                    ),
+                ),
+                ("placed_at", models.DateTimeField()),
+                ("synced_at", models.DateTimeField(null=True)),
+                ("settled_at", models.DateTimeField(null=True)),
+                ("conversion_id", models.BigIntegerField(null=True)),
+                ("settlement_price", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ("settlement_value", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ("settlement_fee", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ("settlement_due", models.DecimalField(decimal_places=6, max_digits=20, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Transfer',
+            name="Transfer",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('asset', models.CharField(max_length=8)),
-                ('amount', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('kind', models.CharField(max_length=24)),
-                ('created_at', models.DateTimeField()),
-                ('order_id', models.BigIntegerField(null=True)),
-                ('balance_after', models.DecimalField(decimal_places=6, max_digits=20, null=True)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("asset", models.CharField(max_length=8)),
+                ("amount", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("kind", models.CharField(max_length=24)),
+                ("created_at", models.DateTimeField()),
+                ("order_id", models.BigIntegerField(null=True)),
+                ("balance_after", models.DecimalField(decimal_places=6, max_digits=20, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=64, unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('user', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reference", models.CharField(max_length=64, unique=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CashMovement',
+            name="CashMovement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('DEPOSIT', 'Deposit'), ('WITHDRAWAL', 'Withdrawal')], max_length=12)),
-                ('amount', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('reference', models.CharField(max_length=64, unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='counter.customer')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("DEPOSIT", "Deposit"), ("WITHDRAWAL", "Withdrawal")], max_length=12
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("reference", models.CharField(max_length=64, unique=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "customer",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="counter.customer"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('code', models.CharField(max_length=64)),
-                ('asset', models.CharField(max_length=8)),
-                ('normal_side', models.CharField(choices=[('D', 'debit'), ('C', 'credit')], max_length=1)),
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('balance', models.DecimalField(decimal_places=6, max_digits=20, null=True)),
-                ('customer', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, to='counter.customer')),
+                ("code", models.CharField(max_length=64)),
+                ("asset", models.CharField(max_length=8)),
+                ("normal_side", models.CharField(choices=[("D", "debit"), ("C", "credit")], max_length=1)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("balance", models.DecimalField(decimal_places=6, max_digits=20, null=True)),
+                (
+                    "customer",
+                    models.OneToOneField(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="counter.customer"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='IndexPrice',
+            name="IndexPrice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('underlying', models.CharField(max_length=8)),
-                ('price', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("underlying", models.CharField(max_length=8)),
+                ("price", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['underlying', '-at'], name='index_price_latest')],
+                "indexes": [models.Index(fields=["underlying", "-at"], name="index_price_latest")],
             },
         ),
         migrations.CreateModel(
-            name='Quote',
+            name="Quote",
             fields=[
-                ('option', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='counter.option')),
-                ('bid', models.DecimalField(decimal_places=6, max_digits=12, null=True)),
-                ('ask', models.DecimalField(decimal_places=6, max_digits=12, null=True)),
-                ('mark', models.DecimalField(decimal_places=6, max_digits=12)),
-                ('implied_volatility', models.DecimalField(decimal_places=6, max_digits=8)),
-                ('index_price', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('quoted_at', models.DateTimeField()),
+                (
+                    "option",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="counter.option",
+                    ),
+                ),
+                ("bid", models.DecimalField(decimal_places=6, max_digits=12, null=True)),
+                ("ask", models.DecimalField(decimal_places=6, max_digits=12, null=True)),
+                ("mark", models.DecimalField(decimal_places=6, max_digits=12)),
+                ("implied_volatility", models.DecimalField(decimal_places=6, max_digits=8)),
+                ("index_price", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("quoted_at", models.DateTimeField()),
             ],
         ),
         migrations.AddIndex(
-            model_name='option',
-            index=models.Index(fields=['underlying', 'expires_at', 'strike'], name='option_chain'),
+            model_name="option",
+            index=models.Index(fields=["underlying", "expires_at", "strike"], name="option_chain"),
         ),
         migrations.AddField(
-            model_name='position',
-            name='customer',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='counter.customer'),
+            model_name="position",
+            name="customer",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="counter.customer",
+            ),
         ),
         migrations.AddField(
-            model_name='position',
-            name='option',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='counter.option'),
+            model_name="position",
+            name="option",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="counter.option",
+            ),
         ),
         migrations.AddField(
-            model_name='syncorder',
-            name='customer',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='counter.customer'),
+            model_name="syncorder",
+            name="customer",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="counter.customer",
+            ),
         ),
         migrations.AddField(
-            model_name='syncorder',
-            name='option',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, to='counter.option'),
+            model_name="syncorder",
+            name="option",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="counter.option",
+            ),
         ),
         migrations.AddField(
-            model_name='transfer',
-            name='credit_account',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credits', to='counter.account'),
+            model_name="transfer",
+            name="credit_account",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="credits",
+                to="counter.account",
+            ),
         ),
         migrations.AddField(
-            model_name='transfer',
-            name='debit_account',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='debits', to='counter.account'),
+            model_name="transfer",
+            name="debit_account",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="debits",
+                to="counter.account",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('code', 'asset'), name='account_code_asset'),
+            model_name="account",
+            constraint=models.UniqueConstraint(fields=("code", "asset"), name="account_code_asset"),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('balance__gte', 0)), name='account_balance_not_negative'),
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("balance__gte", 0)), name="account_balance_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('balance__isnull', True), ('customer__isnull', True)), models.Q(('balance__isnull', False), ('customer__isnull', False)), _connector='OR'), name='account_balance_only_for_customers'),
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("balance__isnull", True), ("customer__isnull", True)),
+                    models.Q(("balance__isnull", False), ("customer__isnull", False)),
+                    _connector="OR",
+                ),
+                name="account_balance_only_for_customers",
+            ),
         ),
         migrations.AddIndex(
-            model_name='position',
-            index=models.Index(fields=['customer', '-id'], name='position_customer'),
+            model_name="position",
+            index=models.Index(fields=["customer", "-id"], name="position_customer"),
         ),
         migrations.AddIndex(
-            model_name='position',
-            index=models.Index(condition=models.Q(('state', 'OPEN')), fields=['option'], name='position_open'),
+            model_name="position",
+            index=models.Index(
+                condition=models.Q(("state", "OPEN")), fields=["option"], name="position_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('remaining__gte', 0), ('remaining__lte', models.F('contracts'))), name='position_remaining_in_range'),
+            model_name="position",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("remaining__gte", 0), ("remaining__lte", models.F("contracts"))),
+                name="position_remaining_in_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='position',
-            constraint=models.CheckConstraint(condition=models.Q(('unpaid__gte', 0)), name='position_unpaid_not_negative'),
+            model_name="position",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("unpaid__gte", 0)), name="position_unpaid_not_negative"
+            ),
         ),
         migrations.AddIndex(
-            model_name='syncorder',
-            index=models.Index(fields=['customer', '-id'], name='sync_order_customer'),
+            model_name="syncorder",
+            index=models.Index(fields=["customer", "-id"], name="sync_order_customer"),
         ),
         migrations.AddIndex(
-            model_name='syncorder',
-            index=models.Index(condition=models.Q(('state', 'PENDING')), fields=['placed_at', 'id'], name='sync_order_pending'),
+            model_name="syncorder",
+            index=models.Index(
+                condition=models.Q(("state", "PENDING")),
+                fields=["placed_at", "id"],
+                name="sync_order_pending",
+            ),
         ),
         migrations.AddIndex(
-            model_name='syncorder',
-            index=models.Index(condition=models.Q(('state', 'SYNCED')), fields=['id'], name='sync_order_synced'),
+            model_name="syncorder",
+            index=models.Index(
+                condition=models.Q(("state", "SYNCED")), fields=["id"], name="sync_order_synced"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='syncorder',
-            constraint=models.UniqueConstraint(fields=('customer', 'client_order_id'), name='sync_order_client_order_id'),
+            model_name="syncorder",
+            constraint=models.UniqueConstraint(
+                fields=("customer", "client_order_id"), name="sync_order_client_order_id"
+            ),
         ),
         migrations.AddIndex(
-            model_name='transfer',
-            index=models.Index(condition=models.Q(('debit_account__gte', 1000)), fields=['debit_account', 'id'], name='transfer_customer_debit'),
+            model_name="transfer",
+            index=models.Index(
+                condition=models.Q(("debit_account__gte", 1000)),
+                fields=["debit_account", "id"],
+                name="transfer_customer_debit",
+            ),
         ),
         migrations.AddIndex(
-            model_name='transfer',
-            index=models.Index(condition=models.Q(('credit_account__gte', 1000)), fields=['credit_account', 'id'], name='transfer_customer_credit'),
+            model_name="transfer",
+            index=models.Index(
+                condition=models.Q(("credit_account__gte", 1000)),
+                fields=["credit_account", "id"],
+                name="transfer_customer_credit",
+            ),
         ),
         migrations.AddIndex(
-            model_name='transfer',
-            index=models.Index(fields=['order_id'], name='transfer_order'),
+            model_name="transfer",
+            index=models.Index(fields=["order_id"], name="transfer_order"),
         ),
         migrations.AddConstraint(
-            model_name='transfer',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='transfer_amount_positive'),
+            model_name="transfer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="transfer_amount_positive"
+            ),
         ),
     ]

@@ -152,6 +152,7 @@ class Fill(models.Model):
     usdt = models.DecimalField(max_digits=28, decimal_places=8)
     fee = models.DecimalField(max_digits=28, decimal_places=8)
     fee_asset = models.CharField(max_length=8)
+    fee_usdt = models.DecimalField(max_digits=28, decimal_places=8, null=True)  # worth of a fee in a third asset
     traded_at = models.DateTimeField()
 
     class Meta:

@@ -1,0 +1,97 @@
+"""The desk's HTTP client of counter's internal API: pull what is unacknowledged, acknowledge, report.
+
+Every call is bounded in time and safe to repeat: counter takes each acknowledgement and report once.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import requests
+from django.conf import settings
+
+from counter.contracts import (
+    Acknowledgement,
+    SettlementAnswer,
+    SettlementBatch,
+    SettlementReport,
+    SyncBatch,
+    SyncEvent,
+    decode,
+    encode,
+)
+
+TIMEOUT_SECONDS = (1.0, 10.0)  # to connect, to answer
+
+
+class CounterError(Exception):
+    """A call to counter that did not succeed."""
+
+
+class CounterUnavailable(CounterError):
+    """No answer, or one of the 5xx kind: the same call may be made again."""
+
+
+class CounterRefused(CounterError):
+    """A 4xx answer or one that cannot be read: a person has to look."""
+
+
+_local = threading.local()
+
+
+def pull(*, min_age_ms: int, limit: int) -> list[SyncEvent]:
+    """Orders that counter has committed at least `min_age_ms` ago and that the desk has not acknowledged.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    body = _call("GET", "sync-orders", params={"min_age_ms": min_age_ms, "limit": limit})
+    return _decoded(body, SyncBatch).events
+
+
+def acknowledge(order_ids: Sequence[int]) -> None:
+    """Tell counter that these orders are stored for good.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    message = Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=list(order_ids))
+    _call("POST", "sync-orders/ack", data=encode(message))
+
+
+def report(reports: Sequence[SettlementReport]) -> SettlementAnswer:
+    """Hand settlements to counter, which pays and records each once.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    message = SettlementBatch(source=settings.COUNTER_SOURCE, reports=list(reports))
+    return _decoded(_call("POST", "settlements", data=encode(message)), SettlementAnswer)
+
+
+def _decoded(body: bytes, kind: type[Any]) -> Any:
+    try:
+        return decode(body, kind)
+    except msgspec.DecodeError as error:
+        raise CounterRefused(f"unreadable answer: {error}") from error
+
+
+def _session() -> requests.Session:
+    if not hasattr(_local, "session"):
+        _local.session = requests.Session()
+        _local.session.trust_env = False
+        _local.session.headers.update(
+            {"Authorization": f"Bearer {settings.SERVICE_KEY}", "Content-Type": "application/json"}
+        )
+    return _local.session
+
+
+def _call(method: str, path: str, **request: Any) -> bytes:
+    url = f"{settings.COUNTER_URL.rstrip('/')}/internal/v1/{path}"
+    try:
+        response = _session().request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **request)
+    except requests.RequestException as error:
+        raise CounterUnavailable(f"{method} {path}: {error}") from error
+    if response.status_code >= 500 or response.status_code == 429:
+        raise CounterUnavailable(f"{method} {path}: {response.status_code}")
+    if response.status_code != 200:
+        raise CounterRefused(f"{method} {path}: {response.status_code} {response.text[:200]}")
+    return response.content

@@ -1,0 +1,156 @@
+"""Balancing: a filled conversion goes into the book once, and each of its orders gets its exact share.
+
+One transaction books legs, shares, carry and states together, so a conversion is either wholly in the book or not.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+from django.db import transaction
+
+from acceptance.models import AcceptedOrder
+from config.transitions import move
+from settlement import history, netting
+from settlement.booking import Legs
+from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING, USDT, VENUE
+from settlement.conversion import BY, demand_of
+from settlement.fill import Fill as NettedFill
+from settlement.models import Allocation, Carry, Conversion, Fill
+
+log = structlog.get_logger(__name__)
+
+ZERO = Decimal(0)
+
+
+def balance_filled(*, now: datetime) -> int:
+    """Book every conversion that is FILLED; how many were booked."""
+    booked = 0
+    for conversion_id in Conversion.objects.filter(state=Conversion.State.FILLED).values_list(
+        "id", flat=True
+    ):
+        booked += book(conversion_id=conversion_id, now=now)
+    return booked
+
+
+def book(*, conversion_id: int, now: datetime) -> bool:
+    """Book one conversion and settle its orders; False when it is not there to be booked (any more)."""
+    with transaction.atomic(using="desk"):
+        conversion = (
+            Conversion.objects.select_for_update()
+            .filter(pk=conversion_id, state=Conversion.State.FILLED)
+            .first()
+        )
+        if conversion is None:
+            return False
+        orders = list(AcceptedOrder.objects.filter(conversion_id=conversion_id).order_by("id"))
+        demands = [demand_of(order) for order in orders]
+        fills = list(conversion.fills.order_by("id"))
+        settlement = netting.settle(
+            demands=demands,
+            carry=netting.Carry(coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt),
+            fill=netted_fill(conversion, fills),
+            price_if_unfilled=conversion.reference_price,
+        )
+        _allocate(conversion, orders, settlement)
+        _post_legs(conversion, fills, demands, settlement, now)
+        carry = Carry.objects.select_for_update().get(pk=conversion.underlying)
+        carry.coin += settlement.carry_out.coin
+        carry.usdt += settlement.carry_out.usdt
+        carry.save()
+        settled = move(
+            AcceptedOrder, AcceptedOrder.settle, [order.pk for order in orders], same={"settled_at": now}
+        )
+        if len(settled) != len(orders):
+            raise RuntimeError(f"conversion {conversion_id}: {len(orders)} orders, {len(settled)} converting")
+        history.advance(
+            conversion,
+            Conversion.book,
+            at=now,
+            by=BY,
+            price=settlement.price,
+            fee_usdt=settlement.fee_total,
+            carry_out_coin=settlement.carry_out.coin,
+            carry_out_usdt=settlement.carry_out.usdt,
+            booked_at=now,
+        )
+    log.info("conversion booked", conversion=conversion_id, orders=len(orders), coin=conversion.underlying)
+    return True
+
+
+def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | None:
+    """A conversion's trades added up, their fees told apart by what they were taken in."""
+    if not fills:
+        return None
+    coin_fees = [fill.fee for fill in fills if fill.fee_asset == conversion.underlying]
+    usdt_fees = [fill.fee for fill in fills if fill.fee_asset == USDT]
+    return NettedFill(
+        side=conversion.side,  # type: ignore[arg-type]
+        coin=sum((fill.coin for fill in fills), ZERO),
+        usdt=sum((fill.usdt for fill in fills), ZERO),
+        fee_coin=sum(coin_fees, ZERO),
+        fee_usdt=sum(usdt_fees, ZERO),
+        fee_other_usdt=sum((fill.fee_usdt for fill in fills if fill.fee_usdt is not None), ZERO),
+    )
+
+
+def _allocate(
+    conversion: Conversion, orders: Sequence[AcceptedOrder], settlement: netting.Settlement
+) -> None:
+    Allocation.objects.bulk_create(
+        [
+            Allocation(
+                order=order,
+                conversion=conversion,
+                value=share.value,
+                fee=share.fee,
+                due=share.due,
+                slippage=share.slippage,
+                rounding=share.rounding,
+            )
+            for order, share in zip(orders, settlement.shares, strict=True)
+        ]
+    )
+
+
+def _post_legs(
+    conversion: Conversion,
+    fills: Sequence[Fill],
+    demands: Sequence[netting.Demand],
+    settlement: netting.Settlement,
+    now: datetime,
+) -> None:
+    """The legs of docs/decisions/netting.md: afterwards the trading account holds the carry and nothing else."""
+    legs = Legs(now=now, conversion_id=conversion.pk)
+    coin = conversion.underlying
+    shares = list(zip(demands, settlement.shares, strict=True))
+    due_on_opens = sum((share.due for demand, share in shares if demand.side == "buy"), ZERO)
+    due_on_closes = sum((share.due for demand, share in shares if demand.side == "sell"), ZERO)
+    borne_by_payouts = sum((share.fee for demand, share in shares if _at_fill(demand)), ZERO)
+
+    legs.add("open", coin, debit=TRADING, credit=OPTIONS, amount=conversion.bought)
+    legs.add("close", coin, debit=OPTIONS, credit=TRADING, amount=conversion.sold)
+    legs.add("open", USDT, debit=COUNTER, credit=TRADING, amount=due_on_opens)
+    legs.add("close", USDT, debit=TRADING, credit=COUNTER, amount=due_on_closes)
+
+    sign = 1 if conversion.side == Conversion.Side.BUY else -1
+    for fill in fills:
+        legs.add("fill", coin, debit=VENUE, credit=TRADING, amount=sign * fill.coin)
+        legs.add("fill", USDT, debit=TRADING, credit=VENUE, amount=sign * fill.usdt)
+        legs.add("fee", fill.fee_asset, debit=FEES, credit=VENUE, amount=fill.fee)
+        if fill.fee_asset == coin:
+            # Coin kept by the venue has yet to be bought: the expense moves to USDT, the need to the carry.
+            legs.add("fee", coin, debit=TRADING, credit=FEES, amount=fill.fee)
+    legs.add("fee", USDT, debit=FEES, credit=TRADING, amount=settlement.fee_coin_value)
+    legs.add("fee_borne", USDT, debit=TRADING, credit=FEES, amount=borne_by_payouts)
+
+    legs.add("slippage", USDT, debit=TRADING, credit=PNL, amount=settlement.slippage_total)
+    legs.add("carry", USDT, debit=TRADING, credit=PNL, amount=settlement.carry_result)
+    rounding = settlement.rounding_total + settlement.price_rounding
+    legs.add("rounding", USDT, debit=TRADING, credit=ROUNDING, amount=rounding)
+    legs.post()
+
+
+def _at_fill(demand: netting.Demand) -> bool:
+    return demand.side == "sell" and demand.payout == "at_fill"

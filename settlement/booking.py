@@ -1,0 +1,44 @@
+"""Legs of the desk's book: signed amounts become transfers in the right direction, zeros become none."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from ledger.posting import post
+from settlement.chart import Chart
+from settlement.models import DeskTransfer
+
+
+class Legs:
+    """Collects the legs of one conversion or funds transfer and posts them together."""
+
+    def __init__(
+        self, *, now: datetime, conversion_id: int | None = None, funds_transfer_id: int | None = None
+    ) -> None:
+        self._chart = Chart()
+        self._now = now
+        self._conversion_id = conversion_id
+        self._funds_transfer_id = funds_transfer_id
+        self._transfers: list[DeskTransfer] = []
+
+    def add(self, kind: str, asset: str, *, debit: str, credit: str, amount: Decimal) -> None:
+        """Debit one account and credit another; a negative amount goes the other way, zero is no leg."""
+        if amount == 0:
+            return
+        if amount < 0:
+            debit, credit, amount = credit, debit, -amount
+        self._transfers.append(
+            DeskTransfer(
+                debit_account=self._chart.account(debit, asset),
+                credit_account=self._chart.account(credit, asset),
+                asset=asset,
+                amount=amount,
+                kind=kind,
+                conversion_id=self._conversion_id,
+                funds_transfer_id=self._funds_transfer_id,
+                created_at=self._now,
+            )
+        )
+
+    def post(self) -> None:
+        """Write the legs in the caller's transaction."""
+        post(self._transfers)

@@ -1,0 +1,45 @@
+"""The desk's chart of accounts: every code, on which side it is positive, and what it holds."""
+
+from ledger.models import NormalSide
+from settlement.models import DeskAccount
+
+USDT = "USDT"
+
+VENUE = "venue"  # the trading (spot) wallet
+INVENTORY = "inventory"  # the reserve (funding) wallet
+COUNTER = "counter"  # what counter owes the desk: the mirror of counter's clearing account
+OPTIONS = "options"  # coin that the desk owes the options book
+TRADING = "trading"  # the two sides of conversions; what stays is the carry
+FEES = "fees"
+PNL = "pnl:conversion"
+ROUNDING = "rounding"
+CAPITAL = "capital"  # what the wallets held before the first order
+SUSPENSE = "suspense"  # what nobody has explained yet
+
+NORMAL_SIDES = {
+    VENUE: NormalSide.DEBIT,
+    INVENTORY: NormalSide.DEBIT,
+    COUNTER: NormalSide.DEBIT,
+    TRADING: NormalSide.DEBIT,
+    FEES: NormalSide.DEBIT,
+    SUSPENSE: NormalSide.DEBIT,
+    OPTIONS: NormalSide.CREDIT,
+    PNL: NormalSide.CREDIT,
+    ROUNDING: NormalSide.CREDIT,
+    CAPITAL: NormalSide.CREDIT,
+}
+
+
+class Chart:
+    """Accounts by (code, asset), created when first used; one object serves one transaction."""
+
+    def __init__(self) -> None:
+        self._accounts = {(account.code, account.asset): account for account in DeskAccount.objects.all()}
+
+    def account(self, code: str, asset: str) -> DeskAccount:
+        """The account, created if this asset is new to it."""
+        if (code, asset) not in self._accounts:
+            self._accounts[code, asset], _ = DeskAccount.objects.get_or_create(
+                code=code, asset=asset, defaults={"normal_side": NORMAL_SIDES[code]}
+            )
+        return self._accounts[code, asset]

@@ -1,0 +1,88 @@
+"""Moving conversions and transfers through their states, with a row of history for each step, and noting venue calls."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from config.transitions import move, sources_and_target
+from settlement.models import Attempt, Conversion, FundsTransfer, StateChange
+from settlement.models.history import Subject
+
+Traced = Conversion | FundsTransfer
+RAW_ANSWER_CHARACTERS = 20_000
+
+
+class MovedMeanwhile(Exception):
+    """The row has changed since it was read; somebody else has taken care of it."""
+
+
+def subject_of(row: Traced) -> Subject:
+    """How history names this kind of row."""
+    return Subject.CONVERSION if isinstance(row, Conversion) else Subject.FUNDS_TRANSFER
+
+
+def created(row: Traced, *, at: datetime, by: str, why: str = "") -> None:
+    """Note that the row came into being in its present state."""
+    _note(row, "", row.state, at, by, why)
+
+
+def advance(
+    row: Traced, transition_method: Any, *, at: datetime, by: str, why: str = "", **changes: Any
+) -> None:
+    """Move one row through a declared transition if nobody has touched it since it was read, and note it.
+
+    Joins the caller's transaction or makes one; `row` then shows the new state, version and changes.
+
+    Raises: MovedMeanwhile.
+    """
+    model = type(row)
+    _, _, target = sources_and_target(model, transition_method)
+    with transaction.atomic(using="desk"):
+        if not move(
+            model,
+            transition_method,
+            [row.pk],
+            same=changes,
+            where={"version": row.version, "state": row.state},
+        ):
+            raise MovedMeanwhile(
+                f"{subject_of(row)} {row.pk} is no longer {row.state} at version {row.version}"
+            )
+        _note(row, row.state, target, at, by, why)
+    row.state = target
+    row.version += 1
+    for name, value in changes.items():
+        setattr(row, name, value)
+
+
+def _note(row: Traced, from_state: str, to_state: str, at: datetime, by: str, why: str) -> None:
+    StateChange.objects.create(
+        subject=subject_of(row),
+        subject_id=row.pk,
+        from_state=from_state,
+        to_state=to_state,
+        at=at,
+        by=by,
+        why=why,
+    )
+
+
+def begin_attempt(row: Traced, call: Attempt.Call, request: Mapping[str, Any], *, at: datetime) -> Attempt:
+    """Store a venue call before it is made."""
+    return Attempt.objects.create(
+        subject=subject_of(row),
+        subject_id=row.pk,
+        call=call,
+        request=json.loads(json.dumps(request, default=str)),
+        sent_at=at,
+    )
+
+
+def end_attempt(attempt: Attempt, *, outcome: str, code: str, answer: str, at: datetime) -> None:
+    """Store what came back."""
+    attempt.outcome, attempt.code = outcome, code[:64]
+    attempt.answer, attempt.answered_at = answer[:RAW_ANSWER_CHARACTERS], at
+    attempt.save(update_fields=["outcome", "code", "answer", "answered_at"])

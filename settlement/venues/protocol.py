@@ -1,0 +1,136 @@
+"""What the desk needs of a venue, whoever it is: markets, one IOC order at a time, the truth about it, wallets.
+
+Amounts are Decimal. A call either returns, or raises VenueError, which names what was heard without judging it;
+`settlement.policy` decides whether that means done, not done or unknown.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from settlement.netting import Lot
+
+Side = Literal["buy", "sell"]
+Wallet = Literal["trading", "reserve"]
+Direction = Literal["to_trading", "to_reserve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A coin's market against USDT: filters in coin and USDT, `tick` the price step."""
+
+    underlying: str
+    symbol: str
+    lot: Lot
+    tick: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TopOfBook:
+    """Best prices, USDT for one coin."""
+
+    bid: Decimal
+    ask: Decimal
+
+    @property
+    def mid(self) -> Decimal:
+        """Halfway between bid and ask, to 8 decimals."""
+        return ((self.bid + self.ask) / 2).quantize(Decimal("0.00000001"))
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade of an order: `coin` at `price` for exactly `usdt`; `fee` taken in `fee_asset`."""
+
+    venue_trade_id: str
+    venue_order_id: str
+    price: Decimal
+    coin: Decimal
+    usdt: Decimal
+    fee: Decimal
+    fee_asset: str
+    traded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """An order as the venue tells it; `final` when nothing more can happen to it."""
+
+    client_order_id: str
+    venue_order_id: str
+    final: bool
+    filled_coin: Decimal
+    filled_usdt: Decimal
+    trades: tuple[Trade, ...]
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferReport:
+    """A movement between the two wallets in the venue's history."""
+
+    venue_transfer_id: str
+    asset: str
+    amount: Decimal
+    direction: Direction
+    done: bool
+    at: datetime
+
+
+class VenueError(Exception):
+    """A call that did not give a usable answer.
+
+    `kind` names the sort of failure (a ccxt exception class, NotConnected, BadAnswer), `code` is the venue's own,
+    `retry_after_seconds` what it asked for, `raw` the answer as it came.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        code: str = "",
+        message: str = "",
+        retry_after_seconds: float | None = None,
+        raw: str = "",
+    ) -> None:
+        super().__init__(f"{kind} {code}: {message}")
+        self.kind = kind
+        self.code = code
+        self.retry_after_seconds = retry_after_seconds
+        self.raw = raw
+
+
+class Venue(Protocol):
+    """A trading venue; every method may raise VenueError."""
+
+    name: str
+
+    def market(self, underlying: str) -> Market:
+        """Filters of the coin's market, cached."""
+
+    def top_of_book(self, underlying: str) -> TopOfBook:
+        """Best bid and ask, at most a second old."""
+
+    def submit(
+        self, *, underlying: str, client_order_id: str, side: Side, quantity: Decimal, limit_price: Decimal
+    ) -> OrderReport:
+        """Send a limit order, immediate or cancel."""
+
+    def find(self, *, underlying: str, client_order_id: str) -> OrderReport | None:
+        """The order under our id with all its trades, or None when the venue says it knows none."""
+
+    def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
+        """All trades of the account in the coin's market since a moment, oldest first."""
+
+    def balances(self, wallet: Wallet) -> dict[str, Decimal]:
+        """Totals by asset, free and locked."""
+
+    def value_in_usdt(self, asset: str) -> Decimal:
+        """USDT for one unit of any asset, to value a fee taken in it."""
+
+    def transfer(self, *, asset: str, amount: Decimal, direction: Direction) -> str:
+        """Move funds between the wallets; returns the venue's transfer id."""
+
+    def transfers(self, *, asset: str, since: datetime) -> list[TransferReport]:
+        """The wallets' transfer history of one asset since a moment."""
