@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from settlement.venues.paper.amounts import is_multiple
 from settlement.venues.paper.errors import FilterFailure, TooMuchPrecision
-from settlement.venues.paper.records import OrderType, Side
 from settlement.venues.paper.symbols import MAX_OPEN_ORDERS, Symbol
 
 ASSET_DECIMALS = 8
@@ -23,7 +22,7 @@ def check_precision(*, name: str, amount: Decimal) -> None:
         raise TooMuchPrecision(name)
 
 
-def check_price(*, symbol: Symbol, side: Side, price: Decimal, average_price: Decimal) -> None:
+def check_price(*, symbol: Symbol, price: Decimal, average_price: Decimal) -> None:
     """Raises: FilterFailure (PRICE_FILTER, PERCENT_PRICE_BY_SIDE)."""
     if not symbol.tick <= price <= symbol.max_price or not is_multiple(price, step=symbol.tick):
         raise FilterFailure("PRICE_FILTER")
@@ -32,22 +31,22 @@ def check_price(*, symbol: Symbol, side: Side, price: Decimal, average_price: De
         raise FilterFailure("PERCENT_PRICE_BY_SIDE")
 
 
-def check_quantity(*, symbol: Symbol, order_type: OrderType, quantity: Decimal) -> None:
+def check_quantity(*, symbol: Symbol, is_market: bool, quantity: Decimal) -> None:
     """Raises: FilterFailure (LOT_SIZE, MARKET_LOT_SIZE)."""
     if not symbol.step <= quantity <= symbol.max_quantity or not is_multiple(quantity, step=symbol.step):
         raise FilterFailure("LOT_SIZE")
-    if order_type is OrderType.MARKET and quantity > symbol.market_max_quantity:
+    if is_market and quantity > symbol.market_max_quantity:
         raise FilterFailure("MARKET_LOT_SIZE")
 
 
-def check_notional(*, symbol: Symbol, order_type: OrderType, notional: Decimal) -> None:
+def check_notional(*, symbol: Symbol, is_market: bool, notional: Decimal) -> None:
     """``notional`` is price times quantity; for a market order, at the average price.
 
     Raises: FilterFailure (NOTIONAL).
     """
     if notional < symbol.min_notional:
         raise FilterFailure("NOTIONAL")
-    if order_type is not OrderType.MARKET and notional > symbol.max_notional:
+    if not is_market and notional > symbol.max_notional:
         raise FilterFailure("NOTIONAL")
 
 

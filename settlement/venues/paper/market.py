@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from settlement.venues.paper.amounts import ONE, ZERO, round_down
+from settlement.venues.paper.candles import CandleBook
 from settlement.venues.paper.matching import Level
-from settlement.venues.paper.prices.quotes import Print, PriceSource, Quote
+from settlement.venues.paper.prices.quotes import PriceSource, Print, Quote
 from settlement.venues.paper.records import Side
 from settlement.venues.paper.symbols import AVERAGE_PRICE_MINUTES, Symbol
 
@@ -57,6 +58,7 @@ class Market:
         self._average_sum = ZERO
         self.quote = self._current_quote()
         self.last_price = self.quote.bid
+        self.candles = CandleBook(symbol=symbol, price=self.last_price, seed=seed, now_ms=now_ms)
         self._note_average()
 
     def advance(self, *, now_ms: int) -> list[Print]:
@@ -75,6 +77,7 @@ class Market:
     def record_print(self, *, trade_id: int, item: Print) -> None:
         self.prints.append((trade_id, item))
         self.last_price = item.price
+        self.candles.add(item)
 
     @property
     def average_price(self) -> Decimal:
@@ -99,20 +102,27 @@ class Market:
         self._missing[side] += quantity
         self.update_id += 1
 
-    def pin(self, *, price: Decimal) -> None:
+    def pin(self, *, price: Decimal) -> Print:
         """Hold the price: one tick of spread around it, whatever the source does."""
         bid = round_down(price, step=self.symbol.tick)
         self._pinned = Quote(bid=bid, ask=bid + self.symbol.tick)
-        self.advance(now_ms=self._now_ms)
+        return self._moved()
 
-    def unpin(self) -> None:
+    def unpin(self) -> Print:
+        """Let the price go where the source is by now."""
         self._pinned = None
-        self.advance(now_ms=self._now_ms)
+        return self._moved()
 
-    def jump(self, *, factor: Decimal) -> None:
+    def jump(self, *, factor: Decimal) -> Print:
         """Move the price by a factor; it goes on moving from there."""
         self._scale *= factor
-        self.advance(now_ms=self._now_ms)
+        return self._moved()
+
+    def _moved(self) -> Print:
+        """The new quote at once, and the smallest trade at it, so that every price the venue tells agrees."""
+        self.quote = self._current_quote()
+        self.update_id += 1
+        return Print(self.quote.bid, self.symbol.step, True, self._now_ms)
 
     def _ladder(self, side: Side) -> list[Level]:
         tick, step = self.symbol.tick, self.symbol.step

@@ -24,6 +24,7 @@ from settlement.venues.paper.errors import (
 DEFAULT_WINDOW_MS = 5_000
 MAX_WINDOW_MS = 60_000
 MAX_AHEAD_MS = 1_000
+FIRST_MICROSECONDS = 10**14
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SIGNATURE = re.compile(r"(?:^|&)signature=[^&]*")
 
@@ -50,6 +51,11 @@ def find_credentials(*, key: str | None, known: dict[str, Credentials]) -> Crede
     return credentials
 
 
+def unsigned(parameters: str) -> str:
+    """The parameters as they were before the signature was put among them."""
+    return _SIGNATURE.sub("", parameters).removeprefix("&")
+
+
 def check_signature(*, query: str, body: str, signature: str | None, secret: str) -> None:
     """``query`` and ``body`` are as sent, the signature still in them.
 
@@ -57,14 +63,18 @@ def check_signature(*, query: str, body: str, signature: str | None, secret: str
     """
     if not signature:
         raise ParameterMissing("signature")
-    signed = _SIGNATURE.sub("", query) + _SIGNATURE.sub("", body)
+    signed = unsigned(query) + unsigned(body)
     expected = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
         raise SignatureInvalid
 
 
 def check_timing(*, timestamp_ms: int, window_ms: int | None, now_ms: int) -> None:
-    """Raises: WindowTooLarge, TimestampAhead, TimestampOutsideWindow."""
+    """The timestamp may also be in microseconds, as Binance allows.
+
+    Raises: WindowTooLarge, TimestampAhead, TimestampOutsideWindow."""
+    if timestamp_ms >= FIRST_MICROSECONDS:
+        timestamp_ms //= 1000
     window = DEFAULT_WINDOW_MS if window_ms is None else window_ms
     if window > MAX_WINDOW_MS:
         raise WindowTooLarge

@@ -7,10 +7,11 @@ replica: one that is fed late shows what a lagging read would have shown.
 from __future__ import annotations
 
 import bisect
+import copy
 import itertools
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from settlement.venues.paper.amounts import ZERO
@@ -66,6 +67,18 @@ class Account:
     def wallet(self, wallet: Wallet) -> dict[str, Balance]:
         return self.spot if wallet is Wallet.SPOT else self.funding
 
+    def clone(self) -> Account:
+        return replace(
+            self,
+            spot={asset: replace(balance) for asset, balance in self.spot.items()},
+            funding={asset: replace(balance) for asset, balance in self.funding.items()},
+            open_orders=dict(self.open_orders),
+            orders={name: list(ids) for name, ids in self.orders.items()},
+            trades={name: list(trades) for name, trades in self.trades.items()},
+            transfers=list(self.transfers),
+            latest_by_client_id=dict(self.latest_by_client_id),
+        )
+
 
 class State:
     """Everything that must survive a crash; see the module's promise."""
@@ -81,6 +94,14 @@ class State:
         self.replays: dict[str, int] = {}
         self._orders_kept = orders_kept
         self._closed: deque[int] = deque()
+
+    def clone(self) -> State:
+        """An independent copy; the records themselves are shared, for they never change."""
+        copied = copy.copy(self)
+        copied.accounts = {name: account.clone() for name, account in self.accounts.items()}
+        for name in ("orders", "marked_prices", "replays", "_trades_by_order", "_closed"):
+            setattr(copied, name, copy.copy(getattr(self, name)))
+        return copied
 
     def account(self, name: str) -> Account:
         return self.accounts.setdefault(name, Account(name))

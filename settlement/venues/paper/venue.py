@@ -11,19 +11,21 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from settlement.venues.paper.engine import Commission, Engine
+from settlement.venues.paper.commission import Commission
+from settlement.venues.paper.engine import Engine
+from settlement.venues.paper.faults import Fault, FaultKind, Faults
 from settlement.venues.paper.journal import Journal, read_events
 from settlement.venues.paper.limits import Limits, LimitSettings
 from settlement.venues.paper.market import DepthShape, Market
-from settlement.venues.paper.prices.quotes import PriceSource
-from settlement.venues.paper.prices.random_walk import RandomWalk, WalkShape
-from settlement.venues.paper.records import Event, PriceMarked, Wallet
+from settlement.venues.paper.prices.sources import PriceSettings, PriceSources
+from settlement.venues.paper.records import Event, Funded, PriceMarked, ReplayStarted, Wallet
+from settlement.venues.paper.replica import LaggingReplica
 from settlement.venues.paper.signing import Credentials
-from settlement.venues.paper.state import State
+from settlement.venues.paper.state import ORDERS_KEPT, State
 from settlement.venues.paper.symbols import SYMBOLS
 
 MARK_EVERY_MS = 60_000
-DEFAULT_CREDENTIALS = Credentials(account="paper", key="paper-key", secret="paper-secret")
+DEFAULT_CREDENTIALS = Credentials("paper", "paper-key", "paper-secret")
 DEFAULT_FUNDS: dict[tuple[Wallet, str], Decimal] = {
     (Wallet.SPOT, "USDT"): Decimal("5000000"),
     (Wallet.FUNDING, "USDT"): Decimal("50000000"),
@@ -45,32 +47,36 @@ class Settings:
 
     credentials: tuple[Credentials, ...] = (DEFAULT_CREDENTIALS,)
     funds: dict[tuple[Wallet, str], Decimal] = field(default_factory=lambda: dict(DEFAULT_FUNDS))
-    start_prices: dict[str, Decimal] = field(default_factory=dict)
+    prices: PriceSettings = field(default_factory=PriceSettings)
+    depth: DepthShape = field(default_factory=DepthShape)
+    commission: Commission = field(default_factory=Commission)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     seed: int = 1
-    walk: WalkShape = WalkShape()
-    depth: DepthShape = DepthShape()
-    commission: Commission = Commission()
-    limits: LimitSettings = LimitSettings()
     journal: Path | None = None
     with_fsync: bool = False
+    orders_kept: int = ORDERS_KEPT
     latency_ms: int = 0
+    latency_jitter_ms: int = 0
 
 
 class Venue:
     """See the module. ``clock_ms`` is the only clock in the whole venue."""
 
     def __init__(self, settings: Settings, *, clock_ms: Callable[[], int] = wall_clock_ms) -> None:
-        """Raises: JournalError if the journal is damaged or another process holds it."""
+        """Raises: JournalError, RecordingError."""
         self.settings = settings
         self.clock_ms = clock_ms
-        self.state = State()
+        self.state = State(orders_kept=settings.orders_kept)
         self.limits = Limits(settings.limits)
+        self.faults = Faults()
         self.credentials = {item.key: item for item in settings.credentials}
-        self._journal = self._open_journal()
+        self._replicas: dict[int, LaggingReplica] = {}
         self._marked_at_ms = clock_ms()
+        sources = PriceSources(settings.prices, seed=settings.seed)
+        self._journal = self._open_journal()
         self.engine = Engine(
             state=self.state,
-            markets={name: self._market(name) for name in SYMBOLS},
+            markets=self._markets(sources),
             commission=settings.commission,
             record=self._record,
         )
@@ -87,10 +93,30 @@ class Venue:
 
     def close(self) -> None:
         """Note the prices and let the journal go."""
-        self._mark_prices()
         if self._journal:
+            self._mark_prices()
             self._journal.close()
             self._journal = None
+
+    def add_fault(self, description: dict[str, object]) -> Fault:
+        """Raises: FaultInvalid."""
+        fault = self.faults.add(description)
+        if fault.kind is FaultKind.STALE_READS:
+            self._replicas[fault.fault_id] = LaggingReplica(self.state, lag_ms=fault.lag_ms)
+        return fault
+
+    def remove_fault(self, fault_id: int) -> bool:
+        self._replicas.pop(fault_id, None)
+        return self.faults.remove(fault_id)
+
+    def clear_faults(self) -> None:
+        self._replicas.clear()
+        self.faults.clear()
+
+    def visible(self, *, stale: Fault | None, now_ms: int) -> State:
+        """What a read sees: the state itself, or what it was before a fault's lag."""
+        replica = self._replicas.get(stale.fault_id) if stale else None
+        return replica.seen_at(now_ms=now_ms) if replica else self.state
 
     def _open_journal(self) -> Journal | None:
         if self.settings.journal is None:
@@ -103,38 +129,41 @@ class Venue:
     def _record(self, event: Event) -> None:
         if self._journal:
             self._journal.append(event)
+        for replica in self._replicas.values():
+            replica.feed(event, now_ms=self.clock_ms())
 
-    def _market(self, name: str) -> Market:
+    def _markets(self, sources: PriceSources) -> dict[str, Market]:
         now_ms = self.clock_ms()
-        return Market(
-            symbol=SYMBOLS[name],
-            source=self._source(name, now_ms),
-            depth=self.settings.depth,
-            seed=self.settings.seed,
-            now_ms=now_ms,
-        )
-
-    def _source(self, name: str, now_ms: int) -> PriceSource:
-        start = self.settings.start_prices.get(name, SYMBOLS[name].start_price)
-        return RandomWalk(
-            symbol=SYMBOLS[name],
-            start_price=self.state.marked_prices.get(name, start),
-            shape=self.settings.walk,
-            seed=self.settings.seed,
-            now_ms=now_ms,
-        )
+        if sources.recording and sources.recording not in self.state.replays:
+            self._commit(ReplayStarted(sources.recording, now_ms))
+        anchor_ms = self.state.replays.get(sources.recording, now_ms)
+        return {
+            name: Market(
+                symbol=symbol,
+                source=sources.source(
+                    symbol=symbol,
+                    marked_price=self.state.marked_prices.get(name),
+                    anchor_ms=anchor_ms,
+                    now_ms=now_ms,
+                ),
+                depth=self.settings.depth,
+                seed=self.settings.seed,
+                now_ms=now_ms,
+            )
+            for name, symbol in SYMBOLS.items()
+        }
 
     def _mark_prices(self) -> None:
         for name, market in self.engine.markets.items():
-            event = PriceMarked(name, market.quote.mid)
-            self._record(event)
-            self.state.apply(event)
+            self._commit(PriceMarked(name, market.quote.mid))
 
     def _fund_new_accounts(self) -> None:
         now_ms = self.clock_ms()
-        for credentials in self.settings.credentials:
-            if not self.state.account(credentials.account).is_funded:
+        for name in {item.account: None for item in self.settings.credentials}:
+            if not self.state.account(name).is_funded:
                 for (wallet, asset), amount in self.settings.funds.items():
-                    self.engine.fund(
-                        account=credentials.account, wallet=wallet, asset=asset, amount=amount, now_ms=now_ms
-                    )
+                    self._commit(Funded(name, wallet, asset, amount, now_ms))
+
+    def _commit(self, event: Event) -> None:
+        self._record(event)
+        self.state.apply(event)

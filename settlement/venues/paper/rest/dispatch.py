@@ -7,16 +7,23 @@ as a matching engine serves them.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from settlement.venues.paper.errors import ApiError, NoSuchEndpoint, ParameterMissing
+from settlement.venues.paper.faults import Fault, FaultKind
 from settlement.venues.paper.rest.call import Call, Route, Security
+from settlement.venues.paper.rest.disturbance import (
+    delay_request,
+    lose_connection,
+    refusal_by_fault,
+    spoil_reply,
+    thin_book,
+)
 from settlement.venues.paper.rest.params import Params
+from settlement.venues.paper.rest.replies import refusal, refusal_of, reply
 from settlement.venues.paper.signing import check_signature, check_timing, find_credentials
 from settlement.venues.paper.venue import Venue
 
@@ -30,23 +37,34 @@ def serve(route: Route, venue: Venue) -> AioHandler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = (await request.read()).decode("utf-8", "replace")
-        if venue.settings.latency_ms:
-            await asyncio.sleep(venue.settings.latency_ms / 1000)
-        return answer(venue, route, request, body)
+        faults = venue.faults.strike(method=request.method, path=request.path)
+        await delay_request(venue, faults)
+        if FaultKind.REQUEST_LOST in faults:
+            return lose_connection(request)
+        response = refusal_by_fault(faults) or answer(venue, route, request, body, faults)
+        if fault := faults.get(FaultKind.REPLY_DELAY):
+            await asyncio.sleep(fault.delay_seconds())
+        if FaultKind.REPLY_LOST in faults:
+            return lose_connection(request)
+        return spoil_reply(response, faults)
 
     return handle
 
 
-def answer(venue: Venue, route: Route, request: web.Request, body: str) -> web.Response:
+def answer(
+    venue: Venue, route: Route, request: web.Request, body: str, faults: Mapping[FaultKind, Fault]
+) -> web.Response:
     headers: dict[str, str] = {}
     try:
         call = admit(venue, route, request, body, headers)
-        return reply(route.handler(call), headers={**headers, **call.headers})
+        call.visible = venue.visible(stale=faults.get(FaultKind.STALE_READS), now_ms=call.now_ms)
+        with thin_book(venue, faults.get(FaultKind.THIN_BOOK)):
+            return reply(route.handler(call), headers={**headers, **call.headers})
     except ApiError as error:
         return refusal(error, headers=headers)
     except Exception:
         log.exception("request failed: %s %s", route.method, route.path)
-        return refusal_of(500, -1000, ApiError.message, headers=headers)
+        return refusal_of(500, ApiError.code, ApiError.message, headers=headers)
 
 
 def admit(venue: Venue, route: Route, request: web.Request, body: str, headers: dict[str, str]) -> Call:
@@ -81,16 +99,3 @@ def check_signed(params: Params, *, query: str, body: str, secret: str, now_ms: 
 
 async def no_such_endpoint(request: web.Request) -> web.StreamResponse:
     return refusal(NoSuchEndpoint(), headers={})
-
-
-def reply(data: Any, *, headers: dict[str, str], status: int = 200) -> web.Response:
-    text = json.dumps(data, separators=(",", ":"))
-    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
-
-
-def refusal(error: ApiError, *, headers: dict[str, str]) -> web.Response:
-    return refusal_of(error.status, error.code, error.message, headers={**headers, **error.headers})
-
-
-def refusal_of(status: int, code: int, message: str, *, headers: dict[str, str]) -> web.Response:
-    return reply({"code": code, "msg": message}, status=status, headers=headers)

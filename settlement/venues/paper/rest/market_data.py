@@ -48,15 +48,15 @@ def exchange_info(call: Call) -> dict[str, Any]:
 
 
 def price(call: Call) -> Any:
-    return _each(call, lambda symbol, market: {"symbol": symbol.name, "price": text(market.last_price)})
+    return each(call, lambda symbol, market: {"symbol": symbol.name, "price": text(market.last_price)})
 
 
 def book_ticker(call: Call) -> Any:
-    return _each(call, _book_ticker)
+    return each(call, _book_ticker)
 
 
 def average_price(call: Call) -> dict[str, Any]:
-    market = _market(call, call.params.symbol())
+    market = market_of(call, call.params.symbol())
     call.params.finish()
     return {
         "mins": AVERAGE_PRICE_MINUTES,
@@ -66,7 +66,7 @@ def average_price(call: Call) -> dict[str, Any]:
 
 
 def depth(call: Call) -> dict[str, Any]:
-    market = _market(call, call.params.symbol())
+    market = market_of(call, call.params.symbol())
     limit = call.params.limit(default=100, largest=5000)
     call.params.text("symbolStatus")
     call.params.finish()
@@ -80,7 +80,7 @@ def depth(call: Call) -> dict[str, Any]:
 
 
 def trades(call: Call) -> list[dict[str, Any]]:
-    market = _market(call, call.params.symbol())
+    market = market_of(call, call.params.symbol())
     limit, from_id = call.params.limit(), call.params.integer("fromId")
     call.params.finish()
     found = [(number, item) for number, item in market.prints if from_id is None or number >= from_id]
@@ -89,7 +89,7 @@ def trades(call: Call) -> list[dict[str, Any]]:
 
 def aggregate_trades(call: Call) -> list[dict[str, Any]]:
     """Each print on its own: this venue has no two prints of one taker at one price."""
-    market = _market(call, call.params.symbol())
+    market = market_of(call, call.params.symbol())
     limit, from_id = call.params.limit(), call.params.integer("fromId")
     start, end = call.params.integer("startTime"), call.params.integer("endTime")
     call.params.finish()
@@ -142,13 +142,13 @@ def _aggregate(number: int, item: Print) -> dict[str, Any]:
     }
 
 
-def _each(call: Call, render: Callable[[Symbol, Market], dict[str, Any]]) -> Any:
+def each(call: Call, render: Callable[[Symbol, Market], dict[str, Any]]) -> Any:
     """One object for ``symbol``, a list for ``symbols`` or for none named."""
     is_single = call.params.has("symbol")
     symbols = _wanted(call.params) or list(SYMBOLS.values())
     call.params.text("symbolStatus")
     call.params.finish()
-    rendered = [render(symbol, _market(call, symbol)) for symbol in symbols]
+    rendered = [render(symbol, market_of(call, symbol)) for symbol in symbols]
     return rendered[0] if is_single else rendered
 
 
@@ -173,17 +173,17 @@ def _wanted(params: Params) -> list[Symbol]:
     return [find_symbol(str(name)) for name in names]
 
 
-def _market(call: Call, symbol: Symbol) -> Market:
+def market_of(call: Call, symbol: Symbol) -> Market:
     call.venue.engine.advance(symbol=symbol.name, now_ms=call.now_ms)
     return call.venue.engine.markets[symbol.name]
 
 
-def _depth_weight(params: Params) -> int:
+def depth_weight(params: Params) -> int:
     limit = params.limit(default=100, largest=5000)
     return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
 
 
-def _single(one: int, many: int) -> Callable[[Params], int]:
+def single_weight(one: int, many: int) -> Callable[[Params], int]:
     return lambda params: one if params.has("symbol") else many
 
 
@@ -191,10 +191,12 @@ ROUTES = [
     Route("GET", "/api/v3/ping", ping, weight=1, security=Security.NONE),
     Route("GET", "/api/v3/time", server_time, weight=1, security=Security.NONE),
     Route("GET", "/api/v3/exchangeInfo", exchange_info, weight=20, security=Security.NONE),
-    Route("GET", "/api/v3/ticker/price", price, weight=_single(2, 4), security=Security.NONE),
-    Route("GET", "/api/v3/ticker/bookTicker", book_ticker, weight=_single(2, 4), security=Security.NONE),
+    Route("GET", "/api/v3/ticker/price", price, weight=single_weight(2, 4), security=Security.NONE),
+    Route(
+        "GET", "/api/v3/ticker/bookTicker", book_ticker, weight=single_weight(2, 4), security=Security.NONE
+    ),
     Route("GET", "/api/v3/avgPrice", average_price, weight=2, security=Security.NONE),
-    Route("GET", "/api/v3/depth", depth, weight=_depth_weight, security=Security.NONE),
+    Route("GET", "/api/v3/depth", depth, weight=depth_weight, security=Security.NONE),
     Route("GET", "/api/v3/trades", trades, weight=25, security=Security.NONE),
     Route("GET", "/api/v3/historicalTrades", trades, weight=25, security=Security.NONE),
     Route("GET", "/api/v3/aggTrades", aggregate_trades, weight=4, security=Security.NONE),

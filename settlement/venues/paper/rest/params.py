@@ -26,6 +26,7 @@ DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER = r"^[0-9]{1,20}$"
 NAME = r"^[A-Z0-9-_.]{1,20}$"
 CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
+FLAG = r"^(true|false|TRUE|FALSE)$"
 SECURITY = frozenset({"timestamp", "recvWindow", "signature"})
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -59,7 +60,7 @@ class Params:
         self._read.add(name)
         if value == "":
             raise ParameterEmpty(name)
-        if legal is not None and not re.fullmatch(legal.strip("^$"), value):
+        if legal is not None and not re.fullmatch(legal.removeprefix("^").removesuffix("$"), value):
             raise IllegalCharacters(name=name, legal=legal)
         return value
 
@@ -94,7 +95,7 @@ class Params:
             raise error from None
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        value = self.text(name)
+        value = self.text(name, legal=FLAG)
         return default if value is None else value.lower() == "true"
 
     def symbol(self) -> Symbol:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from settlement.venues.paper.engine import NewOrder
 from settlement.venues.paper.errors import (
     BadCombination,
     EitherParameterMissing,
@@ -21,10 +20,12 @@ from settlement.venues.paper.errors import (
     QuantityInvalid,
     UnknownOrder,
 )
+from settlement.venues.paper.orders import NewOrder
 from settlement.venues.paper.records import Order, OrderChanged, OrderType, Side, TimeInForce
 from settlement.venues.paper.rest import views
 from settlement.venues.paper.rest.call import Call, Route
 from settlement.venues.paper.rest.params import CLIENT_ID, INTEGER, Params
+from settlement.venues.paper.state import Account, State
 from settlement.venues.paper.symbols import PREVENTION_MODES
 
 DAY_MS = 86_400_000
@@ -65,7 +66,7 @@ def find(call: Call) -> dict[str, Any]:
     symbol = call.params.symbol()
     order_id, client_order_id = _order_reference(call.params)
     call.params.finish()
-    order = _find(call, symbol.name, order_id, client_order_id)
+    order = _find(call.visible, call.account_name, symbol.name, order_id, client_order_id)
     if order is None:
         raise NoSuchOrder
     return views.queried_order(order)
@@ -76,8 +77,7 @@ def cancel(call: Call) -> dict[str, Any]:
     order_id, client_order_id = _order_reference(call.params)
     cancel_id = call.params.text("newClientOrderId", legal=CLIENT_ID) or _generated_id()
     call.params.finish()
-    call.venue.engine.advance(symbol=symbol.name, now_ms=call.now_ms)
-    order = _find(call, symbol.name, order_id, client_order_id)
+    order = _find(call.venue.state, call.account_name, symbol.name, order_id, client_order_id)
     if order is None:
         raise UnknownOrder
     cancelled = call.venue.engine.cancel_order(
@@ -90,10 +90,11 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
     symbol = call.params.symbol()
     call.params.finish()
     cancel_id = _generated_id()
-    orders = _open_orders(call, symbol.name)
+    engine = call.venue.engine
+    engine.advance(symbol=symbol.name, now_ms=call.now_ms)
+    orders = _open_orders(call.venue.state.account(call.account_name), symbol.name)
     if not orders:
         raise UnknownOrder
-    engine = call.venue.engine
     return [
         views.cancelled_order(
             engine.cancel_order(account=call.account_name, order_id=order.order_id, now_ms=call.now_ms),
@@ -106,7 +107,9 @@ def cancel_all(call: Call) -> list[dict[str, Any]]:
 def list_open(call: Call) -> list[dict[str, Any]]:
     symbol = call.params.optional_symbol()
     call.params.finish()
-    return [views.queried_order(order) for order in _open_orders(call, symbol.name if symbol else None)]
+    return [
+        views.queried_order(order) for order in _open_orders(call.account, symbol.name if symbol else None)
+    ]
 
 
 def list_all(call: Call) -> list[dict[str, Any]]:
@@ -213,21 +216,20 @@ def _order_reference(params: Params) -> tuple[int | None, str | None]:
     return (None if order_id is None else int(order_id)), client_order_id
 
 
-def _find(call: Call, symbol: str, order_id: int | None, client_order_id: str | None) -> Order | None:
-    """The caller's order; an order id counts for more than a client id."""
+def _find(
+    state: State, account: str, symbol: str, order_id: int | None, client_order_id: str | None
+) -> Order | None:
+    """The account's order; an order id counts for more than a client id."""
     if order_id is None:
-        return call.visible.order_by_client_id(
-            account=call.account_name, symbol=symbol, client_order_id=client_order_id or ""
-        )
-    order = call.visible.orders.get(order_id)
-    if order is None or order.account != call.account_name or order.symbol != symbol:
+        return state.order_by_client_id(account=account, symbol=symbol, client_order_id=client_order_id or "")
+    order = state.orders.get(order_id)
+    if order is None or (order.account, order.symbol) != (account, symbol):
         return None
     return order
 
 
-def _open_orders(call: Call, symbol: str | None) -> list[Order]:
-    orders = call.account.open_orders.values()
-    return [order for order in orders if symbol is None or order.symbol == symbol]
+def _open_orders(account: Account, symbol: str | None) -> list[Order]:
+    return [order for order in account.open_orders.values() if symbol is None or order.symbol == symbol]
 
 
 def time_range(params: Params) -> tuple[int | None, int | None]:

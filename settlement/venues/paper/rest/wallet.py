@@ -6,12 +6,13 @@ from typing import Any
 
 from settlement.venues.paper.amounts import text
 from settlement.venues.paper.errors import AmountNotPositive, InvalidParameter, NoSuchAsset, ParameterMissing
+from settlement.venues.paper.faults import FaultKind
 from settlement.venues.paper.filters import check_precision
 from settlement.venues.paper.records import Wallet
 from settlement.venues.paper.rest import views
 from settlement.venues.paper.rest.call import Call, Route, Security
 from settlement.venues.paper.rest.params import NAME, Params
-from settlement.venues.paper.symbols import ASSETS
+from settlement.venues.paper.symbols import ASSETS, SYMBOLS
 
 TRANSFER_TYPES = {
     "MAIN_FUNDING": (Wallet.SPOT, Wallet.FUNDING),
@@ -76,7 +77,53 @@ def funding_balances(call: Call) -> list[dict[str, Any]]:
 
 
 def system_status(call: Call) -> dict[str, Any]:
+    if call.venue.faults.is_on(FaultKind.MAINTENANCE):
+        return {"status": 1, "msg": "system_maintenance"}
     return {"status": 0, "msg": "normal"}
+
+
+def show_burn(call: Call) -> dict[str, Any]:
+    return {"spotBNBBurn": call.account.burns_bnb, "interestBNBBurn": False}
+
+
+def switch_burn(call: Call) -> dict[str, Any]:
+    """Whether commission is taken from BNB from now on."""
+    is_on = call.params.flag("spotBNBBurn", default=call.account.burns_bnb)
+    call.venue.engine.switch_burn(account=call.account_name, is_on=is_on)
+    return {"spotBNBBurn": is_on, "interestBNBBurn": False}
+
+
+def trade_fees(call: Call) -> list[dict[str, Any]]:
+    symbol = call.params.optional_symbol()
+    commission = call.venue.engine.commission
+    return [
+        {"symbol": name, "makerCommission": text(commission.maker), "takerCommission": text(commission.taker)}
+        for name in SYMBOLS
+        if symbol is None or symbol.name == name
+    ]
+
+
+def coins(call: Call) -> list[dict[str, Any]]:
+    """Every asset with the caller's balances; there are no networks to deposit from or withdraw to."""
+    return [
+        {
+            "coin": asset,
+            "name": asset,
+            "depositAllEnable": False,
+            "withdrawAllEnable": False,
+            "trading": True,
+            "isLegalMoney": False,
+            "free": text(balance.free),
+            "locked": text(balance.locked),
+            "freeze": "0",
+            "withdrawing": "0",
+            "ipoing": "0",
+            "ipoable": "0",
+            "storage": "0",
+            "networkList": [],
+        }
+        for asset, balance in call.account.spot.items()
+    ]
 
 
 def _wallets(params: Params) -> tuple[Wallet, Wallet]:
@@ -96,5 +143,9 @@ ROUTES = [
     Route("POST", "/sapi/v1/asset/transfer", transfer, weight=1),
     Route("GET", "/sapi/v1/asset/transfer", list_transfers, weight=1),
     Route("POST", "/sapi/v1/asset/get-funding-asset", funding_balances, weight=1),
+    Route("GET", "/sapi/v1/bnbBurn", show_burn, weight=1),
+    Route("POST", "/sapi/v1/bnbBurn", switch_burn, weight=1),
+    Route("GET", "/sapi/v1/asset/tradeFee", trade_fees, weight=1),
+    Route("GET", "/sapi/v1/capital/config/getall", coins, weight=10),
     Route("GET", "/sapi/v1/system/status", system_status, weight=1, security=Security.NONE),
 ]
