@@ -21,9 +21,43 @@ $(STAMP): requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
 
-lock:
-	@test -x $(BIN)/uv || $(MAKE) setup
-	$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+# What `make demo` runs and what it is tuned by stands in README.md.
+demo: setup
+	@$(BIN)/python manage.py demo
 
+test: setup
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+
+up: setup
+	@$(BIN)/python -m config.stack up $(ARGS)
+
+down: setup
+	@$(BIN)/python -m config.stack down
+
+ps: setup
+	@$(BIN)/python -m config.stack ps
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench:
+	@echo "make bench comes with the work on speed; there is nothing to measure with yet" >&2
+	@exit 2
+
+# Universal over Python 3.11 to 3.14; the files name packages and hashes only, no index.
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
+
+lock: setup
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	@if test -x $(BIN)/python; then $(BIN)/python -m config.stack clean; fi
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,7 +1,8 @@
 """Servers of the test session: one embedded PostgreSQL and one Valkey, shared by all pytest-xdist workers.
 
-Invariant: tests see only these servers, and they end with the session however it ends, `kill -9` included. Settings read
-the environment when they are imported, so the addresses are fixed here, on import, and the servers started later.
+Invariant: tests see only these servers, and they end with the session however it ends, `kill -9` included.
+Settings read the environment when they are imported, so the addresses are fixed here, on import, and the
+servers are started later.
 """
 
 import fcntl
@@ -27,14 +28,14 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 
 if WORKER is None:
     if "config.settings" in sys.modules:
-        raise pytest.UsageError(
-            "unset DJANGO_SETTINGS_MODULE: the test servers have to be known before the settings load"
-        )
+        raise pytest.UsageError("unset DJANGO_SETTINGS_MODULE: the settings must not load before conftest.py")
     VAR_DIR = TESTS_VAR_DIR / uuid.uuid4().hex[:12]
-    VAR_DIR.mkdir(parents=True)
-    # Held for the session's life: whoever can take it later knows that the session is dead.
-    SESSION_LOCK = (VAR_DIR / "session.lock").open("w")
+    new = VAR_DIR.with_name(f".{VAR_DIR.name}")
+    new.mkdir(parents=True)
+    # Held for the session's life: whoever can take it knows that the session is dead.
+    SESSION_LOCK = (new / "session.lock").open("w")
     fcntl.flock(SESSION_LOCK, fcntl.LOCK_EX)
+    new.rename(VAR_DIR)
     os.environ |= {
         "VAR_DIR": str(VAR_DIR),
         "DATABASE_URL": postgres.url(var_dir=VAR_DIR, database="crossbook"),

@@ -1,7 +1,7 @@
 """PostgreSQL and Valkey from Python wheels: where they are, and how any process finds the running ones.
 
-Invariant: an unset URL leads to this project's own servers under VAR_DIR, never to somebody else's on a usual port.
-Free of Django and cheap to import, since the settings themselves ask here.
+Invariant: an unset URL leads to this project's own servers under VAR_DIR, never to somebody else's on a usual
+port. Free of Django and cheap to import, since the settings themselves ask here.
 """
 
 import json
@@ -15,10 +15,10 @@ __all__ = ["server_urls"]
 
 
 def server_urls(var_dir: Path) -> dict[str, str]:
-    """Environment of the stack whose data lie in `var_dir`, by variable name: URLs where known, and the stored keys.
+    """Environment of the stack whose data lie in `var_dir`: URLs by variable name, and the stored keys.
 
-    The databases' socket has a fixed place, so their URLs are known even before the stack runs; BROKER_URL, VENUE_URL
-    and COUNTER_URL only while it runs.
+    The databases' socket has a fixed place, so their URLs are known even before the stack runs; BROKER_URL,
+    VENUE_URL and COUNTER_URL only while it runs.
     """
     var_dir = places.absolute(var_dir)
     urls = {

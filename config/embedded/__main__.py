@@ -20,7 +20,7 @@ def main() -> None:
     parts = parser.add_subparsers(dest="part", required=True)
     server = parts.add_parser("postgres")
     server.add_argument(
-        "--privilege", choices=["namespace", "account"], help="how root is laid down for new data"
+        "--privilege", choices=["namespace", "account"], help="whom root becomes for new data"
     )
     broker = parts.add_parser("valkey")
     broker.add_argument("--port", type=int, required=True)

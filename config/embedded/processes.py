@@ -1,7 +1,7 @@
 """Marks, finds and ends the processes of one stack.
 
-Invariant: nothing is signalled unless it proves to be ours, by the mark in its environment or by the data folder it
-works in; a bare process number, which may have been given to another process since, is never enough.
+Invariant: nothing is signalled unless it proves to be ours, by the mark in its environment or by the data folder
+it works in; a bare process number, which may have been given to another process since, is never enough.
 """
 
 import ctypes

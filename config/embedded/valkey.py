@@ -1,7 +1,7 @@
 """Valkey 9 from its wheel, in the foreground, on a loopback port of its own behind a password.
 
-Invariant: what was published survives a restart but for the last second (append-only file, fsync every second); the
-broker is a convenience and that second is recovered from the databases.
+Invariant: what was published survives a restart but for the last second (append-only file, fsync every second);
+the broker is a convenience and that second is recovered from the databases.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from config.embedded import keys, places, processes
 
-# Below the range from which Linux takes the ports of outgoing connections (32768 and up): one of those must not hold
-# our port in the moment in which a server restarts.
+# Below the range from which Linux takes the ports of outgoing connections (32768 and up): one of those must not
+# hold our port in the moment in which a server restarts.
 FREE_PORTS = range(20_000, 32_000)
 LOGICAL_DATABASES = 64  # one for each pytest worker
 

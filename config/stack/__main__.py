@@ -1,4 +1,4 @@
-"""Command line of the stack: `python -m config.stack up [--detach] | down | ps | restart NAME`."""
+"""Command line of the stack: `python -m config.stack up [--detach] | down | ps | restart NAME | clean`."""
 
 import argparse
 import os
@@ -19,6 +19,7 @@ def main() -> int:
         "--detach", action="store_true", help="return once it serves, and leave it running"
     )
     commands.add_parser("down", help="stop everything")
+    commands.add_parser("clean", help="stop everything and delete its data")
     commands.add_parser("ps", help="list the processes")
     commands.add_parser("restart", help="stop and start one program").add_argument("name")
     options = parser.parse_args()
@@ -27,6 +28,10 @@ def main() -> int:
         return _up(var_dir, detach=options.detach)
     if options.command == "down":
         console.tell("stopped" if lifecycle.stop(var_dir=var_dir) else "not running")
+        return 0
+    if options.command == "clean":
+        lifecycle.remove(var_dir=var_dir)
+        console.tell(f"removed {var_dir}")
         return 0
     info = lifecycle.running(var_dir)
     if info is None:

@@ -1,7 +1,7 @@
 """Become one program of the stack: `python -m config.stack.launch NAME SIGNAL -- COMMAND ...`.
 
-Invariant: when the program starts, nothing of its earlier life is left (a worker process whose master was killed would
-keep its port and go on serving), and it ends when its supervisor does.
+Invariant: when the program starts, nothing of its earlier life is left (a worker process whose master was killed
+would keep its port and go on serving), and it ends when its supervisor does.
 """
 
 import os
@@ -19,7 +19,7 @@ def main() -> None:
     os.environ[processes.PROGRAM_MARK] = name
     processes.claim(var_dir=var_dir, program=name, politely=signal_number)
     processes.die_with_parent(signal_number)
-    os.execvp(command[0], command)  # noqa: S606 - a list, no shell
+    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

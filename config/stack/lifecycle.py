@@ -6,6 +6,7 @@ Invariant: what a killed supervisor left behind is ended before anything is star
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -85,8 +86,8 @@ def start(
 ) -> StackInfo:
     """Bring the whole stack up and return when it serves.
 
-    `given` is the environment (default: ours); `attached` ends the stack when the calling thread ends, however it
-    ends; `tell` gets one line for each step.
+    `given` is the environment (default: ours); `attached` ends the stack when the calling thread ends, however
+    it ends; `tell` gets one line for each step.
 
     Raises: StackAlreadyRunning; StackFailed with the end of the log that shows why.
     """
@@ -119,7 +120,7 @@ def start(
 
 
 def stop(*, var_dir: Path) -> bool:
-    """Stop the stack of `var_dir`, apps before servers; True when there was one. Nothing of it is left afterwards."""
+    """Stop the stack of `var_dir`, apps before servers, and leave nothing of it; True when there was one."""
     var_dir = places.absolute(var_dir)
     info = running(var_dir)
     if info is not None:
@@ -128,6 +129,16 @@ def stop(*, var_dir: Path) -> bool:
     _end_leftovers(var_dir)
     places.state_file(var_dir).unlink(missing_ok=True)
     return info is not None
+
+
+def remove(*, var_dir: Path) -> None:
+    """Stop the stack and delete all its data, those outside `var_dir` included."""
+    var_dir = places.absolute(var_dir)
+    stop(var_dir=var_dir)
+    data = var_dir / "postgres"
+    outside = [data.resolve().parent] if data.is_symlink() else []
+    for folder in (*outside, places.socket_folder(var_dir), var_dir):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -139,7 +150,7 @@ def _starting(var_dir: Path) -> Iterator[None]:
 
 
 def _end_leftovers(var_dir: Path) -> None:
-    """End what a killed supervisor left: by the mark in the environment, PostgreSQL's by its data folder too."""
+    """End what a killed supervisor left: by the mark in the environment, PostgreSQL's also by its data folder."""
     left = processes.marked(var_dir=var_dir) + processes.working_in(var_dir / "postgres", name="postgres")
     servers = [process for process in left if _is_postgres(process)]
     processes.end([process for process in left if process not in servers])

@@ -26,7 +26,7 @@ class Program:
     command: tuple[str, ...]
     stop_signal: str = "TERM"
     stop_seconds: int = 10
-    # Ending sooner counts as a failed start, after which each attempt waits a second longer: a program that cannot
+    # Ending sooner counts as a failed start, and each further attempt waits a second longer: a program that cannot
     # start must not take the machine from those that can.
     settled_seconds: int = 3
 
@@ -50,7 +50,7 @@ class Plan:
 
 
 def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
-    """The stack of `var_dir` where the environment is `given`: ports are chosen and keys made where missing."""
+    """The stack of `var_dir` in the environment `given`: ports are chosen, and keys made where missing."""
     ports = {name: valkey.free_port() for name in ("valkey", "venue", "flower")}
     ports["web"] = _wanted_port(int(given.get("PORT") or WEB_PORT))
     own_keys = keys.ensure(var_dir)

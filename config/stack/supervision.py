@@ -39,7 +39,7 @@ def socket_path(var_dir: Path) -> Path:
 
 def configuration(plan: Plan) -> str:
     """Text of supervisord.conf; servers start at once, the rest when they are told to."""
-    sections = [
+    sections: list[tuple[str, dict[str, Any]]] = [
         ("unix_http_server", {"file": socket_path(plan.var_dir), "chmod": "0700"}),
         (
             "rpcinterface:supervisor",
