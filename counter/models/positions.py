@@ -1,5 +1,7 @@
 """Positions: what one opening order bought and how much of it is left."""
 
+from decimal import Decimal
+
 from django.db import models
 from django_fsm import FSMField, transition
 
@@ -27,7 +29,7 @@ class Position(models.Model):
     remaining = models.IntegerField()
     unpaid = models.IntegerField(default=0)
     cost = models.DecimalField(max_digits=20, decimal_places=6)
-    proceeds = models.DecimalField(max_digits=20, decimal_places=6, default=0)
+    proceeds = models.DecimalField(max_digits=20, decimal_places=6, default=Decimal(0))
     state = FSMField(default=State.OPEN, choices=State)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)

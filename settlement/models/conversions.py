@@ -1,5 +1,7 @@
 """Conversions: what one batch of orders needed from the venue, what the venue did, and each order's share of it."""
 
+from decimal import Decimal
+
 from django.db import models
 from django_fsm import FSMField, transition
 
@@ -13,8 +15,8 @@ class Carry(models.Model):
     """
 
     underlying = models.CharField(max_length=8, primary_key=True)
-    coin = models.DecimalField(max_digits=20, decimal_places=8, default=0)
-    usdt = models.DecimalField(max_digits=28, decimal_places=8, default=0)
+    coin = models.DecimalField(max_digits=20, decimal_places=8, default=Decimal(0))
+    usdt = models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0))
 
     def __str__(self) -> str:
         return f"{self.coin} {self.underlying}"
@@ -60,8 +62,8 @@ class Conversion(models.Model):
     misses = models.IntegerField(default=0)
     due_at = models.DateTimeField(null=True)
     reason = models.TextField(blank=True)
-    filled_coin = models.DecimalField(max_digits=20, decimal_places=8, default=0)
-    filled_usdt = models.DecimalField(max_digits=28, decimal_places=8, default=0)
+    filled_coin = models.DecimalField(max_digits=20, decimal_places=8, default=Decimal(0))
+    filled_usdt = models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0))
     price = models.DecimalField(max_digits=20, decimal_places=8, null=True)  # settlement price of every share
     fee_usdt = models.DecimalField(max_digits=28, decimal_places=8, null=True)
     carry_out_coin = models.DecimalField(max_digits=20, decimal_places=8, null=True)
