@@ -17,6 +17,7 @@ import ccxt
 from django.conf import settings
 from urllib3.exceptions import NewConnectionError
 
+from config.exchange import new_exchange
 from settlement.netting import Lot
 from settlement.venues.protocol import (
     Direction,
@@ -46,9 +47,9 @@ class CcxtVenue:
         self, *, client: str, url: str, api_key: str, api_secret: str, timeout_seconds: float
     ) -> None:
         self.name = client
-        self._url = url.rstrip("/")
+        self._url = url
         self._credentials = {"apiKey": api_key, "secret": api_secret}
-        self._timeout_ms = int(timeout_seconds * 1000)
+        self._timeout_seconds = timeout_seconds
         self._local = threading.local()
         self._lock = threading.Lock()
         self._markets: dict[str, Any] | None = None
@@ -168,24 +169,9 @@ class CcxtVenue:
         return self._local.exchange
 
     def _connected(self) -> Any:
-        exchange = getattr(ccxt, self.name)(
-            {
-                **self._credentials,
-                "timeout": self._timeout_ms,
-                # ccxt's own limiter sleeps before each call; netting keeps the desk far below the venue's limits.
-                "enableRateLimit": False,
-                "options": {
-                    "defaultType": "spot",
-                    "fetchMarkets": {"types": ["spot"]},
-                    "fetchCurrencies": False,
-                    "fetchMargins": False,
-                },
-            }
+        exchange = new_exchange(
+            client=self.name, url=self._url, timeout_seconds=self._timeout_seconds, **self._credentials
         )
-        exchange.number = str
-        exchange.session.trust_env = False
-        if self._url:
-            _point_to(exchange, self._url)
         with self._lock:
             if self._markets is None:
                 with self._heard(exchange):
@@ -226,7 +212,9 @@ class CcxtVenue:
         if not order.get("id") or not order.get("status") or not order.get("clientOrderId"):
             raise VenueError(kind="BadAnswer", message="no order in the answer", raw=_raw(order))
         placed_at = order.get("timestamp")
-        trades = tuple(_trade({"timestamp": placed_at, "order": order["id"]} | _known(t)) for t in order["trades"])
+        trades = tuple(
+            _trade({"timestamp": placed_at, "order": order["id"]} | _known(t)) for t in order["trades"]
+        )
         report = OrderReport(
             client_order_id=order["clientOrderId"],
             venue_order_id=str(order["id"]),
@@ -239,19 +227,6 @@ class CcxtVenue:
         if sum((trade.coin for trade in trades), Decimal(0)) != report.filled_coin:
             raise VenueError(kind="BadAnswer", message="fills do not add up to the order", raw=report.raw)
         return report
-
-
-def _point_to(exchange: Any, url: str) -> None:
-    """Send every call to another host that speaks the same dialect, errors included."""
-
-    def moved(address: str) -> str:
-        scheme_and_host = "/".join(address.split("/", 3)[:3])
-        return url + address[len(scheme_and_host) :]
-
-    exchange.urls["api"] = {name: moved(address) for name, address in exchange.urls["api"].items()}
-    if "spot" in exchange.exceptions:
-        # ccxt picks Binance's error map by host name and would forget it here.
-        exchange.get_exceptions_by_url = lambda _url, kind: exchange.exceptions["spot"].get(kind, {})
 
 
 def _known(entry: dict[str, Any]) -> dict[str, Any]:
