@@ -1,12 +1,14 @@
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from math import floor
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.fill import Fill
 from settlement.netting import Carry, Demand, Lot, plan, settle
+from settlement.units import allocate
 
 UNIT = Fraction(1, 10**8)
 
@@ -125,6 +127,24 @@ def test_shares_add_up_exactly(batch):
     assert sum((share.rounding for share in done.shares), Decimal(0)) == done.rounding_total
     if demands:
         assert sum(share.fee for share in done.shares) == done.fee_total
+
+
+@given(
+    st.integers(-60, 60) | st.integers(-(10**20), 10**20),
+    st.dictionaries(st.integers(1, 99), st.integers(1, 9) | st.integers(1, 10**14), min_size=1, max_size=9),
+)
+def test_what_is_missing_goes_to_the_largest_remainders_then_the_lowest_ids(whole, weight_by_id):
+    ids, weights = list(weight_by_id), list(weight_by_id.values())
+    parts = allocate(whole, weights, ids)
+    assert sum(parts) == whole
+    exact = [Fraction(whole * weight, sum(weights)) for weight in weights]
+    rank = {order_id: (-(share - floor(share)), order_id) for order_id, share in zip(ids, exact, strict=True)}
+    raised = {
+        order_id for order_id, part, share in zip(ids, parts, exact, strict=True) if part != floor(share)
+    }
+    assert raised == set(sorted(ids, key=rank.__getitem__)[: len(raised)])
+    for part, share in zip(parts, exact, strict=True):
+        assert abs(part - share) < 1
 
 
 @given(batches)
