@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from settlement.venues.paper.errors import (
     KeyMalformed,
@@ -69,13 +70,13 @@ def check_signature(*, query: str, body: str, signature: str | None, secret: str
         raise SignatureInvalid
 
 
-def check_timing(*, timestamp_ms: int, window_ms: int | None, now_ms: int) -> None:
-    """The timestamp may also be in microseconds, as Binance allows.
+def check_timing(*, timestamp_ms: int, window_ms: Decimal | None, now_ms: int) -> None:
+    """The timestamp may be in microseconds and the window have decimals, as Binance allows.
 
     Raises: WindowTooLarge, TimestampAhead, TimestampOutsideWindow."""
     if timestamp_ms >= FIRST_MICROSECONDS:
         timestamp_ms //= 1000
-    window = DEFAULT_WINDOW_MS if window_ms is None else window_ms
+    window = Decimal(DEFAULT_WINDOW_MS) if window_ms is None else window_ms
     if window > MAX_WINDOW_MS:
         raise WindowTooLarge
     if timestamp_ms >= now_ms + MAX_AHEAD_MS:

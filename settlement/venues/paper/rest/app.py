@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from settlement.venues.paper.rest import account, candles, control, market_data, trading, wallet
+from settlement.venues.paper.rest import absent, account, candles, control, market_data, trading, wallet
 from settlement.venues.paper.rest.dispatch import no_such_endpoint, serve
 from settlement.venues.paper.rest.replies import reply
 from settlement.venues.paper.venue import Venue
@@ -17,7 +17,14 @@ from settlement.venues.paper.venue import Venue
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
-ROUTES = [*market_data.ROUTES, *candles.ROUTES, *trading.ROUTES, *account.ROUTES, *wallet.ROUTES]
+ROUTES = [
+    *market_data.ROUTES,
+    *candles.ROUTES,
+    *trading.ROUTES,
+    *account.ROUTES,
+    *wallet.ROUTES,
+    *absent.ROUTES,
+]
 
 
 def make_app(venue: Venue) -> web.Application:

@@ -92,7 +92,7 @@ def check_signed(params: Params, *, query: str, body: str, secret: str, now_ms: 
     timestamp = params.integer("timestamp")
     if timestamp is None:
         raise ParameterMissing("timestamp")
-    window = params.integer("recvWindow")
+    window = params.decimal("recvWindow")
     check_signature(query=query, body=body, signature=params.text("signature"), secret=secret)
     check_timing(timestamp_ms=timestamp, window_ms=window, now_ms=now_ms)
 
