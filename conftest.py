@@ -21,6 +21,8 @@ from django.conf import settings
 from config.embedded import places, postgres, processes, valkey
 from config.stack.supervision import wait_until
 
+pytest_plugins = ["tests.support.fixtures"]
+
 ROOT = Path(__file__).resolve().parent
 TESTS_VAR_DIR = ROOT / "var" / "test"
 READY_WITHIN_SECONDS = 60.0

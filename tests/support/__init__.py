@@ -1,0 +1,16 @@
+"""What tests share: customers, options and quotes (`factories`), a real venue (`venue`), the way of an order (`desk`).
+
+Fixtures (`fixtures`, loaded by conftest.py):
+
+    paper_venue   the paper venue as a process, one a worker, with its control endpoints (faults, prices, state)
+    venue         a CcxtVenue on a fresh, funded account of it: no trades of other tests, no faults left behind
+    two_systems   both databases, transactional, with the broker up and the desk's books opened at `venue`
+
+A test of the whole way:
+
+    def test_...(two_systems, venue):
+        option = make_option()
+        customer = make_customer(balance="1000")
+        order = place_open(customer, option, contracts=2)     # counter.orders.place_orders, must be accepted
+        run_desk(venue)                                       # ingest, acknowledge, convert, balance, report
+"""

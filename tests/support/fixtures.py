@@ -1,0 +1,52 @@
+"""Fixtures of `tests.support`; see the package's docstring. Django is imported late: this loads before its set-up."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.venue import PaperVenue
+
+if TYPE_CHECKING:
+    from settlement.venues.ccxt_venue import CcxtVenue
+
+
+@pytest.fixture(scope="session")
+def paper_venue() -> Iterator[PaperVenue]:
+    """The paper venue's process of this worker, started by the first test that needs one."""
+    venue = PaperVenue.start()
+    yield venue
+    venue.stop()
+
+
+@pytest.fixture
+def venue_account(paper_venue: PaperVenue) -> tuple[str, str, str]:
+    """Name, key and secret of this test's account at the paper venue."""
+    return paper_venue.next_account()
+
+
+@pytest.fixture
+def venue(paper_venue: PaperVenue, venue_account: tuple[str, str, str]) -> "Iterator[CcxtVenue]":
+    """The real adapter on this test's own account; faults and pinned prices end with the test."""
+    from settlement.venues.ccxt_venue import CcxtVenue
+
+    _, key, secret = venue_account
+    yield CcxtVenue(
+        client="binance", url=paper_venue.url, api_key=key, api_secret=secret, timeout_seconds=3.0
+    )
+    paper_venue.clear_faults()
+    for symbol in ("BTCUSDT", "ETHUSDT", "BNBUSDT"):
+        paper_venue.set_price(symbol, None)
+
+
+@pytest.fixture
+def two_systems(request: pytest.FixtureRequest) -> None:
+    """Both databases with real commits, the broker, and the desk's books opened with what `venue` holds."""
+    request.applymarker(pytest.mark.django_db(transaction=True, databases=["default", "desk"]))
+    request.getfixturevalue("broker_url")
+    request.getfixturevalue("transactional_db")
+    from django.utils import timezone
+
+    from settlement import treasury
+
+    treasury.open_books(venue=request.getfixturevalue("venue"), now=timezone.now())

@@ -1,0 +1,102 @@
+"""The paper venue as a process of its own, and its control endpoints."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+
+from config.embedded import processes
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNTS = 500
+PLENTY = "1000000000"  # limits that no test meets unless it wants to
+
+
+class PaperVenue:
+    """A running `python -m settlement.venues.paper` on a free port; prices stand still unless a test moves them."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        self.process = process
+        self.url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._accounts = itertools.count(1)
+
+    @classmethod
+    def start(cls, *arguments: str) -> Self:
+        """Start it and wait until it takes requests; `arguments` are added to its command line."""
+        var_dir, worker = Path(os.environ["VAR_DIR"]), os.environ.get("PYTEST_XDIST_WORKER", "main")
+        name = f"venue-{worker}-{os.urandom(4).hex()}"
+        module = ["settlement.venues.paper", "--port", "0", "--volatility", "0", "--jumps-per-hour", "0"]
+        for limit in (
+            "--weight-per-minute",
+            "--sapi-weight-per-minute",
+            "--orders-per-10s",
+            "--orders-per-day",
+        ):
+            module += [limit, PLENTY]
+        for number in range(1, ACCOUNTS + 1):
+            module += ["--account", f"test{number}:key{number}:secret{number}"]
+        # Launched like a program of the stack: it ends with this process, or with the session's remains.
+        launched = [sys.executable, "-m", "config.stack.launch", name, "SIGTERM", "--"]
+        with (var_dir / f"{name}.log").open("w") as log:
+            process = subprocess.Popen(
+                [*launched, sys.executable, "-m", *module, *arguments],
+                cwd=ROOT,
+                env={**os.environ, **processes.mark(var_dir=var_dir, program=name)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, (var_dir / f"{name}.log").read_text()[-2000:]
+        return cls(process, json.loads(line)["url"])
+
+    def stop(self) -> None:
+        """End the process."""
+        self._session.close()
+        self.process.terminate()
+        self.process.wait(timeout=10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def next_account(self) -> tuple[str, str, str]:
+        """Name, key and secret of an account that nobody has used, with the venue's default funds."""
+        number = next(self._accounts)
+        assert number <= ACCOUNTS, "raise ACCOUNTS"
+        return f"test{number}", f"key{number}", f"secret{number}"
+
+    def add_fault(self, kind: str, **details: Any) -> dict[str, Any]:
+        """Switch a fault on (docs/paper-venue.md), such as `add_fault("reply_lost", path="/api/v3/order", count=1)`."""
+        return self._call("POST", "faults", {"kind": kind, **details})
+
+    def clear_faults(self) -> None:
+        """Switch all faults off."""
+        self._call("DELETE", "faults")
+
+    def set_price(self, symbol: str, price: str | Decimal | None) -> None:
+        """Pin the price of e.g. BTCUSDT; None lets it go."""
+        self._call("POST", "price", {"symbol": symbol, "price": None if price is None else str(price)})
+
+    def fund(self, *, account: str, asset: str, amount: str | Decimal, wallet: str = "SPOT") -> None:
+        """Money from outside into one wallet (SPOT or FUNDING)."""
+        self._call(
+            "POST", "fund", {"account": account, "wallet": wallet, "asset": asset, "amount": str(amount)}
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that happened at the venue, whatever a fault hides from ordinary reads."""
+        return self._call("GET", "state")
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self._session.request(method, f"{self.url}/paper/{path}", json=body, timeout=10)
+        assert answer.ok, answer.text
+        return answer.json()
