@@ -20,7 +20,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of all messages: immutable, strict."""
 
 
-class SyncEvent(Message):
+class SyncEvent(Message, frozen=True):
     """One customer's order as the desk has to settle it.
 
     `coin` (8 decimals) is what the options book gets on OPEN and gives otherwise; `fair` (USDT, 6 decimals) is what
@@ -42,14 +42,14 @@ class SyncEvent(Message):
     version: int = VERSION
 
 
-class SyncBatch(Message):
+class SyncBatch(Message, frozen=True):
     """The sync events of one committed transaction."""
 
     events: list[SyncEvent]
     version: int = VERSION
 
 
-class Acknowledgement(Message):
+class Acknowledgement(Message, frozen=True):
     """Order ids that the desk has stored for good."""
 
     source: str
@@ -57,7 +57,7 @@ class Acknowledgement(Message):
     version: int = VERSION
 
 
-class SettlementReport(Message):
+class SettlementReport(Message, frozen=True):
     """How one order was settled: `price` USDT for one coin, `value` its worth at that price, `fee` its share of the
     venue's commission, `due` (6 decimals) what passed between counter and desk for it."""
 
@@ -70,7 +70,7 @@ class SettlementReport(Message):
     settled_at: datetime
 
 
-class SettlementBatch(Message):
+class SettlementBatch(Message, frozen=True):
     """Settlements of one source, reported together."""
 
     source: str
@@ -78,7 +78,7 @@ class SettlementBatch(Message):
     version: int = VERSION
 
 
-class SettlementAnswer(Message):
+class SettlementAnswer(Message, frozen=True):
     """Which reports counter has taken (now or before) and which contradict what it already holds or does not know."""
 
     taken: list[int]

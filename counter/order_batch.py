@@ -69,10 +69,8 @@ class OrderBatch:
             if earlier is not None:
                 self._check_same(request, earlier)
                 return Accepted(earlier, replayed=True)
-            if isinstance(request, OpenRequest):
-                order = self._open(request, account)
-            else:
-                order = self._close(request, account)
+            placing = self._open if isinstance(request, OpenRequest) else self._close
+            order = placing(request, account)  # type: ignore[arg-type]
         except _Refused as refusal:
             return refusal.rejected
         except pricing.AmountTooLarge as error:
@@ -82,6 +80,8 @@ class OrderBatch:
         return Accepted(order)
 
     def _check_same(self, request: OrderRequest, earlier: Order) -> None:
+        asked: tuple[object, ...]
+        held: tuple[object, ...]
         if isinstance(request, OpenRequest):
             asked = ("OPEN", request.symbol, request.contracts, request.max_cost, "instant")
             held = (earlier.kind, earlier.symbol, earlier.contracts, earlier.limit, earlier.payout)

@@ -58,7 +58,7 @@ OrderRequest = OpenRequest | CloseRequest
 
 @dataclass(slots=True)
 class Order:
-    """An accepted order, as stored. Amounts: premium and coin in coin, the rest in USDT (`amount`: cost or proceeds)."""
+    """An accepted order, as stored: premium and coin in coin, the rest in USDT (`amount`: cost or proceeds)."""
 
     id: int
     customer_id: int

@@ -172,7 +172,7 @@ def write(
     changed = [position for position in positions if position.changed]
     opened = [position for position in changed if position.is_new]
     reduced = [position for position in changed if not position.is_new]
-    parameters = [
+    parameters: list[Any] = [
         *_columns([account for account in accounts if account.changed], ["id", "balance"]),
         *_columns(orders, ORDER_COLUMNS),
         *_columns(

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
+from kombu import Producer
 
 from config.broker import connect, sync_queue
 from config.transitions import move
@@ -63,25 +64,24 @@ class Publisher:
         while True:
             try:
                 with connect() as connection, connection.Producer(auto_declare=False) as producer:
-                    destination = sync_queue()
-                    destination(producer.channel).declare()
+                    sync_queue()(connection.default_channel).declare()
                     while True:
-                        self._send_one(producer, destination.routing_key)
+                        self._send_one(producer)
             except Exception as error:  # noqa: BLE001 - whatever a broker raises, the orders are safe in the table
                 log.warning("broker unreachable, orders wait for the desk's pull", error=repr(error))
                 self._drop_for(RECONNECT_AFTER_SECONDS)
 
-    def _send_one(self, producer: object, routing_key: str) -> None:
+    def _send_one(self, producer: Producer) -> None:
         batches = [self._waiting.get()]
         try:
             events = list(batches[0])
             while len(events) < MESSAGE_EVENTS and not self._waiting.empty():
                 batches.append(self._waiting.get_nowait())
                 events.extend(batches[-1])
-            producer.publish(  # type: ignore[attr-defined]
+            producer.publish(
                 encode(SyncBatch(events=events)),
                 exchange="",
-                routing_key=routing_key,
+                routing_key=settings.SYNC_QUEUE,
                 content_type="application/json",
                 content_encoding="utf-8",
                 delivery_mode="persistent",

@@ -1,0 +1,138 @@
+"""The `feed` process: reads index prices from the venue and quotes every listed option at them, once a second.
+
+A quote is only as good as its index: when the venue cannot be read nothing is written, quotes grow stale by
+themselves, and orders are refused until prices are back.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import ccxt
+import structlog
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils import timezone
+
+from config.exchange import new_exchange
+from counter import chain, listing, quotes
+from counter.model_quotes import model_quote
+from counter.models import Option
+from counter.volatility import DEFAULT_SURFACE, VolatilitySurface, chain_surface
+
+log = structlog.get_logger(__name__)
+
+RELIST_EVERY = timedelta(minutes=1)
+PRICE_UNIT = Decimal("0.00000001")
+
+
+class IndexSource:
+    """Index prices of all coins from the venue's public order books: the middle of bid and ask, in USDT."""
+
+    def __init__(self) -> None:
+        self._exchange: Any = None
+
+    def prices(self) -> dict[str, Decimal]:
+        """Prices by coin, 8 decimals.
+
+        Raises: ccxt.BaseError; ValueError, ArithmeticError, KeyError or TypeError for an answer that makes no sense.
+        """
+        if self._exchange is None:
+            exchange = new_exchange(
+                client=settings.VENUE, url=settings.VENUE_URL, timeout_seconds=settings.VENUE_TIMEOUT_SECONDS
+            )
+            exchange.load_markets()
+            self._exchange = exchange
+        books = self._exchange.fetch_bids_asks(list(settings.COINS.values()))
+        return {coin: _middle(books[symbol]) for coin, symbol in settings.COINS.items()}
+
+
+def _middle(book: Mapping[str, Any]) -> Decimal:
+    bid, ask = Decimal(book["bid"]), Decimal(book["ask"])
+    if not 0 < bid <= ask:
+        raise ValueError(f"bid {bid}, ask {ask}")
+    return ((bid + ask) / 2).quantize(PRICE_UNIT)
+
+
+class Feed:
+    """Lists options and quotes them; a recorded option chain among MARKET_DATA gives instruments and volatilities."""
+
+    def __init__(self, source: IndexSource) -> None:
+        self._source = source
+        self._options: list[Option] = []
+        self._listed_at: datetime | None = None
+        self._surface: VolatilitySurface = DEFAULT_SURFACE
+        self._recorded = next((path for path in settings.MARKET_DATA if chain.is_option_chain(path)), None)
+
+    def tick(self, *, now: datetime) -> int:
+        """Read the index, quote every living option; how many were quoted.
+
+        Raises: what IndexSource.prices raises, and database errors; nothing is written then.
+        """
+        prices = self._source.prices()
+        if self._listed_at is None or now - self._listed_at >= RELIST_EVERY:
+            self._list(prices, now)
+        quotes.record_index(prices=prices, now=now)
+        fresh = [self._quote(option, prices[option.underlying], now) for option in self._alive(now)]
+        quotes.update_quotes(quotes=fresh, now=now)
+        return len(fresh)
+
+    def _list(self, prices: Mapping[str, Decimal], now: datetime) -> None:
+        if self._recorded is not None:
+            rows = chain.shifted(chain.read_chain(self._recorded), now=now)
+            self._surface = chain_surface(rows)
+            offered = listing.chain_listings(row for row in rows if row.underlying in prices)
+        else:
+            offered = [
+                option
+                for coin, index in prices.items()
+                for option in listing.listings(underlying=coin, index=index, now=now)
+            ]
+        quotes.list_options(listings=offered)
+        self._options = list(Option.objects.filter(expires_at__gt=now, underlying__in=list(prices)))
+        self._listed_at = now
+
+    def _alive(self, now: datetime) -> list[Option]:
+        return [option for option in self._options if option.expires_at > now]
+
+    def _quote(self, option: Option, index: Decimal, now: datetime) -> quotes.NewQuote:
+        made = model_quote(
+            underlying=option.underlying,
+            kind=option.kind,  # type: ignore[arg-type]
+            strike=option.strike,
+            expires_at=option.expires_at,
+            index=index,
+            surface=self._surface,
+            now=now,
+        )
+        return quotes.NewQuote(
+            option_id=option.pk,
+            bid=made.bid,
+            ask=made.ask,
+            mark=made.mark,
+            implied_volatility=made.implied_volatility,
+            index_price=index,
+        )
+
+
+def run(stopping: threading.Event) -> None:
+    """Tick until told to stop; a tick that fails is logged and tried again."""
+    feed = Feed(IndexSource())
+    failing = False
+    while not stopping.is_set():
+        started = time.monotonic()
+        try:
+            count = feed.tick(now=timezone.now())
+            if failing or count == 0:
+                log.info("quoting", options=count)
+            failing = False
+        except Exception as error:  # noqa: BLE001 - the feed outlives the venue and the database
+            level = log.warning if isinstance(error, ccxt.BaseError) else log.exception
+            if not failing:
+                level("no fresh quotes", error=repr(error))
+            failing = True
+            close_old_connections()
+        stopping.wait(max(0.0, settings.QUOTE_EVERY_SECONDS - (time.monotonic() - started)))

@@ -1,0 +1,138 @@
+"""The demo's figures, read from both systems' tables for the orders of one run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connections
+
+PIPELINE = """
+    SELECT count(*), count(*) FILTER (WHERE state <> 'PENDING'), count(*) FILTER (WHERE state = 'SETTLED')
+    FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s
+"""
+RUN_ORDERS = """
+    SELECT id, placed_at, settled_at, spread
+    FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s ORDER BY id
+"""
+DESK_SETTLED = """
+    SELECT count(*) FILTER (WHERE state IN ('SETTLED', 'REPORTED')) FROM acceptance_acceptedorder
+    WHERE source = %s AND order_id = ANY(%s)
+"""
+# An order's venue time is that of every call made for its conversion.
+CONVERSIONS = """
+    WITH of_run AS (
+        SELECT o.order_id, o.conversion_id FROM acceptance_acceptedorder AS o
+        WHERE o.source = %s AND o.order_id = ANY(%s) AND o.conversion_id IS NOT NULL
+    ), calls AS (
+        SELECT subject_id AS conversion_id, sum(extract(epoch FROM answered_at - sent_at)) * 1000 AS venue_ms
+        FROM settlement_attempt
+        WHERE subject = 'conversion' AND subject_id IN (SELECT conversion_id FROM of_run) GROUP BY 1
+    )
+    SELECT of_run.order_id, coalesce(calls.venue_ms, 0) FROM of_run LEFT JOIN calls USING (conversion_id)
+"""
+NETTING = """
+    SELECT c.underlying, sum(c.order_count), count(*) FILTER (WHERE c.quantity > 0),
+           (SELECT count(*) FROM settlement_fill AS f JOIN settlement_conversion AS k ON k.id = f.conversion_id
+            WHERE k.underlying = c.underlying AND k.id > %s),
+           sum(c.crossed), sum(c.filled_coin)
+    FROM settlement_conversion AS c WHERE c.id > %s AND c.state = 'BOOKED' GROUP BY 1 ORDER BY 1
+"""
+# A payout at fill bears its own fee: only the others' fees are the desk's.
+RESULTS = """
+    SELECT coalesce(sum(a.slippage), 0), coalesce(sum(a.fee) FILTER (WHERE o.payout = 'instant'), 0),
+           coalesce(sum(a.rounding), 0)
+    FROM settlement_allocation AS a JOIN acceptance_acceptedorder AS o ON o.id = a.order_id
+    WHERE a.conversion_id > %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How far the run's orders have come; each count includes the ones after it."""
+
+    accepted: int
+    synced: int
+    settled: int
+    reported: int
+
+
+def _rows(alias: str, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the tables stood before the run: what is after it and carries `run_id` belongs to the run."""
+
+    run_id: str
+    order_id: int
+    conversion_id: int
+
+    @property
+    def orders(self) -> list[Any]:
+        """Parameters that select the run's orders."""
+        return [self.order_id, f"{self.run_id}-%"]
+
+
+def start_of(run_id: str) -> Start:
+    """Note where the tables stand now."""
+    return Start(
+        run_id,
+        _rows("default", "SELECT coalesce(max(id), 0) FROM counter_syncorder", [])[0][0],
+        _rows("desk", "SELECT coalesce(max(id), 0) FROM settlement_conversion", [])[0][0],
+    )
+
+
+def order_rows(start: Start) -> list[tuple[int, datetime, datetime | None, Decimal]]:
+    """(id, placed_at, settled_at, spread) of each accepted order of the run."""
+    return _rows("default", RUN_ORDERS, start.orders)
+
+
+def pipeline(start: Start, source: str) -> Pipeline:
+    """Counts for the progress view."""
+    accepted, synced, reported = _rows("default", PIPELINE, start.orders)[0]
+    ids = [row[0] for row in order_rows(start)]
+    return Pipeline(accepted, synced, _rows("desk", DESK_SETTLED, [source, ids])[0][0], reported)
+
+
+def venue_ms_by_order(source: str, order_ids: Sequence[int]) -> dict[int, float]:
+    """Milliseconds that the venue took for each order's conversion."""
+    return {order_id: float(ms) for order_id, ms in _rows("desk", CONVERSIONS, [source, list(order_ids)])}
+
+
+def netting(start: Start) -> dict[str, dict[str, Any]]:
+    """By coin: orders, venue orders, fills, what crossed inside the desk and what was converted (coin)."""
+    return {
+        coin: {
+            "orders": int(orders),
+            "venue_orders": venue_orders,
+            "fills": fills,
+            "orders_per_venue_order": round(int(orders) / venue_orders, 2) if venue_orders else None,
+            "crossed": str(crossed),
+            "converted": str(converted),
+        }
+        for coin, orders, venue_orders, fills, crossed, converted in _rows(
+            "desk", NETTING, [start.conversion_id, start.conversion_id]
+        )
+    }
+
+
+def results(start: Start) -> tuple[Decimal, Decimal, Decimal]:
+    """Slippage, fees and rounding of the run's shares in USDT."""
+    slippage, fees, rounding = _rows("desk", RESULTS, [start.conversion_id])[0]
+    return slippage, fees, rounding
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    """p50 and p99 (nearest rank) with one decimal."""
+    if not values:
+        return {"p50": None, "p99": None}
+    ordered = sorted(values)
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+        for name, share in (("p50", 0.50), ("p99", 0.99))
+    }

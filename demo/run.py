@@ -1,0 +1,120 @@
+"""One demo run inside a stack that is up."""
+
+import json
+import os
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import audit
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.utils import timezone
+from rich.console import Console
+from rich.live import Live
+
+from counter.models import Option, Quote
+from demo import figures
+from demo.customers import fund
+from demo.load import Load
+from demo.progress import view
+from demo.story import report_of, tell
+from settlement.models import DeskTransfer
+from settlement.venues.ccxt_venue import venue
+
+READY_WITHIN_SECONDS = 60.0
+DRAINED_WITHIN_SECONDS = 120.0
+FRAME_SECONDS = 0.25
+SYMBOLS_BY_COIN = 8
+
+
+class NotReady(Exception):
+    """The stack did not get to where orders can be sent."""
+
+
+def run(*, console: Console, web_url: str, report_path: Path) -> int:
+    """Fund, send, wait, audit, tell; 0 only when everything accepted is reported and nothing is broken."""
+    orders = int(os.environ.get("DEMO_ORDERS", "1000"))
+    customers = int(os.environ.get("DEMO_CUSTOMERS", "20"))
+    seconds = float(os.environ.get("DEMO_SECONDS", "20"))
+    run_id = f"demo-{uuid4().hex[:8]}"
+    with console.status("waiting for prices and open books"):
+        symbols = _tradable_symbols()
+    console.print(
+        f"[bold]{orders:,} orders[/bold] of {customers} customers in {seconds:g} s at {web_url}, "
+        f"on {len(symbols)} options",
+        highlight=False,
+    )
+    load = Load(
+        url=web_url,
+        customers=fund(count=customers, run_id=run_id, now=timezone.now()),
+        symbols=symbols,
+        orders=orders,
+        seconds=seconds,
+        run_id=run_id,
+    )
+    start = figures.start_of(run_id)
+    _watch(console, load, start, orders)
+    with console.status("auditing"):
+        audited = audit.run(now=timezone.now(), venue=venue())
+    report = report_of(load.sent, start, audited)
+    report_path.write_text(json.dumps(report, indent=2) + "\n")
+    complete = tell(console, report, audited)
+    console.print(f"written to {report_path.name}", style="dim")
+    return 0 if complete else 1
+
+
+def _tradable_symbols() -> list[str]:
+    """Options near the money of each coin, once they are quoted and the desk has opened its books."""
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        fresh = Quote.objects.filter(bid__isnull=False, quoted_at__gte=timezone.now() - timedelta(seconds=5))
+        if DeskTransfer.objects.exists() and fresh.exists():
+            return [
+                symbol
+                for coin in settings.COINS
+                for symbol in _near_the_money(coin, Quote.objects.filter(option__underlying=coin).first())
+            ]
+        time.sleep(0.2)
+    raise NotReady("no fresh quotes: look at the logs of feed, worker and beat")
+
+
+def _near_the_money(coin: str, quote: Quote | None) -> list[str]:
+    if quote is None:
+        return []
+    options = Option.objects.filter(
+        underlying=coin, state=Option.State.LISTED, quote__bid__isnull=False, expires_at__gt=timezone.now()
+    )
+    ordered = sorted(options, key=lambda option: (abs(option.strike - quote.index_price), option.expires_at))
+    return [option.symbol for option in ordered[:SYMBOLS_BY_COIN]]
+
+
+def _watch(console: Console, load: Load, start: figures.Start, orders: int) -> None:
+    """Show the way of the orders until all that was accepted is reported, or it takes too long."""
+    sender = threading.Thread(target=load.run, name="load")
+    started = time.monotonic()
+    sender.start()
+    pipeline, problem, sent_at = figures.Pipeline(0, 0, 0, 0), "", None
+    with Live(console=console, refresh_per_second=8, transient=not console.is_terminal) as live:
+        while True:
+            try:
+                pipeline, problem = figures.pipeline(start, settings.COUNTER_SOURCE), ""
+            except DatabaseError as error:
+                problem = f"database: {error}".strip()
+                for connection in connections.all():
+                    connection.close()
+            elapsed = time.monotonic() - started
+            live.update(
+                view(
+                    orders=orders, sent=load.sent, pipeline=pipeline, elapsed_seconds=elapsed, problem=problem
+                )
+            )
+            if not sender.is_alive():
+                sent_at = sent_at or time.monotonic()
+                drained = not problem and pipeline.reported == pipeline.accepted
+                if drained or time.monotonic() - sent_at > DRAINED_WITHIN_SECONDS:
+                    break
+            time.sleep(FRAME_SECONDS)
+    sender.join()
