@@ -84,7 +84,7 @@ class Publisher:
                 routing_key=settings.SYNC_QUEUE,
                 content_type="application/json",
                 content_encoding="utf-8",
-                delivery_mode="persistent",
+                delivery_mode=2,
                 retry=False,
                 timeout=settings.BROKER_TIMEOUT_SECONDS,
             )
