@@ -34,7 +34,8 @@ def running_state(var_dir: Path) -> dict | None:
     try:
         state = json.loads(places.state_file(places.absolute(var_dir)).read_text())
         # Start time as well as number: the number alone may by now belong to another process.
-        if psutil.Process(state["pid"]).create_time() == state["created"]:
+        process = psutil.Process(state["pid"])
+        if process.create_time() == state["created"] and process.status() != psutil.STATUS_ZOMBIE:
             return state
     except (FileNotFoundError, psutil.Error):
         pass

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -101,12 +102,12 @@ class Followed:
         return [line for line in found if line.strip()]
 
 
-def follow(info: StackInfo, *, still_running: object, stopping: Stopping) -> None:
+def follow(info: StackInfo, *, still_running: Callable[[], object], stopping: Stopping) -> None:
     """Print each program's new log lines behind its name, until told to stop or the stack has gone."""
     names = [process.name for process in info.processes]
     logs = {name: Followed(places.log_file(info.var_dir, name)) for name in names}
     colours = dict(zip(names, COLOURS, strict=False))
-    while not stopping and callable(still_running) and still_running():
+    while not stopping and still_running():
         for name, log in logs.items():
             for line in log.lines():
                 prefix = Text(f"{name:<8} | ", style=colours.get(name, "white"))

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -16,21 +15,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
-import psycopg
-import redis
 
 from config.embedded import places, processes, running_state
-from config.stack import programs, supervision
+from config.stack import programs, readiness, supervision
+from config.stack.readiness import StackFailed
 from config.stack.supervision import Supervisor, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVERS_READY_WITHIN_SECONDS = 60.0
-WEB_READY_WITHIN_SECONDS = 60.0
 STOPPED_WITHIN_SECONDS = 75.0
-LOG_TAIL_LINES = 15
+
+# Supervisors that this process started, to be waited for when they end.
+_started: dict[Path, subprocess.Popen] = {}
 
 
 class StackAlreadyRunning(Exception):
@@ -39,10 +36,6 @@ class StackAlreadyRunning(Exception):
     def __init__(self, info: "StackInfo") -> None:
         super().__init__(f"already running at {info.web_url} (supervisor {info.pid})")
         self.info = info
-
-
-class StackFailed(Exception):
-    """A part of the stack did not come up; everything that had started was stopped again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,27 +88,43 @@ def start(
     var_dir = places.absolute(var_dir)
     var_dir.mkdir(parents=True, exist_ok=True)
     with _starting(var_dir):
-        if (info := running(var_dir)) is not None:
-            raise StackAlreadyRunning(info)
-        _end_leftovers(var_dir)
         plan = programs.plan(var_dir=var_dir, given=given)
-        environment = given | plan.environment
-        supervisor = _start_supervisor(plan, environment, attached=attached)
-        try:
-            tell("servers: " + " ".join(p.name for p in plan.programs if p.group == programs.SERVERS))
-            _wait_for_servers(plan, supervisor)
-            for database in ("default", "desk"):
-                tell(f"migrate {database}")
-                _migrate(database, environment)
-            Supervisor(var_dir).start_group(programs.APPS)
-            tell("apps: " + " ".join(p.name for p in plan.programs if p.group == programs.APPS))
-            _wait_for(lambda: _accepts(plan.web_url), "web", plan, supervisor, WEB_READY_WITHIN_SECONDS)
-        except BaseException:
-            stop(var_dir=var_dir)
-            raise
-    info = running(var_dir)
-    if info is None:
-        raise StackFailed(f"the supervisor ended\n{_tail(var_dir, 'supervisord')}")
+        return run(plan=plan, given=given, attached=attached, tell=tell)
+
+
+def run(
+    *,
+    plan: programs.Plan,
+    given: Mapping[str, str],
+    attached: bool,
+    tell: Callable[[str], object] = lambda line: None,
+) -> StackInfo:
+    """Bring the programs of a plan up, group by group, with its preparations between the servers and the apps.
+
+    Raises: as `start`.
+    """
+    if (info := running(plan.var_dir)) is not None:
+        raise StackAlreadyRunning(info)
+    _bury(plan.var_dir)
+    _end_leftovers(plan.var_dir)
+    environment = {**given, **plan.environment}
+    supervisor = _start_supervisor(plan, environment, attached=attached)
+    try:
+        tell(f"servers: {' '.join(plan.names(programs.SERVERS))}")
+        readiness.wait_for_group(programs.SERVERS, plan=plan, supervisor=supervisor)
+        for command in plan.preparations:
+            tell(" ".join(command[1:]))
+            _prepare(command, environment)
+        tell(f"apps: {' '.join(plan.names(programs.APPS))}")
+        wait_until(lambda: Supervisor(plan.var_dir).answers(), within_seconds=readiness.READY_WITHIN_SECONDS)
+        Supervisor(plan.var_dir).start_group(programs.APPS)
+        readiness.wait_for_group(programs.APPS, plan=plan, supervisor=supervisor)
+        info = running(plan.var_dir)
+        if info is None:
+            raise StackFailed(f"the supervisor ended\n{readiness.log_tail(plan.var_dir, 'supervisord')}")
+    except BaseException:
+        stop(var_dir=plan.var_dir)
+        raise
     return info
 
 
@@ -126,6 +135,7 @@ def stop(*, var_dir: Path) -> bool:
     if info is not None:
         with suppress(psutil.NoSuchProcess):
             processes.end([psutil.Process(info.pid)], within_seconds=STOPPED_WITHIN_SECONDS)
+    _bury(var_dir)
     _end_leftovers(var_dir)
     places.state_file(var_dir).unlink(missing_ok=True)
     return info is not None
@@ -139,6 +149,13 @@ def remove(*, var_dir: Path) -> None:
     outside = [data.resolve().parent] if data.is_symlink() else []
     for folder in (*outside, places.socket_folder(var_dir), var_dir):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bury(var_dir: Path) -> None:
+    """Take leave of a supervisor that this process started: an ended child stays a zombie until it is waited for."""
+    if (ours := _started.pop(var_dir, None)) is not None:
+        ours.terminate()  # does nothing to one that has ended
+        ours.wait()
 
 
 @contextmanager
@@ -195,81 +212,13 @@ def _start_supervisor(
         "environment": plan.environment,
     }
     places.write_private(places.state_file(plan.var_dir), json.dumps(state, indent=1))
+    _started[plan.var_dir] = started
     return started
 
 
-def _wait_for_servers(plan: programs.Plan, supervisor: subprocess.Popen) -> None:
-    urls = plan.environment
-    names = {program.name for program in plan.programs}
-    checks: dict[str, Callable[[], bool]] = {
-        "postgres": lambda: _databases_answer([urls["DATABASE_URL"], urls["DESK_DATABASE_URL"]]),
-        "valkey": lambda: _broker_answers(urls["BROKER_URL"]),
-        "venue": lambda: _accepts(urls["VENUE_URL"]),
-    }
-    for name, check in checks.items():
-        if name in names:
-            _wait_for(check, name, plan, supervisor, SERVERS_READY_WITHIN_SECONDS)
-
-
-def _wait_for(
-    check: Callable[[], bool], name: str, plan: programs.Plan, supervisor: subprocess.Popen, seconds: float
-) -> None:
-    def settled() -> bool:
-        return check() or supervisor.poll() is not None
-
-    if not wait_until(settled, within_seconds=seconds):
-        raise StackFailed(f"{name} does not answer\n{_tail(plan.var_dir, name)}")
-    if supervisor.poll() is not None:
-        raise StackFailed(f"the supervisor ended\n{_tail(plan.var_dir, 'supervisord')}")
-
-
-def _databases_answer(urls: list[str]) -> bool:
-    try:
-        for url in urls:
-            psycopg.connect(url, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def _broker_answers(url: str) -> bool:
-    try:
-        with redis.Redis.from_url(url, socket_timeout=2) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
-
-
-def _accepts(url: str) -> bool:
-    parts = urlsplit(url)
-    try:
-        socket.create_connection((parts.hostname, parts.port or 80), timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-def _migrate(database: str, environment: dict[str, str]) -> None:
-    command = [
-        sys.executable,
-        "manage.py",
-        "migrate",
-        "--database",
-        database,
-        "--no-input",
-        "--verbosity",
-        "1",
-    ]
+def _prepare(command: tuple[str, ...], environment: dict[str, str]) -> None:
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     if done.returncode:
-        raise StackFailed(f"migrate --database {database} failed\n{(done.stdout + done.stderr)[-3000:]}")
-
-
-def _tail(var_dir: Path, program: str) -> str:
-    try:
-        lines = places.log_file(var_dir, program).read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        return "(no log)"
-    return "\n".join(lines[-LOG_TAIL_LINES:])
+        raise StackFailed(f"{' '.join(command[1:])} failed\n{(done.stdout + done.stderr)[-3000:]}")

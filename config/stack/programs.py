@@ -10,6 +10,7 @@ from pathlib import Path
 
 from config.embedded import keys, server_urls, valkey
 
+MANAGE = "manage.py"  # every program starts in the project folder
 WEB_PORT = 8000
 WORKER_THREADS = 8
 WEB_THREADS = 8
@@ -33,12 +34,16 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to run and with which environment."""
+    """What to run, in which environment, and what has to be done between the servers' start and the apps'."""
 
     var_dir: Path
     programs: tuple[Program, ...]
     environment: dict[str, str]
     ports: dict[str, int]
+    preparations: tuple[tuple[str, ...], ...] = ()
+
+    def names(self, group: str) -> list[str]:
+        return [program.name for program in self.programs if program.group == group]
 
     @property
     def web_url(self) -> str:
@@ -64,7 +69,13 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
     environment = {name: given.get(name) or value for name, value in defaults.items()}
     environment |= {"VAR_DIR": str(var_dir), "PYTHONUNBUFFERED": "1"}
     programs = (*_servers(var_dir, given, ports), *_apps(ports))
-    return Plan(var_dir=var_dir, programs=programs, environment=environment, ports=ports)
+    migrations = tuple(
+        (sys.executable, MANAGE, "migrate", "--no-input", "--database", database)
+        for database in ("default", "desk")
+    )
+    return Plan(
+        var_dir=var_dir, programs=programs, environment=environment, ports=ports, preparations=migrations
+    )
 
 
 def _wanted_port(port: int) -> int:
@@ -103,13 +114,12 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
 
 
 def _apps(ports: Mapping[str, int]) -> list[Program]:
-    manage = str(Path(__file__).resolve().parents[2] / "manage.py")
     commands = {
         "web": _python(
             *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", ports["web"]),
             *("--blocking-threads", WEB_THREADS, "--no-ws", "config.wsgi:application"),
         ),
-        "intake": (sys.executable, manage, "intake"),
+        "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(
             *("celery", "-A", "config", "worker", "--pool", "threads", "--concurrency", WORKER_THREADS),
             *(
@@ -132,7 +142,7 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
             ),
             *("--loglevel", "INFO"),
         ),
-        "feed": (sys.executable, manage, "feed"),
+        "feed": (sys.executable, MANAGE, "feed"),
         "flower": _python(
             *("celery", "-A", "config", "flower", "--address=127.0.0.1", f"--port={ports['flower']}"),
         ),

@@ -8,6 +8,7 @@ import os
 import shlex
 import time
 import xmlrpc.client
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def _program(plan: Plan, program: Program) -> dict[str, Any]:
         "startretries": RESTARTS_WITHOUT_END,
         "stopsignal": program.stop_signal,
         "stopwaitsecs": program.stop_seconds,
+        "stopasgroup": "true",  # a master that is cut short must not leave its workers
         "killasgroup": "true",
         "redirect_stderr": "true",
         "stdout_logfile": places.log_file(plan.var_dir, program.name),
@@ -97,11 +99,15 @@ class Supervisor:
     """The running supervisord of one VAR_DIR; an OSError from any method means that it does not answer."""
 
     def __init__(self, var_dir: Path) -> None:
-        transport = SupervisorTransport(serverurl=f"unix://{socket_path(var_dir)}")
-        self._rpc = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        self._url = f"unix://{socket_path(var_dir)}"
+
+    def _call(self, method: str, *arguments: str | bool) -> Any:
+        transport = SupervisorTransport(serverurl=self._url)
+        # The host is never looked up: the transport speaks through the socket.
+        with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as proxy:
+            return getattr(proxy.supervisor, method)(*arguments)
 
     def processes(self) -> list[ProcessInfo]:
-        found: Any = self._rpc.supervisor.getAllProcessInfo()
         return [
             ProcessInfo(
                 name=entry["name"],
@@ -110,12 +116,18 @@ class Supervisor:
                 pid=entry["pid"],
                 uptime_seconds=max(0, entry["now"] - entry["start"]) if entry["pid"] else 0,
             )
-            for entry in found
+            for entry in self._call("getAllProcessInfo")
         ]
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.processes())
+        except OSError:
+            return False
 
     def start_group(self, group: str) -> None:
         """Start every program of the group without waiting for it."""
-        self._rpc.supervisor.startProcessGroup(group, False)
+        self._call("startProcessGroup", group, False)
 
     def restart(self, name: str) -> None:
         """Stop and start one program.
@@ -125,11 +137,13 @@ class Supervisor:
         process = {each.name: each for each in self.processes()}[name]
         full_name = f"{process.group}:{process.name}"
         if process.pid:
-            self._rpc.supervisor.stopProcess(full_name)
-        self._rpc.supervisor.startProcess(full_name, False)
+            self._call("stopProcess", full_name)
+        self._call("startProcess", full_name, False)
 
 
-def wait_until(condition: Any, *, within_seconds: float, every_seconds: float = 0.05) -> bool:
+def wait_until(
+    condition: Callable[[], object], *, within_seconds: float, every_seconds: float = 0.05
+) -> bool:
     """Whether `condition()` came true within the time."""
     until = time.monotonic() + within_seconds
     while not condition():

@@ -1,0 +1,86 @@
+"""Whether the programs that others wait for answer.
+
+Invariant: what waits has a time limit, and its failure shows the end of the log that says why.
+"""
+
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+
+from config.embedded import places
+from config.stack.programs import Plan
+from config.stack.supervision import wait_until
+
+READY_WITHIN_SECONDS = 60.0
+LOG_TAIL_LINES = 15
+
+
+class StackFailed(Exception):
+    """A part of the stack did not come up; everything that had started was stopped again."""
+
+
+def wait_for_group(group: str, *, plan: Plan, supervisor: subprocess.Popen) -> None:
+    """Return when every program of the group that serves others answers.
+
+    Raises: StackFailed when one does not within the time, or the supervisor ends.
+    """
+    urls = plan.environment
+    checks: dict[str, Callable[[], bool]] = {
+        "postgres": lambda: databases_answer([urls["DATABASE_URL"], urls["DESK_DATABASE_URL"]]),
+        "valkey": lambda: broker_answers(urls["BROKER_URL"]),
+        "venue": lambda: accepts(urls["VENUE_URL"]),
+        "web": lambda: accepts(plan.web_url),
+    }
+    for program in plan.programs:
+        if program.group == group and program.name in checks:
+            _wait_for(checks[program.name], program.name, plan, supervisor)
+
+
+def _wait_for(check: Callable[[], bool], name: str, plan: Plan, supervisor: subprocess.Popen) -> None:
+    def settled() -> bool:
+        return supervisor.poll() is not None or check()
+
+    if not wait_until(settled, within_seconds=READY_WITHIN_SECONDS):
+        raise StackFailed(f"{name} does not answer\n{log_tail(plan.var_dir, name)}")
+    if supervisor.poll() is not None:
+        raise StackFailed(f"the supervisor ended\n{log_tail(plan.var_dir, 'supervisord')}")
+
+
+def databases_answer(urls: list[str]) -> bool:
+    try:
+        for url in urls:
+            psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def broker_answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def accepts(url: str) -> bool:
+    """Whether somebody accepts connections at the URL's host and port."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def log_tail(var_dir: Path, program: str) -> str:
+    try:
+        lines = places.log_file(var_dir, program).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "(no log)"
+    return "\n".join(lines[-LOG_TAIL_LINES:])

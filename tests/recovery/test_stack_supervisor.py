@@ -1,0 +1,133 @@
+"""The supervisor with small programs: what is killed comes back, what is stopped leaves nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import psutil
+import pytest
+import redis
+
+from config.embedded import processes, valkey
+from config.stack import StackAlreadyRunning, lifecycle, running, stop
+from config.stack.programs import APPS, SERVERS, Plan, Program
+from config.stack.supervision import wait_until
+
+# A master and a worker of its own, as granian has them.
+MASTER = ("sh", "-c", "sleep 1000 & wait")
+
+
+def _plan(var_dir):
+    var_dir.mkdir(exist_ok=True)
+    port = valkey.free_port()
+    python = (sys.executable, "-m")
+    broker = (*python, "config.embedded", "--var-dir", str(var_dir), "valkey", "--port", str(port))
+    master = (*python, "config.stack.launch", "master", "SIGTERM", "--", *MASTER)
+    return Plan(
+        var_dir=var_dir,
+        programs=(
+            Program(name="valkey", group=SERVERS, command=broker, settled_seconds=1),
+            Program(name="master", group=APPS, command=master, settled_seconds=1),
+        ),
+        environment={"BROKER_URL": valkey.url(var_dir=var_dir, port=port), "VENUE_URL": "-"},
+        ports={"web": 1, "flower": 1, "valkey": port},
+    )
+
+
+@pytest.fixture
+def up(tmp_path):
+    """Start a small stack in the folder of that name; all are stopped at the end."""
+    started = []
+
+    def start(name="var", attached=True):
+        var_dir = (tmp_path / name).resolve()
+        started.append(var_dir)
+        return lifecycle.run(plan=_plan(var_dir), given=os.environ, attached=attached)
+
+    yield start
+    for var_dir in started:
+        stop(var_dir=var_dir)
+        assert not processes.marked(var_dir=var_dir)
+
+
+def _pid(info, name):
+    return next((process.pid for process in info.processes if process.name == name), 0)
+
+
+def _worker(var_dir):
+    return next((p for p in processes.marked(var_dir=var_dir, program="master") if p.name() == "sleep"), None)
+
+
+def _answers(info):
+    with redis.Redis.from_url(info.environment["BROKER_URL"]) as client:
+        return client.ping()
+
+
+def test_two_stacks_run_side_by_side_and_stop_apart(up):
+    one, two = up("one"), up("two")
+    assert _answers(one)
+    assert _answers(two)
+    with pytest.raises(StackAlreadyRunning) as refusal:
+        up("one")
+    assert refusal.value.info.pid == one.pid
+    assert stop(var_dir=one.var_dir)
+    assert running(one.var_dir) is None
+    assert not processes.marked(var_dir=one.var_dir)
+    assert not stop(var_dir=one.var_dir)
+    assert _answers(two)
+
+
+def test_what_is_killed_comes_back_without_its_old_worker(up):
+    info = up()
+    assert wait_until(lambda: _worker(info.var_dir), within_seconds=10)
+    old_worker = _worker(info.var_dir)
+    for name in ("valkey", "master"):
+        old = _pid(info, name)
+        os.kill(old, signal.SIGKILL)
+        assert wait_until(lambda name=name, old=old: _pid(info, name) not in (0, old), within_seconds=15)
+    assert wait_until(lambda: not old_worker.is_running(), within_seconds=10)
+    assert wait_until(lambda: _worker(info.var_dir), within_seconds=10)
+    assert _answers(info)
+
+
+def test_a_killed_supervisor_takes_its_programs_along_and_the_next_start_is_clean(up):
+    info = up(attached=False)
+    assert wait_until(lambda: _worker(info.var_dir), within_seconds=10)
+    psutil.Process(info.pid).kill()
+    masters = [psutil.Process(pid) for pid in (_pid_of(info, "valkey"), _pid_of(info, "master")) if pid]
+    _, alive = psutil.wait_procs(masters, timeout=10)
+    assert not alive
+    assert running(info.var_dir) is None
+    again = up()
+    assert again.pid != info.pid
+    assert _answers(again)
+    workers = [p for p in processes.marked(var_dir=info.var_dir, program="master") if p.name() == "sleep"]
+    assert len(workers) <= 1
+
+
+def _pid_of(info, program):
+    found = [p for p in processes.marked(var_dir=info.var_dir, program=program) if p.name() != "sleep"]
+    return found[0].pid if found else 0
+
+
+def test_an_attached_stack_ends_with_who_started_it(tmp_path):
+    script = f"""
+        import os, sys, time
+        sys.path.insert(0, {str(lifecycle.ROOT)!r})
+        from pathlib import Path
+        from tests.recovery.test_stack_supervisor import _plan
+        from config.stack import lifecycle
+        lifecycle.run(plan=_plan(Path({str(tmp_path / "var")!r})), given=os.environ, attached=True)
+        print("up", flush=True)
+        time.sleep(1000)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout.readline() == "up\n"
+        var_dir = (tmp_path / "var").resolve()
+        assert running(var_dir)
+        starter.kill()
+    assert wait_until(lambda: running(var_dir) is None, within_seconds=15)
+    assert wait_until(lambda: not processes.marked(var_dir=var_dir), within_seconds=15)
