@@ -138,6 +138,9 @@ def stop(*, var_dir: Path) -> bool:
     _bury(var_dir)
     _end_leftovers(var_dir)
     places.state_file(var_dir).unlink(missing_ok=True)
+    sockets = places.socket_folder(var_dir)
+    if not sockets.is_relative_to(var_dir):
+        shutil.rmtree(sockets, ignore_errors=True)
     return info is not None
 
 

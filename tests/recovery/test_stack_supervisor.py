@@ -131,3 +131,4 @@ def test_an_attached_stack_ends_with_who_started_it(tmp_path):
         starter.kill()
     assert wait_until(lambda: running(var_dir) is None, within_seconds=15)
     assert wait_until(lambda: not processes.marked(var_dir=var_dir), within_seconds=15)
+    assert not stop(var_dir=var_dir)
