@@ -120,6 +120,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Coin-margined BTC and ETH options for customers who hold USDT.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "OAS_VERSION": "3.1.1",  # what msgspec says of its messages
+    "POSTPROCESSING_HOOKS": [],  # messages name their own enums
 }
 
 # --- messages and tasks -------------------------------------------------------------------------------------------

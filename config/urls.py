@@ -4,5 +4,10 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("counter.api.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "counter.api.errors.bad_request"
+handler404 = "counter.api.errors.page_not_found"
+handler500 = "counter.api.errors.server_error"

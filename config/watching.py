@@ -37,7 +37,9 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(os.environ.get("LOG_LEVEL", "INFO"))
-    for chatty in ("urllib3", "ccxt", "django.request", "celery.app.trace", "celery.worker.strategy"):
+    for chatty in ("urllib3", "ccxt", "celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # A refused order is an answer, not an event: a line for each 4xx would only slow the others down.
+    logging.getLogger("django.request").setLevel(logging.ERROR)
     if settings.SENTRY_DSN:
         sentry_sdk.init(dsn=settings.SENTRY_DSN, send_default_pii=False, traces_sample_rate=0.0)

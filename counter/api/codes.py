@@ -1,0 +1,58 @@
+"""Every error code of the API as data: its HTTP status, what it means, when to try again."""
+
+from dataclasses import dataclass
+
+from counter.order_requests import RejectCode
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """`retry_after_seconds` is set when the same request may well succeed a moment later."""
+
+    status: int
+    meaning: str
+    retry_after_seconds: int | None = None
+
+
+ORDER_CODES: dict[str, ErrorCode] = {
+    RejectCode.ACCOUNT_NOT_FOUND: ErrorCode(404, "The customer has no account."),
+    RejectCode.OPTION_NOT_FOUND: ErrorCode(404, "There is no such option."),
+    RejectCode.POSITION_NOT_FOUND: ErrorCode(404, "The customer has no such position."),
+    RejectCode.CLIENT_ORDER_ID_REUSED: ErrorCode(
+        409, "The id was already used for an order of other content."
+    ),
+    RejectCode.OPTION_HALTED: ErrorCode(409, "The option takes no opening orders at present."),
+    RejectCode.OPTION_EXPIRED: ErrorCode(409, "The option has expired."),
+    RejectCode.PRICE_MOVED: ErrorCode(409, "The cost is above max_cost, or proceeds are below min_proceeds."),
+    RejectCode.QUOTE_MISSING: ErrorCode(409, "The option has no price on this side."),
+    RejectCode.AMOUNT_TOO_SMALL: ErrorCode(422, "The order is worth less than 0.000001 USDT."),
+    RejectCode.AMOUNT_TOO_LARGE: ErrorCode(422, "The order's amounts have more digits than are kept."),
+    RejectCode.INSUFFICIENT_BALANCE: ErrorCode(422, "The cost is more than the account holds."),
+    RejectCode.POSITION_TOO_SMALL: ErrorCode(422, "Fewer contracts are left in the position."),
+    RejectCode.QUOTE_STALE: ErrorCode(503, "The price is too old to trade on.", retry_after_seconds=1),
+}
+
+REQUEST_CODES: dict[str, ErrorCode] = {
+    "malformed_json": ErrorCode(400, "The body is not JSON in UTF-8."),
+    "invalid_request": ErrorCode(400, "A field is missing, unknown, of a wrong type or out of range."),
+    "not_authenticated": ErrorCode(401, "The request carries no credentials."),
+    "authentication_failed": ErrorCode(401, "The credentials are not valid."),
+    "customer_required": ErrorCode(403, "The credentials belong to nobody with an account here."),
+    "permission_denied": ErrorCode(403, "These credentials may not do this."),
+    "not_found": ErrorCode(404, "There is nothing at this address, or nothing of this customer's."),
+    "method_not_allowed": ErrorCode(405, "The address does not take this method."),
+    "not_acceptable": ErrorCode(406, "The answer would be JSON, which the request does not accept."),
+    "body_too_large": ErrorCode(413, "The body has too many bytes."),
+    "batch_too_large": ErrorCode(413, "The batch has too many entries."),
+    "unsupported_media_type": ErrorCode(415, "The body has to be application/json."),
+    "throttled": ErrorCode(429, "Too many requests."),
+    "internal_error": ErrorCode(500, "An error of ours; it has been recorded."),
+    "unavailable": ErrorCode(
+        503,
+        "The database did not answer. Whether an order was placed is unknown: "
+        "send it again under the same client_order_id.",
+        retry_after_seconds=1,
+    ),
+}
+
+CODES: dict[str, ErrorCode] = {**ORDER_CODES, **REQUEST_CODES}

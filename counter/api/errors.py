@@ -1,0 +1,126 @@
+"""Errors as the API answers them: one shape for all, with a stable code from `counter.api.codes`."""
+
+from typing import Any
+
+import msgspec
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
+from rest_framework import exceptions
+
+from counter.api.codes import CODES
+from counter.order_requests import Rejected
+
+log = structlog.get_logger(__name__)
+
+Headers = dict[str, str]
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """`code` is stable and for programs, `message` for people, `detail` says where in the request."""
+
+    code: str
+    message: str
+    detail: dict[str, str] | None = None
+
+
+class ErrorBody(msgspec.Struct):
+    """What every answer of 400 and above carries."""
+
+    error: Problem
+
+
+class ApiError(Exception):
+    """A request that is answered with an error; `code` is one of `CODES`."""
+
+    def __init__(self, code: str, message: str = "", **detail: str) -> None:
+        super().__init__(message or CODES[code].meaning)
+        self.code = code
+        self.detail = detail
+
+
+def json_answer(body: object, *, status: int = 200, headers: Headers | None = None) -> HttpResponse:
+    """Any message of the API as a response."""
+    return HttpResponse(
+        msgspec.json.encode(body), status=status, headers=headers, content_type="application/json"
+    )
+
+
+def error_answer(code: str, message: str = "", detail: dict[str, str] | None = None) -> HttpResponse:
+    """The one error shape, with the status and Retry-After of its code."""
+    known = CODES[code]
+    headers = {} if known.retry_after_seconds is None else {"Retry-After": str(known.retry_after_seconds)}
+    body = ErrorBody(error=Problem(code, message or known.meaning, detail or None))
+    return json_answer(body, status=known.status, headers=headers)
+
+
+def rejection_answer(rejected: Rejected) -> HttpResponse:
+    """A refused order."""
+    return error_answer(rejected.code, rejected.message)
+
+
+def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
+    """REST framework's exception handler: no exception leaves the API in any other shape."""
+    if isinstance(error, ApiError):
+        return error_answer(error.code, str(error), error.detail)
+    if isinstance(error, exceptions.APIException):
+        return _framework_answer(error)
+    if isinstance(error, Http404):
+        return error_answer("not_found")
+    if isinstance(error, PermissionDenied):
+        return error_answer("permission_denied")
+    if isinstance(error, RequestDataTooBig):
+        return error_answer("body_too_large")
+    if isinstance(error, (OperationalError, InterfaceError)):
+        log.warning("database unavailable", error=repr(error))
+        return error_answer("unavailable")
+    log.exception("unexpected error", exc_info=error)
+    return error_answer("internal_error")
+
+
+def _framework_answer(error: exceptions.APIException) -> HttpResponse:
+    code = error.default_code
+    if isinstance(error, exceptions.ParseError):
+        code = "malformed_json"
+    if code not in CODES:
+        code = "invalid_request" if error.status_code < 500 else "internal_error"
+    if isinstance(error, exceptions.PermissionDenied) and error.get_codes() in CODES:
+        code = str(error.get_codes())
+    response = error_answer(code, str(error.detail))
+    if challenge := getattr(error, "auth_header", None):
+        response["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        response["Retry-After"] = str(int(wait) + 1)
+    return response
+
+
+def unknown_address(request: HttpRequest, **_: str) -> HttpResponse:
+    """404 below /api/ and /internal/."""
+    return error_answer("not_found", f"there is nothing at {request.path}")
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/internal/"))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django refuses before a view is found: 400."""
+    if _is_for_programs(request):
+        return error_answer("invalid_request")
+    return defaults.bad_request(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """No address matched: 404."""
+    if _is_for_programs(request):
+        return unknown_address(request)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """An error outside of the views, in a middleware: 500."""
+    if _is_for_programs(request):
+        return error_answer("internal_error")
+    return defaults.server_error(request)

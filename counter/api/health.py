@@ -1,0 +1,58 @@
+"""Whether this process lives, and whether it can take orders. The broker is reported, never required."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from config.broker import connect
+from counter.api.errors import json_answer
+from counter.models import Quote
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers; nothing else is looked at."""
+    return json_answer({"alive": True})
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """503 when counter's own database does not answer; the rest is told for people."""
+    database = _checked(_ask_database)
+    checks = {
+        "database": {**database, "required": True},
+        "broker": {**_checked(_ask_broker), "required": False},
+        "quotes": {**(_checked(_newest_quote) if database["ok"] else {"ok": False}), "required": False},
+    }
+    return json_answer({"ready": database["ok"], "checks": checks}, status=200 if database["ok"] else 503)
+
+
+def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        found = check()
+    except Exception as error:  # noqa: BLE001 - whatever fails, the answer is that it failed
+        found = {"ok": False, "error": type(error).__name__}
+    return {"ok": True, **found, "ms": round((time.perf_counter() - started) * 1000, 1)}
+
+
+def _ask_database() -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return {}
+
+
+def _ask_broker() -> dict[str, Any]:
+    with connect() as broker:
+        broker.connect()
+    return {}
+
+
+def _newest_quote() -> dict[str, Any]:
+    newest = Quote.objects.aggregate(newest=Max("quoted_at"))["newest"]
+    if newest is None:
+        return {"ok": False, "age_seconds": None}
+    return {"age_seconds": round((timezone.now() - newest).total_seconds(), 3)}

@@ -1,0 +1,98 @@
+"""The desk's side door: pull what is not acknowledged, acknowledge, report settlements. Not for customers.
+
+Every call may be repeated without harm. Only the service key opens it.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Annotated, Any
+
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.csrf import csrf_exempt
+from msgspec import Meta
+
+from counter import contracts, outbox
+from counter.api.errors import ApiError, answer, error_answer, json_answer
+from counter.api.fields import Query
+from counter.api.views import body_of, decode, query_of
+from counter.settlements import take_reports
+
+MAX_ENTRIES = 5000
+_DAY_MS = 24 * 3600 * 1000
+
+_ACKNOWLEDGEMENT = msgspec.json.Decoder(contracts.Acknowledgement)
+_SETTLEMENTS = msgspec.json.Decoder(contracts.SettlementBatch)
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class UnsyncedQuery(Query):
+    """How old an unacknowledged order has to be, and how many are wanted."""
+
+    min_age_ms: Annotated[int, Meta(ge=0, le=_DAY_MS)] = 0
+    limit: Annotated[int, Meta(ge=1, le=MAX_ENTRIES)] = 1000
+
+
+def _for_the_desk(method: str) -> Callable[[Handler], Handler]:
+    """Let in holders of the service key, by one method, and answer every error in the API's shape."""
+
+    def decorate(handler: Handler) -> Handler:
+        @csrf_exempt
+        @wraps(handler)
+        def view(request: HttpRequest) -> HttpResponse:
+            try:
+                given = request.headers.get("Authorization", "")
+                if not constant_time_compare(given, f"Bearer {settings.SERVICE_KEY}"):
+                    raise ApiError("not_authenticated" if not given else "authentication_failed")
+                if request.method != method:
+                    response = error_answer("method_not_allowed")
+                    response["Allow"] = method
+                    return response
+                return handler(request)
+            except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
+                return answer(error, {})
+
+        return view
+
+    return decorate
+
+
+@_for_the_desk("GET")
+def unsynced(request: HttpRequest) -> HttpResponse:
+    """SyncBatch of orders that the desk has not acknowledged, oldest first."""
+    query = query_of(request, UnsyncedQuery)
+    placed_before = timezone.now() - timedelta(milliseconds=query.min_age_ms)
+    return json_answer(
+        contracts.SyncBatch(events=outbox.unsynced(placed_before=placed_before, limit=query.limit))
+    )
+
+
+@_for_the_desk("POST")
+def acknowledge(request: HttpRequest) -> HttpResponse:
+    """Take an Acknowledgement."""
+    message = decode(body_of(request), _ACKNOWLEDGEMENT)
+    _check(message, message.order_ids)
+    acknowledged = outbox.acknowledge(order_ids=message.order_ids, now=timezone.now())
+    return json_answer({"acknowledged": acknowledged})
+
+
+@_for_the_desk("POST")
+def settlements(request: HttpRequest) -> HttpResponse:
+    """Take a SettlementBatch, answer with a SettlementAnswer."""
+    message = decode(body_of(request), _SETTLEMENTS)
+    _check(message, message.reports)
+    return json_answer(take_reports(reports=message.reports, now=timezone.now()))
+
+
+def _check(message: contracts.Acknowledgement | contracts.SettlementBatch, entries: list[Any]) -> None:
+    if message.version != contracts.VERSION:
+        raise ApiError("invalid_request", f"version {message.version} is not understood", path="$.version")
+    if message.source != settings.COUNTER_SOURCE:
+        raise ApiError("invalid_request", f"this is {settings.COUNTER_SOURCE}", path="$.source")
+    if len(entries) > MAX_ENTRIES:
+        raise ApiError("batch_too_large", f"{len(entries)} entries, at most {MAX_ENTRIES}")

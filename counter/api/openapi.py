@@ -1,0 +1,87 @@
+"""Describing the API's msgspec messages to drf-spectacular: what decodes a request is what the schema says of it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from drf_spectacular.drainage import set_override
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
+
+from counter.api.codes import CODES, ORDER_CODES
+from counter.api.errors import ErrorBody
+from counter.api.fields import Query
+from counter.api.order_messages import CloseOrder, OpenOrder
+
+_REF = "#/components/schemas/{name}"
+_ANYWHERE = ("not_authenticated", "authentication_failed", "customer_required", "permission_denied")
+_ALWAYS = (*_ANYWHERE, "method_not_allowed", "not_acceptable", "throttled", "internal_error", "unavailable")
+
+READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
+PLACING_ERRORS = (
+    *_ALWAYS,
+    *("malformed_json", "invalid_request", "body_too_large", "batch_too_large", "unsupported_media_type"),
+    *ORDER_CODES,
+)
+
+
+class MessageExtension(OpenApiSerializerExtension):
+    """Lets `extend_schema` take msgspec Structs where it takes serializers."""
+
+    target_class = "msgspec.Struct"
+    match_subclasses = True
+
+    def get_name(self, auto_schema: Any, direction: Any) -> str:
+        # A message is registered as itself or as a part of another one, with the same schema either way.
+        set_override(self.target, "suppress_collision_warning", True)
+        return self.target.__name__
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        _, components = msgspec.json.schema_components([self.target], ref_template=_REF)
+        own = components.pop(self.target.__name__)
+        _register(auto_schema, components)
+        if issubclass(self.target, Query):
+            own["properties"] = {name: _without_null(field) for name, field in own["properties"].items()}
+        return own
+
+
+def _register(auto_schema: Any, components: Mapping[str, Any]) -> None:
+    for name, schema in components.items():
+        auto_schema.registry.register_on_missing(
+            ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema)
+        )
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """A query parameter that may be left out, but has no way to be null."""
+    match field.get("anyOf"):
+        case [only, {"type": "null"}]:
+            return only
+    return field
+
+
+def described(message: type[msgspec.Struct]) -> Any:
+    """A message where drf-spectacular's type hints know serializers only; `MessageExtension` maps it."""
+    return message
+
+
+NEW_ORDER = PolymorphicProxySerializer(
+    component_name="NewOrder",
+    serializers={"open": described(OpenOrder), "close": described(CloseOrder)},
+    resource_type_field_name="type",
+)
+
+
+def answers(codes: Iterable[str], good: Mapping[int, type]) -> dict[int, Any]:
+    """`responses` of an operation: the good ones, and for each error status the codes that it may carry."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(CODES[code].status, []).append(code)
+    errors = {
+        status: OpenApiResponse(
+            ErrorBody, description=" ".join(f"`{code}`: {CODES[code].meaning}" for code in known)
+        )
+        for status, known in sorted(by_status.items())
+    }
+    return {**good, **errors}

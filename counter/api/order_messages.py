@@ -1,0 +1,195 @@
+"""Orders as customers send and read them; these classes are also what the OpenAPI schema says."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from counter.api.errors import Problem
+from counter.api.fields import (
+    Amount,
+    ClientOrderId,
+    Coin,
+    Contracts,
+    Premium,
+    Price,
+    RowId,
+    Symbol,
+    Usdt,
+    coin,
+    premium,
+    read_amount,
+    usdt,
+)
+from counter.models import SyncOrder
+from counter.order_requests import CloseRequest, OpenRequest, Order, OrderRequest
+
+
+class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="open"):
+    """Buy contracts at the present ask; `max_cost` refuses the order when the price has moved above it."""
+
+    client_order_id: ClientOrderId
+    symbol: Symbol
+    contracts: Contracts
+    max_cost: Amount | None = None
+
+    def request(self, customer_id: int) -> OrderRequest:
+        """What the customer asks of counter."""
+        return OpenRequest(
+            customer_id=customer_id,
+            client_order_id=self.client_order_id,
+            symbol=self.symbol,
+            contracts=self.contracts,
+            max_cost=read_amount(self.max_cost),
+        )
+
+
+class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="close"):
+    """Sell contracts of a position (all that are left unless `contracts` says how many) at the present bid.
+
+    The position is named by `position_id` or by `opened_by`, the client_order_id of the order that opened it: one of
+    the two. With payout `at_fill` the customer gets, later, what the venue really paid, less its fee.
+    """
+
+    client_order_id: ClientOrderId
+    position_id: RowId | None = None
+    opened_by: ClientOrderId | None = None
+    contracts: Contracts | None = None
+    min_proceeds: Amount | None = None
+    payout: Literal["instant", "at_fill"] = "instant"
+
+    def __post_init__(self) -> None:
+        if (self.position_id is None) == (self.opened_by is None):
+            raise ValueError("give one of position_id and opened_by")
+
+    def request(self, customer_id: int) -> OrderRequest:
+        """What the customer asks of counter."""
+        return CloseRequest(
+            customer_id=customer_id,
+            client_order_id=self.client_order_id,
+            position_id=self.position_id,
+            opened_by=self.opened_by,
+            contracts=self.contracts,
+            min_proceeds=read_amount(self.min_proceeds),
+            payout=self.payout,
+        )
+
+
+AnyOrder = OpenOrder | CloseOrder
+
+
+class PlacedOrder(msgspec.Struct):
+    """An accepted order, exactly as it was accepted: the answer to the same request sent again is the same."""
+
+    id: int
+    client_order_id: ClientOrderId
+    type: Literal["open", "close", "exercise"]
+    symbol: Symbol
+    contracts: Contracts
+    position_id: int
+    premium: Premium
+    index_price: Price
+    coin: Coin
+    fair: Annotated[str, Meta(description="USDT, 6 decimals: coin at the index price.")]
+    spread: Annotated[str, Meta(description="USDT, 6 decimals: what Crossbook keeps.")]
+    cost: Usdt | None
+    proceeds: Annotated[Usdt | None, Meta(description="null until paid when the payout is at_fill.")]
+    max_cost: Usdt | None
+    min_proceeds: Usdt | None
+    payout: Literal["instant", "at_fill"]
+    placed_at: datetime
+
+
+class Settlement(msgspec.Struct):
+    """How the desk settled an order at the venue."""
+
+    price: Price
+    value: Annotated[str, Meta(description="USDT, 8 decimals: the order's coin at that price.")]
+    fee: Annotated[str, Meta(description="USDT, 8 decimals: the order's share of the venue's commission.")]
+    due: Annotated[str, Meta(description="USDT, 6 decimals: what passed between counter and desk.")]
+    settled_at: datetime
+
+
+class StoredOrder(PlacedOrder):
+    """An order as it stands now: `pending` towards the desk, `synced` with it, or `settled` at the venue."""
+
+    state: Literal["pending", "synced", "settled"]
+    settlement: Settlement | None
+
+
+class OrderPage(msgspec.Struct):
+    """Orders, newest first; `next_cursor` asks for the older ones."""
+
+    results: list[StoredOrder]
+    next_cursor: str | None
+
+
+class OrderBatchBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Up to 1,000 orders, decided one after the other in this order."""
+
+    orders: list[AnyOrder]
+
+
+class OrderOutcome(msgspec.Struct, omit_defaults=True):
+    """What became of one order of a batch: the status and body that it would have had if sent alone."""
+
+    status: int
+    order: PlacedOrder | None = None
+    replayed: bool = False
+    error: Problem | None = None
+
+
+class OrderOutcomes(msgspec.Struct):
+    """One outcome for each order, in the order of the request."""
+
+    results: list[OrderOutcome]
+
+
+def placed_order(order: Order) -> PlacedOrder:
+    """The facts of an accepted order that never change."""
+    return PlacedOrder(**_facts(order, order.amount if order.payout == "instant" else None))
+
+
+def stored_order(row: SyncOrder) -> StoredOrder:
+    """An order with where it stands."""
+    settled = row.state == SyncOrder.State.SETTLED
+    return StoredOrder(
+        **_facts(row, row.amount if row.payout == "instant" or settled else None),
+        state=row.state.lower(),
+        settlement=_settlement(row) if settled else None,
+    )
+
+
+def _facts(order: Order | SyncOrder, amount: Decimal | None) -> dict[str, Any]:
+    opening = order.kind == "OPEN"
+    paid = None if amount is None else usdt(amount)
+    limit = None if order.limit is None else usdt(order.limit)
+    return {
+        "id": order.id,
+        "client_order_id": order.client_order_id,
+        "type": order.kind.lower(),
+        "symbol": order.symbol,
+        "contracts": order.contracts,
+        "position_id": order.position_id,
+        "premium": premium(order.premium),
+        "index_price": coin(order.index_price),
+        "coin": coin(order.coin),
+        "fair": usdt(order.fair),
+        "spread": usdt(order.spread),
+        "cost": paid if opening else None,
+        "proceeds": None if opening else paid,
+        "max_cost": limit if opening else None,
+        "min_proceeds": None if opening else limit,
+        "payout": order.payout,
+        "placed_at": order.placed_at,
+    }
+
+
+def _settlement(row: SyncOrder) -> Settlement | None:
+    if row.settlement_price is None or row.settled_at is None:
+        return None
+    value, fee, due = row.settlement_value, row.settlement_fee, row.settlement_due
+    assert value is not None and fee is not None and due is not None  # noqa: S101, PT018 - reported together
+    return Settlement(coin(row.settlement_price), coin(value), coin(fee), usdt(due), row.settled_at)

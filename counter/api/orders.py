@@ -1,0 +1,155 @@
+"""Placing and reading orders."""
+
+import msgspec
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from counter.api.codes import CODES
+from counter.api.errors import ApiError, Problem, json_answer, rejection_answer
+from counter.api.openapi import NEW_ORDER, PLACING_ERRORS, READING_ERRORS, answers, described
+from counter.api.order_messages import (
+    AnyOrder,
+    OrderBatchBody,
+    OrderOutcome,
+    OrderOutcomes,
+    OrderPage,
+    PlacedOrder,
+    StoredOrder,
+    placed_order,
+    stored_order,
+)
+from counter.api.pages import OrderQuery, page_of
+from counter.api.views import CustomerView, body_of, decode, query_of
+from counter.models import SyncOrder
+from counter.order_requests import OrderRequest, Outcome, Rejected
+from counter.orders import place_orders
+
+
+class _LooseBatch(msgspec.Struct, forbid_unknown_fields=True):
+    """A batch whose orders are still to be decoded, each for itself."""
+
+    orders: list[msgspec.Raw]
+
+
+_ORDER = msgspec.json.Decoder(AnyOrder)
+_BATCH = msgspec.json.Decoder(OrderBatchBody)
+_LOOSE_BATCH = msgspec.json.Decoder(_LooseBatch)
+_REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+class OrdersView(CustomerView):
+    """One order at a time, and the customer's orders."""
+
+    @extend_schema(
+        operation_id="place_order",
+        request=NEW_ORDER,
+        responses=answers(PLACING_ERRORS, {201: PlacedOrder}),
+        summary="Place an order",
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Open a position or close one. Once answered with 201 the order is committed and nothing takes it back.
+
+        The same client_order_id with the same content is answered with the same order and the header
+        `Idempotent-Replayed: true`; with other content it is refused (409).
+        """
+        asked = decode(body_of(request), _ORDER).request(self.customer_id)
+        [outcome] = place_orders(requests=[asked], now=timezone.now())
+        if isinstance(outcome, Rejected):
+            return rejection_answer(outcome)
+        headers = _REPLAYED if outcome.replayed else None
+        return json_answer(placed_order(outcome.order), status=201, headers=headers)
+
+    @extend_schema(
+        operation_id="list_orders",
+        parameters=[described(OrderQuery)],
+        responses=answers(READING_ERRORS, {200: OrderPage}),
+        summary="List own orders, newest first",
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """The customer's orders."""
+        query = query_of(request, OrderQuery)
+        orders = SyncOrder.objects.filter(customer_id=self.customer_id)
+        if query.client_order_id is not None:
+            orders = orders.filter(client_order_id=query.client_order_id)
+        if query.state is not None:
+            orders = orders.filter(state=query.state.upper())
+        if query.symbol is not None:
+            orders = orders.filter(symbol=query.symbol)
+        rows, next_cursor = page_of(orders, query)
+        return json_answer(OrderPage([stored_order(row) for row in rows], next_cursor))
+
+
+class OrderView(CustomerView):
+    """One order."""
+
+    @extend_schema(
+        operation_id="read_order",
+        responses=answers(READING_ERRORS, {200: StoredOrder}),
+        summary="Read one order",
+    )
+    def get(self, request: Request, order_id: int) -> HttpResponse:
+        """One of the customer's orders."""
+        order = SyncOrder.objects.filter(customer_id=self.customer_id, pk=order_id).first()
+        if order is None:
+            raise ApiError("not_found", f"this customer has no order {order_id}")
+        return json_answer(stored_order(order))
+
+
+class OrderBatchView(CustomerView):
+    """Many orders in one request and one transaction."""
+
+    @extend_schema(
+        operation_id="place_orders",
+        request=described(OrderBatchBody),
+        responses=answers(PLACING_ERRORS, {200: OrderOutcomes}),
+        summary="Place up to 1,000 orders",
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Decide each order as if it were sent alone, one after the other; refused ones do not hinder the others."""
+        asked = _read_batch(body_of(request), self.customer_id)
+        requests = [order for order in asked if not isinstance(order, OrderOutcome)]
+        placed = iter(place_orders(requests=requests, now=timezone.now()))
+        results = [
+            order if isinstance(order, OrderOutcome) else _outcome_body(next(placed)) for order in asked
+        ]
+        return json_answer(OrderOutcomes(results))
+
+
+def _read_batch(raw: bytes, customer_id: int) -> list[OrderRequest | OrderOutcome]:
+    """A request for each order, or the error of one that cannot be read."""
+    try:
+        orders = decode(raw, _BATCH).orders
+    except ApiError as error:
+        if error.code != "invalid_request":
+            raise
+        loose = decode(raw, _LOOSE_BATCH).orders
+        _check_size(loose)
+        return [_read_one(order, customer_id) for order in loose]
+    _check_size(orders)
+    return [order.request(customer_id) for order in orders]
+
+
+def _check_size(orders: list[object] | list[msgspec.Raw] | list[AnyOrder]) -> None:
+    if len(orders) > settings.MAX_BATCH_ORDERS:
+        raise ApiError(
+            "batch_too_large", f"{len(orders)} orders, at most {settings.MAX_BATCH_ORDERS} in a batch"
+        )
+    if not orders:
+        raise ApiError("invalid_request", "a batch has at least one order", path="$.orders")
+
+
+def _read_one(raw: msgspec.Raw, customer_id: int) -> OrderRequest | OrderOutcome:
+    try:
+        return decode(raw, _ORDER).request(customer_id)
+    except ApiError as error:
+        problem = Problem(error.code, str(error), error.detail or None)
+        return OrderOutcome(status=CODES[error.code].status, error=problem)
+
+
+def _outcome_body(outcome: Outcome) -> OrderOutcome:
+    if isinstance(outcome, Rejected):
+        return OrderOutcome(CODES[outcome.code].status, error=Problem(outcome.code, outcome.message))
+    return OrderOutcome(201, order=placed_order(outcome.order), replayed=outcome.replayed)

@@ -1,0 +1,23 @@
+"""Addresses of the customers' API, the desk's internal API and the health checks."""
+
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from counter.api import health, internal, orders
+from counter.api.errors import unknown_address
+
+urlpatterns = [
+    path("api/v1/orders", orders.OrdersView.as_view()),
+    path("api/v1/orders/batch", orders.OrderBatchView.as_view()),
+    path("api/v1/orders/<int:order_id>", orders.OrderView.as_view()),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("internal/v1/sync-orders", internal.unsynced),
+    path("internal/v1/sync-orders/ack", internal.acknowledge),
+    path("internal/v1/settlements", internal.settlements),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("api/<path:rest>", csrf_exempt(unknown_address)),
+    path("internal/<path:rest>", csrf_exempt(unknown_address)),
+]

@@ -1,0 +1,67 @@
+"""The base of all customer views, and strict reading of what a request carries."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from django.http import HttpRequest
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from counter.api.auth import CustomerTokenAuthentication, IsCustomer
+from counter.api.errors import ApiError
+
+T = TypeVar("T")
+
+
+class CustomerView(APIView):
+    """A view for one customer, who is known when the handler runs."""
+
+    authentication_classes = [CustomerTokenAuthentication, SessionAuthentication]
+    permission_classes = [IsCustomer]
+
+    @property
+    def customer_id(self) -> int:
+        """Id of the customer who asks."""
+        return self.request.user.customer.pk  # type: ignore[union-attr]
+
+
+def body_of(request: Request | HttpRequest) -> bytes:
+    """The raw JSON body.
+
+    Raises: ApiError; RequestDataTooBig.
+    """
+    plain: HttpRequest = getattr(request, "_request", request)
+    if plain.content_type != "application/json":
+        raise ApiError("unsupported_media_type")
+    return plain.body
+
+
+def decode(raw: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    """Strict decoding: unknown fields, wrong types and JSON floats in place of amounts are refused.
+
+    Raises: ApiError.
+    """
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError("malformed_json", str(error)) from error
+
+
+def query_of(request: Request | HttpRequest, kind: type[T]) -> T:
+    """Query parameters as a message; unknown ones are refused.
+
+    Raises: ApiError.
+    """
+    parameters: Any = request.GET
+    try:
+        return msgspec.convert(parameters.dict(), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: msgspec.ValidationError) -> ApiError:
+    message, found, path = str(error).partition(" - at `")
+    return ApiError("invalid_request", message, **({"path": path.rstrip("`")} if found else {}))
