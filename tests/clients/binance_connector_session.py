@@ -35,21 +35,18 @@ def main() -> None:
         error = ""
     except ClientError as refused:
         error = str(refused)
-    print(
-        json.dumps(
-            {
-                "limit": limit,
-                "market": market,
-                "found": found,
-                "orders": [order["clientOrderId"] for order in orders],
-                "trades": [str(trade["orderId"]) for trade in trades],
-                "balances": {item["asset"]: item["free"] for item in account["balances"]},
-                "error": error,
-                "transfers": [item["amount"] for item in transfers["rows"]],
-                "funding": {item["asset"]: item["free"] for item in client.funding_wallet()},
-            }
-        )
-    )
+    seen = {
+        "limit": limit,
+        "market": market,
+        "found": found,
+        "orders": [order["clientOrderId"] for order in orders],
+        "trades": [str(trade["orderId"]) for trade in trades],
+        "balances": {item["asset"]: item["free"] for item in account["balances"]},
+        "error": error,
+        "transfers": [item["amount"] for item in transfers["rows"]],
+        "funding": {item["asset"]: item["free"] for item in client.funding_wallet()},
+    }
+    json.dump(seen, sys.stdout)
 
 
 main()

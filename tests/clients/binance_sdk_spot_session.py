@@ -43,19 +43,16 @@ def main() -> None:
         error = ""
     except BadRequestError as refused:
         error = str(refused)
-    print(
-        json.dumps(
-            {
-                "limit": limit.to_dict(),
-                "market": market.to_dict(),
-                "found": found.to_dict(),
-                "orders": [order.client_order_id for order in orders],
-                "trades": [str(trade.order_id) for trade in trades],
-                "balances": {item.asset: item.free for item in account.balances},
-                "error": error,
-            }
-        )
-    )
+    seen = {
+        "limit": limit.to_dict(),
+        "market": market.to_dict(),
+        "found": found.to_dict(),
+        "orders": [order.client_order_id for order in orders],
+        "trades": [str(trade.order_id) for trade in trades],
+        "balances": {item.asset: item.free for item in account.balances},
+        "error": error,
+    }
+    json.dump(seen, sys.stdout)
 
 
 main()

@@ -44,21 +44,18 @@ def main() -> None:
         error = ""
     except ccxt.BadRequest as refused:
         error = str(refused)
-    print(
-        json.dumps(
-            {
-                "limit": limit["info"],
-                "market": market["info"],
-                "found": found["info"],
-                "orders": [order["clientOrderId"] for order in orders],
-                "trades": [trade["order"] for trade in trades],
-                "balances": balances["free"],
-                "error": error,
-                "transfers": [item["amount"] for item in transfers],
-                "funding": client.fetch_balance({"type": "funding"})["free"],
-            }
-        )
-    )
+    seen = {
+        "limit": limit["info"],
+        "market": market["info"],
+        "found": found["info"],
+        "orders": [order["clientOrderId"] for order in orders],
+        "trades": [trade["order"] for trade in trades],
+        "balances": balances["free"],
+        "error": error,
+        "transfers": [item["amount"] for item in transfers],
+        "funding": client.fetch_balance({"type": "funding"})["free"],
+    }
+    json.dump(seen, sys.stdout)
 
 
 main()

@@ -10,7 +10,7 @@ URL, KEY, SECRET, PREFIX = sys.argv[1:5]
 SYMBOL = "BTCUSDT"
 
 
-class LocalClient(Client):  # type: ignore[misc]
+class LocalClient(Client):
     """The client at another address; its constructor pings it."""
 
     API_URL = f"{URL}/api"
@@ -41,21 +41,18 @@ def main() -> None:
         error = ""
     except BinanceAPIException as refused:
         error = str(refused)
-    print(
-        json.dumps(
-            {
-                "limit": limit,
-                "market": market,
-                "found": found,
-                "orders": [order["clientOrderId"] for order in orders],
-                "trades": [str(trade["orderId"]) for trade in trades],
-                "balances": {item["asset"]: item["free"] for item in account["balances"]},
-                "error": error,
-                "transfers": [item["amount"] for item in transfers["rows"]],
-                "funding": {item["asset"]: item["free"] for item in client.funding_wallet()},
-            }
-        )
-    )
+    seen = {
+        "limit": limit,
+        "market": market,
+        "found": found,
+        "orders": [order["clientOrderId"] for order in orders],
+        "trades": [str(trade["orderId"]) for trade in trades],
+        "balances": {item["asset"]: item["free"] for item in account["balances"]},
+        "error": error,
+        "transfers": [item["amount"] for item in transfers["rows"]],
+        "funding": {item["asset"]: item["free"] for item in client.funding_wallet()},
+    }
+    json.dump(seen, sys.stdout)
 
 
 main()

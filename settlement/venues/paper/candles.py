@@ -55,9 +55,12 @@ class CandleBook:
     """The last two days of one symbol; the day before the start is a seeded invention that leads to the price."""
 
     def __init__(self, *, symbol: Symbol, price: Decimal, seed: int, now_ms: int) -> None:
-        history = _invented_history(symbol=symbol, price=price, seed=seed, now_ms=now_ms)
-        self._minutes: deque[Candle] = deque(history, maxlen=MINUTES_KEPT)
+        open_at_ms = now_ms - now_ms % MINUTE_MS
+        first = Candle(open_at_ms, open=price, high=price, low=price, close=price)
+        self._minutes: deque[Candle] = deque([first], maxlen=MINUTES_KEPT)
         self._closed_day: Candle | None = None
+        # Most venues are never asked for candles, so the past is invented when somebody looks.
+        self._history = _invented_history(symbol=symbol, price=price, seed=seed, before_ms=open_at_ms)
 
     def add(self, item: Print) -> None:
         self.roll(now_ms=item.at_ms)
@@ -77,6 +80,7 @@ class CandleBook:
         self, *, interval_ms: int, start_ms: int | None, end_ms: int | None, limit: int
     ) -> list[Candle]:
         """At most ``limit`` candles, oldest first: from ``start_ms`` on if it is given, else the latest."""
+        self._add_history()
         wanted = [
             minute
             for minute in self._minutes
@@ -91,11 +95,17 @@ class CandleBook:
 
     def last_day(self) -> Candle:
         """The last 1440 minutes as one candle; the closed ones are summed once a minute."""
+        self._add_history()
         if self._closed_day is None:
             start = max(0, len(self._minutes) - DAY_MINUTES)
             closed = list(itertools.islice(self._minutes, start, len(self._minutes) - 1))
             self._closed_day = join(closed, open_at_ms=closed[0].open_at_ms)
         return join([self._closed_day, self._minutes[-1]], open_at_ms=self._closed_day.open_at_ms)
+
+    def _add_history(self) -> None:
+        for candle in self._history:
+            if len(self._minutes) < MINUTES_KEPT:
+                self._minutes.appendleft(candle)
 
 
 def join(minutes: Sequence[Candle], *, open_at_ms: int) -> Candle:
@@ -114,27 +124,25 @@ def join(minutes: Sequence[Candle], *, open_at_ms: int) -> Candle:
     )
 
 
-def _invented_history(*, symbol: Symbol, price: Decimal, seed: int, now_ms: int) -> Iterator[Candle]:
-    """A day of minutes that ends at ``price``: a walk run backwards, handed out forwards."""
+def _invented_history(*, symbol: Symbol, price: Decimal, seed: int, before_ms: int) -> Iterator[Candle]:
+    """A day of minutes that led to ``price``, latest first: a seeded walk run backwards."""
     rng = random.Random(f"{seed}:{symbol.name}:history")
-    closes = [price]
-    for _ in range(DAY_MINUTES):
+    closed = price
+    for number in range(1, DAY_MINUTES):
         change = MINUTE_VOLATILITY * Decimal(int(rng.gauss(0, 1) * 1_000_000)).scaleb(-6)
-        closes.append(max(symbol.tick, round_down(closes[-1] * (ONE + change), step=symbol.tick)))
-    closes.reverse()
-    minute_ms = now_ms - now_ms % MINUTE_MS
-    for number, (opened, closed) in enumerate(itertools.pairwise(closes), start=1 - DAY_MINUTES):
+        opened = max(symbol.tick, round_down(closed * (ONE + change), step=symbol.tick))
         volume = round_down(MINUTE_USDT * rng.randrange(50, 150) / 100 / closed, step=symbol.step)
-        quote = volume * closed
+        bought = round_down(volume / 2, step=symbol.step)
         yield Candle(
-            open_at_ms=minute_ms + number * MINUTE_MS,
+            open_at_ms=before_ms - number * MINUTE_MS,
             open=opened,
             high=max(opened, closed),
             low=min(opened, closed),
             close=closed,
             volume=volume,
-            quote_volume=quote,
+            quote_volume=volume * closed,
             trades=rng.randrange(200, 900),
-            taker_buy_volume=round_down(volume / 2, step=symbol.step),
-            taker_buy_quote_volume=round_down(volume / 2, step=symbol.step) * closed,
+            taker_buy_volume=bought,
+            taker_buy_quote_volume=bought * closed,
         )
+        closed = opened

@@ -45,6 +45,7 @@ class Market:
         self.prints: deque[tuple[int, Print]] = deque(maxlen=PRINTS_KEPT)
         self.depth_factor = ONE
         self.update_id = 1
+        self._quotes = 0
         self._source = source
         self._depth = depth
         self._scale = ONE
@@ -69,8 +70,7 @@ class Market:
         prints = self._source.advance(now_ms=self._now_ms)
         quote = self._current_quote()
         if quote != self.quote:
-            self.quote = quote
-            self.update_id += 1
+            self._change_quote(quote)
         self._note_average()
         return [] if self._pinned else [self._scaled(item) for item in prints]
 
@@ -120,9 +120,13 @@ class Market:
 
     def _moved(self) -> Print:
         """The new quote at once, and the smallest trade at it, so that every price the venue tells agrees."""
-        self.quote = self._current_quote()
-        self.update_id += 1
+        self._change_quote(self._current_quote())
         return Print(self.quote.bid, self.symbol.step, True, self._now_ms)
+
+    def _change_quote(self, quote: Quote) -> None:
+        self.quote = quote
+        self._quotes += 1
+        self.update_id += 1
 
     def _ladder(self, side: Side) -> list[Level]:
         tick, step = self.symbol.tick, self.symbol.step
@@ -134,7 +138,7 @@ class Market:
         gap = max(tick, round_down(best * self._depth.gap_bps / BASIS_POINTS, step=tick))
         away = gap if side is Side.BUY else -gap
         usual = self._depth.best_usdt / best * self.depth_factor
-        offset = self.update_id * 31 + (7 if side is Side.BUY else 0)
+        offset = self._quotes * 31 + (7 if side is Side.BUY else 0)
         ladder: list[Level] = []
         for number, growth in enumerate(self._growths):
             quantity = usual * growth * self._jitter[(offset + number) % JITTERS]
