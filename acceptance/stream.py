@@ -54,6 +54,7 @@ class IntakeProcess:
     def start(self) -> None:
         """Start the loops. First of all, what was left by the process before is pulled and resumed."""
         dispatcher.run_locally_on_failure = True
+        current_app.loader.import_default_modules()  # to run tasks here, they have to be known here
         for thread in self._threads:
             thread.start()
 

@@ -91,7 +91,7 @@ class Feed:
                 for coin, index in prices.items()
                 for option in listing.listings(underlying=coin, index=index, now=now)
             ]
-        quotes.list_options(listings=offered)
+        quotes.list_options(listings=offered, now=now)
         self._options = list(Option.objects.filter(expires_at__gt=now, underlying__in=list(prices)))
         self._listed_at = now
 
@@ -109,7 +109,7 @@ class Feed:
             now=now,
         )
         return quotes.NewQuote(
-            option_id=option.pk,
+            symbol=option.symbol,
             bid=made.bid,
             ask=made.ask,
             mark=made.mark,
