@@ -1,0 +1,103 @@
+"""Positions, balances and ledger entries as customers read them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from counter.api.fields import Contracts, Symbol, Usdt, usdt
+from counter.models import Position
+from counter.statements import LedgerEntry
+
+
+class PositionBody(msgspec.Struct):
+    """What one opening order bought; its id is that order's id.
+
+    `closing`: nothing is left, but a payout at fill is still to come (`unpaid` closes wait for theirs).
+    """
+
+    id: int
+    symbol: Symbol
+    contracts: Contracts
+    remaining: int
+    unpaid: int
+    cost: Usdt
+    proceeds: Annotated[Usdt, Meta(description="USDT paid out so far.")]
+    state: Literal["open", "closing", "closed", "exercised", "expired"]
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+class PositionPage(msgspec.Struct):
+    """Positions, newest first; `next_cursor` asks for the older ones."""
+
+    results: list[PositionBody]
+    next_cursor: str | None
+
+
+class AccountBody(msgspec.Struct):
+    """What the customer holds of an asset."""
+
+    asset: Literal["USDT"]
+    balance: Usdt
+
+
+class AccountList(msgspec.Struct):
+    """The customer's accounts."""
+
+    results: list[AccountBody]
+
+
+class LedgerEntryBody(msgspec.Struct):
+    """One movement on the account."""
+
+    id: int
+    kind: Annotated[
+        str,
+        Meta(
+            description="`deposit`, `withdrawal`, `open` and `spread` (the two parts of a cost), `close`, `payout`.",
+            examples=["open"],
+        ),
+    ]
+    asset: Literal["USDT"]
+    amount: Annotated[str, Meta(description="USDT, 6 decimals: positive in, negative out.")]
+    balance_after: Usdt
+    order_id: int | None
+    created_at: datetime
+
+
+class LedgerPage(msgspec.Struct):
+    """Entries, newest first; `next_cursor` asks for the older ones."""
+
+    results: list[LedgerEntryBody]
+    next_cursor: str | None
+
+
+def position_body(position: Position) -> PositionBody:
+    """A position with its option's symbol, which has to be loaded."""
+    return PositionBody(
+        id=position.pk,
+        symbol=position.option.symbol,
+        contracts=position.contracts,
+        remaining=position.remaining,
+        unpaid=position.unpaid,
+        cost=usdt(position.cost),
+        proceeds=usdt(position.proceeds),
+        state=position.state.lower(),
+        opened_at=position.opened_at,
+        closed_at=position.closed_at,
+    )
+
+
+def ledger_entry_body(entry: LedgerEntry) -> LedgerEntryBody:
+    """An entry as customers see it."""
+    return LedgerEntryBody(
+        id=entry.id,
+        kind=entry.kind,
+        asset="USDT",
+        amount=usdt(entry.amount),
+        balance_after=usdt(entry.balance_after),
+        order_id=entry.order_id,
+        created_at=entry.created_at,
+    )

@@ -1,0 +1,95 @@
+"""What the customer has: positions, balance, ledger."""
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from counter.api.book_messages import (
+    AccountBody,
+    AccountList,
+    LedgerPage,
+    PositionBody,
+    PositionPage,
+    ledger_entry_body,
+    position_body,
+)
+from counter.api.errors import ApiError, json_answer
+from counter.api.fields import usdt
+from counter.api.openapi import READING_ERRORS, answers, described
+from counter.api.pages import PageQuery, PositionQuery, page_of
+from counter.api.views import CustomerView, query_of
+from counter.models import Account, Position
+from counter.statements import ledger_entries
+
+
+class PositionsView(CustomerView):
+    """The customer's positions."""
+
+    @extend_schema(
+        operation_id="list_positions",
+        parameters=[described(PositionQuery)],
+        responses=answers(READING_ERRORS, {200: PositionPage}),
+        summary="List own positions, newest first",
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Every position that the customer has or had."""
+        query = query_of(request, PositionQuery)
+        positions = Position.objects.filter(customer_id=self.customer_id).select_related("option")
+        if query.state is not None:
+            positions = positions.filter(state=query.state.upper())
+        rows, next_cursor = page_of(positions, query)
+        return json_answer(PositionPage([position_body(row) for row in rows], next_cursor))
+
+
+class PositionView(CustomerView):
+    """One position."""
+
+    @extend_schema(
+        operation_id="read_position",
+        responses=answers(READING_ERRORS, {200: PositionBody}),
+        summary="Read one position",
+    )
+    def get(self, request: Request, position_id: int) -> HttpResponse:
+        """One of the customer's positions."""
+        own = Position.objects.filter(customer_id=self.customer_id).select_related("option")
+        position = own.filter(pk=position_id).first()
+        if position is None:
+            raise ApiError("not_found", f"this customer has no position {position_id}")
+        return json_answer(position_body(position))
+
+
+class AccountsView(CustomerView):
+    """The customer's balance."""
+
+    @extend_schema(
+        operation_id="list_accounts",
+        responses=answers(READING_ERRORS, {200: AccountList}),
+        summary="Read own balance",
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """One account, of USDT."""
+        balances = Account.objects.filter(customer_id=self.customer_id).values_list("balance", flat=True)
+        return json_answer(
+            AccountList([AccountBody("USDT", usdt(held)) for held in balances if held is not None])
+        )
+
+
+class LedgerView(CustomerView):
+    """The customer's ledger."""
+
+    @extend_schema(
+        operation_id="list_ledger_entries",
+        parameters=[described(PageQuery)],
+        responses=answers(READING_ERRORS, {200: LedgerPage}),
+        summary="List own ledger entries, newest first",
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Every movement on the account with the balance it left."""
+        query = query_of(request, PageQuery)
+        account = Account.objects.filter(customer_id=self.customer_id).only("pk").first()
+        if account is None:
+            raise ApiError("account_not_found")
+        entries = ledger_entries(account_id=account.pk, before_id=query.cursor, limit=query.limit + 1)
+        page = entries[: query.limit]
+        next_cursor = str(page[-1].id) if len(entries) > query.limit else None
+        return json_answer(LedgerPage([ledger_entry_body(entry) for entry in page], next_cursor))

@@ -1,0 +1,90 @@
+"""Options and their prices as customers read them."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from counter.api.fields import Premium, Price, Query, Symbol, Underlying, Usdt, coin, premium, usdt
+from counter.models import Option
+from counter.quotes import CurrentQuote
+
+
+class InstrumentQuery(Query, kw_only=True):
+    """Filters of instruments and quotes."""
+
+    underlying: Underlying | None = None
+    expiry: Annotated[date, Meta(description="Day of expiry, UTC.")] | None = None
+    symbol: Symbol | None = None
+
+
+class Instrument(msgspec.Struct):
+    """An option that has not expired; `halted` ones can be closed but not opened."""
+
+    symbol: Symbol
+    underlying: Underlying
+    kind: Annotated[Literal["C", "P"], Meta(description="Call or put.")]
+    strike: Price
+    expires_at: datetime
+    multiplier: Annotated[str, Meta(description="Coin in one contract, 8 decimals.", examples=["0.01000000"])]
+    state: Literal["listed", "halted"]
+
+
+class InstrumentList(msgspec.Struct):
+    """Instruments by underlying, expiry and strike."""
+
+    results: list[Instrument]
+
+
+class QuoteBody(msgspec.Struct):
+    """What an option costs and brings now. A stale quote is shown, but orders on it are refused."""
+
+    symbol: Symbol
+    bid: Premium | None
+    ask: Premium | None
+    mark: Premium
+    implied_volatility: Annotated[
+        str, Meta(description="A fraction a year, 6 decimals.", examples=["0.550000"])
+    ]
+    index_price: Price
+    cost: Annotated[Usdt, Meta(description="One contract opened now, spread included: USDT.")] | None
+    proceeds: Annotated[Usdt, Meta(description="One contract closed now, spread taken off: USDT.")] | None
+    quoted_at: datetime
+    is_stale: bool
+
+
+class QuoteList(msgspec.Struct):
+    """Quotes by underlying, expiry and strike."""
+
+    results: list[QuoteBody]
+
+
+def instrument(option: Option) -> Instrument:
+    """An option as customers see it."""
+    return Instrument(
+        symbol=option.symbol,
+        underlying=option.underlying,
+        kind=option.kind,  # type: ignore[arg-type]
+        strike=coin(option.strike),
+        expires_at=option.expires_at,
+        multiplier=coin(option.multiplier),
+        state=option.state.lower(),
+    )
+
+
+def quote_body(current: CurrentQuote) -> QuoteBody:
+    """A quote as customers see it."""
+    quote = current.quote
+    return QuoteBody(
+        symbol=quote.option.symbol,
+        bid=None if quote.bid is None else premium(quote.bid),
+        ask=None if quote.ask is None else premium(quote.ask),
+        mark=premium(quote.mark),
+        implied_volatility=usdt(quote.implied_volatility),
+        index_price=coin(quote.index_price),
+        cost=None if current.cost is None else usdt(current.cost),
+        proceeds=None if current.proceeds is None else usdt(current.proceeds),
+        quoted_at=quote.quoted_at,
+        is_stale=current.is_stale,
+    )
