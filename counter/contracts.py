@@ -1,19 +1,26 @@
 """What counter and the desk say to each other: frozen, versioned messages; the only module of counter others import.
 
-A message is decoded strictly: unknown fields, wrong types and floats in place of amounts are refused.
+A message is decoded strictly: unknown fields, wrong types, times without a zone and amounts that are not finite are
+refused. An amount never passes through a float: msgspec reads the digits of the text.
 """
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 VERSION = 1
 M = TypeVar("M", bound="Message")
 
 OrderKind = Literal["OPEN", "CLOSE", "EXERCISE"]
 Payout = Literal["instant", "at_fill"]
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+COIN_DECIMALS = 8
+USDT_DECIMALS = 6
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,7 +36,7 @@ class SyncEvent(Message, frozen=True):
     """
 
     source: str
-    order_id: int
+    order_id: Id
     kind: OrderKind
     symbol: str
     underlying: str
@@ -38,8 +45,12 @@ class SyncEvent(Message, frozen=True):
     index_price: Decimal
     fair: Decimal
     payout: Payout
-    placed_at: datetime
+    placed_at: Moment
     version: int = VERSION
+
+    def __post_init__(self) -> None:
+        if not (self.coin.is_finite() and self.index_price.is_finite() and self.fair.is_finite()):
+            raise ValueError(f"order {self.order_id}: an amount is not finite")
 
 
 class SyncBatch(Message, frozen=True):
@@ -53,7 +64,7 @@ class Acknowledgement(Message, frozen=True):
     """Order ids that the desk has stored for good."""
 
     source: str
-    order_ids: list[int]
+    order_ids: list[Id]
     version: int = VERSION
 
 
@@ -61,13 +72,21 @@ class SettlementReport(Message, frozen=True):
     """How one order was settled: `price` USDT for one coin, `value` its worth at that price, `fee` its share of the
     venue's commission, `due` (6 decimals) what passed between counter and desk for it."""
 
-    order_id: int
-    conversion_id: int
+    order_id: Id
+    conversion_id: Id
     price: Decimal
     value: Decimal
     fee: Decimal
     due: Decimal
-    settled_at: datetime
+    settled_at: Moment
+
+    def __post_init__(self) -> None:
+        # What has more digits than are kept would differ from itself when it is reported again.
+        scales = (COIN_DECIMALS, COIN_DECIMALS, COIN_DECIMALS, USDT_DECIMALS)
+        for amount, decimals in zip((self.price, self.value, self.fee, self.due), scales, strict=True):
+            exponent = amount.as_tuple().exponent
+            if not isinstance(exponent, int) or exponent < -decimals:
+                raise ValueError(f"order {self.order_id}: {amount} is not an amount of {decimals} decimals")
 
 
 class SettlementBatch(Message, frozen=True):

@@ -1,5 +1,6 @@
 """Taking the desk's settlement reports, each exactly once; a payout chosen at fill is deposited with its report."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -31,31 +32,33 @@ def take_reports(*, reports: Sequence[SettlementReport], now: datetime) -> Settl
     """Store settlements and pay what was to be paid at fill, in one transaction.
 
     A report taken before is taken again without effect. Refused, without effect: one that contradicts what was taken
-    before, whose order is not here, or whose due differs from the firm price that an instant order was given.
+    before or another one of `reports`, whose order is not here, or whose due differs from the firm price that an
+    instant order was given.
     """
-    by_id = {report.order_id: report for report in reports}
+    asked = {report.order_id for report in reports}
+    different = set(reports)
+    counts = Counter(report.order_id for report in different)
+    by_id = {report.order_id: report for report in different if counts[report.order_id] == 1}
     with transaction.atomic():
         # Customers' accounts are locked before their orders are read: placing orders takes the same locks first.
         at_fill = SyncOrder.objects.filter(pk__in=by_id, payout=SyncOrder.Payout.AT_FILL)
         accounts = order_sql.lock_accounts(at_fill.values_list("customer_id", flat=True).distinct())
-        stored = {
-            row["id"]: row
-            for row in SyncOrder.objects.filter(pk__in=by_id).values(
-                "id", "customer_id", "position_id", "payout", "fair", "state", *REPORT_COLUMNS
-            )
-        }
+        # The orders are locked too, in the order of their ids: of two reports at once the later one sees the earlier.
+        orders = SyncOrder.objects.filter(pk__in=by_id).order_by("pk").select_for_update()
+        columns = ("id", "customer_id", "position_id", "payout", "fair", "state", *REPORT_COLUMNS)
+        stored = {row["id"]: row for row in orders.values(*columns)}
         agreed = [report for report in by_id.values() if _agrees(report, stored.get(report.order_id))]
         fresh = [report for report in agreed if stored[report.order_id]["state"] != SyncOrder.State.SETTLED]
-        moved = set(_settle(fresh, now))
+        _settle(fresh, now)
         payouts = [
             (report, stored[report.order_id])
             for report in fresh
-            if report.order_id in moved and stored[report.order_id]["payout"] == SyncOrder.Payout.AT_FILL
+            if stored[report.order_id]["payout"] == SyncOrder.Payout.AT_FILL
         ]
         if payouts:
             _pay(payouts, accounts, now)
     taken = {report.order_id for report in agreed}
-    return SettlementAnswer(taken=sorted(taken), refused=sorted(set(by_id) - taken))
+    return SettlementAnswer(taken=sorted(taken), refused=sorted(asked - taken))
 
 
 def _agrees(report: SettlementReport, order: Mapping[str, Any] | None) -> bool:
@@ -68,14 +71,14 @@ def _agrees(report: SettlementReport, order: Mapping[str, Any] | None) -> bool:
     return all(order[column] == getattr(report, name) for column, name in REPORT_COLUMNS.items())
 
 
-def _settle(reports: Sequence[SettlementReport], now: datetime) -> list[int]:
+def _settle(reports: Sequence[SettlementReport], now: datetime) -> None:
     ids = [report.order_id for report in reports]
     # A settled order was certainly received, even if its acknowledgement got lost.
     move(SyncOrder, SyncOrder.sync, ids, same={"synced_at": now})
     columns = {
         column: [getattr(report, name) for report in reports] for column, name in REPORT_COLUMNS.items()
     }
-    return move(SyncOrder, SyncOrder.settle, ids, each=columns)
+    move(SyncOrder, SyncOrder.settle, ids, each=columns)
 
 
 def _pay(

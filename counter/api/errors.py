@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -73,6 +73,8 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return error_answer("permission_denied")
     if isinstance(error, RequestDataTooBig):
         return error_answer("body_too_large")
+    if isinstance(error, DataError):
+        return error_answer("invalid_request", "a number is larger than what can be stored")
     if isinstance(error, (OperationalError, InterfaceError)):
         log.warning("database unavailable", error=repr(error))
         return error_answer("unavailable")
