@@ -37,8 +37,7 @@ def installed(name: str, *files: str, command: list[str]) -> Path:
             for file in files:
                 shutil.copy(CLIENTS / file, folder)
             result = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=TRANSFERRED_USDT = Decimal("12.5")
-INSTALL_SECONDS, check=False
+                command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
             )
             if result.returncode:
                 raise InstallationFailed(result.stdout[-1000:] + result.stderr[-3000:])

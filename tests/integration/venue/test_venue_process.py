@@ -91,6 +91,31 @@ def test_it_stops_promptly_with_a_caller_still_waiting(tmp_path):
         waiting.join()
 
 
+def test_a_replay_goes_on_where_it_would_be_after_a_restart(tmp_path):
+    recording = tmp_path / "BTCUSDT_trades.csv"
+    rows = "\n".join(f"{second * 1000},{second},{1000 + second},1,0" for second in range(3600))
+    recording.write_text(f"trade_time_ms,trade_id,price,qty,is_buyer_maker\n{rows}\n")
+    arguments = (
+        "--journal",
+        str(tmp_path / "journal.jsonl"),
+        "--market-data",
+        str(recording),
+        "--speed",
+        "20",
+    )
+
+    def price(venue):
+        return float(venue.state()["prices"]["BTCUSDT"]["ask"])
+
+    with running_venue(*arguments) as venue:
+        first = price(venue)
+        time.sleep(1)
+        before = price(venue)
+        venue.kill()
+    with running_venue(*arguments) as again:
+        assert price(again) >= before >= first + 15
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -9,9 +9,9 @@ import bisect
 from collections.abc import Sequence
 from decimal import Decimal
 
-from settlement.venues.paper.amounts import round_down, round_up
+from settlement.venues.paper.amounts import round_down
 from settlement.venues.paper.prices.quotes import Print, Quote
-from settlement.venues.paper.prices.random_walk import BASIS_POINTS, spread_around
+from settlement.venues.paper.prices.random_walk import spread_around
 from settlement.venues.paper.prices.recording import CANDLE_MS, Recording, RecordingKind
 from settlement.venues.paper.prices.timeline import Position, Timeline
 from settlement.venues.paper.symbols import Symbol
@@ -68,10 +68,12 @@ class Replay:
                 return spread_around(mid=mid, spread_bps=self._spread_bps, tick=self._symbol.tick)
 
     def _quote_of_trade(self, price: Decimal, *, is_buyer_maker: bool) -> Quote:
-        """The trade was at the bid if the taker sold, else at the ask; the other side is a spread away."""
+        """The trade was at the bid if the taker sold, else at the ask; the other side is a tick away.
+
+        A wider spread would make the quote bounce with every change of the taker's side.
+        """
         tick = self._symbol.tick
-        spread = max(tick, round_up(price * self._spread_bps / BASIS_POINTS, step=tick))
-        return Quote(price, price + spread) if is_buyer_maker else Quote(price - spread, price)
+        return Quote(price, price + tick) if is_buyer_maker else Quote(price - tick, price)
 
     def _recorded_prints(self, trades: Recording, earlier: Position, now_ms: int) -> list[Print]:
         is_same_round = earlier.round == self._position.round
