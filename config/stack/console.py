@@ -1,19 +1,17 @@
 """What `python -m config.stack` shows a person: steps, addresses, the process table and prefixed logs."""
 
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
 from config.embedded import places
 from config.stack.lifecycle import StackInfo
+from config.stack.logs import Followed, compact
 from config.stack.supervision import ProcessInfo
 
 COLOURS = (
@@ -70,46 +68,18 @@ class Stopping:
         return self._event.is_set()
 
 
-class Followed:
-    """A log file read from its present end on, across rotation."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self._stream: TextIO | None = None
-        self._open(at_end=True)
-
-    def _open(self, *, at_end: bool) -> None:
-        try:
-            self._stream = self.file.open(errors="replace")
-        except FileNotFoundError:
-            return
-        if at_end:
-            self._stream.seek(0, os.SEEK_END)
-
-    def lines(self) -> list[str]:
-        if self._stream is None:
-            self._open(at_end=False)
-        if self._stream is None:
-            return []
-        found = self._stream.read().splitlines()
-        try:
-            rotated = self.file.stat().st_ino != os.fstat(self._stream.fileno()).st_ino
-        except FileNotFoundError:
-            rotated = True
-        if rotated:
-            self._stream.close()
-            self._stream = None
-        return [line for line in found if line.strip()]
-
-
 def follow(info: StackInfo, *, still_running: Callable[[], object], stopping: Stopping) -> None:
     """Print each program's new log lines behind its name, until told to stop or the stack has gone."""
     names = [process.name for process in info.processes]
     logs = {name: Followed(places.log_file(info.var_dir, name)) for name in names}
     colours = dict(zip(names, COLOURS, strict=False))
-    while not stopping and still_running():
-        for name, log in logs.items():
-            for line in log.lines():
-                prefix = Text(f"{name:<8} | ", style=colours.get(name, "white"))
-                console.print(prefix + Text(line))
-        time.sleep(POLL_EVERY_SECONDS)
+    try:
+        while not stopping and still_running():
+            for name, log in logs.items():
+                for line in log.lines():
+                    prefix = Text(f"{name:<8} | ", style=colours.get(name, "white"))
+                    console.print(prefix + Text(compact(line)))
+            time.sleep(POLL_EVERY_SECONDS)
+    finally:
+        for log in logs.values():
+            log.close()

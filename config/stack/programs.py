@@ -13,6 +13,8 @@ from config.embedded import keys, server_urls, valkey
 MANAGE = "manage.py"  # every program starts in the project folder
 WEB_PORT = 8000
 WORKER_THREADS = 8
+# beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
+STOP_SECONDS = {"beat": 4}
 WEB_THREADS = 8
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
 SERVERS, APPS = "servers", "apps"
@@ -148,7 +150,10 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
         ),
     }
     return [
-        Program(name=name, group=APPS, command=_launched(name, command)) for name, command in commands.items()
+        Program(
+            name=name, group=APPS, command=_launched(name, command), stop_seconds=STOP_SECONDS.get(name, 10)
+        )
+        for name, command in commands.items()
     ]
 
 
