@@ -12,13 +12,15 @@ from counter.pricing import USDT_UNIT
 from ledger.models import NormalSide
 from ledger.posting import post
 
+MAX_AMOUNT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decimals
+
 
 class AccountError(Exception):
     """A movement of money that is refused."""
 
 
 class InvalidAmount(AccountError):
-    """The amount is not positive, not finite, or finer than 0.000001 USDT."""
+    """The amount is not positive, not finite, too large, or finer than 0.000001 USDT."""
 
 
 class ReferenceReused(AccountError):
@@ -66,7 +68,7 @@ def withdraw(*, customer_id: int, amount: Decimal, reference: str, now: datetime
 def _move(
     kind: CashMovement.Kind, customer_id: int, amount: Decimal, reference: str, now: datetime
 ) -> CashMovement:
-    if not amount.is_finite() or amount <= 0 or amount != amount.quantize(USDT_UNIT):
+    if not amount.is_finite() or not 0 < amount < MAX_AMOUNT or amount != amount.quantize(USDT_UNIT):
         raise InvalidAmount(f"{amount} USDT")
     with transaction.atomic():
         account = Account.objects.select_for_update().get(customer_id=customer_id)

@@ -22,6 +22,8 @@ from counter.order_requests import (
 from counter.order_sql import AccountRow, OptionRow, PositionRow, TransferRow
 
 ZERO = Decimal(0)
+MAX_USDT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decimals
+MAX_COIN = Decimal(10**12)
 
 
 class _Refused(Exception):
@@ -118,6 +120,7 @@ class OrderBatch:
             raise _Refused(
                 RejectCode.INSUFFICIENT_BALANCE, f"cost {price.cost} USDT, balance {account.balance} USDT"
             )
+        _check_fits(price.coin, price.cost)
         order_id = next(self._order_ids)
         order = Order(
             id=order_id,
@@ -185,6 +188,7 @@ class OrderBatch:
                 RejectCode.PRICE_MOVED,
                 f"proceeds {price.proceeds} are below min_proceeds {request.min_proceeds}",
             )
+        _check_fits(price.coin, max(account.balance, position.proceeds) + price.fair)
         instant = request.payout == "instant"
         order = Order(
             id=next(self._order_ids),
@@ -264,3 +268,9 @@ class OrderBatch:
         if position.remaining == 0:
             position.state = "CLOSING" if position.unpaid else "CLOSED"
             position.closed_at = self.now
+
+
+def _check_fits(coin: Decimal, usdt: Decimal) -> None:
+    """One amount that no column can hold would fail the write of the whole batch."""
+    if coin >= MAX_COIN or usdt >= MAX_USDT:
+        raise _Refused(RejectCode.AMOUNT_TOO_LARGE, "the order's amounts are larger than what is kept")
