@@ -200,6 +200,7 @@ class State:
         self._credit(account, transfer.source, transfer.asset, -transfer.amount)
         self._credit(account, transfer.target, transfer.asset, transfer.amount)
         account.transfers.append(transfer)
+        del account.transfers[: -self._orders_kept]
         account.updated_at_ms = transfer.at_ms
         self.last_transfer_id = max(self.last_transfer_id, transfer.transfer_id)
 
