@@ -23,7 +23,7 @@ $(STAMP): requirements-dev.lock
 
 # What `make demo` runs and what it is tuned by stands in README.md.
 demo: setup
-	@$(BIN)/python manage.py demo
+	@$(BIN)/python -m demo
 
 test: setup
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(ARGS)

@@ -41,9 +41,10 @@ def _is_measure(names: Iterator[str]) -> bool:
 
 def _floats(node: ast.AST, *, allowed: bool = False, returned: bool = False) -> Iterator[int]:
     """Lines of `node` with a float literal or the name `float` that nothing around it calls a measure."""
-    literal = isinstance(node, ast.Constant) and isinstance(node.value, float)
-    named = isinstance(node, ast.Name) and node.id == "float"
-    if (literal or named) and not allowed:
+    if not allowed and (
+        (isinstance(node, ast.Constant) and isinstance(node.value, float))
+        or (isinstance(node, ast.Name) and node.id == "float")
+    ):
         yield node.lineno
     for child in ast.iter_child_nodes(node):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
