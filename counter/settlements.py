@@ -36,7 +36,7 @@ def take_reports(*, reports: Sequence[SettlementReport], now: datetime) -> Settl
     instant order was given.
     """
     asked = {report.order_id for report in reports}
-    different = set(reports)
+    different = dict.fromkeys(reports)
     counts = Counter(report.order_id for report in different)
     by_id = {report.order_id: report for report in different if counts[report.order_id] == 1}
     with transaction.atomic():
