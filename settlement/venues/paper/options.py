@@ -72,9 +72,10 @@ def _add_journal(group: argparse._ArgumentGroup) -> None:
 def _add_prices(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--market-data",
-        action="append",
+        action="extend",
+        nargs="+",
         default=None,
-        metavar="FILE[,FILE...]",
+        metavar="FILE",
         help="recorded candles, trades or book tickers to replay; may be repeated; default MARKET_DATA",
     )
     group.add_argument(
