@@ -14,7 +14,12 @@ MODEL = re.compile(r"counter/(black76|model_quotes|volatility\w*)\.py")
 # What a float may be called: a duration, a moment of the monotonic clock, odds.
 MEASURES = re.compile(r"(^|_)(seconds|every|timeout|after|at|ms|probability)(_|$)", re.IGNORECASE)
 TIMERS = {"sleep", "wait", "flush"}
-NAMES_OF_MEASURES = {"_tops"}  # ccxt_venue: (time of reading, price) by coin
+NAMES_OF_MEASURES = {
+    "_tops",  # (time of reading, price) by coin
+    "asked_for",  # the pause that a venue asked for, in seconds
+    "LOCAL_SWEEPS",  # seconds between two runs, by task
+    "JITTER_RATE",  # part of a pause
+}
 
 
 def _names(node: ast.AST) -> Iterator[str]:
