@@ -1,21 +1,22 @@
 """The one door of the desk: events come in, each order is stored once, whatever way and however often it comes.
 
-An order id that comes again with other content, or an event that cannot be settled, is kept aside as a conflict and
-never touches what is stored.
+An order id that comes again with other content, or an event that cannot be settled, is kept aside as a conflict: it
+never touches what is stored, and never keeps another event from being stored.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 import structlog
-from django.conf import settings
 from django.db import connections, transaction
 
 from acceptance.models import AcceptedOrder, Conflict
+from acceptance.validity import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable_text
 from config.broker import dispatcher
 from counter.contracts import SyncEvent, encode
 
@@ -65,10 +66,13 @@ def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: dateti
 
     Idempotent: an event that is stored already has no effect. Raises only database errors, storing nothing then.
     """
-    valid = [event for event in events if _can_be_settled(event)]
-    invalid = [event for event in events if not _can_be_settled(event)]
+    valid: list[SyncEvent] = []
+    invalid: list[SyncEvent] = []
+    for event in events:
+        (valid if can_be_settled(event) else invalid).append(event)
     first: dict[Key, SyncEvent] = {}
-    for event in valid:
+    # In the order of their keys: two batches that share some wait for each other instead of in a circle.
+    for event in sorted(valid, key=lambda event: (event.source, event.order_id)):
         first.setdefault((event.source, event.order_id), event)
     with transaction.atomic(using="desk"):
         inserted = _insert(list(first.values()), door, now)
@@ -80,7 +84,7 @@ def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: dateti
         _keep_aside(other, Conflict.Reason.OTHER_CONTENT, door, now)
         _keep_aside(invalid, Conflict.Reason.INVALID, door, now)
         for underlying in sorted(set(inserted.values())):
-            transaction.on_commit(lambda coin=underlying: settle_soon(coin), using="desk", robust=True)
+            transaction.on_commit(partial(settle_soon, underlying), using="desk", robust=True)
     return Intake(
         accepted=[order_id for _, order_id in inserted],
         known=sorted({event.order_id for event in known}),
@@ -92,21 +96,6 @@ def settle_soon(underlying: str) -> None:
     """Enqueue convert | balance | report for one coin; a chain that finds nothing to do ends at once."""
     dispatcher.send(
         [("settlement.convert", [underlying]), ("settlement.balance", []), ("settlement.report", [])]
-    )
-
-
-def _can_be_settled(event: SyncEvent) -> bool:
-    return (
-        event.version == 1
-        and event.underlying in settings.COINS
-        and event.contracts > 0
-        and event.coin.is_finite()
-        and event.coin > 0
-        and event.fair.is_finite()
-        and event.fair >= 0
-        and event.index_price.is_finite()
-        and event.index_price > 0
-        and event.placed_at.tzinfo is not None
     )
 
 
@@ -136,20 +125,27 @@ def _held(keys: Iterable[Key]) -> dict[Key, tuple[Any, ...]]:
 def _keep_aside(
     events: Sequence[SyncEvent], reason: Conflict.Reason, door: AcceptedOrder.Door, now: datetime
 ) -> None:
-    for event in events:
+    """Note each once, however often it comes; the first time is the one that is alerted."""
+    by_digest = {hashlib.sha256(encode(event)).hexdigest(): event for event in events}
+    for digest in Conflict.objects.filter(digest__in=by_digest).values_list("digest", flat=True):
+        del by_digest[digest]
+    for event in by_digest.values():
         log.error("order kept aside", order_id=event.order_id, source=event.source, reason=reason.value)
     Conflict.objects.bulk_create(
         [
             Conflict(
-                source=event.source,
-                order_id=event.order_id,
+                source=storable_text(event.source)[:MAX_SOURCE],
+                order_id=event.order_id if -MAX_BIGINT <= event.order_id <= MAX_BIGINT else 0,
                 reason=reason,
-                received=msgspec.to_builtins(event),
-                digest=hashlib.sha256(encode(event)).hexdigest(),
+                received={
+                    name: storable_text(value) if isinstance(value, str) else value
+                    for name, value in msgspec.to_builtins(event).items()
+                },
+                digest=digest,
                 door=door,
                 noted_at=now,
             )
-            for event in events
+            for digest, event in by_digest.items()
         ],
         ignore_conflicts=True,
     )

@@ -10,6 +10,7 @@ from acceptance.models import AcceptedOrder
 
 log = structlog.get_logger(__name__)
 
+OVERDUE_AFTER_MS = 1000  # what the queue has not brought by then is pulled
 PULL_LIMIT = 1000
 MAX_PULLS = 50
 

@@ -1,12 +1,14 @@
 """The `intake` process: takes orders from the broker, and goes on without one.
 
-Three loops on threads of their own: consume the queue, acknowledge to counter, and pull by HTTP what no message
-brought. While the broker is away the pull quickens and the sweeps run here, so that orders are still settled.
+Loops on threads of their own: consume the queue, acknowledge to counter, pull by HTTP what no message brought, and
+sweep. While the broker does not answer the pull takes everything at once and the sweeps run here, so that orders
+are still settled.
 """
 
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,7 +22,7 @@ from acceptance import counter_client, recovery
 from acceptance.counter_client import CounterError
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
-from config.broker import connect, dispatcher, sync_queue
+from config.broker import check, connect, dispatcher, sync_queue
 from counter.contracts import SyncBatch, SyncEvent, decode
 
 log = structlog.get_logger(__name__)
@@ -28,11 +30,13 @@ log = structlog.get_logger(__name__)
 BATCH_EVENTS = 2000
 PREFETCH_MESSAGES = 200
 GATHER_SECONDS = 0.001
+IDLE_SECONDS = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
-PULL_EVERY_SECONDS = 2.0
+PULL_EVERY_SECONDS = 1.0
 PULL_EVERY_SECONDS_WITHOUT_BROKER = 0.5
-OVERDUE_AFTER_MS = 2000
-LOCAL_SWEEPS = ("settlement.resume", "settlement.report", "settlement.rebalance")
+STOP_WITHIN_SECONDS = 10.0
+# What beat would send to the workers, and how often, in seconds; all of it once at the start.
+LOCAL_SWEEPS = {"settlement.resume": 1.0, "settlement.report": 2.0, "settlement.rebalance": 10.0}
 
 
 class IntakeProcess:
@@ -42,19 +46,15 @@ class IntakeProcess:
         self.stopping = threading.Event()
         self.broker_up = threading.Event()
         self._to_acknowledge: queue.Queue[list[int]] = queue.Queue(1000)
+        loops = (self._consume, self._acknowledge, self._pull, self._sweep)
         self._threads = [
-            threading.Thread(target=self._forever, args=(loop,), name=name)
-            for name, loop in (
-                ("consume", self._consume),
-                ("acknowledge", self._acknowledge),
-                ("pull", self._pull),
-            )
+            threading.Thread(target=self._forever, args=(loop,), name=loop.__name__.strip("_"))
+            for loop in loops
         ]
 
     def start(self) -> None:
         """Start the loops. First of all, what was left by the process before is pulled and resumed."""
-        dispatcher.run_locally_on_failure = True
-        current_app.loader.import_default_modules()  # to run tasks here, they have to be known here
+        dispatcher.broker_is_up = self.broker_up.is_set
         for thread in self._threads:
             thread.start()
 
@@ -62,9 +62,10 @@ class IntakeProcess:
         """Finish what is in hand and end."""
         self.stopping.set()
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=STOP_WITHIN_SECONDS)
+        dispatcher.drain()
 
-    def _forever(self, loop: Any) -> None:
+    def _forever(self, loop: Callable[[], None]) -> None:
         while not self.stopping.is_set():
             try:
                 loop()
@@ -79,7 +80,7 @@ class IntakeProcess:
 
         def receive(message: Message) -> None:
             try:
-                waiting.append((decode(message.body, SyncBatch).events, message))
+                waiting.append((decode(message.body or b"", SyncBatch).events, message))
             except msgspec.DecodeError as error:
                 # Dropped, not requeued: the orders in it, if there are any, come again by the pull.
                 log.error("unreadable sync message dropped", error=str(error))
@@ -94,13 +95,16 @@ class IntakeProcess:
                     self.broker_up.set()
                     while not self.stopping.is_set():
                         self._gather(connection, waiting)
-                        self._store(waiting)
+                        if waiting:
+                            self._store(waiting)
+                        else:
+                            check(consumer.channel)  # a broker that hangs looks like one that is idle
         finally:
             self.broker_up.clear()
 
     def _gather(self, connection: Any, waiting: list[tuple[list[SyncEvent], Message]]) -> None:
         """Wait for a first message, then take along whatever is there already."""
-        timeout = 1.0
+        timeout = IDLE_SECONDS
         while sum(len(events) for events, _ in waiting) < BATCH_EVENTS:
             try:
                 connection.drain_events(timeout=timeout)
@@ -109,8 +113,6 @@ class IntakeProcess:
             timeout = GATHER_SECONDS
 
     def _store(self, waiting: list[tuple[list[SyncEvent], Message]]) -> None:
-        if not waiting:
-            return
         events = [event for batch, _ in waiting for event in batch]
         intake = ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=timezone.now())
         for _, message in waiting:
@@ -125,7 +127,7 @@ class IntakeProcess:
         """Acknowledge to counter what is stored; what fails is offered again by the pull and acknowledged then."""
         while not self.stopping.is_set():
             try:
-                order_ids = list(self._to_acknowledge.get(timeout=1.0))
+                order_ids = list(self._to_acknowledge.get(timeout=IDLE_SECONDS))
             except queue.Empty:
                 continue
             while len(order_ids) < BATCH_EVENTS and not self._to_acknowledge.empty():
@@ -136,13 +138,22 @@ class IntakeProcess:
     def _pull(self) -> None:
         while not self.stopping.is_set():
             started = time.monotonic()
-            with_broker = self.broker_up.is_set()
+            up = self.broker_up.is_set()
             try:
-                recovery.pull_unsynced(min_age_ms=OVERDUE_AFTER_MS if with_broker else 0, now=timezone.now())
+                recovery.pull_unsynced(min_age_ms=recovery.OVERDUE_AFTER_MS if up else 0, now=timezone.now())
             except CounterError as error:
                 log.warning("pull failed", error=str(error))
-            if not with_broker:
-                for name in LOCAL_SWEEPS:
-                    current_app.tasks[name]()
-            every = PULL_EVERY_SECONDS if with_broker else PULL_EVERY_SECONDS_WITHOUT_BROKER
+            every = PULL_EVERY_SECONDS if up else PULL_EVERY_SECONDS_WITHOUT_BROKER
             self.stopping.wait(max(0.0, every - (time.monotonic() - started)))
+
+    def _sweep(self) -> None:
+        """Do beat's and the workers' work while no broker carries it, so that a slow venue holds up no pull."""
+        due_at = dict.fromkeys(LOCAL_SWEEPS, 0.0)
+        first = True
+        while not self.stopping.is_set():
+            for name, every in LOCAL_SWEEPS.items():
+                if (first or not self.broker_up.is_set()) and time.monotonic() >= due_at[name]:
+                    current_app.tasks[name]()
+                    due_at[name] = time.monotonic() + every
+            first = False
+            self.stopping.wait(PULL_EVERY_SECONDS_WITHOUT_BROKER)

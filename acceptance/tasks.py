@@ -6,13 +6,11 @@ from django.utils import timezone
 from acceptance import recovery
 from acceptance.counter_client import CounterUnavailable
 
-OVERDUE_AFTER_MS = 2000
-
 
 @shared_task(name="acceptance.pull_unsynced")
 def pull_unsynced() -> int:
     """Take in what has been waiting too long; counter being away is no error, the next sweep comes soon."""
     try:
-        return recovery.pull_unsynced(min_age_ms=OVERDUE_AFTER_MS, now=timezone.now())
+        return recovery.pull_unsynced(min_age_ms=recovery.OVERDUE_AFTER_MS, now=timezone.now())
     except CounterUnavailable:
         return 0

@@ -44,15 +44,21 @@ def connect() -> Connection:
     )
 
 
+def check(channel: Any) -> None:
+    """One round trip to the broker, bounded like every other; raises what the broker's client raises."""
+    sync_queue()(channel).queue_declare()
+
+
 class Dispatcher:
     """Sends task chains to the workers, or runs them on threads of this process while the broker is away.
 
-    `run_locally_on_failure` is set in the intake process only: it is the desk's fallback when no broker answers.
+    Only the intake process sets `broker_is_up`, and thereby becomes the desk's fallback when no broker answers.
     """
 
     def __init__(self) -> None:
-        self.run_locally_on_failure = False
-        self._pool: ThreadPoolExecutor | None = None
+        self.broker_is_up: Callable[[], bool] | None = None
+        self._pool = _local_pool()
+        self._waiting: set[str] = set()
         self._lock = threading.Lock()
 
     def send(self, steps: Sequence[tuple[str, list[Any]]]) -> bool:
@@ -60,31 +66,48 @@ class Dispatcher:
 
         Tasks are named, not imported, so that an app may call one that lies above it in the import order.
         """
+        if self.broker_is_up is not None and not self.broker_is_up():
+            self._run_here(steps)
+            return False
         try:
             chain(*(signature(name, args=args, immutable=True) for name, args in steps)).apply_async()
         except Exception as error:  # noqa: BLE001 - any failure of any broker means the same here
             log.warning("broker did not take a chain", steps=[name for name, _ in steps], error=repr(error))
-            if self.run_locally_on_failure:
-                self._threads().submit(self._run, [(current_app.tasks[name], args) for name, args in steps])
+            if self.broker_is_up is not None:
+                self._run_here(steps)
             return False
         return True
 
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(LOCAL_THREADS, thread_name_prefix="local-settlement")
-            return self._pool
+    def drain(self) -> None:
+        """Finish what runs here, and run nothing more."""
+        self.broker_is_up = None
+        running, self._pool = self._pool, _local_pool()
+        running.shutdown(wait=True)
 
-    @staticmethod
-    def _run(steps: Sequence[tuple[Callable[..., Any], list[Any]]]) -> None:
+    def _run_here(self, steps: Sequence[tuple[str, list[Any]]]) -> None:
+        """Run a chain on a thread, unless the same one waits for a thread: it will see what this one would."""
+        key = repr(steps)
+        with self._lock:
+            if key in self._waiting:
+                return
+            self._waiting.add(key)
+        self._pool.submit(self._run, key, steps)
+
+    def _run(self, key: str, steps: Sequence[tuple[str, list[Any]]]) -> None:
+        with self._lock:
+            self._waiting.discard(key)
         close_old_connections()
         try:
-            for task, args in steps:
-                task(*args)
+            for name, args in steps:
+                current_app.tasks[name](*args)
         except Exception:
-            log.exception("a chain failed in this process; its sweep will resume it")
+            log.exception("a chain failed in this process; its sweep will resume it", steps=key)
         finally:
             close_old_connections()
+
+
+def _local_pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(LOCAL_THREADS, thread_name_prefix="local-settlement")
 
 
 dispatcher = Dispatcher()
