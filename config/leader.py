@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connections
+from django.db import DatabaseError, connections
 
 
 @contextmanager
@@ -13,13 +13,29 @@ def exclusive(name: str, *, using: str) -> Iterator[bool]:
 
     A PostgreSQL advisory lock of the session: it may be held across network calls, because no transaction is open.
     """
-    key = zlib.crc32(name.encode())
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_key(name)])
         held = cursor.fetchone()[0]
     try:
         yield held
     finally:
         if held:
-            with connections[using].cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_key(name)])
+            except DatabaseError:
+                connection.close()  # which frees the lock, and keeps the block's own error the one that is told
+
+
+def exclusive_in_transaction(name: str, *, using: str) -> None:
+    """Wait until this transaction alone holds `name`, to its end."""
+    connection = connections[using]
+    if not connection.in_atomic_block:
+        raise RuntimeError("a lock of a transaction needs one")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_key(name)])
+
+
+def _key(name: str) -> int:
+    return zlib.crc32(name.encode())

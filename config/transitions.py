@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connections, models, router
-from django_fsm import FSMFieldMixin
 
 
 class TransitionNotDeclared(Exception):
     """The method is not a django-fsm transition of this model, or has no single static target."""
 
 
-def sources_and_target(model: type[models.Model], transition: Any) -> tuple[FSMFieldMixin, list[str], str]:
+def sources_and_target(model: type[models.Model], transition: Any) -> tuple[Any, list[str], str]:
     """State field, source states and target state of a declared transition.
 
     Raises: TransitionNotDeclared for a method without exactly one static target or with a wildcard source.
@@ -59,37 +58,40 @@ def move(
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
 
-    def column(name: str) -> models.Field:
-        return model._meta.get_field(name)  # type: ignore[return-value]
+    def field(name: str) -> Any:
+        return model._meta.get_field(name)
+
+    def column(name: str) -> str:
+        return quote(field(name).column)
 
     def as_stored(name: str, value: Any) -> Any:
-        return column(name).get_db_prep_save(value, connection)
+        return field(name).get_db_prep_save(value, connection)
 
     assignments = [f"{quote(state.column)} = %s"]
     parameters: list[Any] = [target]
     for name, value in (same or {}).items():
-        assignments.append(f"{quote(column(name).column)} = %s")
+        assignments.append(f"{column(name)} = %s")
         parameters.append(as_stored(name, value))
-    assignments += [f"{quote(column(name).column)} = v.{quote(name)}" for name in each]
-    if any(field.name == "version" for field in model._meta.concrete_fields):
+    assignments += [f"{column(name)} = v.{quote(name)}" for name in each]
+    if any(concrete.name == "version" for concrete in model._meta.concrete_fields):
         assignments.append('"version" = t."version" + 1')
 
     arrays = ["%s::bigint[]"]
     parameters.append(list(ids))
     for name, values in each.items():
-        arrays.append(f"%s::{column(name).db_type(connection)}[]")
+        arrays.append(f"%s::{field(name).db_type(connection)}[]")
         parameters.append([as_stored(name, value) for value in values])
     names = ", ".join(["id", *(quote(name) for name in each)])
 
     guards = [f"t.{quote(state.column)} = ANY(%s)"]
     parameters.append(sources)
     for name, value in (where or {}).items():
-        guards.append(f"t.{quote(column(name).column)} = %s")
+        guards.append(f"t.{column(name)} = %s")
         parameters.append(as_stored(name, value))
 
-    key = quote(model._meta.pk.column)
+    key = column(model._meta.pk.name)
     sql = (
-        f"UPDATE {table} AS t SET {', '.join(assignments)} "
+        f"UPDATE {table} AS t SET {', '.join(assignments)} "  # noqa: S608 - names come from the model, quoted
         f"FROM unnest({', '.join(arrays)}) AS v({names}) "
         f"WHERE t.{key} = v.id AND {' AND '.join(guards)} RETURNING t.{key}"
     )

@@ -15,9 +15,10 @@ from config.transitions import move
 from settlement import history, netting
 from settlement.booking import Legs
 from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING, USDT, VENUE
-from settlement.conversion import BY, demand_of
+from settlement.conversion import demand_of
 from settlement.fill import Fill as NettedFill
 from settlement.models import Allocation, Carry, Conversion, Fill
+from settlement.outcomes import BY
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +26,14 @@ ZERO = Decimal(0)
 
 
 def balance_filled(*, now: datetime) -> int:
-    """Book every conversion that is FILLED; how many were booked."""
+    """Book every conversion that is FILLED; how many were booked. One that cannot be does not stop the others."""
     booked = 0
-    for conversion_id in Conversion.objects.filter(state=Conversion.State.FILLED).values_list(
-        "id", flat=True
-    ):
-        booked += book(conversion_id=conversion_id, now=now)
+    filled = Conversion.objects.filter(state=Conversion.State.FILLED).order_by("id")
+    for conversion_id in list(filled.values_list("id", flat=True)):
+        try:
+            booked += book(conversion_id=conversion_id, now=now)
+        except Exception:
+            log.exception("conversion cannot be booked", conversion=conversion_id)
     return booked
 
 

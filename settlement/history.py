@@ -1,4 +1,4 @@
-"""Moving conversions and transfers through their states, with a row of history for each step, and noting venue calls."""
+"""Moving conversions and transfers through their states, one row of history for each step; noting venue calls."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from django.db import transaction
 from config.transitions import move, sources_and_target
 from settlement.models import Attempt, Conversion, FundsTransfer, StateChange
 from settlement.models.history import Subject
+from settlement.venues.protocol import VenueError
 
 Traced = Conversion | FundsTransfer
 RAW_ANSWER_CHARACTERS = 20_000
@@ -86,3 +87,9 @@ def end_attempt(attempt: Attempt, *, outcome: str, code: str, answer: str, at: d
     attempt.outcome, attempt.code = outcome, code[:64]
     attempt.answer, attempt.answered_at = answer[:RAW_ANSWER_CHARACTERS], at
     attempt.save(update_fields=["outcome", "code", "answer", "answered_at"])
+
+
+def end_failed_attempt(attempt: Attempt, *, outcome: str, error: VenueError, at: datetime) -> None:
+    """Store what was heard instead of an answer."""
+    code = f"{error.kind} {error.code}".strip()
+    end_attempt(attempt, outcome=outcome, code=code, answer=error.raw or str(error), at=at)

@@ -4,13 +4,18 @@ The first rule that fits decides: a rule with a code before one without. What no
 is unknown.
 """
 
+import random
 from dataclasses import dataclass
 from enum import StrEnum
 
 MISSES_TO_BE_SURE = 3
-MISSED_AFTER_SECONDS = 10.0
-RETRY_LIMIT = 20
-BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Three times what the venue lets a request be under way (`RECEIVE_WINDOW_MS` of the adapter): after that nothing
+# can arrive any more, and reads have had twice as long to catch up.
+MISSED_AFTER_SECONDS = 30.0
+RETRY_LIMIT = 20  # tries, then its orders are given back to be netted anew
+TOP_UP_LIMIT = 8  # tries, then a person has to find the funds
+BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+JITTER_RATE = 0.25
 
 
 class Outcome(StrEnum):
@@ -52,8 +57,10 @@ class Verdict:
 
 _NOT, _UNKNOWN = Outcome.NOT_DONE, Outcome.UNKNOWN
 
-# Kinds are ccxt's exception classes, and our own NotConnected and BadAnswer.
+# Kinds are ccxt's exception classes, and our own: ServerError (any status from 500 on, whatever its code says),
+# NotConnected and BadAnswer.
 TABLE: tuple[Rule, ...] = (
+    Rule("ServerError", "", _UNKNOWN, Follow.ASK, "a 5xx says nothing about the order"),
     Rule("InsufficientFunds", "", _NOT, Follow.TOP_UP, "the trading wallet holds too little"),
     Rule("InvalidOrder", "-2010", _UNKNOWN, Follow.ASK, "a duplicate client id: the first one may live"),
     Rule("InvalidOrder", "", _NOT, Follow.HUMAN, "a filter of the market refused it"),
@@ -64,13 +71,12 @@ TABLE: tuple[Rule, ...] = (
     Rule("InvalidNonce", "", _NOT, Follow.RETRY, "the clocks differ too much"),
     Rule("DDoSProtection", "", _NOT, Follow.RETRY, "too many requests"),
     Rule("RateLimitExceeded", "", _NOT, Follow.RETRY, "too many requests"),
-    Rule("OperationFailed", "-1008", _NOT, Follow.RETRY, "the venue is overloaded and took nothing"),
     Rule("OnMaintenance", "", _NOT, Follow.RETRY, "the venue is closed for maintenance"),
     Rule("NotConnected", "", _NOT, Follow.RETRY, "no connection was made, so nothing was sent"),
     Rule("BadAnswer", "", _UNKNOWN, Follow.ASK, "an answer that cannot be read"),
     Rule("RequestTimeout", "", _UNKNOWN, Follow.ASK, "no answer in time"),
     Rule("NetworkError", "", _UNKNOWN, Follow.ASK, "the connection broke"),
-    Rule("ExchangeNotAvailable", "", _UNKNOWN, Follow.ASK, "a 5xx says nothing about the order"),
+    Rule("ExchangeNotAvailable", "", _UNKNOWN, Follow.ASK, "the venue is not there, or says so"),
     Rule("OperationFailed", "", _UNKNOWN, Follow.ASK, "the venue itself does not know"),
 )
 _BY_KIND_AND_CODE = {(rule.kind, rule.code): rule for rule in TABLE}
@@ -83,6 +89,8 @@ def judge(*, kind: str, code: str) -> Verdict:
     return Verdict(rule.outcome, rule.follow, rule.why) if rule else _UNLISTED
 
 
-def backoff_seconds(attempts: int) -> float:
-    """Pause before the next try after `attempts` of them."""
-    return BACKOFF_SECONDS[min(max(attempts, 1), len(BACKOFF_SECONDS)) - 1]
+def pause_seconds(attempts: int, *, asked_for: float | None = None) -> float:
+    """Pause before the next try after `attempts` of them: never less than the venue `asked_for`, and never in step
+    with others who failed at the same time."""
+    backoff = BACKOFF_SECONDS[min(max(attempts, 1), len(BACKOFF_SECONDS)) - 1]
+    return max(backoff, asked_for or 0.0) * (1 + JITTER_RATE * random.random())

@@ -1,5 +1,6 @@
 """Doors for Celery: each parses, calls one operation and answers. Any of them may run twice, or never."""
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 
@@ -11,6 +12,8 @@ from settlement.models import Conversion
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
 
+log = structlog.get_logger(__name__)
+
 
 @shared_task(name="settlement.convert")
 def convert(underlying: str) -> None:
@@ -20,10 +23,12 @@ def convert(underlying: str) -> None:
             return
         try:
             made = conversion.convert_waiting(underlying=underlying, venue=venue(), now=timezone.now())
-        except VenueError:
-            return  # no price to be had, nothing was claimed: the sweep tries again
-    # Looked at only after the lock is free: whoever came while it was held has left his orders to this.
-    if made is not None and made.state == Conversion.State.FILLED and conversion.needs_conversion(underlying):
+        except VenueError as error:
+            log.warning("nothing converted", coin=underlying, error=str(error))
+            return  # nothing was claimed: the sweep tries again
+    # Looked at only after the lock is free: whoever came while it was held has left his orders to this. Not after an
+    # order that the venue did not fill: that one waits for the sweep, lest it be tried again without a pause.
+    if (made is None or made.state == Conversion.State.FILLED) and conversion.orders_wait(underlying):
         settle_soon(underlying)
 
 
@@ -44,15 +49,20 @@ def report() -> None:
 
 @shared_task(name="settlement.resume")
 def resume() -> None:
-    """Take whatever is stuck or due one step further."""
-    recovery.resume(venue=venue(), now=timezone.now())
+    """Take whatever is stuck or due one step further, unless somebody is at it."""
+    with exclusive("resume", using="desk") as alone:
+        if alone:
+            recovery.resume(venue=venue(), now=timezone.now())
 
 
 @shared_task(name="settlement.rebalance")
 def rebalance() -> None:
-    """Open the books when they are new, then keep the wallets within their bands."""
-    try:
-        treasury.open_books(venue=venue(), now=timezone.now())
-        treasury.rebalance(venue=venue(), now=timezone.now())
-    except VenueError:
-        return
+    """Open the books when they are new, then keep the wallets within their bands, unless somebody is at it."""
+    with exclusive("rebalance", using="desk") as alone:
+        if not alone:
+            return
+        try:
+            treasury.open_books(venue=venue(), now=timezone.now())
+            treasury.rebalance(venue=venue(), now=timezone.now())
+        except VenueError as error:
+            log.warning("wallets cannot be read", error=str(error))

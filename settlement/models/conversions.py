@@ -61,6 +61,7 @@ class Conversion(models.Model):
     attempts = models.IntegerField(default=0)
     misses = models.IntegerField(default=0)
     due_at = models.DateTimeField(null=True)
+    waits_for_id = models.BigIntegerField(null=True)  # the funds transfer that it asked for
     reason = models.TextField(blank=True)
     filled_coin = models.DecimalField(max_digits=20, decimal_places=8, default=Decimal(0))
     filled_usdt = models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0))
@@ -104,9 +105,9 @@ class Conversion(models.Model):
     def __str__(self) -> str:
         return f"{self.side or 'cross'} {self.quantity} {self.underlying}"
 
-    @transition(field=state, source=[State.PLANNED, State.RETRY_WAIT, State.UNKNOWN], target=State.SUBMITTED)
+    @transition(field=state, source=[State.PLANNED, State.RETRY_WAIT], target=State.SUBMITTED)
     def submit(self) -> None:
-        """The order is about to be sent, or was found alive at the venue."""
+        """The order is about to be sent. No way leads here from UNKNOWN: what may live is never sent again."""
 
     @transition(field=state, source=State.SUBMITTED, target=State.UNKNOWN)
     def lose_sight(self) -> None:
@@ -126,7 +127,7 @@ class Conversion(models.Model):
     def book(self) -> None:
         """Fills, shares and legs are in the book."""
 
-    @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN], target=State.MISSED)
+    @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN, State.RETRY_WAIT], target=State.MISSED)
     def miss(self) -> None:
         """The venue has certainly executed nothing of it; its orders are released."""
 
@@ -154,7 +155,9 @@ class Fill(models.Model):
     usdt = models.DecimalField(max_digits=28, decimal_places=8)
     fee = models.DecimalField(max_digits=28, decimal_places=8)
     fee_asset = models.CharField(max_length=8)
-    fee_usdt = models.DecimalField(max_digits=28, decimal_places=8, null=True)  # worth of a fee in a third asset
+    fee_usdt = models.DecimalField(
+        max_digits=28, decimal_places=8, null=True
+    )  # worth of a fee in a third asset
     traded_at = models.DateTimeField()
 
     class Meta:

@@ -5,13 +5,15 @@ from django_fsm import FSMField, transition
 
 
 class FundsTransfer(models.Model):
-    """One movement between the two wallets. Venues take no client id for it: an unknown one is found in their history."""
+    """One movement between the two wallets. Venues take no client id for it: an unknown one is found in their history.
+
+    One that was certainly not done is released, not sent again: the next is worked out from the balances of then.
+    """
 
     class State(models.TextChoices):
         PLANNED = "PLANNED"
         SUBMITTED = "SUBMITTED"
         UNKNOWN = "UNKNOWN"
-        RETRY_WAIT = "RETRY_WAIT"
         CONFIRMED = "CONFIRMED"
         MANUAL = "MANUAL"
         RELEASED = "RELEASED"
@@ -34,7 +36,7 @@ class FundsTransfer(models.Model):
     submitted_at = models.DateTimeField(null=True)
     confirmed_at = models.DateTimeField(null=True)
 
-    OPEN_STATES = (State.PLANNED, State.SUBMITTED, State.UNKNOWN, State.RETRY_WAIT, State.MANUAL)
+    OPEN_STATES = (State.PLANNED, State.SUBMITTED, State.UNKNOWN, State.MANUAL)
 
     class Meta:
         constraints = [
@@ -42,7 +44,7 @@ class FundsTransfer(models.Model):
             # Without a client id two like transfers in flight could not be told apart in the venue's history.
             models.UniqueConstraint(
                 fields=["asset"],
-                condition=models.Q(state__in=["PLANNED", "SUBMITTED", "UNKNOWN", "RETRY_WAIT", "MANUAL"]),
+                condition=models.Q(state__in=["PLANNED", "SUBMITTED", "UNKNOWN", "MANUAL"]),
                 name="funds_transfer_one_open_by_asset",
             ),
         ]
@@ -50,7 +52,7 @@ class FundsTransfer(models.Model):
     def __str__(self) -> str:
         return f"{self.amount} {self.asset} {self.direction}"
 
-    @transition(field=state, source=[State.PLANNED, State.RETRY_WAIT], target=State.SUBMITTED)
+    @transition(field=state, source=State.PLANNED, target=State.SUBMITTED)
     def submit(self) -> None:
         """The transfer is about to be sent."""
 
@@ -58,22 +60,14 @@ class FundsTransfer(models.Model):
     def lose_sight(self) -> None:
         """The venue may or may not have done it; only its history can tell."""
 
-    @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN], target=State.RETRY_WAIT)
-    def wait(self) -> None:
-        """The venue has certainly not done it; it may be sent again when due."""
-
     @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN, State.MANUAL], target=State.CONFIRMED)
     def confirm(self) -> None:
         """The venue has done it; its leg is in the book."""
 
-    @transition(
-        field=state,
-        source=[State.PLANNED, State.SUBMITTED, State.UNKNOWN, State.RETRY_WAIT],
-        target=State.MANUAL,
-    )
+    @transition(field=state, source=[State.PLANNED, State.SUBMITTED, State.UNKNOWN], target=State.MANUAL)
     def hand_over(self) -> None:
         """A person has to decide."""
 
-    @transition(field=state, source=State.MANUAL, target=State.RELEASED)
+    @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN, State.MANUAL], target=State.RELEASED)
     def release(self) -> None:
-        """A person has shown that it was never done."""
+        """It was certainly never done: by the venue's answer, by its history, or as a person has shown."""

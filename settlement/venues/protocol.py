@@ -81,8 +81,8 @@ class TransferReport:
 class VenueError(Exception):
     """A call that did not give a usable answer.
 
-    `kind` names the sort of failure (a ccxt exception class, NotConnected, BadAnswer), `code` is the venue's own,
-    `retry_after_seconds` what it asked for, `raw` the answer as it came.
+    `kind` names the sort of failure (a ccxt exception class, ServerError, NotConnected, BadAnswer), `code` is the
+    venue's own, `retry_after_seconds` what it asked for, `raw` the answer as it came.
     """
 
     def __init__(
@@ -112,8 +112,19 @@ class Venue(Protocol):
     def top_of_book(self, underlying: str) -> TopOfBook:
         """Best bid and ask, at most a second old."""
 
+    def stamp(self) -> int:
+        """The venue's clock in milliseconds. What is sent with a stamp is refused by the venue itself when it arrives
+        too long after it, so that a sender that slept between its commit and its call cannot do harm."""
+
     def submit(
-        self, *, underlying: str, client_order_id: str, side: Side, quantity: Decimal, limit_price: Decimal
+        self,
+        *,
+        underlying: str,
+        client_order_id: str,
+        side: Side,
+        quantity: Decimal,
+        limit_price: Decimal,
+        stamp: int,
     ) -> OrderReport:
         """Send a limit order, immediate or cancel."""
 
@@ -123,13 +134,16 @@ class Venue(Protocol):
     def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
         """All trades of the account in the coin's market since a moment, oldest first."""
 
+    def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:
+        """The client id of an order known by the venue's own id, or None when the venue says it knows none."""
+
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         """Totals by asset, free and locked."""
 
     def value_in_usdt(self, asset: str) -> Decimal:
         """USDT for one unit of any asset, to value a fee taken in it."""
 
-    def transfer(self, *, asset: str, amount: Decimal, direction: Direction) -> str:
+    def transfer(self, *, asset: str, amount: Decimal, direction: Direction, stamp: int) -> str:
         """Move funds between the wallets; returns the venue's transfer id."""
 
     def transfers(self, *, asset: str, since: datetime) -> list[TransferReport]:

@@ -1,0 +1,182 @@
+"""Sending one funds transfer between the trading and the reserve wallet, and finding out what became of it.
+
+A venue gives transfers no client id, so at most one of an asset is open at a time (a database constraint), and an
+unknown one is found in the venue's history by asset, amount, direction and time.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from settlement import history, policy
+from settlement.booking import Legs
+from settlement.chart import INVENTORY, VENUE
+from settlement.history import MovedMeanwhile
+from settlement.models import Attempt, Conversion, FundsTransfer
+from settlement.policy import Follow, Outcome
+from settlement.venues.protocol import Venue, VenueError
+
+log = structlog.get_logger(__name__)
+
+BY = "treasury"
+CLOCK_MARGIN = timedelta(seconds=2)
+
+
+def start(
+    *, asset: str, amount: Decimal, direction: FundsTransfer.Direction, venue: Venue, now: datetime
+) -> FundsTransfer | None:
+    """Plan and send one transfer; None when one of this asset is still open.
+
+    Raises: VenueError when the venue cannot be had at all; nothing was planned then.
+    """
+    stamp = venue.stamp()
+    try:
+        with transaction.atomic(using="desk"):
+            transfer = FundsTransfer.objects.create(
+                asset=asset, amount=amount, direction=direction, planned_at=now
+            )
+            history.created(transfer, at=now, by=BY)
+            history.advance(transfer, FundsTransfer.submit, at=now, by=BY, submitted_at=now, attempts=1)
+            request = {"asset": asset, "amount": amount, "direction": direction}
+            attempt = history.begin_attempt(transfer, Attempt.Call.TRANSFER, request, at=now)
+    except IntegrityError:
+        return None
+    _send(transfer, attempt, venue, stamp)
+    return transfer
+
+
+def _send(transfer: FundsTransfer, attempt: Attempt, venue: Venue, stamp: int) -> None:
+    try:
+        try:
+            venue_transfer_id = venue.transfer(
+                asset=transfer.asset,
+                amount=transfer.amount,
+                direction=transfer.direction,  # type: ignore[arg-type]
+                stamp=stamp,
+            )
+        except VenueError as error:
+            _after_failure(transfer, attempt, error, timezone.now())
+            return
+        now = timezone.now()
+        history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=venue_transfer_id, at=now)
+        confirm(transfer, venue_transfer_id=venue_transfer_id, now=now)
+    except MovedMeanwhile:
+        log.info("transfer was resolved by somebody else", transfer=transfer.pk)
+
+
+def confirm(transfer: FundsTransfer, *, venue_transfer_id: str, now: datetime, by: str = BY) -> None:
+    """The venue has done it: book its leg, and let the conversions that wait for it go on at once.
+
+    Raises: MovedMeanwhile.
+    """
+    incoming = transfer.direction == FundsTransfer.Direction.TO_TRADING
+    with transaction.atomic(using="desk"):
+        history.advance(
+            transfer,
+            FundsTransfer.confirm,
+            at=now,
+            by=by,
+            venue_transfer_id=venue_transfer_id,
+            confirmed_at=now,
+            due_at=None,
+        )
+        legs = Legs(now=now, funds_transfer_id=transfer.pk)
+        legs.add(
+            "transfer",
+            transfer.asset,
+            debit=VENUE if incoming else INVENTORY,
+            credit=INVENTORY if incoming else VENUE,
+            amount=transfer.amount,
+        )
+        legs.post()
+        _wake_waiting(transfer, now)
+
+
+def release(transfer: FundsTransfer, *, why: str, now: datetime, by: str = BY) -> None:
+    """It was certainly not done: what waits for it tries again, and asks for another one if it still has to.
+
+    Raises: MovedMeanwhile.
+    """
+    with transaction.atomic(using="desk"):
+        history.advance(transfer, FundsTransfer.release, at=now, by=by, why=why, reason=why, due_at=None)
+        _wake_waiting(transfer, now)
+
+
+def _wake_waiting(transfer: FundsTransfer, now: datetime) -> None:
+    Conversion.objects.filter(waits_for_id=transfer.pk, state=Conversion.State.RETRY_WAIT).update(due_at=now)
+
+
+def _after_failure(transfer: FundsTransfer, attempt: Attempt, error: VenueError, now: datetime) -> None:
+    verdict = policy.judge(kind=error.kind, code=error.code)
+    why = f"{error.kind} {error.code}: {verdict.why}"
+    log.warning("transfer failed", transfer=transfer.pk, why=why, outcome=verdict.outcome.value)
+    history.end_failed_attempt(attempt, outcome=verdict.outcome, error=error, at=now)
+    if verdict.follow is Follow.ASK:
+        due_at = now + timedelta(seconds=policy.pause_seconds(1))
+        history.advance(transfer, FundsTransfer.lose_sight, at=now, by=BY, why=why, reason=why, due_at=due_at)
+    elif verdict.follow is Follow.HUMAN:
+        history.advance(transfer, FundsTransfer.hand_over, at=now, by=BY, why=why, reason=why, due_at=None)
+    else:
+        release(transfer, why=why, now=now)
+
+
+def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
+    """Look for an unknown transfer in the venue's history and act on what is there. Sends nothing.
+
+    Raises: MovedMeanwhile.
+    """
+    if transfer.state == FundsTransfer.State.SUBMITTED:
+        why = "its sender gave no word"
+        history.advance(transfer, FundsTransfer.lose_sight, at=now, by=BY, why=why, reason=why, due_at=now)
+    assert transfer.submitted_at is not None  # noqa: S101 - it was sent, or it would not be asked for
+    request = {"asset": transfer.asset, "since": transfer.submitted_at}
+    attempt = history.begin_attempt(transfer, Attempt.Call.ASK_TRANSFER, request, at=now)
+    try:
+        found = _find(transfer, venue)
+    except VenueError as error:
+        history.end_failed_attempt(attempt, outcome=Outcome.UNKNOWN, error=error, at=now)
+        _ask_later(transfer, now, misses=transfer.misses)
+        return
+    if found is not None:
+        history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=found, at=now)
+        confirm(transfer, venue_transfer_id=found, now=now)
+        return
+    history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="NotInHistory", answer="", at=now)
+    misses = transfer.misses + 1
+    silence = (now - transfer.submitted_at).total_seconds()
+    if misses >= policy.MISSES_TO_BE_SURE and silence >= policy.MISSED_AFTER_SECONDS:
+        release(transfer, why=f"not in the venue's history {misses} times in {silence:.0f} s", now=now)
+    else:
+        _ask_later(transfer, now, misses=misses)
+
+
+def _find(transfer: FundsTransfer, venue: Venue) -> str | None:
+    """The venue's id of a movement that fits and that no other transfer of ours has claimed. Raises: VenueError."""
+    assert transfer.submitted_at is not None  # noqa: S101
+    since = transfer.submitted_at - CLOCK_MARGIN
+    reports = venue.transfers(asset=transfer.asset, since=since)
+    taken = set(
+        FundsTransfer.objects.filter(
+            venue_transfer_id__in=[report.venue_transfer_id for report in reports]
+        ).values_list("venue_transfer_id", flat=True)
+    )
+    fitting = [
+        report.venue_transfer_id
+        for report in sorted(reports, key=lambda report: report.at)
+        if report.done
+        and report.direction == transfer.direction
+        and report.amount == transfer.amount
+        and report.venue_transfer_id not in taken
+        and report.at >= since
+    ]
+    return fitting[0] if fitting else None
+
+
+def _ask_later(transfer: FundsTransfer, now: datetime, *, misses: int) -> None:
+    pause = timedelta(seconds=policy.pause_seconds(misses + 1))
+    FundsTransfer.objects.filter(
+        pk=transfer.pk, state=FundsTransfer.State.UNKNOWN, version=transfer.version
+    ).update(misses=misses, due_at=now + pause)
