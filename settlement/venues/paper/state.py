@@ -104,7 +104,9 @@ class State:
         return copied
 
     def account(self, name: str) -> Account:
-        return self.accounts.setdefault(name, Account(name))
+        if name not in self.accounts:
+            self.accounts[name] = Account(name)
+        return self.accounts[name]
 
     def apply(self, event: Event) -> None:
         """Raises: BalanceBelowZero."""
