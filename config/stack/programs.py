@@ -119,7 +119,8 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
     commands = {
         "web": _python(
             *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", ports["web"]),
-            *("--blocking-threads", WEB_THREADS, "--no-ws", "config.wsgi:application"),
+            # uvloop would keep a kernel thread polling: a third of a core for an event loop that WSGI leaves idle.
+            *("--loop", "asyncio", "--blocking-threads", WEB_THREADS, "--no-ws", "config.wsgi:application"),
         ),
         "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(
