@@ -97,6 +97,10 @@ class Market:
                     break
         return levels
 
+    def best(self, side: Side) -> Level:
+        """The first of these levels; price and quantity zero, as Binance prints it, once all is taken."""
+        return next(iter(self.levels(side, limit=1)), Level(ZERO, ZERO))
+
     def take(self, side: Side, *, quantity: Decimal) -> None:
         """A taker of ``side`` removed ``quantity`` from the front of the book."""
         self._missing[side] += quantity
@@ -148,6 +152,8 @@ class Market:
         return [level for level in ladder if level.price > 0]
 
     def _refill(self, elapsed_ms: int) -> None:
+        if self._depth.refill_seconds == 0:
+            self._missing = dict.fromkeys(self._missing, ZERO)
         for side, missing in self._missing.items():
             if missing > 0:
                 total = self._depth.best_usdt / self.quote.mid * sum(self._growths, ZERO)

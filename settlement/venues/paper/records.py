@@ -156,7 +156,14 @@ class ReplayStarted:
     at_ms: int
 
 
-Event = Funded | OrderChanged | Transferred | BurnSwitched | PriceMarked | ReplayStarted
+@dataclass(frozen=True, slots=True)
+class ReplayStopped:
+    """The venue was stopped properly: the next replay of this recording begins at its start again."""
+
+    recording: str
+
+
+Event = Funded | OrderChanged | Transferred | BurnSwitched | PriceMarked | ReplayStarted | ReplayStopped
 
 
 def to_json(record: Any) -> Any:
@@ -217,5 +224,7 @@ def event_from_json(data: dict[str, Any]) -> Event:
             return PriceMarked(**{**body, **_decimals(body, "price")})
         case "ReplayStarted":
             return ReplayStarted(**body)
+        case "ReplayStopped":
+            return ReplayStopped(**body)
         case unknown:
             raise ValueError(f"unknown event {unknown!r}")

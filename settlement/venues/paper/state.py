@@ -23,6 +23,7 @@ from settlement.venues.paper.records import (
     OrderChanged,
     PriceMarked,
     ReplayStarted,
+    ReplayStopped,
     Side,
     Trade,
     Transfer,
@@ -125,6 +126,8 @@ class State:
                 self.marked_prices[event.symbol] = event.price
             case ReplayStarted():
                 self.replays[event.recording] = event.at_ms
+            case ReplayStopped():
+                self.replays.pop(event.recording, None)
 
     def order_by_client_id(self, *, account: str, symbol: str, client_order_id: str) -> Order | None:
         """The latest order under that client id, as Binance answers when an id was used again."""

@@ -18,7 +18,7 @@ from settlement.venues.paper.journal import Journal, read_events
 from settlement.venues.paper.limits import Limits, LimitSettings
 from settlement.venues.paper.market import DepthShape, Market
 from settlement.venues.paper.prices.sources import PriceSettings, PriceSources
-from settlement.venues.paper.records import Event, Funded, PriceMarked, ReplayStarted, Wallet
+from settlement.venues.paper.records import Event, Funded, PriceMarked, ReplayStarted, ReplayStopped, Wallet
 from settlement.venues.paper.replica import LaggingReplica
 from settlement.venues.paper.signing import Credentials
 from settlement.venues.paper.state import ORDERS_KEPT, State
@@ -73,6 +73,7 @@ class Venue:
         self._replicas: dict[int, LaggingReplica] = {}
         self._marked_at_ms = clock_ms()
         sources = PriceSources(settings.prices, seed=settings.seed)
+        self._recording = sources.recording
         self._journal = self._open_journal()
         self.engine = Engine(
             state=self.state,
@@ -92,9 +93,11 @@ class Venue:
             self._mark_prices()
 
     def close(self) -> None:
-        """Note the prices and let the journal go."""
+        """Note the prices and the end of the replay, and let the journal go."""
         if self._journal:
             self._mark_prices()
+            if self._recording:
+                self._commit(ReplayStopped(self._recording))
             self._journal.close()
             self._journal = None
 
@@ -134,9 +137,9 @@ class Venue:
 
     def _markets(self, sources: PriceSources) -> dict[str, Market]:
         now_ms = self.clock_ms()
-        if sources.recording and sources.recording not in self.state.replays:
-            self._commit(ReplayStarted(sources.recording, now_ms))
-        anchor_ms = self.state.replays.get(sources.recording, now_ms)
+        if self._recording and self._recording not in self.state.replays:
+            self._commit(ReplayStarted(self._recording, now_ms))
+        anchor_ms = self.state.replays.get(self._recording, now_ms)
         return {
             name: Market(
                 symbol=symbol,

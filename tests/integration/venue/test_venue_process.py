@@ -91,7 +91,7 @@ def test_it_stops_promptly_with_a_caller_still_waiting(tmp_path):
         waiting.join()
 
 
-def test_a_replay_goes_on_where_it_would_be_after_a_restart(tmp_path):
+def test_a_replay_goes_on_after_a_crash_and_begins_again_after_a_stop(tmp_path):
     recording = tmp_path / "BTCUSDT_trades.csv"
     rows = "\n".join(f"{second * 1000},{second},{1000 + second},1,0" for second in range(3600))
     recording.write_text(f"trade_time_ms,trade_id,price,qty,is_buyer_maker\n{rows}\n")
@@ -113,7 +113,11 @@ def test_a_replay_goes_on_where_it_would_be_after_a_restart(tmp_path):
         before = price(venue)
         venue.kill()
     with running_venue(*arguments) as again:
-        assert price(again) >= before >= first + 15
+        resumed = price(again)
+        assert resumed >= before >= first + 15
+        assert again.stop() == 0
+    with running_venue(*arguments) as anew:
+        assert price(anew) < resumed
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.support.paper import Bench
 
 
 def best(bench, side):
-    return bench.engine.markets["BTCUSDT"].levels(side, limit=1)[0]
+    return bench.engine.markets["BTCUSDT"].best(side)
 
 
 def test_levels_lead_away_from_the_spread_on_both_sides():
@@ -39,6 +39,22 @@ def test_a_second_order_at_once_pays_more_and_a_late_one_does_not():
     third = bench.place("BUY", "2", "91000", time_in_force="IOC").order
     assert second.executed_quote > first.executed_quote
     assert third.executed_quote < second.executed_quote
+
+
+def test_a_book_that_is_all_taken_offers_nothing_and_grows_back():
+    bench = Bench(depth=DepthShape(levels=3, best_usdt=Decimal(9000)))
+    assert bench.place("BUY", "5", "91000", time_in_force="IOC").order.status == "EXPIRED"
+    assert best(bench, Side.BUY) == (0, 0)
+    assert bench.place("BUY", "5").order.executed_quantity == 0
+    bench.move("90000", after_ms=500)
+    assert best(bench, Side.BUY).quantity > 0
+
+
+def test_a_book_that_refills_in_no_time_is_always_whole():
+    bench = Bench(depth=DepthShape(refill_seconds=Decimal(0)))
+    first = bench.place("BUY", "2", "91000", time_in_force="IOC").order
+    second = bench.place("BUY", "2", "91000", time_in_force="IOC").order
+    assert second.executed_quote == first.executed_quote
 
 
 def test_taking_asks_leaves_bids_alone():

@@ -82,7 +82,7 @@ def _mini_statistics(call: Call, symbol: Symbol, market: Market) -> dict[str, An
 
 def _full_statistics(call: Call, symbol: Symbol, market: Market) -> dict[str, Any]:
     day = market.candles.last_day()
-    (bid,), (ask,) = market.levels(Side.SELL, limit=1), market.levels(Side.BUY, limit=1)
+    bid, ask = market.best(Side.SELL), market.best(Side.BUY)
     change = market.last_price - day.open
     average = day.quote_volume / day.volume if day.volume else market.last_price
     return {

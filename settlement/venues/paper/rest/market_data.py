@@ -107,7 +107,7 @@ def aggregate_trades(call: Call) -> list[dict[str, Any]]:
 
 
 def _book_ticker(symbol: Symbol, market: Market) -> dict[str, Any]:
-    (bid,), (ask,) = market.levels(Side.SELL, limit=1), market.levels(Side.BUY, limit=1)
+    bid, ask = market.best(Side.SELL), market.best(Side.BUY)
     return {
         "symbol": symbol.name,
         "bidPrice": text(bid.price),
