@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "counter.apps.CounterConfig",
     "acceptance.apps.AcceptanceConfig",
     "settlement.apps.SettlementConfig",
+    "audit.apps.AuditConfig",
 ]
 
 MIDDLEWARE = [
@@ -188,6 +189,19 @@ WALLET_BANDS = {
     "BTC": {"low": Decimal(5), "target": Decimal(20), "high": Decimal(60)},
     "ETH": {"low": Decimal(100), "target": Decimal(400), "high": Decimal(1200)},
 }
+
+# --- audit --------------------------------------------------------------------------------------------------------
+# How old a row may grow in a state that has neither an owner nor a due time before the audit calls it forgotten.
+AUDIT_AGE_LIMITS_SECONDS = {
+    "sync_order": {"PENDING": 30},
+    "accepted_order": {"RECEIVED": 60, "SETTLED": 60},
+    "conversion": {"PLANNED": 30, "SUBMITTED": 30, "FILLED": 30},
+    "funds_transfer": {"PLANNED": 30, "SUBMITTED": 30},
+}
+AUDIT_OVERDUE_AFTER_SECONDS = 60.0  # and how long after its due time one that has one
+AUDIT_CLOCK_TOLERANCE_SECONDS = 10.0  # by which times of different processes and of the venue may differ
+AUDIT_RECHECK_AFTER_SECONDS = 2.5  # longer than the resuming sweep takes to come round
+AUDIT_VENUE_TRADES_DAYS = 7  # trades older than this are proved by the wallets only
 
 # --- watching -----------------------------------------------------------------------------------------------------
 SENTRY_DSN = _env("SENTRY_DSN")

@@ -1,0 +1,112 @@
+"""Invariant 8: nothing unfinished is older than its limit without an owner and a due time.
+
+A state either has a limit (AUDIT_AGE_LIMITS_SECONDS), or a due time that nobody may let pass by more than
+AUDIT_OVERDUE_AFTER_SECONDS, or an owner: a person (MANUAL), or for an order being converted its conversion, which is
+judged itself; so a synced order is the desk's. All that is unfinished is listed, the oldest first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+
+from audit.findings import Finding, Result
+from audit.reading import Reading
+from audit.snapshots import Snapshot
+
+JUDGED = """
+    SELECT name, state, since, due_at, owner, note, is_broken,
+           count(*) OVER (), count(*) FILTER (WHERE is_broken) OVER ()
+    FROM (
+        SELECT w.*, CASE
+            WHEN w.owner <> '' THEN false
+            WHEN w.due_at IS NOT NULL THEN w.due_at < %(now)s - %(overdue)s
+            ELSE (w.since >= %(now)s - l.age) IS NOT TRUE
+        END AS is_broken
+        FROM ({waiting}) AS w
+        LEFT JOIN unnest(%(states)s::text[], %(ages)s::interval[]) AS l (state, age) ON l.state = w.state
+    ) AS judged
+    ORDER BY is_broken DESC, since LIMIT 50
+"""
+SYNC_ORDERS = """
+    SELECT 'order ' || id AS name, state, placed_at AS since, NULL::timestamptz AS due_at, '' AS owner, '' AS note
+    FROM counter_syncorder WHERE state = 'PENDING'
+"""
+ACCEPTED_ORDERS = """
+    SELECT source || '/' || order_id AS name, state, received_at AS since, NULL::timestamptz AS due_at,
+           '' AS owner, '' AS note
+    FROM acceptance_acceptedorder WHERE state = 'RECEIVED'
+    UNION ALL
+    SELECT source || '/' || order_id, state, settled_at, NULL, '', ''
+    FROM acceptance_acceptedorder WHERE state = 'SETTLED'
+    UNION ALL
+    SELECT o.source || '/' || o.order_id, o.state, o.converting_at, NULL, 'conversion ' || c.id, ''
+    FROM settlement_conversion AS c JOIN acceptance_acceptedorder AS o ON o.conversion_id = c.id
+    WHERE c.state NOT IN ('BOOKED', 'MISSED', 'RELEASED') AND o.state = 'CONVERTING'
+"""
+CONVERSIONS = """
+    SELECT 'conversion ' || id AS name, state, COALESCE(filled_at, submitted_at, planned_at) AS since,
+           CASE WHEN state IN ('UNKNOWN', 'RETRY_WAIT') THEN due_at END AS due_at,
+           CASE WHEN state = 'MANUAL' THEN 'a person' ELSE '' END AS owner, reason AS note
+    FROM settlement_conversion WHERE state NOT IN ('BOOKED', 'MISSED', 'RELEASED')
+"""
+FUNDS_TRANSFERS = """
+    SELECT 'funds transfer ' || id AS name, state, COALESCE(submitted_at, planned_at) AS since,
+           CASE WHEN state IN ('UNKNOWN', 'RETRY_WAIT') THEN due_at END AS due_at,
+           CASE WHEN state = 'MANUAL' THEN 'a person' ELSE '' END AS owner, reason AS note
+    FROM settlement_fundstransfer WHERE state IN ('PLANNED', 'SUBMITTED', 'UNKNOWN', 'RETRY_WAIT', 'MANUAL')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of thing that can be unfinished, and where its rows are."""
+
+    name: str
+    alias: str
+    waiting: str
+
+
+KINDS = (
+    Kind("sync_order", "default", SYNC_ORDERS),
+    Kind("accepted_order", "desk", ACCEPTED_ORDERS),
+    Kind("conversion", "desk", CONVERSIONS),
+    Kind("funds_transfer", "desk", FUNDS_TRANSFERS),
+)
+
+
+def nothing_forgotten(reading: Reading, result: Result) -> None:
+    """8: what is unfinished is young, or somebody's; what is neither is broken."""
+    for kind in KINDS:
+        side = reading.counter if kind.alias == "default" else reading.desk
+        _judge(kind, side, reading, result)
+
+
+def _judge(kind: Kind, side: Snapshot, reading: Reading, result: Result) -> None:
+    limits = settings.AUDIT_AGE_LIMITS_SECONDS[kind.name]
+    parameters = {
+        "now": reading.now,
+        "overdue": timedelta(seconds=settings.AUDIT_OVERDUE_AFTER_SECONDS),
+        "states": [str(state) for state in limits],
+        "ages": [timedelta(seconds=seconds) for seconds in limits.values()],
+    }
+    rows = side.rows(JUDGED.format(waiting=kind.waiting), parameters)
+    if not rows:
+        return
+    total, broken = rows[0][-2:]
+    result.checked += total
+    result.broken.extend(
+        (_finding("nobody takes care of it", row, reading) for row in rows if row[6]), total=broken
+    )
+    result.in_flight.extend(
+        (_finding("unfinished", row, reading) for row in rows if not row[6]), total=total - broken
+    )
+
+
+def _finding(what: str, row: Sequence[Any], reading: Reading) -> Finding:
+    name, state, since, due_at, owner, note = row[:6]
+    due = f"due {due_at.isoformat()}" if due_at else ""
+    detail = ", ".join(part for part in (state, owner and f"owned by {owner}", due, note) if part)
+    return Finding(what, name, detail, reading.age_s(since))

@@ -1,0 +1,57 @@
+"""Read-only snapshots of the two databases, each consistent in itself, counter's always taken first.
+
+Invariant: within one snapshot a transaction is seen whole or not at all. The two cannot be taken in one moment, so
+whoever compares them relies on their order: what counter has learned from the desk (an acknowledgement, a report) was
+at the desk before, hence is in the desk's later snapshot; what the desk has learned from counter may be too young for
+counter's snapshot, and is held against `Snapshot.at` before it is called missing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connections, transaction
+
+# A report's sorts and hashes stay in memory up to this for each node of a plan; compiling them never pays.
+BEGIN = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    "SET LOCAL work_mem = '64MB'",
+    "SET LOCAL jit = off",
+)
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One database as it was `at` a moment (its server's clock)."""
+
+    alias: str
+    at: datetime
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall()
+
+    def row(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...]:
+        """The one row of a query that always has one."""
+        return self.rows(sql, parameters)[0]
+
+
+@contextmanager
+def snapshot(alias: str) -> Iterator[Snapshot]:
+    """Open a snapshot; models and raw SQL on this alias read from it until the block ends.
+
+    Raises: RuntimeError inside a transaction, whose isolation could no longer be chosen.
+    """
+    with transaction.atomic(using=alias, durable=True):
+        with connections[alias].cursor() as cursor:
+            for statement in BEGIN:
+                cursor.execute(statement)
+            cursor.execute("SELECT clock_timestamp()")  # the first query fixes what is seen
+            (at,) = cursor.fetchone()
+        yield Snapshot(alias, at)
