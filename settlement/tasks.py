@@ -1,7 +1,7 @@
 """Doors for Celery: each parses, calls one operation and answers. Any of them may run twice, or never."""
 
 import structlog
-from celery import shared_task
+from celery import Task, shared_task
 from django.utils import timezone
 
 from acceptance.counter_client import CounterUnavailable
@@ -15,20 +15,28 @@ from settlement.venues.protocol import VenueError
 log = structlog.get_logger(__name__)
 
 
-@shared_task(name="settlement.convert")
-def convert(underlying: str) -> None:
-    """Convert what waits for a coin, unless somebody is at it: he looks again when he is done."""
+@shared_task(name="settlement.convert", bind=True)
+def convert(self: Task, underlying: str) -> None:
+    """Convert what waits for a coin, unless somebody is at it: he looks again when he is done.
+
+    When nothing was filled the rest of the chain has nothing to do and is dropped.
+    """
     with exclusive(f"convert {underlying}", using="desk") as alone:
         if not alone:
+            self.request.chain = None
             return
         try:
             made = conversion.convert_waiting(underlying=underlying, venue=venue(), now=timezone.now())
         except VenueError as error:
             log.warning("nothing converted", coin=underlying, error=str(error))
+            self.request.chain = None
             return  # nothing was claimed: the sweep tries again
+    filled = made is not None and made.state == Conversion.State.FILLED
+    if not filled:
+        self.request.chain = None
     # Looked at only after the lock is free: whoever came while it was held has left his orders to this. Not after an
     # order that the venue did not fill: that one waits for the sweep, lest it be tried again without a pause.
-    if (made is None or made.state == Conversion.State.FILLED) and conversion.orders_wait(underlying):
+    if (made is None or filled) and conversion.orders_wait(underlying):
         settle_soon(underlying)
 
 
