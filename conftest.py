@@ -51,7 +51,7 @@ os.environ["BROKER_URL"] = (
 for name in ("VENUE_URL", "COUNTER_URL", "MARKET_DATA", "SENTRY_DSN"):
     os.environ.pop(name, None)
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-settings.DATABASES  # noqa: B018 - loads the settings, upon which pytest-django sets Django up
+settings.STATIC_ROOT.mkdir(exist_ok=True)  # loads the settings, upon which pytest-django sets Django up
 
 servers: list[subprocess.Popen] = []
 

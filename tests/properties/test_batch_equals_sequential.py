@@ -94,10 +94,12 @@ class Bookkeeper:
         contracts = ask.contracts or contracts
         if ask.option is not None:
             return ("open", ask.option, contracts, ask.limit, "instant")
-        key = (ask.customer, ask.opened_by)
+        key = (ask.customer, ask.opened_by or "")
         return ("close", key if key in self.positions else None, contracts, ask.limit, ask.payout)
 
     def _open(self, ask: Ask) -> tuple:
+        assert ask.option is not None
+        assert ask.contracts is not None
         if ask.option >= len(self.series):
             return ("option_not_found",)
         series = self.series[ask.option]
@@ -118,7 +120,7 @@ class Bookkeeper:
         return ("accepted", ask.contracts, coin, cost)
 
     def _close(self, ask: Ask) -> tuple:
-        held = self.positions.get((ask.customer, ask.opened_by))
+        held = self.positions.get((ask.customer, ask.opened_by or ""))
         if held is None:
             return ("position_not_found",)
         contracts = held.remaining if ask.contracts is None else ask.contracts

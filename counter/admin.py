@@ -1,0 +1,151 @@
+"""Counter's tables as staff see them: to look at and to search, never to change.
+
+Lists stay quick over millions of rows: they are ordered by primary key, search exact or by prefix, and never count the
+whole table.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+
+from counter.models import Account, CashMovement, Customer, Option, Position, Quote, SyncOrder, Transfer
+
+MAX_COUNTED = 10_000
+MAX_DIGITS = 18  # of a number that a bigint holds
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than MAX_COUNTED rows: the pages beyond are reached by searching."""
+
+    @cached_property
+    def count(self) -> int:
+        """Rows, MAX_COUNTED at most."""
+        rows: Any = self.object_list
+        return rows.order_by()[:MAX_COUNTED].count()
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Nothing can be added, changed or deleted here: what changes money are operations, with their own checks."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ["-pk"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class SearchByNumber(ReadOnlyAdmin):
+    """Digits search one indexed column, anything else the customer: no index serves both in one query."""
+
+    number_field = "pk"
+    reference_field = "customer__reference"
+    search_fields = ["pk"]  # shows the search box; `get_search_results` says what is searched
+    search_help_text = "Id of the order, or the customer's reference"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows of one number or one customer."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        is_number = term.isascii() and term.isdecimal() and len(term) <= MAX_DIGITS
+        found = queryset.filter(**{self.number_field if is_number else self.reference_field: term})
+        return found, False
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnlyAdmin):
+    list_display = ["reference", "user", "created_at"]
+    list_select_related = ["user"]
+    search_fields = ["reference__startswith"]
+    search_help_text = "Beginning of the reference"
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    list_display = ["code", "asset", "customer", "balance"]
+    list_select_related = ["customer"]
+    search_fields = ["customer__reference__startswith", "code__exact"]
+    search_help_text = "Beginning of the customer's reference, or the account's code"
+
+
+@admin.register(CashMovement)
+class CashMovementAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "customer", "kind", "amount", "reference"]
+    list_select_related = ["customer"]
+    list_filter = ["kind"]
+    search_fields = ["reference__startswith", "customer__reference__startswith"]
+
+
+@admin.register(Option)
+class OptionAdmin(ReadOnlyAdmin):
+    list_display = ["symbol", "state", "strike", "expires_at", "multiplier", "settlement_index"]
+    list_filter = ["underlying", "kind", "state"]
+    search_fields = ["symbol__startswith"]
+
+
+@admin.register(Quote)
+class QuoteAdmin(ReadOnlyAdmin):
+    list_display = ["option", "bid", "ask", "mark", "implied_volatility", "index_price", "quoted_at"]
+    list_select_related = ["option"]
+    list_filter = ["option__underlying"]
+    search_fields = ["option__symbol__startswith"]
+
+
+@admin.register(Position)
+class PositionAdmin(SearchByNumber):
+    list_display = [
+        "id",
+        "customer",
+        "option",
+        "state",
+        "contracts",
+        "remaining",
+        "unpaid",
+        "cost",
+        "proceeds",
+    ]
+    list_select_related = ["customer", "option"]
+
+
+@admin.register(SyncOrder)
+class SyncOrderAdmin(SearchByNumber):
+    list_display = [
+        *("id", "customer", "client_order_id", "kind", "symbol", "contracts", "amount"),
+        *("payout", "state", "placed_at", "settled_at"),
+    ]
+    list_select_related = ["customer"]
+
+
+@admin.register(Transfer)
+class TransferAdmin(SearchByNumber):
+    list_display = [
+        *("id", "created_at", "kind", "debit_account", "credit_account", "amount", "asset"),
+        *("order_id", "balance_after"),
+    ]
+    list_select_related = ["debit_account", "credit_account"]
+    number_field = "order_id"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Transfers of one order, or of one customer's account."""
+        term = search_term.strip()
+        if not term or term.isdecimal():
+            return super().get_search_results(request, queryset, term)
+        accounts = list(Account.objects.filter(customer__reference=term).values_list("pk", flat=True))
+        return queryset.filter(Q(debit_account__in=accounts) | Q(credit_account__in=accounts)), False

@@ -1,0 +1,68 @@
+"""An option for sale, two customers who call, and the desk. Imports are late: this loads before Django's set-up."""
+
+from decimal import Decimal
+
+import pytest
+
+
+@pytest.fixture
+def option(db):
+    from tests.support.factories import make_option
+
+    return make_option()
+
+
+@pytest.fixture
+def new_caller(db):
+    from tests.support.api import Caller
+    from tests.support.factories import make_customer
+
+    def make(balance="1000"):
+        return Caller(make_customer(balance=balance))
+
+    return make
+
+
+@pytest.fixture
+def caller(new_caller):
+    return new_caller()
+
+
+@pytest.fixture
+def another(new_caller):
+    return new_caller()
+
+
+@pytest.fixture
+def desk(db, settings):
+    from django.test import Client
+
+    return Client(headers={"Authorization": f"Bearer {settings.SERVICE_KEY}"})
+
+
+@pytest.fixture
+def settle(db):
+    """Reports one order as settled, due to its firm price or to what is given."""
+    from django.utils import timezone
+
+    from counter.contracts import SettlementReport
+    from counter.models import SyncOrder
+    from counter.settlements import take_reports
+
+    def take(order_id, due=None):
+        order = SyncOrder.objects.get(pk=order_id)
+        due = order.fair if due is None else Decimal(due)
+        now = timezone.now()
+        report = SettlementReport(
+            order_id=order_id,
+            conversion_id=1,
+            price=Decimal("89999.5"),
+            value=due,
+            fee=Decimal("0.01"),
+            due=due,
+            settled_at=now,
+        )
+        assert take_reports(reports=[report], now=now).taken == [order_id]
+        return report
+
+    return take
