@@ -146,9 +146,11 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+# Publishing fails at once when nobody answers: whoever publishes goes on without a broker, and beat and the workers
+# have their own patience.
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"max_retries": 0, "interval_start": 0}
 if BROKER_URL.startswith(("redis", "unix")):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {
         "socket_timeout": 5,
         "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
         "visibility_timeout": 60,
@@ -156,7 +158,7 @@ if BROKER_URL.startswith(("redis", "unix")):
     }
 else:
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True, "confirm_timeout": BROKER_TIMEOUT_SECONDS}
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {"confirm_publish": True, "confirm_timeout": BROKER_TIMEOUT_SECONDS}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 DJANGO_CELERY_BEAT_TZ_AWARE = True
