@@ -1,0 +1,186 @@
+"""The desk's side door: the service key alone opens it, and every call may be repeated."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from counter import contracts
+from counter.api import internal
+from counter.contracts import Acknowledgement, SettlementAnswer, SettlementBatch, SettlementReport, SyncBatch
+from counter.models import SyncOrder
+from tests.support.api import error_of
+from tests.support.factories import place_open
+
+SYNC, ACK, SETTLEMENTS = (
+    "/internal/v1/sync-orders",
+    "/internal/v1/sync-orders/ack",
+    "/internal/v1/settlements",
+)
+
+
+def post(client, path, message, **fields):
+    body = message if isinstance(message, bytes) else contracts.encode(message)
+    return client.post(path, body, content_type="application/json", **fields)
+
+
+def report_of(order):
+    return SettlementReport(
+        order_id=order.id,
+        conversion_id=1,
+        price=order.index_price,
+        value=order.fair,
+        fee=order.fair - order.fair,
+        due=order.fair,
+        settled_at=order.placed_at,
+    )
+
+
+def pulled(desk, **query):
+    return contracts.decode(desk.get(SYNC, query_params=query).content, SyncBatch).events
+
+
+# --- access ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [SYNC, ACK, SETTLEMENTS])
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Token only-for-tests", "Bearer é"])
+@pytest.mark.django_db
+def test_only_the_service_key_opens_the_door(path, header):
+    client = Client(headers={} if header is None else {"Authorization": header})
+    for response in (client.get(path), client.post(path, b"{}", content_type="application/json")):
+        assert error_of(response, 401)["code"] in {"not_authenticated", "authentication_failed"}
+
+
+def test_a_customers_token_does_not_open_it(caller):
+    assert error_of(caller.http.get(SYNC), 401)["code"] == "authentication_failed"
+
+
+def test_no_csrf_token_is_asked_of_the_desk(db, settings):
+    client = Client(enforce_csrf_checks=True, headers={"Authorization": f"Bearer {settings.SERVICE_KEY}"})
+    response = post(client, ACK, Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=[]))
+    assert response.json() == {"acknowledged": 0}
+
+
+@pytest.mark.parametrize(("path", "allowed"), [(SYNC, "GET"), (ACK, "POST"), (SETTLEMENTS, "POST")])
+def test_wrong_methods_are_told(desk, path, allowed):
+    response = desk.put(path, b"{}", content_type="application/json")
+    assert error_of(response, 405)["code"] == "method_not_allowed"
+    assert response["Allow"] == allowed
+
+
+# --- pulling and acknowledging --------------------------------------------------------------------------------------
+
+
+def test_unacknowledged_orders_are_pulled_oldest_first(desk, caller, option, settings):
+    first, second, third = (place_open(caller.customer, option) for _ in range(3))
+    events = pulled(desk)
+    assert events == [order.sync_event(settings.COUNTER_SOURCE) for order in (first, second, third)]
+    assert pulled(desk, limit=2) == events[:2]
+
+
+def test_young_orders_can_be_left_to_the_queue(desk, caller, option):
+    old = place_open(caller.customer, option, now=timezone.now() - timedelta(seconds=5))
+    place_open(caller.customer, option)
+    assert [event.order_id for event in pulled(desk, min_age_ms=4000)] == [old.id]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"limit": 0}, {"limit": 5001}, {"limit": "x"}, {"min_age_ms": -1}, {"min_age_ms": 10**12}, {"x": 1}],
+)
+def test_pull_is_read_strictly(desk, query):
+    assert error_of(desk.get(SYNC, query_params=query), 400)["code"] == "invalid_request"
+
+
+def test_acknowledged_orders_are_not_pulled_again_and_counted_once(desk, caller, option, settings):
+    first, second = place_open(caller.customer, option), place_open(caller.customer, option)
+    message = Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=[first.id, 10**12])
+    assert post(desk, ACK, message).json() == {"acknowledged": 1}
+    assert post(desk, ACK, message).json() == {"acknowledged": 0}
+    assert [event.order_id for event in pulled(desk)] == [second.id]
+    assert SyncOrder.objects.get(pk=first.id).state == "SYNCED"
+
+
+# --- settlements ----------------------------------------------------------------------------------------------------
+
+
+def test_settlements_are_answered_with_what_is_taken_and_refused(desk, caller, option, settings):
+    order = place_open(caller.customer, option)
+    stranger = report_of(order.__class__(**{**order_fields(order), "id": 10**12}))
+    message = SettlementBatch(source=settings.COUNTER_SOURCE, reports=[report_of(order), stranger])
+    for _ in range(2):
+        answer = contracts.decode(post(desk, SETTLEMENTS, message).content, SettlementAnswer)
+        assert (answer.taken, answer.refused) == ([order.id], [10**12])
+    assert SyncOrder.objects.get(pk=order.id).state == "SETTLED"
+
+
+def order_fields(order):
+    return {name: getattr(order, name) for name in order.__class__.__slots__}
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_messages_for_another_counter_are_refused(desk, caller, option):
+    order = place_open(caller.customer, option)
+    for path, message in (
+        (ACK, Acknowledgement(source="other", order_ids=[order.id])),
+        (SETTLEMENTS, SettlementBatch(source="other", reports=[report_of(order)])),
+    ):
+        assert error_of(post(desk, path, message), 400)["detail"] == {"path": "$.source"}
+    assert SyncOrder.objects.get(pk=order.id).state == "PENDING"
+
+
+def test_messages_of_another_version_are_refused(desk, settings):
+    message = Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=[], version=2)
+    assert error_of(post(desk, ACK, message), 400)["detail"] == {"path": "$.version"}
+
+
+def test_batches_are_limited(desk, settings, monkeypatch):
+    monkeypatch.setattr(internal, "MAX_ENTRIES", 2)
+    message = Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=[1, 2, 3])
+    assert error_of(post(desk, ACK, message), 413)["code"] == "batch_too_large"
+
+
+def test_a_full_batch_of_settlements_fits_into_a_body(settings):
+    """5,000 reports with amounts as long as they get, against Django's limit on a body."""
+    long = contracts.decode(
+        b'{"order_id":9223372036854775807,"conversion_id":9223372036854775807,"price":"123456789012.12345678",'
+        b'"value":"12345678901234567890.12345678","fee":"12345678901234567890.12345678",'
+        b'"due":"12345678901234.123456","settled_at":"2026-11-01T12:00:00.123456Z"}',
+        SettlementReport,
+    )
+    batch = SettlementBatch(source=settings.COUNTER_SOURCE, reports=[long] * internal.MAX_ENTRIES)
+    assert len(contracts.encode(batch)) < settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+@pytest.mark.parametrize(
+    ("change", "old"),
+    [
+        (b'"due":"NaN"', b'"due":"45.000000"'),
+        (b'"due":"Infinity"', b'"due":"45.000000"'),
+        (b'"due":"45.0000001"', b'"due":"45.000000"'),
+        (b'"order_id":99999999999999999999', b'"order_id":1'),
+        (b'"order_id":1.0', b'"order_id":1'),
+        (b'"settled_at":"2026-11-01T12:00:00"', b'"settled_at":"2026-11-01T12:00:00Z"'),
+        (b'"extra":1,"fee"', b'"fee"'),
+        (b"", b'"fee":"0",'),
+    ],
+    ids=repr,
+)
+def test_reports_are_read_strictly(desk, settings, change, old):
+    body = (
+        f'{{"source":"{settings.COUNTER_SOURCE}","reports":[{{"order_id":1,"conversion_id":1,"price":"90000",'
+        '"value":"45","fee":"0","due":"45.000000","settled_at":"2026-11-01T12:00:00Z"}]}'
+    ).encode()
+    assert post(desk, SETTLEMENTS, body).status_code == 200
+    assert old in body
+    assert error_of(post(desk, SETTLEMENTS, body.replace(old, change)), 400)["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("path", [ACK, SETTLEMENTS])
+def test_what_is_no_message_is_refused(desk, path):
+    for raw in (b"{", b"\xff", b"[]", b"{}"):
+        assert error_of(post(desk, path, raw), 400)["code"] in {"malformed_json", "invalid_request"}

@@ -1,0 +1,76 @@
+"""Staff look at counter's tables, find what they search, and can change nothing."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
+
+from counter.models import Account, Customer, Option, Position, Quote, SyncOrder, Transfer
+from tests.support.factories import make_customer, make_option, place_open
+
+MODELS = [Customer, Account, Option, Quote, Position, SyncOrder, Transfer]
+
+
+@pytest.fixture
+def staff(db):
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("root"))
+    return client
+
+
+@pytest.fixture
+def order(db):
+    return place_open(make_customer(), make_option())
+
+
+def listed(client, model, query=""):
+    response = client.get(reverse(f"admin:counter_{model._meta.model_name}_changelist"), {"q": query})
+    assert response.status_code == 200
+    return {row.pk for row in response.context["cl"].result_list}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_lists_and_rows_can_be_read_and_nothing_changed(staff, order, model):
+    row = model.objects.order_by("-pk").first()
+    assert row.pk in listed(staff, model)
+    change = reverse(f"admin:counter_{model._meta.model_name}_change", args=[row.pk])
+    assert staff.get(change).status_code == 200
+    assert staff.post(change, {}).status_code == 403
+    assert staff.get(reverse(f"admin:counter_{model._meta.model_name}_add")).status_code == 403
+    delete = reverse(f"admin:counter_{model._meta.model_name}_delete", args=[row.pk])
+    assert staff.post(delete, {"post": "yes"}).status_code == 403
+    assert model.objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_lists_take_as_many_queries_for_many_rows_as_for_one(
+    staff, order, model, django_assert_max_num_queries
+):
+    for _ in range(10):
+        place_open(make_customer(), make_option())
+    with django_assert_max_num_queries(7):
+        listed(staff, model)
+
+
+def test_search_finds_by_number_and_by_customer(staff, order):
+    other = place_open(make_customer(), make_option())
+    reference = Customer.objects.get(pk=order.customer_id).reference
+    for model in (SyncOrder, Position):
+        assert listed(staff, model, str(order.id)) == {order.id}
+        assert listed(staff, model, reference) == {order.id}
+        assert listed(staff, model, "nobody") == set()
+        assert listed(staff, model, "9" * 30) == set()
+    of_order = set(Transfer.objects.filter(order_id=order.id).values_list("pk", flat=True))
+    assert listed(staff, Transfer, str(order.id)) == of_order
+    assert listed(staff, Transfer, reference) > of_order
+    assert not listed(staff, Transfer, reference) & listed(staff, Transfer, str(other.id))
+    assert listed(staff, Customer, reference[:-1]) >= {order.customer_id}
+
+
+def test_every_model_of_counter_that_is_registered_is_read_only(rf):
+    for model, shown in admin.site._registry.items():
+        if model._meta.app_label == "counter":
+            assert not shown.has_add_permission(rf.get("/"))
+            assert not shown.has_change_permission(rf.get("/"))
+            assert not shown.has_delete_permission(rf.get("/"))
