@@ -18,6 +18,7 @@ from django.db import connections, transaction
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.validity import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable_text
 from config.broker import dispatcher
+from config.leader import is_held
 from counter.contracts import SyncEvent, encode
 
 log = structlog.get_logger(__name__)
@@ -92,8 +93,19 @@ def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: dateti
     )
 
 
+def converting(underlying: str) -> str:
+    """The lock that a conversion of this coin holds from its planning until the venue has answered."""
+    return f"convert {underlying}"
+
+
 def settle_soon(underlying: str) -> None:
-    """Enqueue convert | balance | report for one coin; a chain that finds nothing to do ends at once."""
+    """Enqueue convert | balance | report for one coin, once its orders are committed.
+
+    Not while a conversion of the coin is under way: it looks for waiting orders again after it has freed the lock,
+    so one more chain would find nothing to do.
+    """
+    if is_held(converting(underlying), using="desk"):
+        return
     dispatcher.send(
         [("settlement.convert", [underlying]), ("settlement.balance", []), ("settlement.report", [])]
     )

@@ -28,6 +28,17 @@ def exclusive(name: str, *, using: str) -> Iterator[bool]:
                 connection.close()  # which frees the lock, and keeps the block's own error the one that is told
 
 
+def is_held(name: str, *, using: str) -> bool:
+    """Whether any connection holds `name` at this moment."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND granted)",
+            [_key(name)],
+        )
+        return cursor.fetchone()[0]
+
+
 def exclusive_in_transaction(name: str, *, using: str) -> None:
     """Wait until this transaction alone holds `name`, to its end."""
     connection = connections[using]

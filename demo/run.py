@@ -8,13 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import audit
 from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
 from rich.console import Console
 from rich.live import Live
 
+import audit
 from counter.models import Option, Quote
 from demo import figures
 from demo.customers import fund

@@ -3,16 +3,17 @@
 from decimal import Decimal
 from typing import Any
 
-import audit
 from django.conf import settings
 from rich.console import Console
 from rich.table import Table
 
+from audit.findings import Report
+from audit.table import show
 from demo import figures
 from demo.load import Sent
 
 
-def report_of(sent: Sent, start: figures.Start, audited: "audit.Report") -> dict[str, Any]:
+def report_of(sent: Sent, start: figures.Start, audited: Report) -> dict[str, Any]:
     """The content of `demo-report.json`: counts, milliseconds, coin and USDT amounts as text."""
     orders = figures.order_rows(start)
     settled = [row for row in orders if row[2] is not None]
@@ -53,11 +54,11 @@ def report_of(sent: Sent, start: figures.Start, audited: "audit.Report") -> dict
             "rounding": str(rounding),
             "net": str(spread + slippage - fees + rounding),
         },
-        "audit": {"broken": audited.broken, "in_flight": audited.in_flight},
+        "audit": {"broken": audited.broken, "in_flight": audited.in_flight, "unchecked": audited.unchecked},
     }
 
 
-def tell(console: Console, report: dict[str, Any], audited: "audit.Report") -> bool:
+def tell(console: Console, report: dict[str, Any], audited: Report) -> bool:
     """Print the story; whether every accepted order was settled and reported and nothing is broken."""
     orders, latency = report["orders"], report["latency_ms"]
     table = Table(title="What happened", show_header=False, title_justify="left")
@@ -86,11 +87,12 @@ def tell(console: Console, report: dict[str, Any], audited: "audit.Report") -> b
     )
     table.add_row("audit", "{broken} broken, {in_flight} in flight".format(**report["audit"]))
     console.print(table)
-    audit.show(console, audited)
+    show(audited, console=console)
     complete = (
         orders["accepted"] == orders["settled"] == orders["reported"]
         and orders["unanswered"] == 0
         and audited.broken == 0
+        and not audited.unchecked
         and orders["accepted"] > 0
     )
     if complete:

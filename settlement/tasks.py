@@ -5,7 +5,7 @@ from celery import Task, shared_task
 from django.utils import timezone
 
 from acceptance.counter_client import CounterUnavailable
-from acceptance.intake import settle_soon
+from acceptance.intake import converting, settle_soon
 from config.leader import exclusive
 from settlement import balancing, conversion, recovery, reporting, treasury
 from settlement.models import Conversion
@@ -21,7 +21,7 @@ def convert(self: Task, underlying: str) -> None:
 
     When nothing was filled the rest of the chain has nothing to do and is dropped.
     """
-    with exclusive(f"convert {underlying}", using="desk") as alone:
+    with exclusive(converting(underlying), using="desk") as alone:
         if not alone:
             self.request.chain = None
             return
