@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.plumbing import ResolvedComponent
@@ -44,6 +45,12 @@ class MessageExtension(OpenApiSerializerExtension):
         if issubclass(self.target, Query):
             own["properties"] = {name: _without_null(field) for name, field in own["properties"].items()}
         return own
+
+
+class CustomerSessionScheme(SessionScheme):
+    """Describes our session authentication as Django's, which it is."""
+
+    target_class = "counter.api.auth.CustomerSessionAuthentication"
 
 
 def _register(auto_schema: Any, components: Mapping[str, Any]) -> None:

@@ -4,11 +4,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from django.http import HttpRequest
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from counter.api.auth import CustomerTokenAuthentication, IsCustomer
+from counter.api.auth import CustomerSessionAuthentication, CustomerTokenAuthentication, IsCustomer
 from counter.api.errors import ApiError
 
 T = TypeVar("T")
@@ -17,13 +16,13 @@ T = TypeVar("T")
 class CustomerView(APIView):
     """A view for one customer, who is known when the handler runs."""
 
-    authentication_classes = [CustomerTokenAuthentication, SessionAuthentication]
+    authentication_classes = [CustomerTokenAuthentication, CustomerSessionAuthentication]
     permission_classes = [IsCustomer]
 
     @property
     def customer_id(self) -> int:
         """Id of the customer who asks."""
-        return self.request.user.customer.pk  # type: ignore[union-attr]
+        return self.request.user.customer_id  # type: ignore[union-attr]
 
 
 def body_of(request: Request | HttpRequest) -> bytes:
