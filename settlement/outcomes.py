@@ -91,9 +91,7 @@ def after_failure(conversion: Conversion, attempt: Attempt, error: VenueError, *
     """
     verdict = policy.judge(kind=error.kind, code=error.code)
     why = f"{error.kind} {error.code}: {verdict.why}"
-    log.warning(
-        "order failed", conversion=conversion.pk, why=why, outcome=verdict.outcome, follow=verdict.follow
-    )
+    log.warning("order failed", conversion=conversion.pk, why=why, outcome=verdict.outcome.value)
     history.end_failed_attempt(attempt, outcome=verdict.outcome, error=error, at=now)
     if verdict.follow is Follow.ASK:
         lose_sight(conversion, why=why, now=now)

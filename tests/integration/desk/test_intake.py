@@ -17,7 +17,7 @@ from acceptance.models import AcceptedOrder, Conflict
 from counter.contracts import SyncBatch, SyncEvent, decode, encode
 from tests.support.desk_bench import at_once, event, order_states, take_in
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
 
 Door = AcceptedOrder.Door
 
@@ -129,7 +129,7 @@ EVENTS = st.builds(
 )
 
 
-@pytest.mark.django_db(databases=["default", "desk"])
+@pytest.mark.django_db(databases=["desk"])
 @hypothesis.settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
