@@ -112,7 +112,7 @@ def _paths(
             else "no steps"
         )
         detail = f"{step}; the row is {state or 'not there'}"
-        return Finding("history is no legal path", f"{subject.label} {subject_id}", detail)
+        return Finding("history is no legal path", f"{str(subject).replace('_', ' ')} {subject_id}", detail)
 
     edges = graphs.edges(model)
     parameters = {
