@@ -4,6 +4,7 @@ Guards against trading twice: client id and attempt are committed before anythin
 moment before that commit and is refused by the venue when it comes late, and what may be there is never sent again.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from uuid import uuid4
@@ -23,6 +24,8 @@ from settlement.policy import Follow
 from settlement.venues.protocol import Market, TopOfBook, Venue, VenueError
 
 log = structlog.get_logger(__name__)
+
+COIN_UNIT = Decimal("0.00000001")
 
 
 def demand_of(order: AcceptedOrder) -> netting.Demand:
@@ -96,10 +99,9 @@ def plan(
         plan = netting.plan(
             demands=[demand_of(order) for order in orders],
             carry=netting.Carry(coin=carry.coin, usdt=carry.usdt),
-            lot=market.lot,
-            reference_price=limit_within_band(
-                "sell", top, market.tick
-            ),  # the least that a venue may reckon with
+            lot=_lot_at(market, top),
+            # The least that a venue may reckon with when it compares an order with its least notional.
+            reference_price=limit_within_band("sell", top, market.tick),
         )
         if not orders and not plan.quantity:
             return None
@@ -141,8 +143,9 @@ def send_again(conversion: Conversion, venue: Venue, now: datetime) -> None:
     """
     market, top = venue.market(conversion.underlying), venue.top_of_book(conversion.underlying)
     stamp = venue.stamp()
-    if conversion.quantity * limit_within_band(conversion.side, top, market.tick) < market.lot.min_notional:
-        miss(conversion, why="at the price of now the venue would not take so little", now=now)
+    notional = conversion.quantity * limit_within_band(conversion.side, top, market.tick)
+    if not market.lot.min_notional <= notional <= market.max_notional:
+        miss(conversion, why=f"at the price of now the venue would not take {notional} USDT", now=now)
         return
     with transaction.atomic(using="desk"):
         attempt = _ready(conversion, market, top, now)
@@ -172,6 +175,12 @@ def _ready(conversion: Conversion, market: Market, top: TopOfBook, now: datetime
         "client_order_id": conversion.client_order_id,
     }
     return history.begin_attempt(conversion, Attempt.Call.SUBMIT, request, at=now)
+
+
+def _lot_at(market: Market, top: TopOfBook) -> netting.Lot:
+    """The market's lot with a largest quantity whose worth at the highest limit the venue still takes."""
+    largest = market.max_notional / limit_within_band("buy", top, market.tick)
+    return replace(market.lot, max_qty=min(market.lot.max_qty, largest.quantize(COIN_UNIT, ROUND_FLOOR)))
 
 
 def limit_within_band(side: str, top: TopOfBook, tick: Decimal) -> Decimal:

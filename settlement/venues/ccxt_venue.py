@@ -75,6 +75,7 @@ class CcxtVenue:
                     max_qty=Decimal(limits["amount"]["max"] or UNBOUNDED),
                     min_notional=Decimal(limits["cost"]["min"] or 0),
                 ),
+                max_notional=Decimal(limits["cost"]["max"] or UNBOUNDED),
                 tick=positive(entry["precision"]["price"]),
             )
 

@@ -4,6 +4,7 @@ Guards the line between "nothing was sent" and "it may have been": NotConnected 
 nothing else.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,12 +26,13 @@ def heard(exchange: Any) -> Iterator[None]:
     except VenueError:
         raise
     except ccxt.BaseError as error:
+        raw = exchange.last_http_response or ""
         raise VenueError(
             kind=_kind(error, exchange.http_status),
-            code=_code(exchange.last_json_response) if exchange.last_http_response else "",
+            code=_code(raw),
             message=str(error)[:500],
             retry_after_seconds=_retry_after(exchange.last_response_headers or {}),
-            raw=exchange.last_http_response or "",
+            raw=raw,
         ) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # An answer of another shape than ccxt or we expect: it was sent, so it may have been executed.
@@ -63,7 +65,11 @@ def _never_connected(error: ccxt.BaseError) -> bool:
     return isinstance(reason, NewConnectionError)
 
 
-def _code(answer: Any) -> str:
+def _code(raw: str) -> str:
+    try:
+        answer = json.loads(raw)
+    except ValueError:
+        return ""
     return str(answer.get("code", "")) if isinstance(answer, dict) else ""
 
 

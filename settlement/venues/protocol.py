@@ -18,11 +18,12 @@ Direction = Literal["to_trading", "to_reserve"]
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A coin's market against USDT: filters in coin and USDT, `tick` the price step."""
+    """A coin's market against USDT: filters in coin and (`max_notional`) USDT, `tick` the price step."""
 
     underlying: str
     symbol: str
     lot: Lot
+    max_notional: Decimal
     tick: Decimal
 
 

@@ -73,6 +73,14 @@ def test_an_order_that_its_limit_would_take_below_the_least_notional_is_carried(
     assert_books_agree(desk)
 
 
+def test_more_than_the_venue_takes_at_once_is_carried_to_the_next(desk):
+    take_in(event(kind="CLOSE", underlying="ETH", coin="4000"))  # 12 million USDT: the venue takes 9 at once
+    made = desk.convert("ETH")
+    assert 2900 < made.quantity < 3000
+    assert made.state == "RETRY_WAIT"  # for funds, not refused
+    assert "InsufficientFunds -2010" in made.reason
+
+
 def test_a_carry_that_grew_large_is_converted_without_orders(desk):
     desk.paper.add_fault("thin_book", path="/api/v3/order", method="POST", count=1, factor="0.005")
     made = desk.settle(event(coin="1"))
