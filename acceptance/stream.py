@@ -54,6 +54,7 @@ class IntakeProcess:
 
     def start(self) -> None:
         """Start the loops. First of all, what was left by the process before is pulled and resumed."""
+        current_app.loader.import_default_modules()  # to run tasks here, they have to be known here
         dispatcher.broker_is_up = self.broker_up.is_set
         for thread in self._threads:
             thread.start()
