@@ -4,8 +4,9 @@ from tests.support.tampering import broken, tampered
 
 ACCEPTED, PLACED = "acceptance_acceptedorder", "counter_syncorder"
 COPY = """
-    INSERT INTO acceptance_acceptedorder (source, order_id, kind, symbol, underlying, contracts, coin, index_price, fair,
-                                          payout, placed_at, door, state, received_at)
+    INSERT INTO acceptance_acceptedorder (
+        source, order_id, kind, symbol, underlying, contracts, coin, index_price, fair, payout, placed_at, door, state,
+        received_at)
     SELECT source, order_id, kind, symbol, underlying, contracts, coin, index_price, fair, payout, placed_at, 'import',
            'RECEIVED', now()
     FROM acceptance_acceptedorder WHERE order_id = %s
