@@ -1,4 +1,4 @@
-"""Settings: everything that differs between machines comes from the environment; unset servers mean the embedded ones."""
+"""Settings: what differs between machines comes from the environment; unset servers mean the embedded ones."""
 
 import os
 from decimal import Decimal
@@ -158,7 +158,7 @@ if BROKER_URL.startswith(("redis", "unix")):
         "retry_on_timeout": False,
     }
 else:
-    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+    CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
     CELERY_BROKER_TRANSPORT_OPTIONS |= {"confirm_publish": True, "confirm_timeout": BROKER_TIMEOUT_SECONDS}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
