@@ -34,9 +34,10 @@ def convert(self: Task, underlying: str) -> None:
     filled = made is not None and made.state == Conversion.State.FILLED
     if not filled:
         self.request.chain = None
-    # Looked at only after the lock is free: whoever came while it was held has left his orders to this. Not after an
-    # order that the venue did not fill: that one waits for the sweep, lest it be tried again without a pause.
-    if (made is None or filled) and conversion.orders_wait(underlying):
+    # Looked at only after the lock is free: whoever came while it was held has left his orders to this. Not when its
+    # own were given back: they wait for the sweep, lest they be tried again without a pause.
+    missed = made is not None and made.state == Conversion.State.MISSED
+    if not missed and conversion.orders_wait(underlying):
         settle_soon(underlying)
 
 

@@ -156,7 +156,7 @@ def test_many_conversions_of_both_coins_end_with_books_that_agree(desk):
 def test_the_database_refuses_to_change_what_was_booked(desk, table):
     desk.settle(event())
     name = table._meta.db_table
-    for sql in (f"DELETE FROM {name}", f"UPDATE {name} SET {table._meta.pk.column} = 0"):  # noqa: S608
+    for sql in (f"DELETE FROM {name}", f"UPDATE {name} SET {table._meta.pk.column} = 0"):
         with (
             pytest.raises(DatabaseError, match="append-only"),
             transaction.atomic(using="desk"),

@@ -1,0 +1,211 @@
+"""The desk's HTTP calls to counter's real internal API: pull, acknowledge and report, each as often as one likes."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from django.utils import timezone
+
+from acceptance import counter_client, recovery
+from acceptance.counter_client import CounterRefused, CounterUnavailable
+from acceptance.models import AcceptedOrder, Conflict
+from counter.contracts import SettlementReport
+from counter.models import SyncOrder
+from settlement import reporting
+from settlement.models import Allocation
+from tests.support import desk as steps
+from tests.support.desk_bench import event, order_states, take_in
+from tests.support.factories import make_customer, make_option, place_close, place_open
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
+
+
+@pytest.fixture(autouse=True)
+def counter(two_systems: None, live_server: Any, settings: Any) -> Iterator[None]:
+    """Counter's web on a port of its own, and a desk that knows where."""
+    settings.COUNTER_URL = live_server.url
+    counter_client._local.__dict__.clear()
+    yield
+    counter_client._session().close()
+    counter_client._local.__dict__.clear()
+
+
+def placed(count: int = 3) -> list[int]:
+    option, customer = make_option(), make_customer()
+    return [place_open(customer, option).id for _ in range(count)]
+
+
+def pull(**asked: int) -> list[int]:
+    return [found.order_id for found in counter_client.pull(**{"min_age_ms": 0, "limit": 100, **asked})]
+
+
+def sync_states() -> set[str]:
+    return set(SyncOrder.objects.values_list("state", flat=True))
+
+
+def pull_all() -> int:
+    return recovery.pull_unsynced(min_age_ms=0, now=timezone.now())
+
+
+def settled(venue: Any, count: int = 2) -> list[int]:
+    """Orders that the desk has settled and not yet reported."""
+    ids = placed(count)
+    pull_all()
+    steps.convert(venue)
+    steps.balance()
+    return ids
+
+
+def test_what_is_not_acknowledged_is_offered_again_and_oldest_first():
+    ids = placed()
+    assert pull() == pull() == ids
+    assert pull(limit=2) == ids[:2]
+    assert pull(min_age_ms=60_000) == []
+    counter_client.acknowledge(ids[:1])
+    counter_client.acknowledge(ids[:1])
+    assert pull() == ids[1:]
+
+
+def test_a_pull_takes_in_and_acknowledges_everything_once(monkeypatch):
+    monkeypatch.setattr(recovery, "PULL_LIMIT", 2)
+    ids = placed(5)
+    assert pull_all() == 5
+    assert pull_all() == 0
+    assert sync_states() == {"SYNCED"}
+    assert set(AcceptedOrder.objects.values_list("order_id", "door")) == {(id_, "pull") for id_ in ids}
+
+
+def test_an_order_that_is_stored_but_whose_acknowledgement_was_lost_is_acknowledged_by_the_next_pull():
+    placed()
+    steps.deliver(acknowledge=False)
+    assert sync_states() == {"PENDING"}
+    assert pull_all() == 0
+    assert sync_states() == {"SYNCED"}
+
+
+def test_a_conflict_is_not_acknowledged_and_holds_up_no_other():
+    first, second = placed(2)
+    take_in(msgspec.structs.replace(counter_client.pull(min_age_ms=0, limit=1)[0], contracts=99))
+    assert pull_all() == 1
+    assert pull() == [first]
+    assert list(AcceptedOrder.objects.values_list("order_id", "contracts")) == [(first, 99), (second, 1)]
+    assert Conflict.objects.get().order_id == first
+
+
+def test_settlements_are_reported_once_however_often(venue):
+    ids = settled(venue)
+    assert reporting.report_settled(now=timezone.now()) == 2
+    assert reporting.report_settled(now=timezone.now()) == 0
+    assert (order_states(), sync_states()) == ({"REPORTED"}, {"SETTLED"})
+    for share in Allocation.objects.select_related("order", "conversion"):
+        order = SyncOrder.objects.get(pk=share.order.order_id)
+        assert order.pk in ids
+        assert (order.settlement_due, order.settlement_fee) == (share.due, share.fee)
+        assert (order.conversion_id, order.settlement_price) == (share.conversion_id, share.conversion.price)
+
+
+def test_a_report_whose_answer_was_lost_is_taken_again_without_effect(venue):
+    opening = place_open(make_customer(), make_option(), contracts=2)
+    pull_all()
+    steps.convert(venue)
+    steps.balance()
+    reporting.report_settled(now=timezone.now())
+    close = place_close(opening, payout="at_fill")
+    pull_all()
+    steps.convert(venue)
+    steps.balance()
+    share = Allocation.objects.select_related("order", "conversion").latest("order_id")
+    report = steps.settlement_report(share)
+    assert share.order.order_id == close.id
+    assert counter_client.report([report]).taken == [close.id]  # and the desk dies before it notes that
+    paid = SyncOrder.objects.get(pk=close.id).amount
+
+    assert reporting.report_settled(now=timezone.now()) == 1
+    assert order_states() == {"REPORTED"}
+    assert SyncOrder.objects.get(pk=close.id).amount == paid == share.due > 0
+
+
+def test_many_settlements_go_in_batches_and_each_arrives(venue, monkeypatch):
+    monkeypatch.setattr(reporting, "REPORT_ORDERS", 3)
+    settled(venue, 8)
+    assert reporting.report_settled(now=timezone.now()) == 8
+    assert order_states() == {"REPORTED"}
+
+
+def test_what_counter_refuses_stays_settled_and_holds_up_no_other(venue, monkeypatch):
+    monkeypatch.setattr(reporting, "REPORT_ORDERS", 1)
+    first, second, third = settled(venue, 3)
+    stranger = event(order_id=second + 1000)
+    AcceptedOrder.objects.filter(order_id=second).update(
+        order_id=stranger.order_id
+    )  # counter does not know it
+    assert reporting.report_settled(now=timezone.now()) == 2
+    left = AcceptedOrder.objects.get(state="SETTLED")
+    assert left.order_id == stranger.order_id
+    assert set(SyncOrder.objects.values_list("id", "state")) == {
+        (first, "SETTLED"),
+        (second, "SYNCED"),
+        (third, "SETTLED"),
+    }
+
+
+def test_a_report_that_contradicts_the_one_before_is_refused(venue):
+    settled(venue, 1)
+    share = Allocation.objects.select_related("order", "conversion").get()
+    report = steps.settlement_report(share)
+    other: SettlementReport = msgspec.structs.replace(report, fee=report.fee + Decimal("0.00000001"))
+    assert counter_client.report([report]).refused == []
+    assert counter_client.report([other]).refused == [report.order_id]
+
+
+def test_without_the_service_key_nothing_is_told(settings):
+    placed()
+    settings.SERVICE_KEY = "another"
+    counter_client._session().headers["Authorization"] = "Bearer wrong"
+    with pytest.raises(CounterRefused, match="401"):
+        pull()
+
+
+def test_a_counter_that_is_down_is_unavailable_and_loses_nothing(venue, settings):
+    settled(venue)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can answer there
+        settings.COUNTER_URL = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        for call in (lambda: reporting.report_settled(now=timezone.now()), pull_all):
+            with pytest.raises(CounterUnavailable):
+                call()
+    assert order_states() == {"SETTLED"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", CounterUnavailable),
+        (b"HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n\r\n", CounterUnavailable),
+        (b"", CounterUnavailable),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", CounterUnavailable),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", CounterRefused),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html", CounterRefused),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", CounterRefused),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", CounterRefused),
+    ],
+)
+def test_every_other_answer_is_an_error_of_its_kind(settings, answer, error):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.COUNTER_URL = f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread = threading.Thread(target=answer_once, args=(server, answer))
+        thread.start()
+        with pytest.raises(error):
+            pull()
+        thread.join(timeout=5)
+
+
+def answer_once(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(answer)
