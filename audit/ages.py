@@ -54,9 +54,9 @@ CONVERSIONS = """
 """
 FUNDS_TRANSFERS = """
     SELECT 'funds transfer ' || id AS name, state, COALESCE(submitted_at, planned_at) AS since,
-           CASE WHEN state IN ('UNKNOWN', 'RETRY_WAIT') THEN due_at END AS due_at,
+           CASE WHEN state = 'UNKNOWN' THEN due_at END AS due_at,
            CASE WHEN state = 'MANUAL' THEN 'a person' ELSE '' END AS owner, reason AS note
-    FROM settlement_fundstransfer WHERE state IN ('PLANNED', 'SUBMITTED', 'UNKNOWN', 'RETRY_WAIT', 'MANUAL')
+    FROM settlement_fundstransfer WHERE state NOT IN ('CONFIRMED', 'RELEASED')
 """
 
 

@@ -31,7 +31,7 @@ BOOKED = """
 OPENED = "SELECT EXISTS (SELECT 1 FROM settlement_desktransfer)"
 OPEN_TRANSFERS = """
     SELECT id, asset, direction, amount, submitted_at FROM settlement_fundstransfer
-    WHERE state IN ('PLANNED', 'SUBMITTED', 'UNKNOWN', 'RETRY_WAIT', 'MANUAL')
+    WHERE state NOT IN ('CONFIRMED', 'RELEASED')
 """
 CONFIRMED = """
     SELECT venue_transfer_id FROM settlement_fundstransfer WHERE state = 'CONFIRMED' AND confirmed_at >= %s
@@ -51,8 +51,8 @@ LEGS = """
     FROM settlement_fundstransfer AS f FULL JOIN legs AS l ON l.id = f.id
     WHERE CASE f.state
         WHEN 'CONFIRMED' THEN l.legs = 1 AND l.amount = f.amount AND l.asset = f.asset
-            AND (l.to_code, l.from_code) = CASE f.direction WHEN 'to_trading' THEN (%(trading)s, %(reserve)s)
-                                                            ELSE (%(reserve)s, %(trading)s) END
+            AND l.to_code = CASE f.direction WHEN 'to_trading' THEN %(trading)s ELSE %(reserve)s END
+            AND l.from_code = CASE f.direction WHEN 'to_trading' THEN %(reserve)s ELSE %(trading)s END
         ELSE f.id IS NOT NULL AND l.id IS NULL
     END IS NOT TRUE
     ORDER BY 1 LIMIT 50
