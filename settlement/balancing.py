@@ -17,8 +17,8 @@ from settlement.booking import Legs
 from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING, USDT, VENUE
 from settlement.conversion import demand_of
 from settlement.fill import Fill as NettedFill
-from settlement.models import Allocation, Carry, Conversion, Fill
-from settlement.outcomes import BY
+from settlement.models import Allocation, Conversion, Fill
+from settlement.outcomes import BY, add_to_carry
 
 log = structlog.get_logger(__name__)
 
@@ -58,10 +58,7 @@ def book(*, conversion_id: int, now: datetime) -> bool:
         )
         _allocate(conversion, orders, settlement)
         _post_legs(conversion, fills, demands, settlement, now)
-        carry = Carry.objects.select_for_update().get(pk=conversion.underlying)
-        carry.coin += settlement.carry_out.coin
-        carry.usdt += settlement.carry_out.usdt
-        carry.save()
+        add_to_carry(conversion.underlying, coin=settlement.carry_out.coin, usdt=settlement.carry_out.usdt)
         settled = move(
             AcceptedOrder, AcceptedOrder.settle, [order.pk for order in orders], same={"settled_at": now}
         )

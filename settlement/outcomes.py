@@ -12,10 +12,12 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from acceptance.models import AcceptedOrder
 from config.transitions import move
 from settlement import history, policy
+from settlement.history import MovedMeanwhile
 from settlement.models import Attempt, Carry, Conversion, Fill
 from settlement.policy import Follow, Outcome
 from settlement.venues.protocol import OrderReport, Trade, Venue, VenueError
@@ -33,32 +35,54 @@ def after_report(
 
     Raises: MovedMeanwhile, after which nothing but the answer is stored.
     """
+    fee_values: Mapping[str, Decimal] | VenueError = {}
+    if report.final:
+        try:
+            fee_values = _fee_values(report.trades, conversion.underlying, venue)
+        except VenueError as error:
+            fee_values = error
+    try:
+        with transaction.atomic(using="desk"):
+            _end(attempt, report, now)
+            return _move(conversion, report, fee_values, now)
+    except MovedMeanwhile:
+        _end(attempt, report, now)
+        raise
+
+
+def _end(attempt: Attempt, report: OrderReport, now: datetime) -> None:
     outcome = Outcome.DONE if report.final else Outcome.UNKNOWN
     history.end_attempt(attempt, outcome=outcome, code="", answer=report.raw, at=now)
+
+
+def _move(
+    conversion: Conversion,
+    report: OrderReport,
+    fee_values: Mapping[str, Decimal] | VenueError,
+    now: datetime,
+) -> bool:
     if not report.final:
         lose_sight(conversion, why="the order is still alive at the venue", now=now)
         return False
     if report.filled_coin == 0:
         miss(conversion, why="the venue executed nothing", now=now, venue_order_id=report.venue_order_id)
         return True
-    try:
-        fee_values = _fee_values(report.trades, conversion.underlying, venue)
-    except VenueError as error:
-        lose_sight(conversion, why=f"executed, but its fee cannot be valued yet: {error}", now=now)
+    if isinstance(fee_values, VenueError):
+        why = f"executed, but its fee cannot be valued yet: {fee_values}"
+        lose_sight(conversion, why=why, now=now)
         return False
-    with transaction.atomic(using="desk"):
-        history.advance(
-            conversion,
-            Conversion.fill,
-            at=now,
-            by=BY,
-            venue_order_id=report.venue_order_id,
-            filled_coin=report.filled_coin,
-            filled_usdt=sum((trade.usdt for trade in report.trades), Decimal(0)),
-            filled_at=now,
-            due_at=None,
-        )
-        Fill.objects.bulk_create(_fill(conversion, trade, fee_values) for trade in report.trades)
+    history.advance(
+        conversion,
+        Conversion.fill,
+        at=now,
+        by=BY,
+        venue_order_id=report.venue_order_id,
+        filled_coin=report.filled_coin,
+        filled_usdt=sum((trade.usdt for trade in report.trades), Decimal(0)),
+        filled_at=now,
+        due_at=None,
+    )
+    Fill.objects.bulk_create(_fill(conversion, trade, fee_values) for trade in report.trades)
     return True
 
 
@@ -152,10 +176,7 @@ def give_back(
             due_at=None,
         )
         # The conversion is locked before the carry, as in booking.
-        carry = Carry.objects.select_for_update().get(pk=conversion.underlying)
-        carry.coin += conversion.carry_in_coin
-        carry.usdt += conversion.carry_in_usdt
-        carry.save()
+        add_to_carry(conversion.underlying, coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt)
         orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk).values_list("id", flat=True)
         released = move(
             AcceptedOrder,
@@ -165,3 +186,8 @@ def give_back(
         )
         if len(released) != conversion.order_count:
             raise RuntimeError(f"{conversion.order_count} orders to release, {len(released)} released")
+
+
+def add_to_carry(underlying: str, *, coin: Decimal, usdt: Decimal) -> None:
+    """Hand coin and its worth on to the next conversion."""
+    Carry.objects.filter(pk=underlying).update(coin=F("coin") + coin, usdt=F("usdt") + usdt)
