@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 from celery import current_app
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from django.utils import timezone
 from kombu import Message
 
@@ -74,6 +74,7 @@ class IntakeProcess:
                 log.warning("intake loop starts again", loop=loop.__name__, error=repr(error))
             close_old_connections()
             self.stopping.wait(RECONNECT_AFTER_SECONDS)
+        connections.close_all()
 
     def _consume(self) -> None:
         """Gather what the queue holds into one batch, store it, then tell the broker; until the connection breaks."""

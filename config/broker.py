@@ -11,12 +11,13 @@ from typing import Any
 import structlog
 from celery import chain, current_app, signature
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import connections
 from kombu import Connection, Exchange, Queue
 
 log = structlog.get_logger(__name__)
 
 LOCAL_THREADS = 4
+Steps = Sequence[tuple[str, list[Any]]]
 
 
 def sync_queue() -> Queue:
@@ -36,11 +37,12 @@ def uses_redis() -> bool:
 
 
 def connect() -> Connection:
-    """A broker connection in which connecting is bounded by BROKER_TIMEOUT_SECONDS; opened on first use."""
+    """A broker connection in which connecting and each answer are bounded by BROKER_TIMEOUT_SECONDS; opened on use."""
+    bound = {"socket_timeout": settings.BROKER_TIMEOUT_SECONDS} if uses_redis() else {}
     return Connection(
         settings.BROKER_URL,
         connect_timeout=settings.BROKER_TIMEOUT_SECONDS,
-        transport_options=dict(settings.CELERY_BROKER_TRANSPORT_OPTIONS),
+        transport_options={**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **bound},
     )
 
 
@@ -52,7 +54,8 @@ def check(channel: Any) -> None:
 class Dispatcher:
     """Sends task chains to the workers, or runs them on threads of this process while the broker is away.
 
-    Only the intake process sets `broker_is_up`, and thereby becomes the desk's fallback when no broker answers.
+    Only the intake process sets `broker_is_up`, and thereby becomes the desk's fallback when no broker answers. There
+    a chain is sent from a thread too, so that a broker that hangs holds up nobody who takes orders in.
     """
 
     def __init__(self) -> None:
@@ -61,22 +64,20 @@ class Dispatcher:
         self._waiting: set[str] = set()
         self._lock = threading.Lock()
 
-    def send(self, steps: Sequence[tuple[str, list[Any]]]) -> bool:
-        """Enqueue (task name, arguments) steps as one chain; True when the broker has taken it.
+    def send(self, steps: Steps) -> None:
+        """Enqueue (task name, arguments) steps as one chain. It may get lost: whatever it would do, a sweep does too.
 
         Tasks are named, not imported, so that an app may call one that lies above it in the import order.
         """
-        if self.broker_is_up is not None and not self.broker_is_up():
-            self._run_here(steps)
-            return False
-        try:
-            chain(*(signature(name, args=args, immutable=True) for name, args in steps)).apply_async()
-        except Exception as error:  # noqa: BLE001 - any failure of any broker means the same here
-            log.warning("broker did not take a chain", steps=[name for name, _ in steps], error=repr(error))
-            if self.broker_is_up is not None:
-                self._run_here(steps)
-            return False
-        return True
+        if self.broker_is_up is None:
+            self._publish(steps)
+            return
+        key = repr(steps)
+        with self._lock:
+            if key in self._waiting:
+                return  # the same chain waits for a thread, and will see what this one would
+            self._waiting.add(key)
+        self._pool.submit(self._deliver, key, steps, self.broker_is_up)
 
     def drain(self) -> None:
         """Finish what runs here, and run nothing more."""
@@ -84,26 +85,26 @@ class Dispatcher:
         running, self._pool = self._pool, _local_pool()
         running.shutdown(wait=True)
 
-    def _run_here(self, steps: Sequence[tuple[str, list[Any]]]) -> None:
-        """Run a chain on a thread, unless the same one waits for a thread: it will see what this one would."""
-        key = repr(steps)
-        with self._lock:
-            if key in self._waiting:
-                return
-            self._waiting.add(key)
-        self._pool.submit(self._run, key, steps)
+    def _publish(self, steps: Steps) -> bool:
+        try:
+            chain(*(signature(name, args=args, immutable=True) for name, args in steps)).apply_async()
+        except Exception as error:  # noqa: BLE001 - any failure of any broker means the same here
+            log.warning("broker did not take a chain", steps=[name for name, _ in steps], error=repr(error))
+            return False
+        return True
 
-    def _run(self, key: str, steps: Sequence[tuple[str, list[Any]]]) -> None:
+    def _deliver(self, key: str, steps: Steps, broker_is_up: Callable[[], bool]) -> None:
         with self._lock:
             self._waiting.discard(key)
-        close_old_connections()
+        if broker_is_up() and self._publish(steps):
+            return
         try:
             for name, args in steps:
                 current_app.tasks[name](*args)
         except Exception:
             log.exception("a chain failed in this process; its sweep will resume it", steps=key)
         finally:
-            close_old_connections()
+            connections.close_all()
 
 
 def _local_pool() -> ThreadPoolExecutor:
