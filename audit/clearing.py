@@ -13,7 +13,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from audit.findings import Finding, Result
-from audit.orders import SETTLEMENT_NAMES, Difference, differing_fields
+from audit.orders import SETTLEMENT, Difference, differing_fields
 from audit.reading import Reading, where_order
 from counter.chart import SystemAccount
 from settlement.chart import COUNTER, USDT
@@ -100,7 +100,7 @@ def _judge(difference: Difference, reading: Reading, result: Result) -> None:
     elif theirs.settlement is None:
         result.broken.add(Finding("settlement was never made", where, f"{theirs.state} at the desk"))
     else:
-        detail = differing_fields(SETTLEMENT_NAMES, ours.settlement, theirs.settlement)
+        detail = differing_fields(SETTLEMENT, ours.settlement, theirs.settlement)
         result.broken.add(Finding("settlement differs", where, detail))
 
 

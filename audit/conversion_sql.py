@@ -89,41 +89,8 @@ FACTS = f"""
         WHERE c.state = 'BOOKED'
     )
 """
-FIGURES = f"""{FACTS}
-    SELECT id, figure, has, should, count(*) OVER () FROM (
-        SELECT b.id, f.figure, f.has, f.should FROM booked AS b CROSS JOIN LATERAL (VALUES
-            ('orders', b.shared_orders::numeric, b.order_count::numeric),
-            ('shares that are not their order''s', b.wrong_shares, 0),
-            ('coin of the opens', b.shared_bought, b.bought),
-            ('coin of the closes', b.shared_sold, b.sold),
-            ('value of opens less closes', b.shared_value, b.net_value),
-            ('shares of the fee', b.shared_fee, CASE WHEN b.order_count > 0 THEN b.fee_usdt ELSE 0 END),
-            ('fee', b.fee_usdt, b.fee_in_usdt + b.fee_coin_value + b.fee_in_other),
-            ('coin carried out', b.carry_out_coin,
-                b.carry_in_coin + b.bought - b.sold - b.took_coin + b.fee_in_coin),
-            ('USDT carried out', b.carry_out_usdt, b.carry_out_value),
-            ('price', b.price, CASE WHEN b.fills IS NULL THEN b.reference_price
-                WHEN abs(b.price * b.took_coin - b.took_usdt) <= abs(b.took_coin) * 0.000000005 THEN b.price
-                ELSE round(b.took_usdt / b.took_coin, 8) END)
-        ) AS f (figure, has, should)
-        UNION ALL
-        SELECT c.id, f.figure, f.has, f.should
-        FROM claimed JOIN settlement_conversion AS c USING (id) CROSS JOIN LATERAL (VALUES
-            ('orders', claimed.orders::numeric, c.order_count::numeric),
-            ('coin of the opens', claimed.bought, c.bought),
-            ('coin of the closes', claimed.sold, c.sold)
-        ) AS f (figure, has, should)
-        UNION ALL
-        SELECT c.id, f.figure, f.has, f.should
-        FROM settlement_conversion AS c LEFT JOIN executed AS e ON e.id = c.id CROSS JOIN LATERAL (VALUES
-            ('coin of the fills', COALESCE(e.coin, 0), c.filled_coin),
-            ('USDT of the fills', COALESCE(e.usdt, 0), c.filled_usdt),
-            ('fills', COALESCE(e.fills, 0)::numeric,
-                CASE WHEN c.state IN ('FILLED', 'BOOKED') THEN COALESCE(e.fills, 0) ELSE 0 END)
-        ) AS f (figure, has, should)
-    ) AS figures WHERE has IS DISTINCT FROM should ORDER BY id LIMIT 50
-"""
-LEGS = f"""{FACTS}, expected AS (
+# What is unequal: figures of booked conversions, legs of booked ones, claims of open ones, fills of all.
+UNEQUAL = f"""{FACTS}, expected AS (
         SELECT b.id, l.code, l.asset, l.amount FROM booked AS b CROSS JOIN LATERAL (VALUES
             ('{COUNTER}', '{USDT}', b.due_on_opens - b.due_on_closes),
             ('{VENUE}', '{USDT}', -b.took_usdt - b.fee_in_usdt),
@@ -146,14 +113,46 @@ LEGS = f"""{FACTS}, expected AS (
         WHERE conversion_id IS NOT NULL
         UNION ALL
         SELECT conversion_id, credit_account_id, -amount FROM settlement_desktransfer WHERE conversion_id IS NOT NULL
-    ), sides AS (
-        SELECT id, code, asset, amount AS should, 0 AS has FROM expected
+    ), legs AS (
+        SELECT id, code, asset, 0 AS has, amount AS should FROM expected
         UNION ALL
-        SELECT p.id, a.code, a.asset, 0, p.amount
+        SELECT p.id, a.code, a.asset, p.amount, 0
         FROM posted AS p JOIN settlement_deskaccount AS a ON a.id = p.account_id
     )
-    SELECT id, code, asset, sum(has), sum(should), count(*) OVER () FROM sides
-    GROUP BY 1, 2, 3 HAVING sum(has) IS DISTINCT FROM sum(should) ORDER BY 1 LIMIT 50
+    SELECT id, figure, has, should, count(*) OVER () FROM (
+        SELECT b.id, f.figure, f.has, f.should FROM booked AS b CROSS JOIN LATERAL (VALUES
+            ('orders', b.shared_orders::numeric, b.order_count::numeric),
+            ('shares that are not their order''s', b.wrong_shares, 0),
+            ('coin of the opens', b.shared_bought, b.bought),
+            ('coin of the closes', b.shared_sold, b.sold),
+            ('value of opens less closes', b.shared_value, b.net_value),
+            ('shares of the fee', b.shared_fee, CASE WHEN b.order_count > 0 THEN b.fee_usdt ELSE 0 END),
+            ('fee', b.fee_usdt, b.fee_in_usdt + b.fee_coin_value + b.fee_in_other),
+            ('coin carried out', b.carry_out_coin,
+                b.carry_in_coin + b.bought - b.sold - b.took_coin + b.fee_in_coin),
+            ('USDT carried out', b.carry_out_usdt, b.carry_out_value),
+            ('price', b.price, CASE WHEN b.fills IS NULL THEN b.reference_price
+                WHEN abs(b.price * b.took_coin - b.took_usdt) <= abs(b.took_coin) * 0.000000005 THEN b.price
+                ELSE round(b.took_usdt / b.took_coin, 8) END)
+        ) AS f (figure, has, should)
+        UNION ALL
+        SELECT id, 'legs on ' || code || ' ' || asset, sum(has), sum(should) FROM legs GROUP BY id, code, asset
+        UNION ALL
+        SELECT c.id, f.figure, f.has, f.should
+        FROM claimed JOIN settlement_conversion AS c USING (id) CROSS JOIN LATERAL (VALUES
+            ('orders', claimed.orders::numeric, c.order_count::numeric),
+            ('coin of the opens', claimed.bought, c.bought),
+            ('coin of the closes', claimed.sold, c.sold)
+        ) AS f (figure, has, should)
+        UNION ALL
+        SELECT c.id, f.figure, f.has, f.should
+        FROM settlement_conversion AS c LEFT JOIN executed AS e ON e.id = c.id CROSS JOIN LATERAL (VALUES
+            ('coin of the fills', COALESCE(e.coin, 0), c.filled_coin),
+            ('USDT of the fills', COALESCE(e.usdt, 0), c.filled_usdt),
+            ('fills', COALESCE(e.fills, 0)::numeric,
+                CASE WHEN c.state IN ('FILLED', 'BOOKED') THEN COALESCE(e.fills, 0) ELSE 0 END)
+        ) AS f (figure, has, should)
+    ) AS figures WHERE has IS DISTINCT FROM should ORDER BY id LIMIT 50
 """
 # The trading account is what no conversion has settled yet: the carry, and what open conversions took out of it.
 CARRIED = f"""

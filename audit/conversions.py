@@ -24,8 +24,7 @@ def settled_once(reading: Reading, result: Result) -> None:
 
     result.checked = desk.row(sql.ACCEPTED)[0]
     result.broken.extend_from(desk.rows(sql.MISPLACED, [OPEN_STATES]), _misplaced)
-    result.broken.extend_from(desk.rows(sql.FIGURES), _wrong_figure)
-    result.broken.extend_from(desk.rows(sql.LEGS), _wrong_legs)
+    result.broken.extend_from(desk.rows(sql.UNEQUAL), _unequal)
     result.broken.extend_from(desk.rows(sql.CARRIED), _wrong_carry)
     result.in_flight.extend_from(desk.rows(sql.IN_FLIGHT), waiting)
 
@@ -39,14 +38,9 @@ def _misplaced(
     return Finding("order is not settled by exactly one conversion", where, detail)
 
 
-def _wrong_figure(conversion_id: int, figure: str, has: Decimal | None, should: Decimal | None) -> Finding:
+def _unequal(conversion_id: int, figure: str, has: Decimal | None, should: Decimal | None) -> Finding:
     what = f"conversion does not add up: {figure}"
     return Finding(what, f"conversion {conversion_id}", f"{has}, not {should}")
-
-
-def _wrong_legs(conversion_id: int, code: str, asset: str, posted: Decimal, should: Decimal) -> Finding:
-    detail = f"debits less credits are {posted}, not {should}"
-    return Finding("legs are not the conversion's", f"conversion {conversion_id} {code} {asset}", detail)
 
 
 def _wrong_carry(asset: str, trading: Decimal, carried: Decimal) -> Finding:

@@ -1,7 +1,7 @@
 """Comparing every order of counter with the desk's copy of it: checksums of buckets first, rows where they differ.
 
-Invariant: both sides build the text that is summed from the same SQL template over columns of equal scales, so equal
-content has an equal sum on either server; an unequal sum only leads to the rows themselves being compared.
+Invariant: both sides sum the same hash of the same columns, so equal content has an equal sum, in whatever order the
+rows come; an unequal sum only leads to the rows themselves being compared, so it can raise no false alarm.
 """
 
 from dataclasses import dataclass, field
@@ -15,13 +15,36 @@ BUCKETS_OPENED = (
     100  # rows of more differing buckets are not read: then it is the system that is broken, not a row
 )
 
-CONTENT = """concat_ws('|', {key}, o.kind, o.symbol, o.underlying, o.contracts, o.coin, o.index_price, o.fair, o.payout,
-                       extract(epoch FROM o.placed_at))"""
-# concat_ws leaves NULLs out: a column that could be one has to say so.
-SETTLEMENT = """concat_ws('|', {key}, COALESCE({conversion}::text, '?'), COALESCE({price}::text, '?'),
-                          COALESCE({value}::text, '?'), COALESCE({fee}::text, '?'), COALESCE({due}::text, '?'),
-                          COALESCE(extract(epoch FROM o.settled_at)::text, '?'))"""
-
+# (name, SQL, how it is hashed); `{...}` is filled in for each side.
+Column = tuple[str, str, str]
+CONTENT: tuple[Column, ...] = (
+    ("order_id", "{key}", "integer"),
+    ("kind", "o.kind", "text"),
+    ("symbol", "o.symbol", "text"),
+    ("underlying", "o.underlying", "text"),
+    ("contracts", "o.contracts", "integer"),
+    ("coin", "o.coin", "numeric"),
+    ("index_price", "o.index_price", "numeric"),
+    ("fair", "o.fair", "numeric"),
+    ("payout", "o.payout", "text"),
+    ("placed_at", "o.placed_at", "time"),
+)
+SETTLEMENT: tuple[Column, ...] = (
+    ("order_id", "{key}", "integer"),
+    ("conversion_id", "{conversion}", "integer"),
+    ("price", "{price}", "numeric"),
+    ("value", "{value}", "numeric"),
+    ("fee", "{fee}", "numeric"),
+    ("due", "{due}", "numeric"),
+    ("settled_at", "o.settled_at", "time"),
+)
+# PostgreSQL's own hash functions: each takes the hash so far as its seed, and none has to write a number out as text.
+HASHES = {
+    "integer": "hashint8extended({value}, {seed})",
+    "numeric": "hash_numeric_extended({value}, {seed})",
+    "text": "hashtextextended({value}, {seed})",
+    "time": "timestamp_hash_extended({value} AT TIME ZONE 'UTC', {seed})",
+}
 COUNTER = {
     "key": "o.id",
     "conversion": "o.conversion_id",
@@ -47,21 +70,30 @@ DESK = {
                  LEFT JOIN settlement_conversion AS c ON c.id = a.conversion_id""",
     "mine": "o.source = %(source)s",
 }
+
+
+def _hash(columns: tuple[Column, ...]) -> str:
+    seed = "0"
+    for _, value, kind in columns:
+        seed = HASHES[kind].format(value=value, seed=seed)
+    return f"COALESCE({seed}, 0)"  # a NULL makes it NULL
+
+
+def _text(columns: tuple[Column, ...]) -> str:
+    values = [f"extract(epoch FROM {sql})" if kind == "time" else sql for _, sql, kind in columns]
+    texts = ", ".join(f"COALESCE({value}::text, '?')" for value in values)
+    return f"concat_ws('|', {texts})"
+
+
 BUCKETS = f"""
-    SELECT {{key}} / {BUCKET_ORDERS}, count(*), sum(hashtextextended({CONTENT}, 0)),
-           count(*) FILTER (WHERE {{settled}}),
-           COALESCE(sum(hashtextextended({SETTLEMENT}, 0)) FILTER (WHERE {{settled}}), 0)
+    SELECT {{key}} / {BUCKET_ORDERS}, count(*), sum({_hash(CONTENT)}),
+           count(*) FILTER (WHERE {{settled}}), COALESCE(sum({_hash(SETTLEMENT)}) FILTER (WHERE {{settled}}), 0)
     FROM {{tables}} WHERE {{mine}} GROUP BY 1
 """  # noqa: S608 - templates of our own
 ROWS = f"""
-    SELECT {{key}}, o.state, {{since}}, {CONTENT}, CASE WHEN {{settled}} THEN {SETTLEMENT} END
+    SELECT {{key}}, o.state, {{since}}, {_text(CONTENT)}, CASE WHEN {{settled}} THEN {_text(SETTLEMENT)} END
     FROM {{tables}} WHERE {{mine}} AND {{key}} >= %(first)s AND {{key}} < %(end)s
 """  # noqa: S608
-CONTENT_NAMES = (
-    *("order_id", "kind", "symbol", "underlying", "contracts", "coin", "index_price", "fair", "payout"),
-    "placed_at",
-)
-SETTLEMENT_NAMES = ("order_id", "conversion_id", "price", "value", "fee", "due", "settled_at")
 
 
 class OrderRow(NamedTuple):
@@ -119,8 +151,9 @@ def compare(*, counter: Snapshot, desk: Snapshot, source: str) -> OrderCompariso
     return comparison
 
 
-def differing_fields(names: tuple[str, ...], at_counter: str, at_desk: str) -> str:
-    """The fields in which two texts differ, with both values."""
+def differing_fields(columns: tuple[Column, ...], at_counter: str, at_desk: str) -> str:
+    """The columns in which two texts differ, with both values."""
+    names = [name for name, _, _ in columns]
     ours, theirs = at_counter.split("|"), at_desk.split("|")
     if not len(ours) == len(theirs) == len(names):
         return f"{at_counter} at counter, {at_desk} at the desk"

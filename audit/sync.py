@@ -11,7 +11,7 @@ from django.conf import settings
 
 from acceptance.models import Conflict
 from audit.findings import Finding, Result
-from audit.orders import BUCKET_ORDERS, CONTENT_NAMES, Difference, differing_fields
+from audit.orders import BUCKET_ORDERS, CONTENT, Difference, differing_fields
 from audit.reading import Reading, where_order
 from counter.models import SyncOrder
 
@@ -46,7 +46,7 @@ def _judge(difference: Difference, reading: Reading, result: Result) -> None:
     where = where_order(order_id)
     if ours is not None and theirs is not None:
         if ours.content != theirs.content:
-            detail = differing_fields(CONTENT_NAMES, ours.content, theirs.content)
+            detail = differing_fields(CONTENT, ours.content, theirs.content)
             result.broken.add(Finding("order has other content at the desk", where, detail))
     elif ours is not None:
         age_s = reading.age_s(ours.since)

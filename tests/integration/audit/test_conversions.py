@@ -60,8 +60,8 @@ def test_lost_leg_is_found(past, check):
         found = broken(check())
     assert found == {
         4: {
-            ("legs are not the conversion's", f"conversion {first} trading USDT"),
-            ("legs are not the conversion's", f"conversion {first} pnl:conversion USDT"),
+            ("conversion does not add up: legs on trading USDT", f"conversion {first}"),
+            ("conversion does not add up: legs on pnl:conversion USDT", f"conversion {first}"),
             ("trading account is not the carry", "USDT"),
         }
     }
