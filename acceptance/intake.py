@@ -5,7 +5,7 @@ never touches what is stored, and never keeps another event from being stored.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -42,7 +42,7 @@ INSERT = f"""
         %s::varchar[], %s::bigint[], %s::varchar[], %s::varchar[], %s::varchar[], %s::int[], %s::numeric[],
         %s::numeric[], %s::numeric[], %s::varchar[], %s::timestamptz[]) AS v
     ON CONFLICT (source, order_id) DO NOTHING
-    RETURNING source, order_id, underlying
+    RETURNING source, order_id, id, underlying
 """  # noqa: S608 - the columns are our own
 
 Key = tuple[str, int]
@@ -84,8 +84,8 @@ def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: dateti
         other = [event for event in again if held[event.source, event.order_id] != _content(event)]
         _keep_aside(other, Conflict.Reason.OTHER_CONTENT, door, now)
         _keep_aside(invalid, Conflict.Reason.INVALID, door, now)
-        for underlying in sorted(set(inserted.values())):
-            transaction.on_commit(partial(settle_soon, underlying), using="desk", robust=True)
+        for underlying, first_id in sorted(_first_ids(inserted).items()):
+            transaction.on_commit(partial(_call_for, underlying, first_id), using="desk", robust=True)
     return Intake(
         accepted=[order_id for _, order_id in inserted],
         known=sorted({event.order_id for event in known}),
@@ -96,6 +96,25 @@ def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: dateti
 def converting(underlying: str) -> str:
     """The lock that a conversion of this coin holds from its planning until the venue has answered."""
     return f"convert {underlying}"
+
+
+def _first_ids(inserted: Mapping[Key, tuple[int, str]]) -> dict[str, int]:
+    first: dict[str, int] = {}
+    for row_id, underlying in inserted.values():
+        first[underlying] = min(row_id, first.get(underlying, row_id))
+    return first
+
+
+def _call_for(underlying: str, first_id: int) -> None:
+    """Have a coin's new orders settled, unless older ones still wait: the chain sent for those takes these along.
+
+    Should that chain be lost, the sweep calls for all of them.
+    """
+    waiting = AcceptedOrder.objects.filter(
+        underlying=underlying, state=AcceptedOrder.State.RECEIVED, id__lt=first_id
+    )
+    if not waiting.exists():
+        settle_soon(underlying)
 
 
 def settle_soon(underlying: str) -> None:
@@ -111,13 +130,16 @@ def settle_soon(underlying: str) -> None:
     )
 
 
-def _insert(events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime) -> dict[Key, str]:
+def _insert(
+    events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime
+) -> dict[Key, tuple[int, str]]:
+    """What was new: row id and coin by key."""
     if not events:
         return {}
     columns = [[getattr(event, name) for event in events] for name in CONTENT]
     with connections["desk"].cursor() as cursor:
         cursor.execute(INSERT, [door.value, now, *columns])
-        return {(source, order_id): underlying for source, order_id, underlying in cursor.fetchall()}
+        return {(row[0], row[1]): (row[2], row[3]) for row in cursor.fetchall()}
 
 
 def _content(event: SyncEvent) -> tuple[Any, ...]:

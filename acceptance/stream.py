@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 BATCH_EVENTS = 2000
 PREFETCH_MESSAGES = 200
 GATHER_SECONDS = 0.001
+GATHER_ACKNOWLEDGEMENTS_SECONDS = 0.1
 IDLE_SECONDS = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
 PULL_EVERY_SECONDS = 1.0
@@ -132,6 +133,8 @@ class IntakeProcess:
                 order_ids = list(self._to_acknowledge.get(timeout=IDLE_SECONDS))
             except queue.Empty:
                 continue
+            # Nobody waits for an acknowledgement: one call for many spares counter's web processes.
+            self.stopping.wait(GATHER_ACKNOWLEDGEMENTS_SECONDS)
             while len(order_ids) < BATCH_EVENTS and not self._to_acknowledge.empty():
                 order_ids += self._to_acknowledge.get_nowait()
             if order_ids:

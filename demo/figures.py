@@ -17,8 +17,8 @@ RUN_ORDERS = """
     FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s ORDER BY id
 """
 DESK_SETTLED = """
-    SELECT count(*) FILTER (WHERE state IN ('SETTLED', 'REPORTED')) FROM acceptance_acceptedorder
-    WHERE source = %s AND order_id = ANY(%s)
+    SELECT count(*) FROM acceptance_acceptedorder
+    WHERE source = %s AND order_id > %s AND state IN ('SETTLED', 'REPORTED')
 """
 # An order's venue time is that of every call made for its conversion.
 CONVERSIONS = """
@@ -95,8 +95,8 @@ def order_rows(start: Start) -> list[tuple[int, datetime, datetime | None, Decim
 def pipeline(start: Start, source: str) -> Pipeline:
     """Counts for the progress view."""
     accepted, synced, reported = _rows("default", PIPELINE, start.orders)[0]
-    ids = [row[0] for row in order_rows(start)]
-    return Pipeline(accepted, synced, _rows("desk", DESK_SETTLED, [source, ids])[0][0], reported)
+    settled = _rows("desk", DESK_SETTLED, [source, start.order_id])[0][0]
+    return Pipeline(accepted, synced, settled, reported)
 
 
 def venue_ms_by_order(source: str, order_ids: Sequence[int]) -> dict[int, float]:

@@ -26,7 +26,7 @@ from settlement.venues.ccxt_venue import venue
 
 READY_WITHIN_SECONDS = 60.0
 DRAINED_WITHIN_SECONDS = 120.0
-FRAME_SECONDS = 0.25
+FRAME_SECONDS = 0.5
 SYMBOLS_BY_COIN = 8
 
 
@@ -97,7 +97,7 @@ def _watch(console: Console, load: Load, start: figures.Start, orders: int) -> N
     started = time.monotonic()
     sender.start()
     pipeline, problem, sent_at = figures.Pipeline(0, 0, 0, 0), "", None
-    with Live(console=console, refresh_per_second=8, transient=not console.is_terminal) as live:
+    with Live(console=console, refresh_per_second=4, transient=not console.is_terminal) as live:
         while True:
             try:
                 pipeline, problem = figures.pipeline(start, settings.COUNTER_SOURCE), ""

@@ -1,0 +1,89 @@
+"""The desk's inbox as staff see it: to look at and to search, never to change.
+
+Lists stay quick over millions of rows: ordered by primary key, searched by indexed columns, never counted whole.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.admin import ModelAdmin
+
+from acceptance.models import AcceptedOrder, Conflict
+
+MAX_COUNTED = 10_000
+MAX_DIGITS = 18  # of a number that a bigint holds
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than MAX_COUNTED rows: the pages beyond are reached by searching."""
+
+    @cached_property
+    def count(self) -> int:
+        """Rows, MAX_COUNTED at most."""
+        rows: Any = self.object_list
+        return rows.order_by()[:MAX_COUNTED].count()
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Nothing can be added, changed or deleted: what moves money are operations. Digits search `number_fields`."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ["-pk"]
+    search_fields = ["pk"]  # shows the search box; `get_search_results` says what is searched
+    number_fields = ["pk"]
+    text_fields: list[str] = []
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows whose first number or text column is what was typed, each looked for by itself, so by its index."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        is_number = term.isascii() and term.isdecimal() and len(term) <= MAX_DIGITS
+        for field in self.number_fields if is_number else self.text_fields:
+            found = queryset.filter(**{field: term})
+            if found.exists():
+                return found, False
+        return queryset.none(), False
+
+
+@admin.register(AcceptedOrder)
+class AcceptedOrderAdmin(ReadOnlyAdmin):
+    list_display = [
+        *("id", "source", "order_id", "kind", "symbol", "coin", "fair", "payout", "state", "door"),
+        *("conversion_id", "received_at", "settled_at", "reported_at"),
+    ]
+    search_help_text = "Counter's id of the order, the desk's own, or the conversion's"
+    number_fields = ["order_id", "pk", "conversion_id"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """As everywhere; an order id is looked for among our counters, whose names the index begins with."""
+        sources = AcceptedOrder.objects.order_by("source").values_list("source", flat=True).distinct()[:1]
+        narrowed = queryset.filter(source__in=list(sources)) if search_term.strip() else queryset
+        return super().get_search_results(request, narrowed, search_term)
+
+
+@admin.register(Conflict)
+class ConflictAdmin(ReadOnlyAdmin):
+    list_display = ["id", "source", "order_id", "reason", "door", "noted_at", "resolved_at"]
+    list_filter = ["reason", "door", ("resolved_at", admin.EmptyFieldListFilter)]
+    search_help_text = "Counter's id of the order"
+    number_fields = ["order_id", "pk"]
