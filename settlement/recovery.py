@@ -9,9 +9,10 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from acceptance.intake import settle_soon
+from config.broker import dispatcher
 from settlement import balancing, conversion, resolving, transfers
 from settlement.history import MovedMeanwhile
 from settlement.models import Conversion, FundsTransfer
@@ -56,3 +57,15 @@ def _guarded(step: Callable[..., None], row: Conversion | FundsTransfer, venue: 
         log.warning("venue cannot be asked", error=str(error), row=row.pk)
     except Exception:
         log.exception("a step failed", step=step.__name__, row=row.pk)
+
+
+def ask_soon(rows: QuerySet[Any], *, by: str, now: datetime) -> int:
+    """Have the venue asked about doubtful conversions or transfers at the next sweep, which is called for at once.
+
+    Only those out of sight are made due; one whose sender may still live is left to it. How many that were.
+    """
+    asked = rows.filter(state="UNKNOWN").update(due_at=now)
+    if asked:
+        log.info("asked to look again", by=by, rows=asked, kind=rows.model._meta.model_name)
+        dispatcher.send([("settlement.resume", [])])
+    return asked

@@ -84,6 +84,7 @@ class Conversion(models.Model):
     )
 
     class Meta:
+        permissions = [("ask_venue_conversion", "Can have the venue asked about a conversion at once")]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(quantity__gte=0), name="conversion_quantity_not_negative"

@@ -39,6 +39,7 @@ class FundsTransfer(models.Model):
     OPEN_STATES = (State.PLANNED, State.SUBMITTED, State.UNKNOWN, State.MANUAL)
 
     class Meta:
+        permissions = [("ask_venue_fundstransfer", "Can have the venue asked about a funds transfer at once")]
         constraints = [
             models.CheckConstraint(condition=models.Q(amount__gt=0), name="funds_transfer_amount_positive"),
             # Without a client id two like transfers in flight could not be told apart in the venue's history.

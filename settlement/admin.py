@@ -1,0 +1,139 @@
+"""The desk's treasury as staff see it, and the one thing they may do here for now: have the venue asked again.
+
+Guards money by offering nothing that decides: what was executed is for the venue to say, and here one only looks.
+"""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.decorators import action
+
+from acceptance.admin import ReadOnlyAdmin
+from settlement import recovery
+from settlement.models import (
+    Allocation,
+    Attempt,
+    Carry,
+    Conversion,
+    DeskAccount,
+    DeskTransfer,
+    Fill,
+    FundsTransfer,
+    StateChange,
+)
+
+
+class AskingAdmin(ReadOnlyAdmin):
+    """Rows that the venue may be asked about again, by whoever has the permission `ask_venue_...` of the model."""
+
+    actions = ["ask_venue_again"]
+
+    def has_ask_venue_permission(self, request: HttpRequest) -> bool:
+        """Decides on the server who is offered the action and whose request for it is obeyed."""
+        return request.user.has_perm(f"settlement.ask_venue_{self.model._meta.model_name}")
+
+    @action(description="Ask the venue again", permissions=["ask_venue"])
+    def ask_venue_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Have the next sweep, called for at once, look for what became of the selected rows."""
+        by = request.user.get_username()
+        asked = recovery.ask_soon(queryset, by=by, now=timezone.now())
+        level = messages.SUCCESS if asked else messages.WARNING
+        self.message_user(request, f"The venue will be asked about {asked} of the selected rows.", level)
+
+
+@admin.register(Conversion)
+class ConversionAdmin(AskingAdmin):
+    list_display = [
+        *("id", "underlying", "state", "side", "quantity", "filled_coin", "price", "fee_usdt"),
+        *("order_count", "attempts", "due_at", "reason", "planned_at", "booked_at"),
+    ]
+    list_filter = ["state", "underlying"]
+    search_help_text = "Id, or the id at the venue: ours or theirs"
+    number_fields = ["pk", "venue_order_id"]
+    text_fields = ["client_order_id", "venue_order_id"]
+
+
+@admin.register(FundsTransfer)
+class FundsTransferAdmin(AskingAdmin):
+    list_display = [
+        *("id", "asset", "direction", "amount", "state", "venue_transfer_id"),
+        *("due_at", "reason", "planned_at", "confirmed_at"),
+    ]
+    list_filter = ["state", "asset", "direction"]
+    search_help_text = "Id, or the venue's"
+    number_fields = ["pk", "venue_transfer_id"]
+
+
+@admin.register(Fill)
+class FillAdmin(ReadOnlyAdmin):
+    list_display = [
+        "id",
+        "conversion_id",
+        "venue_trade_id",
+        "price",
+        "coin",
+        "usdt",
+        "fee",
+        "fee_asset",
+        "traded_at",
+    ]
+    search_help_text = "Id of the conversion"
+    number_fields = ["conversion_id"]
+
+
+@admin.register(Allocation)
+class AllocationAdmin(ReadOnlyAdmin):
+    list_display = ["order_id", "conversion_id", "value", "fee", "due", "slippage", "rounding"]
+    search_help_text = "The desk's id of the order, or the conversion's"
+    number_fields = ["pk", "conversion_id"]
+
+
+@admin.register(Carry)
+class CarryAdmin(ReadOnlyAdmin):
+    list_display = ["underlying", "coin", "usdt"]
+    text_fields = ["pk"]
+
+
+@admin.register(DeskAccount)
+class DeskAccountAdmin(ReadOnlyAdmin):
+    list_display = ["code", "asset", "normal_side"]
+    text_fields = ["code", "asset"]
+
+
+@admin.register(DeskTransfer)
+class DeskTransferAdmin(ReadOnlyAdmin):
+    list_display = [
+        *("id", "created_at", "kind", "debit_account", "credit_account", "amount", "asset"),
+        *("conversion_id", "funds_transfer_id"),
+    ]
+    list_select_related = ["debit_account", "credit_account"]
+    search_help_text = "Id of the conversion, or the leg's own"
+    number_fields = ["conversion_id", "pk"]
+
+
+class HistoryAdmin(ReadOnlyAdmin):
+    """What happened to one conversion or transfer, by its id."""
+
+    search_help_text = "Id of the conversion or transfer"
+    list_filter = ["subject"]
+    number_fields = ["subject_id"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Of any subject, which the index begins with."""
+        subjects = [value for value, _ in self.model._meta.get_field("subject").choices]
+        return super().get_search_results(request, queryset.filter(subject__in=subjects), search_term)
+
+
+@admin.register(StateChange)
+class StateChangeAdmin(HistoryAdmin):
+    list_display = ["at", "subject", "subject_id", "from_state", "to_state", "by", "why"]
+
+
+@admin.register(Attempt)
+class AttemptAdmin(HistoryAdmin):
+    list_display = ["sent_at", "subject", "subject_id", "call", "outcome", "code", "answered_at"]

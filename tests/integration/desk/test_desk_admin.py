@@ -1,0 +1,139 @@
+"""Staff look at the desk's tables, change nothing, and have the venue asked again if they may."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from acceptance.models import AcceptedOrder, Conflict
+from settlement import treasury
+from settlement.models import Conversion, DeskTransfer, Fill, StateChange
+from tests.support.desk_bench import Desk, event, take_in
+
+pytestmark = pytest.mark.django_db(databases=["default", "desk"])
+DESK_MODELS = [
+    model for app in ("acceptance", "settlement") for model in apps.get_app_config(app).get_models()
+]
+
+
+@pytest.fixture
+def desk(
+    db: None, broker_url: str, venue: Any, paper_venue: Any, venue_account: tuple[str, str, str]
+) -> Desk:
+    """A desk whose rows are undone with the test's transaction."""
+    made = Desk(venue, paper_venue, venue_account[0])
+    made.venue = venue
+    venue.submissions = []
+    treasury.open_books(venue=venue, now=timezone.now())
+    return made
+
+
+def user(*permissions: str, superuser: bool = False) -> Client:
+    made = get_user_model().objects.create_user("staff", is_staff=True, is_superuser=superuser)
+    made.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(made)
+    return client
+
+
+def page(model: Any, name: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+
+
+def listed(client: Client, model: Any, query: str = "") -> set[Any]:
+    response = client.get(page(model, "changelist"), {"q": query})
+    assert response.status_code == 200
+    return {row.pk for row in response.context["cl"].result_list}
+
+
+@pytest.mark.parametrize("model", DESK_MODELS)
+def test_every_table_of_the_desk_can_be_read_and_not_changed(desk, model):
+    order = event()
+    desk.settle(order)
+    take_in(event(order_id=order.order_id, coin="7"))
+    treasury.start(asset="BTC", amount=1, direction="to_trading", venue=desk.venue, now=timezone.now())
+    staff, row = user(superuser=True), model.objects.order_by("-pk").first()
+
+    assert row.pk in listed(staff, model)
+    assert staff.get(page(model, "change", row.pk)).status_code == 200
+    assert staff.post(page(model, "change", row.pk), {}).status_code == 403
+    assert staff.get(page(model, "add")).status_code == 403
+    assert staff.post(page(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    assert model.objects.filter(pk=row.pk).exists()
+    assert type(admin.site._registry[model]).show_full_result_count is False
+
+
+def test_search_finds_an_order_by_counters_id_and_a_conversion_by_the_venues(desk):
+    first, second = event(), event()
+    made = desk.settle(first, second)
+    take_in(event(order_id=second.order_id, coin="7"))
+    staff = user(superuser=True)
+
+    by_id = AcceptedOrder.objects.in_bulk(field_name="pk")
+    assert {by_id[pk].order_id for pk in listed(staff, AcceptedOrder, str(first.order_id))} == {
+        first.order_id
+    }
+    assert listed(staff, AcceptedOrder, "999999999") == set()
+    assert listed(staff, AcceptedOrder, "nonsense") == set()
+    assert len(listed(staff, Conflict, str(second.order_id))) == 1
+    assert listed(staff, Conversion, made.client_order_id) == {made.pk}
+    assert listed(staff, Conversion, "9" * 40) == set()
+    assert listed(staff, Fill, str(made.pk)) == set(made.fills.values_list("pk", flat=True))
+    legs = DeskTransfer.objects.filter(conversion_id=made.pk)
+    assert listed(staff, DeskTransfer, str(made.pk)) == set(legs.values_list("pk", flat=True))
+    steps = StateChange.objects.filter(subject_id=made.pk, subject="conversion")
+    assert listed(staff, StateChange, str(made.pk)) >= set(steps.values_list("pk", flat=True))
+
+
+def lost(desk: Desk) -> Conversion:
+    """A conversion out of sight that is not due for an hour."""
+    desk.paper.add_fault("reply_lost", path="/api/v3/order$", method="POST", count=1)
+    take_in(event())
+    made = desk.convert()
+    Conversion.objects.filter(pk=made.pk).update(due_at=timezone.now() + timedelta(hours=1))
+    return made
+
+
+def ask(client: Client, row: Conversion) -> Any:
+    data = {"action": "ask_venue_again", "_selected_action": [row.pk], "index": 0}
+    return client.post(page(Conversion, "changelist"), data, follow=True)
+
+
+def test_who_may_has_the_venue_asked_at_once(desk, broker_url):
+    made = lost(desk)
+    response = ask(user("view_conversion", "ask_venue_conversion"), made)
+    assert "asked about 1 of" in str(next(iter(response.context["messages"])))
+    made.refresh_from_db()
+    assert (made.state, made.due_at <= timezone.now()) == ("UNKNOWN", True)  # nothing was decided
+    with redis.Redis.from_url(broker_url) as client:
+        assert client.llen("sweeps") == 1
+    desk.resume()
+    made.refresh_from_db()
+    assert made.state == "BOOKED"
+
+
+@pytest.mark.parametrize(
+    "permissions", [["view_conversion"], ["view_conversion", "ask_venue_fundstransfer"], []]
+)
+def test_who_may_not_is_not_obeyed_even_when_he_asks_for_it(desk, permissions):
+    made = lost(desk)
+    response = ask(user(*permissions), made)
+    assert response.status_code in (200, 403)
+    made.refresh_from_db()
+    assert made.due_at > timezone.now()
+
+
+def test_what_is_not_in_doubt_is_left_alone(desk):
+    made = desk.settle(event())
+    response = ask(user(superuser=True), made)
+    assert "asked about 0 of" in str(next(iter(response.context["messages"])))
+    made.refresh_from_db()
+    assert made.state == "BOOKED"
