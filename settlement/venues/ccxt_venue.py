@@ -44,7 +44,7 @@ UNBOUNDED = Decimal("9000000000")
 
 
 class CcxtVenue:
-    """One ccxt exchange for each thread, sharing markets and prices.
+    """One ccxt exchange for each thread, sharing markets, prices and the difference to the venue's clock.
 
     `client` names a ccxt exchange class; `url` replaces its host (a testnet, the paper venue, a proxy).
     """
@@ -60,6 +60,7 @@ class CcxtVenue:
         self._lock = threading.Lock()
         self._markets: dict[str, Any] | None = None
         self._markets_read_at = 0.0
+        self._ahead_ms = 0  # of the venue's clock
         self._tops: dict[str, tuple[float, TopOfBook]] = {}
 
     def market(self, underlying: str) -> Market:
@@ -214,23 +215,32 @@ class CcxtVenue:
             if self._local.markets is not self._markets:
                 exchange.set_markets(self._markets)
                 self._local.markets = self._markets
+            exchange.options["timeDifference"] = self._ahead_ms
         return exchange
 
     def _read_markets(self, exchange: Any) -> None:
+        """Filters and clock; those of before are used when they cannot be read again. Raises: VenueError."""
         try:
             with heard(exchange):
                 self._markets = exchange.load_markets(True)
-        except VenueError:
+                if exchange.has["fetchTime"]:
+                    self._ahead_ms = exchange.load_time_difference()
+        except VenueError as error:
             if self._markets is None:
                 raise
-            log.warning("markets cannot be read again, those of before are used")
+            log.warning("markets and clock cannot be read again", error=str(error))
         self._markets_read_at = time.monotonic()
 
     @contextmanager
     def _call(self) -> Iterator[Any]:
         exchange = self._exchange()
-        with heard(exchange):
-            yield exchange
+        try:
+            with heard(exchange):
+                yield exchange
+        except VenueError as error:
+            if error.kind == "InvalidNonce":
+                self._markets_read_at = float("-inf")  # the clocks are compared again before the next call
+            raise
 
 
 _venue: CcxtVenue | None = None

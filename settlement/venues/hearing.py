@@ -23,7 +23,9 @@ def heard(exchange: Any) -> Iterator[None]:
     exchange.last_http_response = exchange.last_response_headers = exchange.http_status = None
     try:
         yield
-    except VenueError:
+    except VenueError as error:
+        if exchange.last_http_response is not None:
+            error.raw = exchange.last_http_response
         raise
     except ccxt.BaseError as error:
         raw = exchange.last_http_response or ""

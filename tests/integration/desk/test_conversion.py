@@ -172,6 +172,18 @@ def test_an_order_that_comes_late_is_refused_by_the_venue_itself(desk):
     assert desk.venue_has("orders") == []
 
 
+def test_a_clock_that_goes_wrong_is_set_by_the_venues(desk):
+    exchange = desk.venue.real._exchange()
+    right = exchange.milliseconds
+    exchange.milliseconds = lambda: right() + 60_000
+    take_in(event())
+    made = desk.convert()
+    assert (made.state, made.reason[:12]) == ("RETRY_WAIT", "InvalidNonce")
+    desk.resume(after=5)
+    assert states() == ["BOOKED"]
+    assert_books_agree(desk)
+
+
 @given(
     bid=st.decimals("0.01", "200000", places=2),
     spread=st.decimals("0.01", "50", places=2),
