@@ -1,0 +1,72 @@
+"""Invariant 8: what nobody takes care of is broken once it is too old, and every unfinished state has a rule."""
+
+from datetime import timedelta
+
+from django.conf import settings as project_settings
+from django.utils import timezone
+
+import audit
+from acceptance.models import AcceptedOrder
+from audit import graphs
+from counter.models import SyncOrder
+from settlement.models import Conversion, FundsTransfer
+from tests.support import desk
+from tests.support.factories import place_open
+from tests.support.tampering import broken
+
+FORGOTTEN = "nobody takes care of it"
+OWNED = {
+    "sync_order": {"SYNCED"},  # by the desk's row
+    "accepted_order": {"CONVERTING"},  # by its conversion
+    "conversion": {"UNKNOWN", "RETRY_WAIT", "MANUAL"},  # by a due time, or a person
+    "funds_transfer": {"UNKNOWN", "MANUAL"},
+}
+
+
+def test_every_unfinished_state_has_a_limit_or_an_owner():
+    models = {
+        "sync_order": SyncOrder,
+        "accepted_order": AcceptedOrder,
+        "conversion": Conversion,
+        "funds_transfer": FundsTransfer,
+    }
+    for name, model in models.items():
+        limited = set(project_settings.AUDIT_AGE_LIMITS_SECONDS[name])
+        assert limited | OWNED[name] == graphs.unfinished(model), name
+        assert not limited & OWNED[name], name
+
+
+def test_what_nobody_takes_care_of_is_broken_once_it_is_too_old(past, venue):
+    def found_after(seconds: float) -> set[tuple[str, str]]:
+        report = audit.run(now=timezone.now() + timedelta(seconds=seconds), venue=venue)
+        assert set(broken(report)) <= {8}
+        return broken(report).get(8, set())
+
+    order = place_open(past.customer, past.option, contracts=100)
+    where = f"crossbook/{order.id}"
+    desk.deliver()
+    assert found_after(55) == set()
+    assert found_after(61) == {(FORGOTTEN, where)}
+    desk.convert(venue)
+    made = Conversion.objects.latest("id")
+    assert found_after(25) == set()
+    assert found_after(61) == {(FORGOTTEN, f"conversion {made.pk}")}
+    desk.balance()
+    assert found_after(55) == set()
+    assert found_after(61) == {(FORGOTTEN, where)}
+    desk.report()
+    assert found_after(3600) == set()
+
+
+def test_due_time_that_passed_long_ago_is_broken(past, venue, paper_venue):
+    paper_venue.add_fault("reply_lost", method="POST", path="/api/v3/order", count=1)
+    place_open(past.customer, past.option, contracts=100)
+    desk.deliver()
+    desk.convert(venue)
+    unknown = Conversion.objects.latest("id")
+    assert unknown.state == "UNKNOWN"
+    overdue_s = project_settings.AUDIT_OVERDUE_AFTER_SECONDS
+    on_time = audit.run(now=unknown.due_at + timedelta(seconds=overdue_s - 1), venue=venue)
+    assert broken(on_time) == {}
+    too_late = audit.run(now=unknown.due_at + timedelta(seconds=overdue_s + 1), venue=venue)
+    assert broken(too_late) == {8: {(FORGOTTEN, f"conversion {unknown.pk}")}}
