@@ -48,12 +48,13 @@ def line(broker_url: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
     proxy = Proxy(parts.hostname, parts.port)
     url = broker_url.replace(f":{parts.port}/", f":{proxy.port}/")
     settings.BROKER_URL = url
-    was, current_app.conf.broker_url = current_app.conf.broker_url, url
-    current_app._after_fork()
+    app: Any = current_app
+    was, app.conf.broker_url = app.conf.broker_url, url
+    app._after_fork()  # it forgets its connections
     monkeypatch.setattr(outbox, "publisher", outbox.Publisher())
     yield proxy
-    current_app.conf.broker_url = was
-    current_app._after_fork()
+    app.conf.broker_url = was
+    app._after_fork()
     proxy.close()
 
 
