@@ -14,6 +14,6 @@ A test of the whole way:
         order = place_open(customer, option, contracts=2)     # counter.orders.place_orders, must be accepted
         run_desk(venue)                                       # ingest, acknowledge, convert, balance, report
 
-`history.write_history(venue)` leaves a little past of all kinds of orders, `synthetic.write_past(orders=...)` a long one
-in seconds; `tampering.tampered(...)` breaks a table on purpose and mends it, append-only or not.
+`history.write_history(venue)` leaves a little past of all kinds of orders, `synthetic.write_past(orders=...)` a long
+one in seconds; `tampering.tampered(...)` breaks a table on purpose and mends it, append-only or not.
 """
