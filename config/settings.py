@@ -156,6 +156,8 @@ if BROKER_URL.startswith(("redis", "unix")):
         "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
         "visibility_timeout": 60,
         "retry_on_timeout": False,
+        # How long a consumer may hear nothing before it takes its connection for dead: 25 s if not said here.
+        "health_check_interval": 3,
     }
 else:
     CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
