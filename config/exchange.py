@@ -1,4 +1,4 @@
-"""ccxt exchanges as both systems use them: amounts as strings, no retries of its own, on whatever host is configured."""
+"""ccxt exchanges as both systems use them: amounts as strings, no retries of their own, on whatever host is set."""
 
 from typing import Any
 

@@ -33,7 +33,8 @@ def _database(url: str) -> dict[str, Any]:
         **known,
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, **parts},
+        # Bound by the server, statements are parsed and planned once a connection instead of every time.
+        "OPTIONS": {"connect_timeout": 5, "server_side_binding": True, **parts},
     }
 
 
@@ -185,6 +186,7 @@ VENUE_URL = _env("VENUE_URL")
 VENUE_API_KEY = _env("VENUE_API_KEY", "paper-key")
 VENUE_API_SECRET = _env("VENUE_API_SECRET", "paper-secret")
 VENUE_TIMEOUT_SECONDS = 5.0
+VENUE_ORDERS_PER_10S = int(_env("VENUE_ORDERS_PER_10S", "100"))  # Binance Spot's for an ordinary account
 PRICE_BAND_RATE = Decimal("0.005")
 CONVERSION_MAX_ORDERS = 5000
 CARRY_WORTH_CONVERTING_USDT = Decimal(50)

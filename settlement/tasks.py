@@ -1,5 +1,7 @@
 """Doors for Celery: each parses, calls one operation and answers. Any of them may run twice, or never."""
 
+import time
+
 import structlog
 from celery import Task, shared_task
 from django.utils import timezone
@@ -25,6 +27,8 @@ def convert(self: Task, underlying: str) -> None:
         if not alone:
             self.request.chain = None
             return
+        # What arrives in the pause goes along: the busier the venue's allowance, the larger the batches.
+        time.sleep(venue().pace_seconds())
         try:
             made = conversion.convert_waiting(underlying=underlying, venue=venue(), now=timezone.now())
         except VenueError as error:

@@ -16,6 +16,8 @@ WORKER_THREADS = 8
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
 STOP_SECONDS = {"beat": 4}
 WEB_THREADS = 8
+# What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
+PAPER_ORDERS_PER_10S = 400
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
 SERVERS, APPS = "servers", "apps"
 
@@ -68,6 +70,8 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
         "VENUE_URL": f"http://127.0.0.1:{ports['venue']}",
         "COUNTER_URL": f"http://127.0.0.1:{ports['web']}",
     }
+    if not given.get("VENUE_URL"):
+        defaults["VENUE_ORDERS_PER_10S"] = str(PAPER_ORDERS_PER_10S)
     environment = {name: given.get(name) or value for name, value in defaults.items()}
     environment |= {"VAR_DIR": str(var_dir), "PYTHONUNBUFFERED": "1"}
     programs = (*_servers(var_dir, given, ports), *_apps(ports))
@@ -108,7 +112,10 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
     if not given.get("VENUE_URL"):
         journal = var_dir / "venue" / "journal.jsonl"
         recorded = [path for path in given.get("MARKET_DATA", "").split(",") if path]
-        command = _python("settlement.venues.paper", "--port", ports["venue"], "--journal", journal)
+        command = _python(
+            *("settlement.venues.paper", "--port", ports["venue"], "--journal", journal),
+            *("--orders-per-10s", given.get("VENUE_ORDERS_PER_10S") or PAPER_ORDERS_PER_10S),
+        )
         if recorded:
             command += ("--market-data", *recorded)
         servers.append(Program(name="venue", group=SERVERS, command=_launched("venue", command)))

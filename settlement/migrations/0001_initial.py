@@ -6,176 +6,340 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('acceptance', '0001_initial'),
+        ("acceptance", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Carry',
+            name="Carry",
             fields=[
-                ('underlying', models.CharField(max_length=8, primary_key=True, serialize=False)),
-                ('coin', models.DecimalField(decimal_places=8, default=0, max_digits=20)),
-                ('usdt', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
+                ("underlying", models.CharField(max_length=8, primary_key=True, serialize=False)),
+                ("coin", models.DecimalField(decimal_places=8, default=0, max_digits=20)),
+                ("usdt", models.DecimalField(decimal_places=8, default=0, max_digits=28)),
             ],
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(choices=[('conversion', 'Conversion'), ('funds_transfer', 'Funds Transfer')], max_length=16)),
-                ('subject_id', models.BigIntegerField()),
-                ('call', models.CharField(choices=[('submit', 'Submit'), ('ask', 'Ask'), ('transfer', 'Transfer'), ('ask_transfer', 'Ask Transfer')], max_length=12)),
-                ('request', models.JSONField()),
-                ('sent_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(blank=True, max_length=8)),
-                ('code', models.CharField(blank=True, max_length=64)),
-                ('answer', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "subject",
+                    models.CharField(
+                        choices=[("conversion", "Conversion"), ("funds_transfer", "Funds Transfer")],
+                        max_length=16,
+                    ),
+                ),
+                ("subject_id", models.BigIntegerField()),
+                (
+                    "call",
+                    models.CharField(
+                        choices=[
+                            ("submit", "Submit"),
+                            ("ask", "Ask"),
+                            ("transfer", "Transfer"),
+                            ("ask_transfer", "Ask Transfer"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("request", models.JSONField()),
+                ("sent_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("outcome", models.CharField(blank=True, max_length=8)),
+                ("code", models.CharField(blank=True, max_length=64)),
+                ("answer", models.TextField(blank=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['subject', 'subject_id', 'id'], name='attempt_subject')],
+                "indexes": [models.Index(fields=["subject", "subject_id", "id"], name="attempt_subject")],
             },
         ),
         migrations.CreateModel(
-            name='Conversion',
+            name="Conversion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('underlying', models.CharField(max_length=8)),
-                ('state', django_fsm.FSMField(choices=[('PLANNED', 'Planned'), ('SUBMITTED', 'Submitted'), ('UNKNOWN', 'Unknown'), ('RETRY_WAIT', 'Retry Wait'), ('FILLED', 'Filled'), ('BOOKED', 'Booked'), ('MISSED', 'Missed'), ('MANUAL', 'Manual'), ('RELEASED', 'Released')], default='PLANNED', max_length=12)),
-                ('version', models.IntegerField(default=0)),
-                ('order_count', models.IntegerField()),
-                ('bought', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('sold', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('crossed', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('carry_in_coin', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('carry_in_usdt', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('reference_price', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('side', models.CharField(blank=True, choices=[('buy', 'Buy'), ('sell', 'Sell')], max_length=4)),
-                ('quantity', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('limit_price', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ('client_order_id', models.CharField(max_length=36, unique=True)),
-                ('venue_order_id', models.CharField(blank=True, max_length=64)),
-                ('attempts', models.IntegerField(default=0)),
-                ('misses', models.IntegerField(default=0)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('reason', models.TextField(blank=True)),
-                ('filled_coin', models.DecimalField(decimal_places=8, default=0, max_digits=20)),
-                ('filled_usdt', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('price', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ('fee_usdt', models.DecimalField(decimal_places=8, max_digits=28, null=True)),
-                ('carry_out_coin', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ('carry_out_usdt', models.DecimalField(decimal_places=8, max_digits=28, null=True)),
-                ('planned_at', models.DateTimeField()),
-                ('submitted_at', models.DateTimeField(null=True)),
-                ('filled_at', models.DateTimeField(null=True)),
-                ('booked_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("underlying", models.CharField(max_length=8)),
+                (
+                    "state",
+                    django_fsm.FSMField(
+                        choices=[
+                            ("PLANNED", "Planned"),
+                            ("SUBMITTED", "Submitted"),
+                            ("UNKNOWN", "Unknown"),
+                            ("RETRY_WAIT", "Retry Wait"),
+                            ("FILLED", "Filled"),
+                            ("BOOKED", "Booked"),
+                            ("MISSED", "Missed"),
+                            ("MANUAL", "Manual"),
+                            ("RELEASED", "Released"),
+                        ],
+                        default="PLANNED",
+                        max_length=12,
+                    ),
+                ),
+                ("version", models.IntegerField(default=0)),
+                ("order_count", models.IntegerField()),
+                ("bought", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("sold", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("crossed", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("carry_in_coin", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("carry_in_usdt", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("reference_price", models.DecimalField(decimal_places=8, max_digits=20)),
+                (
+                    "side",
+                    models.CharField(blank=True, choices=[("buy", "Buy"), ("sell", "Sell")], max_length=4),
+                ),
+                ("quantity", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("limit_price", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ("client_order_id", models.CharField(max_length=36, unique=True)),
+                ("venue_order_id", models.CharField(blank=True, max_length=64)),
+                ("attempts", models.IntegerField(default=0)),
+                ("misses", models.IntegerField(default=0)),
+                ("due_at", models.DateTimeField(null=True)),
+                ("reason", models.TextField(blank=True)),
+                ("filled_coin", models.DecimalField(decimal_places=8, default=0, max_digits=20)),
+                ("filled_usdt", models.DecimalField(decimal_places=8, default=0, max_digits=28)),
+                ("price", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ("fee_usdt", models.DecimalField(decimal_places=8, max_digits=28, null=True)),
+                ("carry_out_coin", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ("carry_out_usdt", models.DecimalField(decimal_places=8, max_digits=28, null=True)),
+                ("planned_at", models.DateTimeField()),
+                ("submitted_at", models.DateTimeField(null=True)),
+                ("filled_at", models.DateTimeField(null=True)),
+                ("booked_at", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ['BOOKED', 'MISSED', 'RELEASED']), _negated=True), fields=['underlying', 'state'], name='conversion_open')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('quantity__gte', 0)), name='conversion_quantity_not_negative'), models.UniqueConstraint(condition=models.Q(('venue_order_id', ''), _negated=True), fields=('venue_order_id', 'underlying'), name='conversion_venue_order_once')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["BOOKED", "MISSED", "RELEASED"]), _negated=True),
+                        fields=["underlying", "state"],
+                        name="conversion_open",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("quantity__gte", 0)), name="conversion_quantity_not_negative"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("venue_order_id", ""), _negated=True),
+                        fields=("venue_order_id", "underlying"),
+                        name="conversion_venue_order_once",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Allocation',
+            name="Allocation",
             fields=[
-                ('order', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='allocation', serialize=False, to='acceptance.acceptedorder')),
-                ('value', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('fee', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('due', models.DecimalField(decimal_places=6, max_digits=20)),
-                ('slippage', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('rounding', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('conversion', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='allocations', to='settlement.conversion')),
+                (
+                    "order",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="allocation",
+                        serialize=False,
+                        to="acceptance.acceptedorder",
+                    ),
+                ),
+                ("value", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("fee", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("due", models.DecimalField(decimal_places=6, max_digits=20)),
+                ("slippage", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("rounding", models.DecimalField(decimal_places=8, max_digits=28)),
+                (
+                    "conversion",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allocations",
+                        to="settlement.conversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DeskAccount',
+            name="DeskAccount",
             fields=[
-                ('code', models.CharField(max_length=64)),
-                ('asset', models.CharField(max_length=8)),
-                ('normal_side', models.CharField(choices=[('D', 'debit'), ('C', 'credit')], max_length=1)),
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ("code", models.CharField(max_length=64)),
+                ("asset", models.CharField(max_length=8)),
+                ("normal_side", models.CharField(choices=[("D", "debit"), ("C", "credit")], max_length=1)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('code', 'asset'), name='desk_account_code_asset')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("code", "asset"), name="desk_account_code_asset")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='FundsTransfer',
+            name="FundsTransfer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('asset', models.CharField(max_length=8)),
-                ('direction', models.CharField(choices=[('to_trading', 'To Trading'), ('to_reserve', 'To Reserve')], max_length=12)),
-                ('amount', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('state', django_fsm.FSMField(choices=[('PLANNED', 'Planned'), ('SUBMITTED', 'Submitted'), ('UNKNOWN', 'Unknown'), ('RETRY_WAIT', 'Retry Wait'), ('CONFIRMED', 'Confirmed'), ('MANUAL', 'Manual'), ('RELEASED', 'Released')], default='PLANNED', max_length=12)),
-                ('version', models.IntegerField(default=0)),
-                ('venue_transfer_id', models.CharField(max_length=64, null=True, unique=True)),
-                ('attempts', models.IntegerField(default=0)),
-                ('misses', models.IntegerField(default=0)),
-                ('due_at', models.DateTimeField(null=True)),
-                ('reason', models.TextField(blank=True)),
-                ('planned_at', models.DateTimeField()),
-                ('submitted_at', models.DateTimeField(null=True)),
-                ('confirmed_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("asset", models.CharField(max_length=8)),
+                (
+                    "direction",
+                    models.CharField(
+                        choices=[("to_trading", "To Trading"), ("to_reserve", "To Reserve")], max_length=12
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=8, max_digits=28)),
+                (
+                    "state",
+                    django_fsm.FSMField(
+                        choices=[
+                            ("PLANNED", "Planned"),
+                            ("SUBMITTED", "Submitted"),
+                            ("UNKNOWN", "Unknown"),
+                            ("RETRY_WAIT", "Retry Wait"),
+                            ("CONFIRMED", "Confirmed"),
+                            ("MANUAL", "Manual"),
+                            ("RELEASED", "Released"),
+                        ],
+                        default="PLANNED",
+                        max_length=12,
+                    ),
+                ),
+                ("version", models.IntegerField(default=0)),
+                ("venue_transfer_id", models.CharField(max_length=64, null=True, unique=True)),
+                ("attempts", models.IntegerField(default=0)),
+                ("misses", models.IntegerField(default=0)),
+                ("due_at", models.DateTimeField(null=True)),
+                ("reason", models.TextField(blank=True)),
+                ("planned_at", models.DateTimeField()),
+                ("submitted_at", models.DateTimeField(null=True)),
+                ("confirmed_at", models.DateTimeField(null=True)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='funds_transfer_amount_positive'), models.UniqueConstraint(condition=models.Q(('state__in', ['PLANNED', 'SUBMITTED', 'UNKNOWN', 'RETRY_WAIT', 'MANUAL'])), fields=('asset',), name='funds_transfer_one_open_by_asset')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gt", 0)), name="funds_transfer_amount_positive"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(
+                            ("state__in", ["PLANNED", "SUBMITTED", "UNKNOWN", "RETRY_WAIT", "MANUAL"])
+                        ),
+                        fields=("asset",),
+                        name="funds_transfer_one_open_by_asset",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='StateChange',
+            name="StateChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(choices=[('conversion', 'Conversion'), ('funds_transfer', 'Funds Transfer')], max_length=16)),
-                ('subject_id', models.BigIntegerField()),
-                ('from_state', models.CharField(blank=True, max_length=12)),
-                ('to_state', models.CharField(max_length=12)),
-                ('at', models.DateTimeField()),
-                ('by', models.CharField(max_length=64)),
-                ('why', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "subject",
+                    models.CharField(
+                        choices=[("conversion", "Conversion"), ("funds_transfer", "Funds Transfer")],
+                        max_length=16,
+                    ),
+                ),
+                ("subject_id", models.BigIntegerField()),
+                ("from_state", models.CharField(blank=True, max_length=12)),
+                ("to_state", models.CharField(max_length=12)),
+                ("at", models.DateTimeField()),
+                ("by", models.CharField(max_length=64)),
+                ("why", models.TextField(blank=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['subject', 'subject_id', 'id'], name='state_change_subject')],
+                "indexes": [
+                    models.Index(fields=["subject", "subject_id", "id"], name="state_change_subject")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='DeskTransfer',
+            name="DeskTransfer",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('asset', models.CharField(max_length=8)),
-                ('amount', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('kind', models.CharField(max_length=24)),
-                ('created_at', models.DateTimeField()),
-                ('conversion_id', models.BigIntegerField(null=True)),
-                ('funds_transfer_id', models.BigIntegerField(null=True)),
-                ('credit_account', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='credits', to='settlement.deskaccount')),
-                ('debit_account', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='debits', to='settlement.deskaccount')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("asset", models.CharField(max_length=8)),
+                ("amount", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("kind", models.CharField(max_length=24)),
+                ("created_at", models.DateTimeField()),
+                ("conversion_id", models.BigIntegerField(null=True)),
+                ("funds_transfer_id", models.BigIntegerField(null=True)),
+                (
+                    "credit_account",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credits",
+                        to="settlement.deskaccount",
+                    ),
+                ),
+                (
+                    "debit_account",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="debits",
+                        to="settlement.deskaccount",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['conversion_id'], name='desk_transfer_conversion')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='desk_transfer_amount_positive')],
+                "indexes": [models.Index(fields=["conversion_id"], name="desk_transfer_conversion")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gt", 0)), name="desk_transfer_amount_positive"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Fill',
+            name="Fill",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('symbol', models.CharField(max_length=24)),
-                ('venue_trade_id', models.CharField(max_length=64)),
-                ('price', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('coin', models.DecimalField(decimal_places=8, max_digits=20)),
-                ('usdt', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('fee', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('fee_asset', models.CharField(max_length=8)),
-                ('fee_usdt', models.DecimalField(decimal_places=8, max_digits=28, null=True)),
-                ('traded_at', models.DateTimeField()),
-                ('conversion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='settlement.conversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("symbol", models.CharField(max_length=24)),
+                ("venue_trade_id", models.CharField(max_length=64)),
+                ("price", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("coin", models.DecimalField(decimal_places=8, max_digits=20)),
+                ("usdt", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("fee", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("fee_asset", models.CharField(max_length=8)),
+                ("fee_usdt", models.DecimalField(decimal_places=8, max_digits=28, null=True)),
+                ("traded_at", models.DateTimeField()),
+                (
+                    "conversion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="fills",
+                        to="settlement.conversion",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('symbol', 'venue_trade_id'), name='fill_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("symbol", "venue_trade_id"), name="fill_once")
+                ],
             },
         ),
     ]

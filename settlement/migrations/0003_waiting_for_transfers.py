@@ -5,28 +5,42 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('settlement', '0002_append_only'),
+        ("settlement", "0002_append_only"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='fundstransfer',
-            name='funds_transfer_one_open_by_asset',
+            model_name="fundstransfer",
+            name="funds_transfer_one_open_by_asset",
         ),
         migrations.AddField(
-            model_name='conversion',
-            name='waits_for_id',
+            model_name="conversion",
+            name="waits_for_id",
             field=models.BigIntegerField(null=True),
         ),
         migrations.AlterField(
-            model_name='fundstransfer',
-            name='state',
-            field=django_fsm.FSMField(choices=[('PLANNED', 'Planned'), ('SUBMITTED', 'Submitted'), ('UNKNOWN', 'Unknown'), ('CONFIRMED', 'Confirmed'), ('MANUAL', 'Manual'), ('RELEASED', 'Released')], default='PLANNED', max_length=12),
+            model_name="fundstransfer",
+            name="state",
+            field=django_fsm.FSMField(
+                choices=[
+                    ("PLANNED", "Planned"),
+                    ("SUBMITTED", "Submitted"),
+                    ("UNKNOWN", "Unknown"),
+                    ("CONFIRMED", "Confirmed"),
+                    ("MANUAL", "Manual"),
+                    ("RELEASED", "Released"),
+                ],
+                default="PLANNED",
+                max_length=12,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='fundstransfer',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['PLANNED', 'SUBMITTED', 'UNKNOWN', 'MANUAL'])), fields=('asset',), name='funds_transfer_one_open_by_asset'),
+            model_name="fundstransfer",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["PLANNED", "SUBMITTED", "UNKNOWN", "MANUAL"])),
+                fields=("asset",),
+                name="funds_transfer_one_open_by_asset",
+            ),
         ),
     ]

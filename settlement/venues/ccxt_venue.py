@@ -43,6 +43,11 @@ WALLET_NAMES = {"trading": "spot", "reserve": "funding"}
 UNBOUNDED = Decimal("9000000000")
 
 
+ORDER_COUNT_HEADER = "x-mbx-order-count-10s"
+ORDER_COUNT_WINDOW_SECONDS = 10.0
+FREE_SHARE = 0.5  # of the allowance may be used without a pause
+
+
 class CcxtVenue:
     """One ccxt exchange for each thread, sharing markets, prices and the difference to the venue's clock.
 
@@ -62,6 +67,7 @@ class CcxtVenue:
         self._markets_read_at = 0.0
         self._ahead_ms = 0  # of the venue's clock
         self._tops: dict[str, tuple[float, TopOfBook]] = {}
+        self._order_count = (-ORDER_COUNT_WINDOW_SECONDS, 0)  # when it was told, and how many in the window
 
     def market(self, underlying: str) -> Market:
         with self._call() as exchange:
@@ -112,7 +118,23 @@ class CcxtVenue:
                 format(limit_price, "f"),
                 {"timeInForce": "IOC", "clientOrderId": client_order_id, **self._in_time(stamp)},
             )
+            self._note_order_count(exchange)
             return order_report(order, client_order_id)
+
+    def pace_seconds(self) -> float:
+        counted_at, count = self._order_count
+        if time.monotonic() - counted_at > ORDER_COUNT_WINDOW_SECONDS:
+            return 0.0
+        limit = settings.VENUE_ORDERS_PER_10S
+        excess = max(0.0, count / limit - FREE_SHARE) / (1 - FREE_SHARE)
+        # One coin's share of the allowance, times 1.5, so that the pauses balance it before it is used up.
+        return 1.5 * excess**2 * len(settings.COINS) * ORDER_COUNT_WINDOW_SECONDS / limit
+
+    def _note_order_count(self, exchange: Any) -> None:
+        headers = {name.lower(): value for name, value in (exchange.last_response_headers or {}).items()}
+        count = headers.get(ORDER_COUNT_HEADER, "")
+        if count.isdecimal():
+            self._order_count = (time.monotonic(), int(count))
 
     def find(self, *, underlying: str, client_order_id: str) -> OrderReport | None:
         symbol = settings.COINS[underlying]

@@ -117,6 +117,9 @@ class Venue(Protocol):
         """The venue's clock in milliseconds. What is sent with a stamp is refused by the venue itself when it arrives
         too long after it, so that a sender that slept between its commit and its call cannot do harm."""
 
+    def pace_seconds(self) -> float:
+        """How long to gather orders before the next one is sent, so that the venue's allowance lasts; mostly 0."""
+
     def submit(
         self,
         *,
