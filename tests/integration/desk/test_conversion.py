@@ -4,13 +4,11 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
-from hypothesis import given
-from hypothesis import strategies as st
 
 from acceptance.models import AcceptedOrder
 from settlement import balancing, conversion, treasury
 from settlement.models import Attempt, Carry, Conversion, DeskTransfer, StateChange
-from settlement.venues.protocol import TopOfBook, VenueError
+from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import (
     Desk,
     assert_books_agree,
@@ -22,8 +20,6 @@ from tests.support.desk_bench import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
-
-CENT = Decimal("0.01")
 
 
 def test_a_conversion_claims_all_that_waits_for_its_coin_and_the_carry(desk):
@@ -182,22 +178,6 @@ def test_a_clock_that_goes_wrong_is_set_by_the_venues(desk):
     desk.resume(after=5)
     assert states() == ["BOOKED"]
     assert_books_agree(desk)
-
-
-@given(
-    bid=st.decimals("0.01", "200000", places=2),
-    spread=st.decimals("0.01", "50", places=2),
-    side=st.sampled_from(["buy", "sell"]),
-)
-def test_the_limit_is_on_the_tick_and_inside_the_band(bid, spread, side):
-    top = TopOfBook(bid=bid, ask=bid + spread)
-    limit = conversion.limit_within_band(side, top, CENT)
-    assert limit % CENT == 0
-    if side == "buy":
-        assert limit <= top.ask * Decimal("1.005") < limit + CENT
-        assert limit >= top.ask - CENT
-    else:
-        assert limit >= top.bid * Decimal("0.995") > limit - CENT
 
 
 def test_two_planners_at_once_claim_each_order_and_the_carry_once(desk):

@@ -12,6 +12,7 @@ from config.exchange import _point_to
 from settlement import policy
 from settlement.policy import Follow
 from settlement.venues.protocol import VenueError
+from tests.support.desk_bench import event, states, take_in
 
 ASK, RETRY, HUMAN, TOP_UP = Follow.ASK, Follow.RETRY, Follow.HUMAN, Follow.TOP_UP
 
@@ -133,3 +134,25 @@ def test_what_the_venue_asks_to_wait_is_told_and_never_that_of_an_earlier_answer
             stamp=venue.stamp(),
         )
     assert (raised.value.retry_after_seconds, raised.value.code, raised.value.raw) == (None, "", "")
+
+
+@pytest.mark.django_db(transaction=True, databases=["desk"])
+def test_a_client_id_that_the_venue_knows_already_is_looked_up_and_not_taken_for_a_refusal(desk):
+    exchange = desk.venue.real._exchange()
+
+    def occupy(client_order_id: str) -> None:
+        exchange.create_order(
+            "BTC/USDT", "limit", "buy", "0.01", "80000", {"newClientOrderId": client_order_id}
+        )
+
+    desk.venue.before_submit = occupy
+    take_in(event())
+    made = desk.convert()
+    assert (made.state, made.reason[:18]) == ("UNKNOWN", "InvalidOrder -2010")
+
+    desk.resume(after=3600)
+    assert states() == ["UNKNOWN"]  # it is alive
+    exchange.cancel_order(None, "BTC/USDT", {"origClientOrderId": made.client_order_id})
+    desk.resume(after=7200)
+    assert states() == ["MISSED"]
+    assert desk.venue.submissions == [made.client_order_id]

@@ -283,24 +283,3 @@ def test_two_who_ask_at_once_settle_it_once(desk):
     assert states() == ["BOOKED"]
     assert AcceptedOrder.objects.get().allocation
     assert_settled_once(desk, venue_orders=1)
-
-
-def test_a_client_id_that_the_venue_knows_already_is_looked_up_and_not_taken_for_a_refusal(desk):
-    exchange = desk.venue.real._exchange()
-
-    def occupy(client_order_id: str) -> None:
-        exchange.create_order(
-            "BTC/USDT", "limit", "buy", "0.01", "80000", {"newClientOrderId": client_order_id}
-        )
-
-    desk.venue.before_submit = occupy
-    take_in(event())
-    made = desk.convert()
-    assert (made.state, made.reason[:18]) == ("UNKNOWN", "InvalidOrder -2010")
-
-    desk.resume(after=3600)
-    assert states() == ["UNKNOWN"]  # it is alive
-    exchange.cancel_order(None, "BTC/USDT", {"origClientOrderId": made.client_order_id})
-    desk.resume(after=7200)
-    assert states() == ["MISSED"]
-    assert desk.venue.submissions == [made.client_order_id]
