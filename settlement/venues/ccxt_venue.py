@@ -45,7 +45,7 @@ UNBOUNDED = Decimal("9000000000")
 
 ORDER_COUNT_HEADER = "x-mbx-order-count-10s"
 ORDER_COUNT_WINDOW_SECONDS = 10.0
-FREE_SHARE = 0.5  # of the allowance may be used without a pause
+FREE_PERCENT = 50  # of the allowance may be used without a pause
 
 
 class CcxtVenue:
@@ -126,9 +126,10 @@ class CcxtVenue:
         if time.monotonic() - counted_at > ORDER_COUNT_WINDOW_SECONDS:
             return 0.0
         limit = settings.VENUE_ORDERS_PER_10S
-        excess = max(0.0, count / limit - FREE_SHARE) / (1 - FREE_SHARE)
-        # One coin's share of the allowance, times 1.5, so that the pauses balance it before it is used up.
-        return 1.5 * excess**2 * len(settings.COINS) * ORDER_COUNT_WINDOW_SECONDS / limit
+        excess_percent = max(0, 100 * count // limit - FREE_PERCENT)
+        # At this pause the coins together use the allowance up exactly; half as much again balances it before that.
+        even_seconds = len(settings.COINS) * ORDER_COUNT_WINDOW_SECONDS / limit
+        return even_seconds * 3 / 2 * (excess_percent / (100 - FREE_PERCENT)) ** 2
 
     def _note_order_count(self, exchange: Any) -> None:
         headers = {name.lower(): value for name, value in (exchange.last_response_headers or {}).items()}
