@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import requests
+import urllib3
 
 from demo.customers import DemoCustomer
 
@@ -58,7 +58,7 @@ class Load:
         self._run_id = run_id
         self._random = random.Random(run_id)
         self._lock = threading.Lock()
-        self._local = threading.local()
+        self._connections = urllib3.PoolManager(maxsize=THREADS, retries=False, timeout=TIMEOUT_SECONDS)
         self._held: deque[tuple[DemoCustomer, int, int]] = deque()
 
     def run(self) -> None:
@@ -83,7 +83,7 @@ class Load:
                 return
             self.sent.answer_ms.append(elapsed_ms)
             answer = response.json()
-            if response.status_code == 201:
+            if response.status == 201:
                 self.sent.accepted += 1
                 if body["type"] == "open":
                     self._held.append((customer, int(answer["position_id"]), body["contracts"]))
@@ -115,22 +115,16 @@ class Load:
                 "contracts": self._random.randint(1, 20),
             }
 
-    def _post(self, customer: DemoCustomer, body: dict) -> requests.Response | None:
+    def _post(self, customer: DemoCustomer, body: dict) -> urllib3.BaseHTTPResponse | None:
         """The final answer; a broken connection or a 5xx leaves the order in doubt, and its id makes asking safe."""
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
-            self._local.session.trust_env = False
         for attempt in range(TRIES):
             try:
-                response = self._local.session.post(
-                    self._url,
-                    json=body,
-                    headers={"Authorization": f"Token {customer.token}"},
-                    timeout=TIMEOUT_SECONDS,
+                response = self._connections.request(
+                    "POST", self._url, json=body, headers={"Authorization": f"Token {customer.token}"}
                 )
-                if response.status_code < 500:
+                if response.status < 500:
                     return response
-            except requests.RequestException:
+            except urllib3.exceptions.HTTPError:
                 pass
             with self._lock:
                 self.sent.repeated += 1

@@ -12,6 +12,7 @@ from uuid import uuid4
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, QuerySet
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
@@ -61,18 +62,20 @@ def convert_waiting(*, underlying: str, venue: Venue, now: datetime) -> Conversi
 
 def needs_conversion(underlying: str) -> bool:
     """Whether an order waits, or what is carried might be worth an order of its own."""
-    return orders_wait(underlying) or (not _is_held_up(underlying) and _carry_is_worth_converting(underlying))
+    return orders_wait(underlying) or (
+        _carry_is_worth_converting(underlying) and not _held_up(underlying).exists()
+    )
 
 
 def orders_wait(underlying: str) -> bool:
     """Whether an order waits for a conversion that may be made now."""
     waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
-    return waiting.exists() and not _is_held_up(underlying)
+    return waiting.exclude(Exists(_held_up(underlying))).exists()
 
 
-def _is_held_up(underlying: str) -> bool:
-    """Whether a conversion of the coin waits to be sent again: the venue would say no once more, so orders gather."""
-    return Conversion.objects.filter(underlying=underlying, state=Conversion.State.RETRY_WAIT).exists()
+def _held_up(underlying: str) -> QuerySet[Conversion]:
+    """Conversions of the coin that wait to be sent again: the venue would say no once more, so orders gather."""
+    return Conversion.objects.filter(underlying=underlying, state=Conversion.State.RETRY_WAIT)
 
 
 def _carry_is_worth_converting(underlying: str) -> bool:

@@ -1,16 +1,13 @@
 """Doors for Celery: each parses, calls one operation and answers. Any of them may run twice, or never."""
 
-import time
-
 import structlog
 from celery import Task, shared_task
 from django.utils import timezone
 
 from acceptance.counter_client import CounterUnavailable
-from acceptance.intake import converting, settle_soon
+from acceptance.intake import settle_soon
 from config.leader import exclusive
-from settlement import balancing, conversion, recovery, reporting, treasury
-from settlement.models import Conversion
+from settlement import balancing, recovery, reporting, rounds, treasury
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
 
@@ -19,29 +16,16 @@ log = structlog.get_logger(__name__)
 
 @shared_task(name="settlement.convert", bind=True)
 def convert(self: Task, underlying: str) -> None:
-    """Convert what waits for a coin, unless somebody is at it: he looks again when he is done.
-
-    When nothing was filled the rest of the chain has nothing to do and is dropped.
-    """
-    with exclusive(converting(underlying), using="desk") as alone:
-        if not alone:
-            self.request.chain = None
-            return
-        # What arrives in the pause goes along: the busier the venue's allowance, the larger the batches.
-        time.sleep(venue().pace_seconds())
-        try:
-            made = conversion.convert_waiting(underlying=underlying, venue=venue(), now=timezone.now())
-        except VenueError as error:
-            log.warning("nothing converted", coin=underlying, error=str(error))
-            self.request.chain = None
-            return  # nothing was claimed: the sweep tries again
-    filled = made is not None and made.state == Conversion.State.FILLED
-    if not filled:
+    """Work a coin off; when nothing was booked the rest of the chain has nothing to do and is dropped."""
+    try:
+        worked = rounds.work_off(underlying=underlying, venue=venue())
+    except VenueError as error:
+        log.warning("nothing converted", coin=underlying, error=str(error))
+        self.request.chain = None  # the sweep tries again
+        return
+    if not worked.rounds:
         self.request.chain = None
-    # Looked at only after the lock is free: whoever came while it was held has left his orders to this. Not when its
-    # own were given back: they wait for the sweep, lest they be tried again without a pause.
-    missed = made is not None and made.state == Conversion.State.MISSED
-    if not missed and conversion.orders_wait(underlying):
+    if worked.orders_left:
         settle_soon(underlying)
 
 
