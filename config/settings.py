@@ -186,6 +186,8 @@ VENUE_URL = _env("VENUE_URL")
 VENUE_API_KEY = _env("VENUE_API_KEY", "paper-key")
 VENUE_API_SECRET = _env("VENUE_API_SECRET", "paper-secret")
 VENUE_TIMEOUT_SECONDS = 5.0
+# A venue without a second wallet (Binance's spot test network) leaves nothing to rebalance: VENUE_RESERVE=none.
+VENUE_HAS_RESERVE = _env("VENUE_RESERVE", "funding") != "none"
 VENUE_ORDERS_PER_10S = int(_env("VENUE_ORDERS_PER_10S", "100"))  # Binance Spot's for an ordinary account
 PRICE_BAND_RATE = Decimal("0.005")
 CONVERSION_MAX_ORDERS = 5000

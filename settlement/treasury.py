@@ -53,10 +53,12 @@ def _books_are_open() -> bool:
 
 
 def rebalance(*, venue: Venue, now: datetime) -> list[FundsTransfer]:
-    """Start a transfer for each asset whose trading wallet has left its band.
+    """Start a transfer for each asset whose trading wallet has left its band; none without a reserve wallet.
 
     Raises: VenueError when the balances cannot be read.
     """
+    if not settings.VENUE_HAS_RESERVE:
+        return []
     trading, reserve = venue.balances("trading"), venue.balances("reserve")
     started = []
     for asset, band in settings.WALLET_BANDS.items():

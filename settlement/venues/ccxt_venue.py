@@ -174,6 +174,8 @@ class CcxtVenue:
             return str(order["clientOrderId"])
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
+        if wallet == "reserve" and not settings.VENUE_HAS_RESERVE:
+            return {}
         with self._call() as exchange:
             answer = exchange.fetch_balance({"type": WALLET_NAMES[wallet]})
             return {asset: Decimal(total) for asset, total in answer["total"].items() if total is not None}

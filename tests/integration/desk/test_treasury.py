@@ -240,3 +240,13 @@ def test_an_order_whose_funds_cannot_be_asked_for_comes_back_and_asks_again(desk
     desk.resume(after=10)
     assert states() == ["BOOKED"]
     assert_books_agree(desk)
+
+
+def test_a_venue_without_a_reserve_wallet_is_settled_at_and_never_asked_for_one(desk, settings):
+    settings.VENUE_HAS_RESERVE = False
+    settings.WALLET_BANDS = {"USDT": band(10**8, 10**8, 10**9)}
+    assert rebalance(desk) == []
+    assert desk.venue.balances("reserve") == {}
+    desk.settle(event())
+    assert set(order_states()) == {"SETTLED"}
+    assert not FundsTransfer.objects.exists()
