@@ -1,0 +1,93 @@
+"""The whole way of an order through every real process, once in peace and once with processes killed under it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from config import stack
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_WITHIN_SECONDS = 120
+DONE_WITHIN_SECONDS = 240
+
+pytestmark = pytest.mark.slow
+
+
+def start_demo(var_dir: Path, **sizes: str) -> subprocess.Popen[bytes]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with (var_dir.parent / "demo.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "demo"],
+            cwd=ROOT,
+            env={**kept, "VAR_DIR": str(var_dir), **sizes},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def finished(demo: subprocess.Popen[bytes], var_dir: Path) -> dict:
+    """The report of a demo that ended well; otherwise what it printed."""
+    try:
+        code = demo.wait(DONE_WITHIN_SECONDS)
+    finally:
+        if demo.poll() is None:
+            demo.terminate()
+            demo.wait(60)
+        stack.stop(var_dir=var_dir)
+    assert code == 0, (var_dir.parent / "demo.log").read_text()[-4000:]
+    return json.loads((var_dir / "demo-report.json").read_text())
+
+
+def assert_all_came_through(report: dict) -> None:
+    orders = report["orders"]
+    assert orders["accepted"] == orders["settled"] == orders["reported"] > 0
+    assert orders["submitted"] == orders["accepted"] + orders["rejected"]
+    assert orders["unanswered"] == 0
+    assert report["audit"] == {"broken": 0, "in_flight": 0, "unchecked": []}
+
+
+def test_every_order_goes_from_the_customer_to_the_venue_and_back(tmp_path):
+    var_dir = tmp_path / "var"
+    demo = start_demo(var_dir, DEMO_ORDERS="120", DEMO_SECONDS="6", DEMO_CUSTOMERS="5")
+    report = finished(demo, var_dir)
+    assert_all_came_through(report)
+    assert report["venue"]["orders"] > 0
+    assert set(report["netting"]) == {"BTC", "ETH"}
+    assert all(report["latency_ms"][step]["p99"] > 0 for step in ("accept", "settle", "venue"))
+    assert stack.running(var_dir) is None, "the demo stops what it started"
+
+
+def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path):
+    var_dir = tmp_path / "var"
+    demo = start_demo(var_dir, DEMO_ORDERS="300", DEMO_SECONDS="15", DEMO_CUSTOMERS="5")
+    killed = []
+    try:
+        kill_one_after_another(demo, var_dir, killed)
+    finally:
+        report = finished(demo, var_dir)
+    assert len(killed) == 4
+    assert_all_came_through(report)
+
+
+def kill_one_after_another(demo: subprocess.Popen[bytes], var_dir: Path, killed: list[str]) -> None:
+    """While orders flow: the broker, the desk's processes, and the venue, each with kill -9."""
+    deadline = time.monotonic() + READY_WITHIN_SECONDS
+    log = var_dir.parent / "demo.log"
+    while b"orders" not in log.read_bytes():
+        assert demo.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for name in ("valkey", "worker", "intake", "venue"):
+        time.sleep(2)
+        info = stack.running(var_dir)
+        assert info is not None
+        pids = {process.name: process.pid for process in info.processes}
+        os.kill(pids[name], signal.SIGKILL)
+        killed.append(name)
