@@ -50,7 +50,9 @@ def convert_waiting(*, underlying: str, venue: Venue, now: datetime) -> Conversi
     if not needs_conversion(underlying):
         return None
     treasury.open_books(venue=venue, now=now)
-    market, top, stamp = venue.market(underlying), venue.top_of_book(underlying), venue.stamp()
+    # Stamped before the prices are read: what is sent at prices that came slowly is refused by the venue as late.
+    stamp = venue.stamp()
+    market, top = venue.market(underlying), venue.top_of_book(underlying)
     planned = plan(underlying=underlying, market=market, top=top, now=now)
     if planned is None:
         return None
@@ -144,8 +146,8 @@ def send_again(conversion: Conversion, venue: Venue, now: datetime) -> None:
 
     Raises: MovedMeanwhile; VenueError when prices cannot be had (nothing was sent then).
     """
-    market, top = venue.market(conversion.underlying), venue.top_of_book(conversion.underlying)
     stamp = venue.stamp()
+    market, top = venue.market(conversion.underlying), venue.top_of_book(conversion.underlying)
     notional = conversion.quantity * limit_within_band(conversion.side, top, market.tick)
     if not market.lot.min_notional <= notional <= market.max_notional:
         miss(conversion, why=f"at the price of now the venue would not take {notional} USDT", now=now)

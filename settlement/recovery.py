@@ -3,6 +3,7 @@
 Safe to run at any time and from several processes at once: each step moves a row only from where it was read.
 """
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,12 +28,18 @@ RESUME_AT_ONCE = 100
 
 def resume(*, venue: Venue, now: datetime) -> None:
     """Take every conversion and transfer one step further that is due, unknown, or left by a process that died."""
+    began = time.monotonic()
+
+    def moment() -> datetime:
+        # A slow venue makes a sweep long: what is sent at its end must not count as silent since its beginning.
+        return now + timedelta(seconds=time.monotonic() - began)
+
     for transfer in _due(FundsTransfer, now):
-        _guarded(transfers.ask, transfer, venue, now)
+        _guarded(transfers.ask, transfer, venue, moment())
     for row in _due(Conversion, now):
         again = row.state == Conversion.State.RETRY_WAIT
-        _guarded(conversion.send_again if again else resolving.ask, row, venue, now)
-    balancing.balance_filled(now=now)
+        _guarded(conversion.send_again if again else resolving.ask, row, venue, moment())
+    balancing.balance_filled(now=moment())
     for underlying in settings.COINS:
         if conversion.needs_conversion(underlying):
             settle_soon(underlying)
