@@ -38,7 +38,6 @@ PRICE_FRESH_SECONDS = 1.0
 MARKETS_FRESH_SECONDS = 3600.0
 RECEIVE_WINDOW_MS = 10_000
 HISTORY_PAGE = 1000
-HISTORY_PAGES = 50
 WALLET_NAMES = {"trading": "spot", "reserve": "funding"}
 UNBOUNDED = Decimal("9000000000")
 
@@ -155,13 +154,15 @@ class CcxtVenue:
         found: list[Trade] = []
         parameters: dict[str, Any] = {"startTime": int(since.timestamp() * 1000)}
         with self._call() as exchange:
-            for _ in range(HISTORY_PAGES):
+            while True:
                 page = exchange.fetch_my_trades(symbol, None, HISTORY_PAGE, parameters)
                 found += [trade_of(trade) for trade in page]
                 if len(page) < HISTORY_PAGE:
                     return found
-                parameters = {"fromId": int(page[-1]["id"]) + 1}
-        raise VenueError(kind="BadAnswer", message=f"more than {len(found)} trades since {since}")
+                following = int(page[-1]["id"]) + 1
+                if following <= parameters.get("fromId", 0):
+                    raise VenueError(kind="BadAnswer", message=f"the trades after {following} do not go on")
+                parameters = {"fromId": following}
 
     def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:
         with self._call() as exchange:

@@ -14,6 +14,7 @@ from acceptance.models import AcceptedOrder
 from config.embedded import valkey
 from settlement import policy
 from settlement.models import Attempt, Conversion
+from settlement.venues import ccxt_venue
 from settlement.venues.ccxt_venue import CcxtVenue
 from tests.support.desk_bench import Desk, assert_books_agree, at_once, event, order_states, states, take_in
 from tests.support.venue import PaperVenue
@@ -273,6 +274,30 @@ def test_a_venue_that_is_stopped_was_sent_nothing_and_gets_the_order_when_it_is_
         assert_settled_once(desk, venue_orders=1)
     finally:
         paper.stop()
+
+
+def test_what_a_long_sweep_sends_at_its_end_does_not_count_as_silent_since_its_beginning(desk):
+    desk.paper.add_fault("rate_limit", **POST, status=429)
+    take_in(event())
+    waiting = desk.convert()
+    desk.paper.add_fault("reply_lost", **POST)
+    take_in(event(underlying="ETH", coin="1"))
+    Conversion.objects.filter(pk=waiting.pk).update(id=desk.convert("ETH").pk + 1)  # its turn comes second
+    desk.paper.add_fault("reply_delay", **GET, count=1, delay_ms=400)
+
+    began = timezone.now()
+    desk.resume(after=20)
+    sent = Attempt.objects.filter(call="submit").latest("id")
+    assert sent.subject_id == waiting.pk + 2
+    assert sent.sent_at - timedelta(seconds=20) >= began + timedelta(seconds=0.4)
+
+
+def test_every_page_of_trades_is_read_however_many(desk, monkeypatch):
+    monkeypatch.setattr(ccxt_venue, "HISTORY_PAGE", 1)
+    began = timezone.now() - timedelta(seconds=5)
+    for _ in range(55):
+        desk.settle(event())
+    assert len(desk.venue.trades(underlying="BTC", since=began)) == len(desk.venue_has("trades")) >= 55
 
 
 def test_two_who_ask_at_once_settle_it_once(desk):
