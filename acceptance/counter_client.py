@@ -40,12 +40,16 @@ class CounterRefused(CounterError):
 _local = threading.local()
 
 
-def pull(*, min_age_ms: int, limit: int) -> list[SyncEvent]:
-    """Orders that counter has committed at least `min_age_ms` ago and that the desk has not acknowledged.
+def pull(*, min_age_ms: int, limit: int, after_id: int = 0) -> list[SyncEvent]:
+    """Orders that counter has committed at least `min_age_ms` ago and that the desk has not acknowledged, oldest first.
+
+    `after_id` is the last order of the page before this one, 0 for the first page.
 
     Raises: CounterUnavailable, CounterRefused.
     """
-    body = _call("GET", "sync-orders", params={"min_age_ms": min_age_ms, "limit": limit})
+    body = _call(
+        "GET", "sync-orders", params={"min_age_ms": min_age_ms, "limit": limit, "after_id": after_id}
+    )
     return _decoded(body, SyncBatch).events
 
 

@@ -13,6 +13,8 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
 from kombu import Producer
 
 from config.broker import connect, sync_queue
@@ -112,16 +114,29 @@ def publish(events: Sequence[SyncEvent]) -> None:
     publisher.put(events)
 
 
-def unsynced(*, placed_before: datetime, limit: int) -> list[SyncEvent]:
-    """Events of orders that the desk has not acknowledged, oldest first: what its recovery pull asks for."""
-    rows = (
-        SyncOrder.objects.filter(state=SyncOrder.State.PENDING, placed_at__lte=placed_before)
-        .order_by("placed_at", "id")
-        .values_list(*ORDER_COLUMNS)[:limit]
+def unsynced(*, placed_before: datetime, limit: int, after_id: int = 0) -> list[SyncEvent]:
+    """Events of orders that the desk has not acknowledged, oldest first: what its recovery pull asks for.
+
+    `after_id` is the last order of the page before this one; 0, or an id that is not known, begins with the oldest.
+    """
+    pending = SyncOrder.objects.filter(state=SyncOrder.State.PENDING, placed_at__lte=placed_before)
+    after = (
+        SyncOrder.objects.filter(pk=after_id).values_list("placed_at", flat=True).first()
+        if after_id
+        else None
     )
+    if after is not None:
+        pending = pending.filter(
+            Q(placed_at__gt=after) | Q(placed_at=after, pk__gt=after_id), placed_at__gte=after
+        )
+    rows = pending.order_by("placed_at", "id").values_list(*ORDER_COLUMNS)[:limit]
     return [Order(*row).sync_event(settings.COUNTER_SOURCE) for row in rows]
 
 
 def acknowledge(*, order_ids: Sequence[int], now: datetime) -> int:
     """Mark orders that the desk has stored; how many were not marked before."""
-    return len(move(SyncOrder, SyncOrder.sync, order_ids, same={"synced_at": now}))
+    with transaction.atomic():
+        # Locked in the order of their ids, as settlement reports lock them.
+        pending = SyncOrder.objects.filter(pk__in=order_ids, state=SyncOrder.State.PENDING).order_by("pk")
+        ids = list(pending.select_for_update().values_list("pk", flat=True))
+        return len(move(SyncOrder, SyncOrder.sync, ids, same={"synced_at": now}))

@@ -32,10 +32,11 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class UnsyncedQuery(Query):
-    """How old an unacknowledged order has to be, and how many are wanted."""
+    """How old an unacknowledged order has to be, how many are wanted, and after which one of the page before."""
 
     min_age_ms: Annotated[int, Meta(ge=0, le=_DAY_MS)] = 0
     limit: Annotated[int, Meta(ge=1, le=MAX_ENTRIES)] = 1000
+    after_id: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
 def _for_the_desk(method: str) -> Callable[[Handler], Handler]:
@@ -67,9 +68,8 @@ def unsynced(request: HttpRequest) -> HttpResponse:
     """SyncBatch of orders that the desk has not acknowledged, oldest first."""
     query = query_of(request, UnsyncedQuery)
     placed_before = timezone.now() - timedelta(milliseconds=query.min_age_ms)
-    return json_answer(
-        contracts.SyncBatch(events=outbox.unsynced(placed_before=placed_before, limit=query.limit))
-    )
+    events = outbox.unsynced(placed_before=placed_before, limit=query.limit, after_id=query.after_id)
+    return json_answer(contracts.SyncBatch(events=events))
 
 
 @_for_the_desk("POST")

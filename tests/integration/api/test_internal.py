@@ -80,6 +80,17 @@ def test_unacknowledged_orders_are_pulled_oldest_first(desk, caller, option, set
     assert pulled(desk, limit=2) == events[:2]
 
 
+def test_a_page_goes_on_after_the_last_order_of_the_one_before(desk, caller, option):
+    now = timezone.now() - timedelta(seconds=5)
+    orders = [place_open(caller.customer, option, now=now) for _ in range(3)]
+    early = place_open(caller.customer, option, now=now - timedelta(seconds=5))
+    oldest_first = [early.id, *(order.id for order in orders)]
+    for place, order_id in enumerate(oldest_first):
+        after = [event.order_id for event in pulled(desk, after_id=order_id)]
+        assert after == oldest_first[place + 1 :]
+    assert len(pulled(desk, after_id=10**12)) == len(oldest_first)
+
+
 def test_young_orders_can_be_left_to_the_queue(desk, caller, option):
     old = place_open(caller.customer, option, now=timezone.now() - timedelta(seconds=5))
     place_open(caller.customer, option)
@@ -88,7 +99,15 @@ def test_young_orders_can_be_left_to_the_queue(desk, caller, option):
 
 @pytest.mark.parametrize(
     "query",
-    [{"limit": 0}, {"limit": 5001}, {"limit": "x"}, {"min_age_ms": -1}, {"min_age_ms": 10**12}, {"x": 1}],
+    [
+        {"limit": 0},
+        {"limit": 5001},
+        {"limit": "x"},
+        {"min_age_ms": -1},
+        {"min_age_ms": 10**12},
+        {"after_id": -1},
+        {"x": 1},
+    ],
 )
 def test_pull_is_read_strictly(desk, query):
     assert error_of(desk.get(SYNC, query_params=query), 400)["code"] == "invalid_request"

@@ -96,6 +96,20 @@ def test_a_conflict_is_not_acknowledged_and_holds_up_no_other():
     assert Conflict.objects.get().order_id == first
 
 
+def test_more_conflicts_than_a_page_hide_no_order_behind_them(monkeypatch):
+    monkeypatch.setattr(recovery, "PULL_LIMIT", 2)
+    ids = placed(6)
+    take_in(
+        *(
+            msgspec.structs.replace(found, contracts=99)
+            for found in counter_client.pull(min_age_ms=0, limit=4)
+        )
+    )
+    assert pull_all() == 2
+    assert pull() == ids[:4]
+    assert set(AcceptedOrder.objects.filter(contracts=1).values_list("order_id", flat=True)) == set(ids[4:])
+
+
 def test_settlements_are_reported_once_however_often(venue):
     ids = settled(venue)
     assert reporting.report_settled(now=timezone.now()) == 2
