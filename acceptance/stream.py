@@ -137,8 +137,9 @@ class IntakeProcess:
             self.stopping.wait(GATHER_ACKNOWLEDGEMENTS_SECONDS)
             while len(order_ids) < BATCH_EVENTS and not self._to_acknowledge.empty():
                 order_ids += self._to_acknowledge.get_nowait()
-            if order_ids:
-                counter_client.acknowledge(order_ids)
+            # Cut, because what was gathered may be more than counter takes in one call.
+            for first in range(0, len(order_ids), BATCH_EVENTS):
+                counter_client.acknowledge(order_ids[first : first + BATCH_EVENTS])
 
     def _pull(self) -> None:
         while not self.stopping.is_set():
