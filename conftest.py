@@ -7,6 +7,7 @@ servers are started later.
 
 import fcntl
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,8 @@ if WORKER is None:
         "VAR_DIR": str(VAR_DIR),
         "DATABASE_URL": postgres.url(var_dir=VAR_DIR, database="crossbook"),
         "DESK_DATABASE_URL": postgres.url(var_dir=VAR_DIR, database="desk"),
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "SERVICE_KEY": secrets.token_urlsafe(48),
         "TEST_BROKER_URL": valkey.url(var_dir=VAR_DIR, port=valkey.free_port()).removesuffix("/0"),
     }
 # Each worker has a logical database of the one broker, as it has databases of its own in the one PostgreSQL.

@@ -1,10 +1,12 @@
 """Settings: what differs between machines comes from the environment; unset servers mean the embedded ones."""
 
 import os
+import secrets
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from config.embedded import server_urls
@@ -16,6 +18,29 @@ _EMBEDDED = server_urls(VAR_DIR)
 
 def _env(name: str, default: str = "") -> str:
     return os.environ.get(name) or _EMBEDDED.get(name) or default
+
+
+def _key(name: str) -> str:
+    """A key from the environment or the stack's store; there is none that anybody could know.
+
+    Without either, a process beside the embedded servers gets one of its own, which opens nothing elsewhere.
+
+    Raises: ImproperlyConfigured beside databases that were given, where other processes have to share it.
+    """
+    key = _env(name)
+    if not key and not DEBUG and (os.environ.get("DATABASE_URL") or os.environ.get("DESK_DATABASE_URL")):
+        raise ImproperlyConfigured(f"{name} has to be set where DATABASE_URL or DESK_DATABASE_URL is")
+    return key or secrets.token_urlsafe(48)
+
+
+# A machine that vanishes without a word is noticed within half a minute, on both sides: the locks that its
+# connections hold (`config.leader`) are free then. Sockets of one machine ignore all of it.
+_KEEPALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -34,12 +59,18 @@ def _database(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         # Prepared by their third use, statements are parsed and planned once a connection: half the server's work.
-        "OPTIONS": {"connect_timeout": 5, "server_side_binding": True, "prepare_threshold": 3, **parts},
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "server_side_binding": True,
+            "prepare_threshold": 3,
+            **_KEEPALIVE,
+            **parts,
+        },
     }
 
 
 DEBUG = os.environ.get("DEBUG") == "1"
-SECRET_KEY = _env("SECRET_KEY", "only-for-tests-and-builds-" + "0" * 40)
+SECRET_KEY = _key("SECRET_KEY")
 ALLOWED_HOSTS = _env("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
 CSRF_TRUSTED_ORIGINS = [origin for origin in _env("CSRF_TRUSTED_ORIGINS").split(",") if origin]
 
@@ -171,7 +202,7 @@ CELERY_TIMEZONE = "UTC"
 # --- counter ------------------------------------------------------------------------------------------------------
 COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
 COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
-SERVICE_KEY = _env("SERVICE_KEY", "only-for-tests")
+SERVICE_KEY = _key("SERVICE_KEY")
 SPREAD_RATE = Decimal(os.environ.get("SPREAD_RATE", "0.005"))
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))
 QUOTE_EVERY_SECONDS = 1.0

@@ -1,0 +1,41 @@
+"""No process runs with a key that anybody could know."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.embedded import keys
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = "from django.conf import settings; print(settings.SECRET_KEY, settings.SERVICE_KEY)"
+OWN_DATABASES = {"DATABASE_URL": "postgresql:///a", "DESK_DATABASE_URL": "postgresql:///b"}
+
+
+def load(var_dir, **given):
+    """The settings as a fresh process loads them."""
+    unset = {"SECRET_KEY", "SERVICE_KEY", "DATABASE_URL", "DESK_DATABASE_URL", "DEBUG"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {"VAR_DIR": str(var_dir), "DJANGO_SETTINGS_MODULE": "config.settings", **given}
+    return subprocess.run(
+        [sys.executable, "-c", KEYS], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("given", [{}, {"SECRET_KEY": "x"}, {"SERVICE_KEY": "x"}])
+def test_beside_databases_of_ones_own_nothing_starts_without_keys(tmp_path, given):
+    done = load(tmp_path, **OWN_DATABASES, **given)
+    assert done.returncode
+    assert "KEY has to be set" in done.stderr
+
+
+def test_keys_that_are_given_are_taken(tmp_path):
+    assert load(tmp_path, **OWN_DATABASES, SECRET_KEY="a", SERVICE_KEY="b").stdout.split() == ["a", "b"]
+
+
+def test_the_stacks_keys_are_found_and_without_them_each_process_has_its_own(tmp_path):
+    assert load(tmp_path).stdout != load(tmp_path).stdout
+    made = keys.ensure(tmp_path)
+    assert load(tmp_path).stdout.split() == [made["SECRET_KEY"], made["SERVICE_KEY"]]
