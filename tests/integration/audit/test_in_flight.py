@@ -74,7 +74,7 @@ def test_executed_conversion_whose_answer_was_lost_is_in_flight_and_the_wallets_
     assert all(finding.detail.startswith(f"conversion {unknown.pk} UNKNOWN") for finding in trades)
     later = timezone.now() + timedelta(seconds=60)
     recovery.resume(venue=venue, now=later)
-    desk.report(now=later)
+    desk.report(now=later + timedelta(seconds=10))
     report = check()
     assert (broken(report), report.in_flight) == ({}, 0)
 
