@@ -7,47 +7,19 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.functional import cached_property
-from unfold.admin import ModelAdmin
 
 from acceptance.models import AcceptedOrder, Conflict
-
-MAX_COUNTED = 10_000
-MAX_DIGITS = 18  # of a number that a bigint holds
+from config.readonly import ReadOnlyAdmin, is_number
 
 
-class BoundedPaginator(Paginator):
-    """Counts no further than MAX_COUNTED rows: the pages beyond are reached by searching."""
+class SearchedAdmin(ReadOnlyAdmin):
+    """Digits search `number_fields`, anything else `text_fields`: the first column that knows what was typed."""
 
-    @cached_property
-    def count(self) -> int:
-        """Rows, MAX_COUNTED at most."""
-        rows: Any = self.object_list
-        return rows.order_by()[:MAX_COUNTED].count()
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """Nothing can be added, changed or deleted: what moves money are operations. Digits search `number_fields`."""
-
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    list_per_page = 50
-    ordering = ["-pk"]
     search_fields = ["pk"]  # shows the search box; `get_search_results` says what is searched
     number_fields = ["pk"]
     text_fields: list[str] = []
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -56,8 +28,7 @@ class ReadOnlyAdmin(ModelAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        is_number = term.isascii() and term.isdecimal() and len(term) <= MAX_DIGITS
-        for field in self.number_fields if is_number else self.text_fields:
+        for field in self.number_fields if is_number(term) else self.text_fields:
             found = queryset.filter(**{field: term})
             if found.exists():
                 return found, False
@@ -65,7 +36,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 @admin.register(AcceptedOrder)
-class AcceptedOrderAdmin(ReadOnlyAdmin):
+class AcceptedOrderAdmin(SearchedAdmin):
     list_display = [
         *("id", "source", "order_id", "kind", "symbol", "coin", "fair", "payout", "state", "door"),
         *("conversion_id", "received_at", "settled_at", "reported_at"),
@@ -83,7 +54,7 @@ class AcceptedOrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Conflict)
-class ConflictAdmin(ReadOnlyAdmin):
+class ConflictAdmin(SearchedAdmin):
     list_display = ["id", "source", "order_id", "reason", "door", "noted_at", "resolved_at"]
     list_filter = ["reason", "door", ("resolved_at", admin.EmptyFieldListFilter)]
     search_help_text = "Counter's id of the order"

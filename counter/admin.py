@@ -7,44 +7,11 @@ whole table.
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.functional import cached_property
-from unfold.admin import ModelAdmin
 
+from config.readonly import ReadOnlyAdmin, is_number
 from counter.models import Account, CashMovement, Customer, Option, Position, Quote, SyncOrder, Transfer
-
-MAX_COUNTED = 10_000
-MAX_DIGITS = 18  # of a number that a bigint holds
-
-
-class BoundedPaginator(Paginator):
-    """Counts no further than MAX_COUNTED rows: the pages beyond are reached by searching."""
-
-    @cached_property
-    def count(self) -> int:
-        """Rows, MAX_COUNTED at most."""
-        rows: Any = self.object_list
-        return rows.order_by()[:MAX_COUNTED].count()
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """Nothing can be added, changed or deleted here: what changes money are operations, with their own checks."""
-
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    list_per_page = 50
-    ordering = ["-pk"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class SearchByNumber(ReadOnlyAdmin):
@@ -62,8 +29,7 @@ class SearchByNumber(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        is_number = term.isascii() and term.isdecimal() and len(term) <= MAX_DIGITS
-        found = queryset.filter(**{self.number_field if is_number else self.reference_field: term})
+        found = queryset.filter(**{self.number_field if is_number(term) else self.reference_field: term})
         return found, False
 
 

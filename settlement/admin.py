@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.decorators import action
 
-from acceptance.admin import ReadOnlyAdmin
+from acceptance.admin import SearchedAdmin
 from settlement import recovery
 from settlement.models import (
     Allocation,
@@ -26,7 +26,7 @@ from settlement.models import (
 )
 
 
-class AskingAdmin(ReadOnlyAdmin):
+class AskingAdmin(SearchedAdmin):
     """Rows that the venue may be asked about again, by whoever has the permission `ask_venue_...` of the model."""
 
     actions = ["ask_venue_again"]
@@ -68,7 +68,7 @@ class FundsTransferAdmin(AskingAdmin):
 
 
 @admin.register(Fill)
-class FillAdmin(ReadOnlyAdmin):
+class FillAdmin(SearchedAdmin):
     list_display = [
         "id",
         "conversion_id",
@@ -85,26 +85,26 @@ class FillAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Allocation)
-class AllocationAdmin(ReadOnlyAdmin):
+class AllocationAdmin(SearchedAdmin):
     list_display = ["order_id", "conversion_id", "value", "fee", "due", "slippage", "rounding"]
     search_help_text = "The desk's id of the order, or the conversion's"
     number_fields = ["pk", "conversion_id"]
 
 
 @admin.register(Carry)
-class CarryAdmin(ReadOnlyAdmin):
+class CarryAdmin(SearchedAdmin):
     list_display = ["underlying", "coin", "usdt"]
     text_fields = ["pk"]
 
 
 @admin.register(DeskAccount)
-class DeskAccountAdmin(ReadOnlyAdmin):
+class DeskAccountAdmin(SearchedAdmin):
     list_display = ["code", "asset", "normal_side"]
     text_fields = ["code", "asset"]
 
 
 @admin.register(DeskTransfer)
-class DeskTransferAdmin(ReadOnlyAdmin):
+class DeskTransferAdmin(SearchedAdmin):
     list_display = [
         *("id", "created_at", "kind", "debit_account", "credit_account", "amount", "asset"),
         *("conversion_id", "funds_transfer_id"),
@@ -114,7 +114,7 @@ class DeskTransferAdmin(ReadOnlyAdmin):
     number_fields = ["conversion_id", "pk"]
 
 
-class HistoryAdmin(ReadOnlyAdmin):
+class HistoryAdmin(SearchedAdmin):
     """What happened to one conversion or transfer, by its id."""
 
     search_help_text = "Id of the conversion or transfer"
