@@ -137,6 +137,8 @@ STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "/admin/login/"
 
+UNFOLD = {"SITE_TITLE": "Crossbook", "SITE_HEADER": "Crossbook"}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",

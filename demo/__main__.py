@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from config import stack
+from demo.sizes import SizeInvalid, read_sizes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,12 +15,21 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> int:
     """Exit code 0 only if every accepted order was settled and reported and the audit finds nothing broken."""
     console = Console()
+    try:
+        sizes = read_sizes(os.environ)
+    except SizeInvalid as error:
+        console.print(str(error), style="red", highlight=False)
+        return 2
     var_dir = Path(os.environ.get("VAR_DIR", ROOT / "var"))
     info = stack.running(var_dir)
     started_here = info is None
     if info is None:
         console.print("[bold]Starting the stack[/bold] (it stops again at the end)")
-        info = stack.start(var_dir=var_dir, tell=lambda line: console.print(f"  {line}", highlight=False))
+        try:
+            info = stack.start(var_dir=var_dir, tell=lambda line: console.print(f"  {line}", highlight=False))
+        except stack.StackFailed as failure:
+            console.print(str(failure), style="red", markup=False, highlight=False)
+            return 2
     else:
         console.print(f"Using the stack that runs at {info.web_url}; it goes on afterwards")
     try:
@@ -32,7 +42,9 @@ def main() -> int:
         django.setup()
         from demo.run import run
 
-        return run(console=console, web_url=info.web_url, report_path=var_dir / "demo-report.json")
+        return run(
+            console=console, sizes=sizes, web_url=info.web_url, report_path=var_dir / "demo-report.json"
+        )
     finally:
         if started_here:
             console.print("stopping the stack")

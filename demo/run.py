@@ -1,7 +1,6 @@
 """One demo run inside a stack that is up."""
 
 import json
-import os
 import threading
 import time
 from datetime import timedelta
@@ -20,6 +19,7 @@ from demo import figures
 from demo.customers import fund
 from demo.load import Load
 from demo.progress import view
+from demo.sizes import Sizes
 from demo.story import report_of, tell
 from settlement.models import DeskTransfer
 from settlement.venues.ccxt_venue import venue
@@ -34,35 +34,32 @@ class NotReady(Exception):
     """The stack did not get to where orders can be sent."""
 
 
-def run(*, console: Console, web_url: str, report_path: Path) -> int:
+def run(*, console: Console, sizes: Sizes, web_url: str, report_path: Path) -> int:
     """Fund, send, wait, audit, tell; 0 only when everything accepted is reported and nothing is broken."""
-    orders = int(os.environ.get("DEMO_ORDERS", "1000"))
-    customers = int(os.environ.get("DEMO_CUSTOMERS", "20"))
-    seconds = float(os.environ.get("DEMO_SECONDS", "20"))
     run_id = f"demo-{uuid4().hex[:8]}"
     with console.status("waiting for prices and open books"):
         symbols = _tradable_symbols()
     console.print(
-        f"[bold]{orders:,} orders[/bold] of {customers} customers in {seconds:g} s at {web_url}, "
+        f"[bold]{sizes.orders:,} orders[/bold] of {sizes.customers} customers in {sizes.seconds} s at {web_url}, "
         f"on {len(symbols)} options",
         highlight=False,
     )
     load = Load(
         url=web_url,
-        customers=fund(count=customers, run_id=run_id, now=timezone.now()),
+        customers=fund(count=sizes.customers, run_id=run_id, now=timezone.now()),
         symbols=symbols,
-        orders=orders,
-        seconds=seconds,
+        orders=sizes.orders,
+        seconds=sizes.seconds,
         run_id=run_id,
     )
     start = figures.start_of(run_id)
-    _watch(console, load, start, orders)
+    _watch(console, load, start, sizes.orders)
     with console.status("auditing"):
         audited = audit.run(now=timezone.now(), venue=venue())
     report = report_of(load.sent, start, audited)
     report_path.write_text(json.dumps(report, indent=2) + "\n")
     complete = tell(console, report, audited)
-    console.print(f"written to {report_path.name}", style="dim")
+    console.print(f"written to {report_path.parent.name}/{report_path.name}", style="dim")
     return 0 if complete else 1
 
 

@@ -83,7 +83,9 @@ def tell(console: Console, report: dict[str, Any], audited: Report) -> bool:
         )
     table.add_row(
         "result in USDT",
-        "spread {spread}, slippage {slippage}, fees {fees}, net {net}".format(**report["pnl_usdt"]),
+        "spread {spread}, slippage {slippage}, fees {fees}, rounding {rounding}, net {net}".format(
+            **report["pnl_usdt"]
+        ),
     )
     table.add_row("audit", "{broken} broken, {in_flight} in flight".format(**report["audit"]))
     console.print(table)

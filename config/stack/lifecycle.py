@@ -85,6 +85,9 @@ def start(
     Raises: StackAlreadyRunning; StackFailed with the end of the log that shows why.
     """
     given = dict(os.environ if given is None else given)
+    missing = [name for name in given.get("MARKET_DATA", "").split(",") if name and not Path(name).is_file()]
+    if missing:
+        raise StackFailed(f"MARKET_DATA names files that are not there: {', '.join(missing)}")
     var_dir = places.absolute(var_dir)
     var_dir.mkdir(parents=True, exist_ok=True)
     with _starting(var_dir):
