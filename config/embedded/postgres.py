@@ -123,16 +123,23 @@ def _account_house(var_dir: Path, who: privileges.RunAs) -> House:
 
 
 def _copied(programs: Path, home: Path, who: privileges.RunAs) -> Path:
-    """The server's programs copied to where the account can read them; anew when the wheel has changed."""
-    copy = home / "pginstall"
+    """The server's programs copied to where the account can read them; anew when the wheel has changed.
+
+    The libraries that the wheel brings lie beside its package, and the programs look for them there.
+    """
+    packages = home / "packages"
+    package, libraries = programs.parent, programs.parent.with_name(f"{programs.parent.name}.libs")
+    copy = packages / package.name / programs.name
     original = programs / "bin/postgres"
     if (
         not (copy / "bin/postgres").exists()
         or (copy / "bin/postgres").stat().st_mtime != original.stat().st_mtime
     ):
-        shutil.rmtree(copy, ignore_errors=True)
+        shutil.rmtree(packages, ignore_errors=True)
+        if libraries.exists():
+            shutil.copytree(libraries, packages / libraries.name, symlinks=True)
         shutil.copytree(programs, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        for path in (copy, *copy.rglob("*")):
+        for path in (packages, *packages.rglob("*")):
             os.chown(path, who.uid, who.gid, follow_symlinks=False)
     return copy
 
