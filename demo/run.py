@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
@@ -25,6 +26,7 @@ from settlement.models import DeskTransfer
 from settlement.venues.ccxt_venue import venue
 
 READY_WITHIN_SECONDS = 60.0
+WORKER_WITHIN_SECONDS = 15.0
 DRAINED_WITHIN_SECONDS = 120.0
 FRAME_SECONDS = 0.5
 SYMBOLS_BY_COIN = 8
@@ -68,7 +70,9 @@ def _tradable_symbols() -> list[str]:
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while time.monotonic() < deadline:
         fresh = Quote.objects.filter(bid__isnull=False, quoted_at__gte=timezone.now() - timedelta(seconds=5))
-        if DeskTransfer.objects.exists() and fresh.exists():
+        waited = time.monotonic() - deadline + READY_WITHIN_SECONDS
+        settling = _worker_answers() or waited > WORKER_WITHIN_SECONDS
+        if settling and DeskTransfer.objects.exists() and fresh.exists():
             return [
                 symbol
                 for coin in settings.COINS
@@ -76,6 +80,14 @@ def _tradable_symbols() -> list[str]:
             ]
         time.sleep(0.2)
     raise NotReady("no fresh quotes: look at the logs of feed, worker and beat")
+
+
+def _worker_answers() -> bool:
+    """Whether a worker takes tasks; without one, as without a broker, orders are settled all the same, only later."""
+    try:
+        return bool(current_app.control.ping(timeout=0.5))
+    except Exception:  # noqa: BLE001 - a broker that is away is no reason to stop
+        return False
 
 
 def _near_the_money(coin: str, quote: Quote | None) -> list[str]:

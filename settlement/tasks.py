@@ -1,17 +1,35 @@
 """Doors for Celery: each parses, calls one operation and answers. Any of them may run twice, or never."""
 
+from typing import Any
+
 import structlog
 from celery import Task, shared_task
+from celery.signals import worker_process_init
+from django.conf import settings
+from django.db import DatabaseError
 from django.utils import timezone
 
 from acceptance.counter_client import CounterUnavailable
 from acceptance.intake import settle_soon
 from config.leader import exclusive
-from settlement import balancing, recovery, reporting, rounds, treasury
+from settlement import balancing, conversion, recovery, reporting, rounds, treasury
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
 
 log = structlog.get_logger(__name__)
+
+
+@worker_process_init.connect
+def warm_up(**signal: Any) -> None:
+    """Read markets and prices and connect to the database before the first order does: it would wait a second."""
+    try:
+        treasury.open_books(venue=venue(), now=timezone.now())
+        for underlying in settings.COINS:
+            venue().market(underlying)
+            venue().top_of_book(underlying)
+            conversion.needs_conversion(underlying)
+    except (VenueError, DatabaseError) as error:
+        log.warning("starting cold", error=str(error))
 
 
 @shared_task(name="settlement.convert", bind=True)
