@@ -176,6 +176,9 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A starting worker process reads the venue's markets. With Celery's 4 s a venue that hangs would have each one killed
+# and started anew for ever, and nothing else would be worked on either.
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 60.0
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_PUBLISH_RETRY = False
