@@ -3,7 +3,6 @@
 No I/O: what was read comes in, what has to be written is collected in `orders`, `transfers` and the changed rows.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -19,7 +18,7 @@ from counter.order_requests import (
     RejectCode,
     Rejected,
 )
-from counter.order_sql import AccountRow, OptionRow, PositionRow, TransferRow
+from counter.order_sql import AccountRow, BatchRows, OptionRow, PositionRow, TransferRow
 
 ZERO = Decimal(0)
 MAX_USDT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decimals
@@ -43,23 +42,19 @@ class OrderBatch:
         now: datetime,
         spread_rate: Decimal,
         stale_after_seconds: float,
-        accounts: dict[int, AccountRow],
-        stored: dict[tuple[int, str], Order],
-        positions: dict[int, PositionRow],
-        options: Sequence[OptionRow],
-        order_ids: Sequence[int],
+        rows: BatchRows,
     ) -> None:
         self.now = now
-        self.accounts = accounts
-        self.positions = positions
+        self.accounts = rows.accounts
+        self.positions = rows.positions
         self.orders: list[Order] = []
         self.transfers: list[TransferRow] = []
         self._spread_rate = spread_rate
         self._fresh_since = now - timedelta(seconds=stale_after_seconds)
-        self._by_client_id = stored
-        self._by_symbol = {option.symbol: option for option in options}
-        self._by_id = {option.id: option for option in options}
-        self._order_ids = iter(order_ids)
+        self._by_client_id = rows.orders
+        self._by_symbol = {option.symbol: option for option in rows.options}
+        self._by_id = {option.id: option for option in rows.options}
+        self._order_ids = iter(rows.order_ids)
 
     def decide(self, request: OrderRequest) -> Outcome:
         """Accept, replay or reject one request, given all that came before it."""

@@ -1,36 +1,50 @@
-"""Set-based reads and writes of a batch of orders: a fixed number of statements, however many orders it holds."""
+"""Set-based reads and writes of a batch of orders: a fixed number of statements, however many orders it holds.
 
-from collections.abc import Iterable, Sequence
+Statements that need nothing of each other's answers travel together, so that a batch waits for the server twice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
+from config.arrays import array, columns
 from counter.order_requests import Order
 
+NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
 
 LOCK_ACCOUNTS = """
     SELECT customer_id, id, balance FROM counter_account
-    WHERE customer_id = ANY(%s) ORDER BY id FOR UPDATE
+    WHERE customer_id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE
 """
 ORDERS_BY_CLIENT_ID = f"""
     SELECT {", ".join(f'o."{column}"' for column in ORDER_COLUMNS)}
     FROM unnest(%s::bigint[], %s::varchar[]) AS asked(customer_id, client_order_id)
     JOIN counter_syncorder AS o USING (customer_id, client_order_id)
 """  # noqa: S608 - the columns are our own
-POSITIONS = """
-    SELECT id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at
-    FROM counter_position WHERE id = ANY(%s)
+# Positions named by their ids, or by the (customer id, client order id) of the orders that opened them.
+NAMED_POSITIONS = """
+    SELECT unnest(%s::bigint[]) UNION
+    SELECT o.position_id FROM unnest(%s::bigint[], %s::varchar[]) AS opening(customer_id, client_order_id)
+    JOIN counter_syncorder AS o USING (customer_id, client_order_id)
 """
-OPTIONS = """
+POSITIONS = f"""
+    SELECT id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at
+    FROM counter_position WHERE id IN ({NAMED_POSITIONS})
+"""  # noqa: S608 - composed of our own
+OPTIONS = f"""
     SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
-    WHERE o.symbol = ANY(%s) OR o.id = ANY(%s)
-"""
-NEXT_IDS = "SELECT nextval(pg_get_serial_sequence('counter_syncorder', 'id')) FROM generate_series(1, %s)"
+    WHERE o.id IN (
+        SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
+        UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))
+"""  # noqa: S608
+NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s)"
 
 # One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
 WRITE = """
@@ -120,44 +134,98 @@ class TransferRow:
     balance_after: Decimal | None
 
 
-def _rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
+class _Query(NamedTuple):
+    sql: str
+    parameters: Sequence[Any]
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Send the statements of the block without waiting for each other's answers; the first to fail is raised."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def _rows(*queries: _Query) -> list[list[tuple[Any, ...]]]:
+    """The rows of each query, asked for together and run in this order."""
+    with together():
+        cursors = [connection.cursor() for _ in queries]
+        for cursor, query in zip(cursors, queries, strict=True):
+            cursor.execute(query.sql, query.parameters)
+        return [cursor.fetchall() for cursor in cursors]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRows:
+    """What a batch of requests is decided on; the accounts are locked, and nothing else here can change under that."""
+
+    accounts: dict[int, AccountRow]
+    orders: dict[tuple[int, str], Order]
+    positions: dict[int, PositionRow]
+    options: list[OptionRow]
+    order_ids: list[int]
+
+
+def read_batch(
+    *,
+    customer_ids: Iterable[int],
+    client_ids: Iterable[tuple[int, str]],
+    symbols: Iterable[str],
+    position_ids: Iterable[int],
+    opened_by: Iterable[tuple[int, str]],
+    count: int,
+) -> BatchRows:
+    """Lock the customers' accounts, in the order of their ids, then read what a batch of `count` requests names.
+
+    Orders are named by (customer id, client order id), positions by id or by the order that opened them. Order ids are
+    fresh; unused ones leave gaps, which nothing depends on.
+    """
+    named = [array(list(position_ids)), *_pairs(opened_by)]
+    queries = [
+        _Query(LOCK_ACCOUNTS, [array(list(customer_ids))]),
+        _Query(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
+        _Query(OPTIONS, [array(list(symbols)), *named]),
+        _Query(NEXT_IDS, [count]),
+    ]
+    if any(column != NOTHING for column in named):
+        queries.append(_Query(POSITIONS, named))
+    accounts, orders, options, order_ids, *positions = _rows(*queries)
+    return BatchRows(
+        accounts=_accounts(accounts),
+        orders={
+            (order.customer_id, order.client_order_id): order for order in (Order(*row) for row in orders)
+        },
+        positions=_positions(positions[0]) if positions else {},
+        options=[OptionRow(*row) for row in options],
+        order_ids=[row[0] for row in order_ids],
+    )
 
 
 def lock_accounts(customer_ids: Iterable[int]) -> dict[int, AccountRow]:
     """Accounts by customer id, locked in the order of their ids until the transaction ends."""
-    rows = _rows(LOCK_ACCOUNTS, [list(customer_ids)])
-    return {customer: AccountRow(account, balance) for customer, account, balance in rows}
-
-
-def orders_by_client_id(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Order]:
-    """Stored orders among (customer id, client order id) pairs."""
-    pairs = list(keys)
-    rows = _rows(ORDERS_BY_CLIENT_ID, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])
-    orders = [Order(*row) for row in rows]
-    return {(order.customer_id, order.client_order_id): order for order in orders}
+    [rows] = _rows(_Query(LOCK_ACCOUNTS, [array(list(customer_ids))]))
+    return _accounts(rows)
 
 
 def positions(ids: Iterable[int]) -> dict[int, PositionRow]:
     """Positions by id. Their customers' accounts must be locked: that lock is what guards positions."""
-    wanted = list(ids)
-    return {row[0]: PositionRow(*row) for row in _rows(POSITIONS, [wanted])} if wanted else {}
+    [rows] = _rows(_Query(POSITIONS, [array(list(ids)), *_pairs([])]))
+    return _positions(rows)
 
 
-def options(*, symbols: Iterable[str], ids: Iterable[int]) -> list[OptionRow]:
-    """Options with their quotes, by symbol or by id."""
-    return [OptionRow(*row) for row in _rows(OPTIONS, [list(symbols), list(ids)])]
+def _pairs(pairs: Iterable[tuple[int, str]]) -> list[str]:
+    """Columns of (customer id, client order id) pairs."""
+    listed = list(pairs)
+    return [array([customer_id for customer_id, _ in listed]), array([name for _, name in listed])]
 
 
-def next_order_ids(count: int) -> list[int]:
-    """Fresh order ids; unused ones leave gaps, which nothing depends on."""
-    return [row[0] for row in _rows(NEXT_IDS, [count])]
+def _accounts(rows: Iterable[tuple[Any, ...]]) -> dict[int, AccountRow]:
+    return {customer_id: AccountRow(account_id, balance) for customer_id, account_id, balance in rows}
 
 
-def _columns(rows: Sequence[Any], names: Sequence[str]) -> list[list[Any]]:
-    return [[getattr(row, name) for row in rows] for name in names]
+def _positions(rows: Iterable[tuple[Any, ...]]) -> dict[int, PositionRow]:
+    return {row[0]: PositionRow(*row) for row in rows}
 
 
 def write(
@@ -173,18 +241,18 @@ def write(
     opened = [position for position in changed if position.is_new]
     reduced = [position for position in changed if not position.is_new]
     parameters: list[Any] = [
-        *_columns([account for account in accounts if account.changed], ["id", "balance"]),
-        *_columns(orders, ORDER_COLUMNS),
-        *_columns(
+        *columns([account for account in accounts if account.changed], ["id", "balance"]),
+        *columns(orders, ORDER_COLUMNS),
+        *columns(
             opened,
             [
                 *("id", "customer_id", "option_id", "contracts", "remaining", "unpaid", "cost", "proceeds"),
                 *("state", "opened_at", "closed_at"),
             ],
         ),
-        *_columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),
+        *columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),
         now,
-        *_columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
+        *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
     ]
     with connection.cursor() as cursor:
         cursor.execute(WRITE, parameters)

@@ -38,34 +38,31 @@ def place_orders(*, requests: Sequence[OrderRequest], now: datetime) -> list[Out
         outcomes = [batch.decide(request) for request in requests]
         if batch.orders:
             _write(batch)
-            events = [order.sync_event(settings.COUNTER_SOURCE) for order in batch.orders]
-            transaction.on_commit(lambda: outbox.publish(events), robust=True)
+            transaction.on_commit(lambda: outbox.publish(batch.orders), robust=True)
     return outcomes
 
 
 def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
     """Lock first, then read: what is read after the lock cannot change until the commit."""
-    accounts = order_sql.lock_accounts({request.customer_id for request in requests})
     closes = [request for request in requests if isinstance(request, CloseRequest)]
-    keys = {(request.customer_id, request.client_order_id) for request in requests}
-    keys |= {(request.customer_id, request.opened_by) for request in closes if request.opened_by is not None}
-    stored = order_sql.orders_by_client_id(keys)
-    position_ids = {request.position_id for request in closes if request.position_id is not None}
-    if closes:
-        position_ids |= {order.position_id for order in stored.values()}
-    positions = order_sql.positions(position_ids)
+    rows = order_sql.read_batch(
+        customer_ids={request.customer_id for request in requests},
+        client_ids={(request.customer_id, request.client_order_id) for request in requests}
+        | (
+            opened_by := {
+                (close.customer_id, close.opened_by) for close in closes if close.opened_by is not None
+            }
+        ),
+        symbols={request.symbol for request in requests if isinstance(request, OpenRequest)},
+        position_ids={close.position_id for close in closes if close.position_id is not None},
+        opened_by=opened_by,
+        count=len(requests),
+    )
     return OrderBatch(
         now=now,
         spread_rate=settings.SPREAD_RATE,
         stale_after_seconds=settings.QUOTE_STALE_AFTER_SECONDS,
-        accounts=accounts,
-        stored=stored,
-        positions=positions,
-        options=order_sql.options(
-            symbols={request.symbol for request in requests if isinstance(request, OpenRequest)},
-            ids={position.option_id for position in positions.values()},
-        ),
-        order_ids=order_sql.next_order_ids(len(requests)),
+        rows=rows,
     )
 
 

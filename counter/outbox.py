@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 WAITING_BATCHES = 1000
 MESSAGE_EVENTS = 1000
+# Customers are waiting for their answers at this moment: their threads go first, and what commits meanwhile goes along.
+GATHER_SECONDS = 0.001
 RECONNECT_AFTER_SECONDS = 1.0
 
 
@@ -35,17 +37,17 @@ class Publisher:
     """One thread a process that sends what the commits of that process left in a bounded queue."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[Sequence[SyncEvent]] = queue.Queue(WAITING_BATCHES)
+        self._waiting: queue.Queue[Sequence[Order]] = queue.Queue(WAITING_BATCHES)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def put(self, events: Sequence[SyncEvent]) -> None:
-        """Hand over one transaction's events; returns at once, also when they have to be dropped."""
+    def put(self, orders: Sequence[Order]) -> None:
+        """Hand over one transaction's orders; returns at once, also when they have to be dropped."""
         self._ensure_thread()
         try:
-            self._waiting.put_nowait(events)
+            self._waiting.put_nowait(orders)
         except queue.Full:
-            log.warning("sync events left to the desk's pull", events=len(events))
+            log.warning("sync events left to the desk's pull", orders=len(orders))
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until everything handed over is sent or dropped; False when that takes too long."""
@@ -76,10 +78,12 @@ class Publisher:
     def _send_one(self, producer: Producer) -> None:
         batches = [self._waiting.get()]
         try:
-            events = list(batches[0])
-            while len(events) < MESSAGE_EVENTS and not self._waiting.empty():
+            time.sleep(GATHER_SECONDS)
+            orders = list(batches[0])
+            while len(orders) < MESSAGE_EVENTS and not self._waiting.empty():
                 batches.append(self._waiting.get_nowait())
-                events.extend(batches[-1])
+                orders.extend(batches[-1])
+            events = [order.sync_event(settings.COUNTER_SOURCE) for order in orders]
             producer.publish(
                 encode(SyncBatch(events=events)),
                 exchange="",
@@ -109,9 +113,9 @@ publisher = Publisher()
 atexit.register(publisher.flush, 1.0)
 
 
-def publish(events: Sequence[SyncEvent]) -> None:
-    """Publish one transaction's sync events; call it after the commit."""
-    publisher.put(events)
+def publish(orders: Sequence[Order]) -> None:
+    """Publish the sync events of one transaction's orders; call it after the commit."""
+    publisher.put(orders)
 
 
 def unsynced(*, placed_before: datetime, limit: int, after_id: int = 0) -> list[SyncEvent]:

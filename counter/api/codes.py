@@ -47,6 +47,9 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "unsupported_media_type": ErrorCode(415, "The body has to be application/json."),
     "throttled": ErrorCode(429, "Too many requests."),
     "internal_error": ErrorCode(500, "An error of ours; it has been recorded."),
+    "overloaded": ErrorCode(
+        503, "Too many orders wait. Nothing was done with this one.", retry_after_seconds=1
+    ),
     "unavailable": ErrorCode(
         503,
         "The database did not answer. Whether an order was placed is unknown: "

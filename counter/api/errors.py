@@ -11,6 +11,7 @@ from django.views import defaults
 from rest_framework import exceptions
 
 from counter.api.codes import CODES
+from counter.gate import GateFull, OutcomeUnknown
 from counter.order_requests import Rejected
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,10 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return error_answer("permission_denied")
     if isinstance(error, RequestDataTooBig):
         return error_answer("body_too_large")
+    if isinstance(error, GateFull):
+        return error_answer("overloaded")
+    if isinstance(error, OutcomeUnknown):
+        return error_answer("unavailable")
     if isinstance(error, DataError):
         return error_answer("invalid_request", "a number is larger than what can be stored")
     if isinstance(error, (OperationalError, InterfaceError)):

@@ -23,6 +23,7 @@ READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
 PLACING_ERRORS = (
     *_ALWAYS,
     *("malformed_json", "invalid_request", "body_too_large", "batch_too_large", "unsupported_media_type"),
+    "overloaded",
     *ORDER_CODES,
 )
 

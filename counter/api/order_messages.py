@@ -149,42 +149,43 @@ class OrderOutcomes(msgspec.Struct):
 
 def placed_order(order: Order) -> PlacedOrder:
     """The facts of an accepted order that never change."""
-    return PlacedOrder(**_facts(order, order.amount if order.payout == "instant" else None))
+    return PlacedOrder(*_facts(order, order.amount if order.payout == "instant" else None))
 
 
 def stored_order(row: SyncOrder) -> StoredOrder:
     """An order with where it stands."""
     settled = row.state == SyncOrder.State.SETTLED
     return StoredOrder(
-        **_facts(row, row.amount if row.payout == "instant" or settled else None),
+        *_facts(row, row.amount if row.payout == "instant" or settled else None),
         state=row.state.lower(),
         settlement=_settlement(row) if settled else None,
     )
 
 
-def _facts(order: Order | SyncOrder, amount: Decimal | None) -> dict[str, Any]:
+def _facts(order: Order | SyncOrder, amount: Decimal | None) -> tuple[Any, ...]:
+    """The fields of PlacedOrder in their order."""
     opening = order.kind == "OPEN"
     paid = None if amount is None else usdt(amount)
     limit = None if order.limit is None else usdt(order.limit)
-    return {
-        "id": order.id,
-        "client_order_id": order.client_order_id,
-        "type": order.kind.lower(),
-        "symbol": order.symbol,
-        "contracts": order.contracts,
-        "position_id": order.position_id,
-        "premium": premium(order.premium),
-        "index_price": coin(order.index_price),
-        "coin": coin(order.coin),
-        "fair": usdt(order.fair),
-        "spread": usdt(order.spread),
-        "cost": paid if opening else None,
-        "proceeds": None if opening else paid,
-        "max_cost": limit if opening else None,
-        "min_proceeds": None if opening else limit,
-        "payout": order.payout,
-        "placed_at": order.placed_at,
-    }
+    return (
+        order.id,
+        order.client_order_id,
+        order.kind.lower(),
+        order.symbol,
+        order.contracts,
+        order.position_id,
+        premium(order.premium),
+        coin(order.index_price),
+        coin(order.coin),
+        usdt(order.fair),
+        usdt(order.spread),
+        paid if opening else None,
+        None if opening else paid,
+        limit if opening else None,
+        None if opening else limit,
+        order.payout,
+        order.placed_at,
+    )
 
 
 def _settlement(row: SyncOrder) -> Settlement | None:

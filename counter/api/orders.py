@@ -3,7 +3,6 @@
 import msgspec
 from django.conf import settings
 from django.http import HttpResponse
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
@@ -23,9 +22,9 @@ from counter.api.order_messages import (
 )
 from counter.api.pages import OrderQuery, page_of
 from counter.api.views import CustomerView, body_of, decode, query_of
+from counter.gate import gate
 from counter.models import SyncOrder
 from counter.order_requests import OrderRequest, Outcome, Rejected
-from counter.orders import place_orders
 
 
 class _LooseBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +37,31 @@ _ORDER = msgspec.json.Decoder(AnyOrder)
 _BATCH = msgspec.json.Decoder(OrderBatchBody)
 _LOOSE_BATCH = msgspec.json.Decoder(_LooseBatch)
 _REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+def place_one(body: bytes, customer_id: int) -> HttpResponse:
+    """Answer a body that holds one order.
+
+    Raises: ApiError; what `Gate.place` raises.
+    """
+    asked = decode(body, _ORDER).request(customer_id)
+    [outcome] = gate.place([asked])
+    if isinstance(outcome, Rejected):
+        return rejection_answer(outcome)
+    headers = _REPLAYED if outcome.replayed else None
+    return json_answer(placed_order(outcome.order), status=201, headers=headers)
+
+
+def place_many(body: bytes, customer_id: int) -> HttpResponse:
+    """Answer a body that holds a batch.
+
+    Raises: ApiError; what `Gate.place` raises.
+    """
+    asked = _read_batch(body, customer_id)
+    requests = [order for order in asked if not isinstance(order, OrderOutcome)]
+    placed = iter(gate.place(requests) if requests else ())
+    results = [order if isinstance(order, OrderOutcome) else _outcome_body(next(placed)) for order in asked]
+    return json_answer(OrderOutcomes(results))
 
 
 class OrdersView(CustomerView):
@@ -55,12 +79,7 @@ class OrdersView(CustomerView):
         The same client_order_id with the same content is answered with the same order and the header
         `Idempotent-Replayed: true`; with other content it is refused (409).
         """
-        asked = decode(body_of(request), _ORDER).request(self.customer_id)
-        [outcome] = place_orders(requests=[asked], now=timezone.now())
-        if isinstance(outcome, Rejected):
-            return rejection_answer(outcome)
-        headers = _REPLAYED if outcome.replayed else None
-        return json_answer(placed_order(outcome.order), status=201, headers=headers)
+        return place_one(body_of(request), self.customer_id)
 
     @extend_schema(
         operation_id="list_orders",
@@ -109,13 +128,7 @@ class OrderBatchView(CustomerView):
     )
     def post(self, request: Request) -> HttpResponse:
         """Decide each order as if it were sent alone, one after the other; refused ones do not hinder the others."""
-        asked = _read_batch(body_of(request), self.customer_id)
-        requests = [order for order in asked if not isinstance(order, OrderOutcome)]
-        placed = iter(place_orders(requests=requests, now=timezone.now()))
-        results = [
-            order if isinstance(order, OrderOutcome) else _outcome_body(next(placed)) for order in asked
-        ]
-        return json_answer(OrderOutcomes(results))
+        return place_many(body_of(request), self.customer_id)
 
 
 def _read_batch(raw: bytes, customer_id: int) -> list[OrderRequest | OrderOutcome]:

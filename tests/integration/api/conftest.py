@@ -6,21 +6,23 @@ import pytest
 
 
 @pytest.fixture
-def option(db):
+def option(transactional_db):
     from tests.support.factories import make_option
 
     return make_option()
 
 
 @pytest.fixture
-def new_caller(db):
+def new_caller(transactional_db):
+    from counter.gate import gate
     from tests.support.api import Caller
     from tests.support.factories import make_customer
 
     def make(balance="1000"):
         return Caller(make_customer(balance=balance))
 
-    return make
+    yield make
+    gate.stop()  # its connection would keep the test database from being dropped
 
 
 @pytest.fixture
@@ -34,14 +36,14 @@ def another(new_caller):
 
 
 @pytest.fixture
-def desk(db, settings):
+def desk(transactional_db, settings):
     from django.test import Client
 
     return Client(headers={"Authorization": f"Bearer {settings.SERVICE_KEY}"})
 
 
 @pytest.fixture
-def settle(db):
+def settle(transactional_db):
     """Reports one order as settled, due to its firm price or to what is given."""
     from django.utils import timezone
 

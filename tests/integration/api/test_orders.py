@@ -8,6 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from counter.api.codes import CODES, ORDER_CODES
+from counter.gate import gate
 from counter.models import Option, SyncOrder
 from counter.order_requests import RejectCode
 from tests.support.api import error_of
@@ -246,7 +247,7 @@ def test_a_database_that_does_not_answer_is_503_and_may_be_tried_again(caller, o
     def no_answer(**_):
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr("counter.api.orders.place_orders", no_answer)
+    monkeypatch.setattr(gate, "_place", no_answer)
     response = caller.post("orders", opening(option))
     error = error_of(response, 503)
     assert (error["code"], response["Retry-After"]) == ("unavailable", "1")
@@ -257,7 +258,7 @@ def test_an_error_of_ours_is_500_in_the_same_shape_and_tells_nothing(caller, opt
     def broken(**_):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("counter.api.orders.place_orders", broken)
+    monkeypatch.setattr(gate, "_place", broken)
     response = caller.post("orders", opening(option))
     assert error_of(response, 500)["code"] == "internal_error"
     assert "secret" not in response.content.decode()

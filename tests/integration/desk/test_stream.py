@@ -141,7 +141,7 @@ def test_without_a_broker_orders_are_pulled_and_settled_in_this_process(intake, 
 
 def outbox_is_connected() -> bool:
     """The publisher has come back: it drops what it is given meanwhile, which the pull then brings."""
-    outbox.publisher.put([event()])
+    place(1)
     outbox.publisher.flush(1.0)
     return AcceptedOrder.objects.filter(door="queue").exists()
 

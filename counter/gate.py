@@ -1,0 +1,172 @@
+"""The gate: orders of all threads of a process meet in one bounded queue, and one writer commits what has gathered.
+
+While the writer commits a batch the next one gathers, so a lone order waits for nobody and a crowd shares one commit.
+Guards the callers: each gets its own outcome, and none waits for ever, whatever becomes of the writer or the database.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from counter.order_requests import OrderRequest, Outcome
+from counter.orders import BatchTooLarge, place_orders
+
+log = structlog.get_logger(__name__)
+
+WAITING_ORDERS = 2048
+ANSWER_WITHIN_SECONDS = 5.0
+# What PostgreSQL says of a transaction that it has undone and that may well succeed the next time.
+UNDONE_BY_THE_SERVER = ("40001", "40P01")  # serialization failure, deadlock
+TRIES = 3
+
+Place = Callable[..., list[Outcome]]
+
+
+class GateError(Exception):
+    """An order that got no outcome; it may be sent again under its client order id, whatever the reason."""
+
+
+class GateFull(GateError):
+    """As many orders wait as may wait; nothing was done with this one."""
+
+
+class OutcomeUnknown(GateError):
+    """The commit was not heard of: the order may have been placed or not."""
+
+
+class _Entry:
+    """One caller's requests, and what has become of them once `answered` is free."""
+
+    __slots__ = ("answered", "error", "is_answered", "outcomes", "requests")
+
+    def __init__(self, requests: Sequence[OrderRequest]) -> None:
+        self.requests = requests
+        self.outcomes: list[Outcome] | None = None
+        self.error: Exception | None = None
+        self.is_answered = False
+        self.answered = threading.Lock()  # held until there is an answer: the cheapest thing to wait for once
+        self.answered.acquire()
+
+    def answer(self, outcomes: list[Outcome] | None, error: Exception | None = None) -> None:
+        """The first answer counts."""
+        if not self.is_answered:
+            self.outcomes, self.error, self.is_answered = outcomes, error, True
+            self.answered.release()
+
+
+class Gate:
+    """One bounded queue with one writer thread, which is started by the first order and again if it has died."""
+
+    def __init__(self, *, place: Place = place_orders, clock: Callable[[], datetime] = timezone.now) -> None:
+        self._place = place
+        self._clock = clock
+        self._waiting: deque[_Entry] = deque()
+        self._waiting_orders = 0
+        self._changed = threading.Condition()
+        self._writer: threading.Thread | None = None
+
+    def place(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
+        """Decide and commit `requests`, together with what other threads bring meanwhile; an outcome for each.
+
+        Raises: BatchTooLarge; GateFull; OutcomeUnknown; whatever else placing these very requests raises.
+        """
+        if len(requests) > settings.MAX_BATCH_ORDERS:
+            raise BatchTooLarge(f"{len(requests)} orders in one batch, at most {settings.MAX_BATCH_ORDERS}")
+        entry = _Entry(requests)
+        with self._changed:
+            if self._waiting_orders + len(requests) > WAITING_ORDERS:
+                raise GateFull(f"{self._waiting_orders} orders wait already")
+            self._waiting.append(entry)
+            self._waiting_orders += len(requests)
+            self._ensure_writer()
+            self._changed.notify()
+        if not entry.answered.acquire(timeout=ANSWER_WITHIN_SECONDS):
+            self._take_back(entry)
+        if entry.error is not None:
+            raise entry.error
+        assert entry.outcomes is not None  # noqa: S101 - there is an error or there are outcomes
+        return entry.outcomes
+
+    def stop(self) -> None:
+        """Commit what waits, and end the writer and its connection; a later order starts it again."""
+        with self._changed:
+            writer, self._writer = self._writer, None
+            self._changed.notify_all()
+        if writer is not None:
+            writer.join()
+
+    def _take_back(self, entry: _Entry) -> None:
+        """Withdraw an entry that nobody has begun; of one that is being committed nothing is known."""
+        with self._changed:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                self._waiting_orders -= len(entry.requests)
+                raise GateFull("the order was not reached in time")
+        if not entry.answered.acquire(blocking=False):  # it may have come this moment
+            raise OutcomeUnknown("no answer from the database in time")
+
+    def _ensure_writer(self) -> None:
+        if self._writer is None or not self._writer.is_alive():
+            self._writer = threading.Thread(target=self._write, name="order writer", daemon=True)
+            self._writer.start()
+
+    def _write(self) -> None:
+        try:
+            while entries := self._gather():
+                try:
+                    self._commit(entries)
+                finally:  # also when this thread ends here: nobody is left waiting
+                    for entry in entries:
+                        entry.answer(None, OutcomeUnknown("the writer ended before it had an answer"))
+        finally:
+            connection.close()
+
+    def _gather(self) -> list[_Entry]:
+        """Wait for a first entry, and take along as many as one transaction may hold; none when it is time to end."""
+        with self._changed:
+            while not self._waiting and self._writer is threading.current_thread():
+                self._changed.wait()
+            entries: list[_Entry] = []
+            orders = 0
+            while self._waiting and orders + len(self._waiting[0].requests) <= settings.MAX_BATCH_ORDERS:
+                entries.append(self._waiting.popleft())
+                orders += len(entries[-1].requests)
+            self._waiting_orders -= orders
+            return entries
+
+    def _commit(self, entries: Sequence[_Entry]) -> None:
+        requests = [request for entry in entries for request in entry.requests]
+        try:
+            outcomes = iter(self._placed(requests))
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database unavailable, orders unanswered", orders=len(requests), error=repr(error))
+            connection.close()  # the next batch connects anew
+            for entry in entries:
+                entry.answer(None, OutcomeUnknown(str(error)))
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller whose order caused it
+            if len(entries) == 1:
+                entries[0].answer(None, error)
+                return
+            for entry in entries:  # nothing is stored: one bad order must not take the others with it
+                self._commit([entry])
+        else:
+            for entry in entries:
+                entry.answer([next(outcomes) for _ in entry.requests])
+
+    def _placed(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
+        for _ in range(TRIES - 1):
+            try:
+                return self._place(requests=requests, now=self._clock())
+            except DatabaseError as error:
+                if getattr(error.__cause__, "sqlstate", None) not in UNDONE_BY_THE_SERVER:
+                    raise
+        return self._place(requests=requests, now=self._clock())
+
+
+gate = Gate()
