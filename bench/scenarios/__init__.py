@@ -1,0 +1,21 @@
+"""The scenarios by name, in the order in which they are run and shown."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from bench.scenarios import batch, end_to_end, single, tpcb
+from bench.session import Session
+
+
+class Repeated(Protocol):
+    """A scenario that is measured in rounds, in turns with the others; MAIN names the figure that stands for it."""
+
+    MAIN: str
+
+    def prepare(self, session: Session) -> None: ...
+
+    def measure(self, session: Session) -> dict[str, Any]: ...
+
+
+REPEATED: dict[str, Repeated] = {"tpcb": tpcb, "batch": batch, "single": single}
+ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {"end_to_end": end_to_end.run}
