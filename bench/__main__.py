@@ -14,8 +14,10 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.load.process import LoadFailed
 from bench.machine import described
 from bench.medians import medians
+from bench.peers.run import PeerFailed
 from bench.scenarios import ONCE, REPEATED
 from bench.servers import ServerFailed, servers
 from bench.session import Session
@@ -26,12 +28,13 @@ from config.stack import StackFailed
 ROOT = Path(__file__).resolve().parent.parent
 VAR_DIR = ROOT / "var" / "bench"
 REPORT = ROOT / "var" / "bench.json"
+WIDTH = 120  # of what is printed into a file
 
 
 def main() -> int:
     """Run what was asked for; the report is written also when that ends before its time."""
     options = _options()
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped then, too
     started = time.monotonic()
     report: dict[str, Any] = {
@@ -49,7 +52,7 @@ def main() -> int:
                 report |= {"audits": session.audits, "trouble": session.trouble}
                 report["seconds"] = round(time.monotonic() - started, 1)
                 REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    except (StackFailed, ServerFailed) as failure:
+    except (StackFailed, ServerFailed, PeerFailed, LoadFailed) as failure:
         console.print(str(failure), style="red", markup=False)
         return 2
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from bench.watch import Watch
 from config import stack
 from config.stack.lifecycle import StackInfo
 
-CUSTOMERS = 128
+CUSTOMERS = 256
 DEPOSIT_USDT = Decimal(100_000_000)
 SYMBOLS_BY_COIN = 16
 DRAINED_WITHIN_SECONDS = 180.0

@@ -63,8 +63,8 @@ class Servers:
         """Make the databases anew, empty."""
         with psycopg.connect(self.database_url("postgres"), autocommit=True) as connection:
             for name in names:
-                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[call-overload]
-                connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                connection.execute(f"CREATE DATABASE {name}")
 
     def postgres_setting(self, name: str) -> str:
         """The server's own word on one of its settings."""

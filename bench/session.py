@@ -22,16 +22,19 @@ class Session:
     console: Console
     audits: list[dict[str, Any]] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
+    client_alone_per_s: float = 0.0
     _bed: Bed | None = None
     _stopping: ExitStack = field(default_factory=ExitStack)
 
-    def bed(self, name: str = "stack") -> Bed:
-        """The stack of that name, started on new databases when it is asked for first; there is one at a time."""
-        if self._bed is not None and self._bed.info.var_dir.name != name:
-            self.stop()
-        if self._bed is None:
-            with self.doing(f"starting {name}"):
-                self._bed = self._stopping.enter_context(bed.made(self.servers, self.servers.var_dir / name))
+    def bed(self) -> Bed:
+        """The stack that runs; one is started when it is asked for first."""
+        return self._bed or self.new_bed("stack")
+
+    def new_bed(self, name: str) -> Bed:
+        """A stack on new databases in place of the one that runs."""
+        self.stop()
+        with self.doing(f"starting {name}"):
+            self._bed = self._stopping.enter_context(bed.made(self.servers, self.servers.var_dir / name))
         return self._bed
 
     def stop(self) -> None:

@@ -65,7 +65,7 @@ class Followed:
         self._cpu = self._watch.cpu_seconds()
         self._used: dict[str, float] = {}
 
-    def follow(self, seconds: float) -> None:
+    def until_end(self, seconds: float) -> None:
         """Note memory in the middle and everything at the end of `seconds` from now."""
         ends_at = time.monotonic() + seconds
         time.sleep(seconds / 2)

@@ -123,6 +123,11 @@ def unreported() -> int:
     return sum(_rows("default", UNREPORTED, [])[0])
 
 
+def orders_stored() -> int:
+    """Accepted orders of all runs."""
+    return _rows("default", "SELECT count(*) FROM counter_syncorder", [])[0][0]
+
+
 def netting(start: Start) -> dict[str, dict[str, Any]]:
     """By coin: orders, venue orders, fills, what crossed inside the desk and what was converted (coin)."""
     return {

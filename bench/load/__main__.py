@@ -1,6 +1,7 @@
 """One load process: a job on stdin, `ready` on stdout, a line `go` on stdin, the outcome on stdout."""
 
 import gc
+import signal
 import sys
 
 import msgspec
@@ -8,9 +9,11 @@ import msgspec
 from bench.load.client import Client
 from bench.load.job import Job
 from bench.load.schedule import requests
+from config.embedded.processes import die_with_parent
 
 
 def main() -> None:
+    die_with_parent(signal.SIGTERM)
     job = msgspec.json.decode(sys.stdin.readline(), type=Job)
     client = Client(job, requests(job))
     gc.freeze()

@@ -1,10 +1,11 @@
 """A server that only answers: what the client reaches against it shows how far the client itself is from its limit."""
 
 import select
+import signal
 import socket
-import sys
 
 from bench.load.wire import HEAD_END
+from config.embedded.processes import die_with_parent
 
 BODY = b'{"id":1,"state":"pending","padding":"' + b"x" * 400 + b'"}'
 ANSWER = b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
@@ -35,10 +36,11 @@ def serve(listener: socket.socket) -> None:
 
 
 def main() -> None:
+    die_with_parent(signal.SIGTERM)
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         print(listener.getsockname()[1], flush=True)
         serve(listener)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -83,6 +83,9 @@ class Client:
             for request in (connection.busy_with, *(connection.waiting if self.job.rate else ()))
             if request is not None
         )
+        self._epoll.close()
+        for connection in self._connections:
+            connection.sock.close()
         return self._outcome()
 
     def _outcome(self) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from bench.scenarios import batch, end_to_end, single, tpcb
+from bench.scenarios import batch, end_to_end, growth, hordak, overload, plain_chain, single, tpcb
 from bench.session import Session
 
 
@@ -17,5 +17,15 @@ class Repeated(Protocol):
     def measure(self, session: Session) -> dict[str, Any]: ...
 
 
-REPEATED: dict[str, Repeated] = {"tpcb": tpcb, "batch": batch, "single": single}
-ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {"end_to_end": end_to_end.run}
+REPEATED: dict[str, Repeated] = {
+    "tpcb": tpcb,
+    "hordak": hordak,
+    "plain_chain": plain_chain,
+    "batch": batch,
+    "single": single,
+}
+ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {
+    "end_to_end": end_to_end.run,
+    "overload": overload.run,
+    "growth": growth.run,
+}

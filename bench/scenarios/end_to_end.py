@@ -6,7 +6,6 @@ the last order. Where the highest rate is not, the highest that is gets searched
 
 from typing import Any
 
-from bench.bed import Bed
 from bench.load import process
 from bench.load.job import Job, Outcome
 from bench.session import Session
@@ -54,24 +53,47 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def warm_up(session: Session) -> None:
     """Have every connection, prepared statement and process used once before anything is measured."""
-    process.run(_job(session.bed(), WARM_UP_RATE, WARM_UP_SECONDS))
+    job = session.bed().job(
+        connections=CONNECTIONS,
+        orders_each=WARM_UP_RATE // REQUESTS_PER_SECOND,
+        seconds=WARM_UP_SECONDS,
+        rate=WARM_UP_RATE,
+    )
+    process.run(job)
     session.bed().drain()
 
 
-def offer(session: Session, rate: int, seconds: float) -> dict[str, Any]:
+def offer(
+    session: Session,
+    rate: int,
+    seconds: float,
+    *,
+    orders_each: int | None = None,
+    connections: int = CONNECTIONS,
+) -> dict[str, Any]:
     """Offer `rate` orders a second for so many seconds; everything that is known of that run."""
     bed = session.bed()
-    with session.doing(f"{rate:,} orders a second for {seconds:.0f} s"):
-        job = _job(bed, rate, seconds)
+    what = f"{rate:,} orders a second"
+    with session.doing(f"{what} for {seconds:.0f} s"):
+        job = bed.job(
+            connections=connections,
+            orders_each=orders_each or max(1, rate // REQUESTS_PER_SECOND),
+            seconds=seconds,
+            rate=rate,
+        )
         start = figures.start_of(job.run_id)
         with process.prepared(job) as load:
-            watched = Followed(bed.watch)
+            followed = Followed(bed.watch)
             load.go()
-            watched.follow(seconds)
+            followed.until_end(seconds)
             lag = figures.unreported()
             outcome = load.outcome()
-    drained = session.prove(f"{rate:,} orders a second")
-    run = _described(bed.source, start, job, outcome, lag, drained) | watched.figures()
+    drained = session.prove(what)
+    run = {"offered_per_s": rate} | _pace(job, outcome, lag, drained) | _answers(outcome)
+    run |= _settlement(bed.source, start) | followed.figures()
+    run["lost"] = max(0, outcome.accepted - run["settled"])
+    if run["lost"]:
+        session.trouble.append(f"{what}: {run['lost']:,} accepted orders were not settled")
     session.note(
         f"offered {rate:,}/s: accepted {run['accepted_per_s']:,.0f}/s, reported {run['reported_per_s']:,.0f}/s, "
         f"settle above venue p99 {run['settle_above_venue_ms']['p99']} ms, lag {lag:,}"
@@ -79,23 +101,8 @@ def offer(session: Session, rate: int, seconds: float) -> dict[str, Any]:
     return run
 
 
-def _job(bed: Bed, rate: int, seconds: float) -> Job:
-    return bed.job(
-        connections=CONNECTIONS,
-        orders_each=max(1, rate // REQUESTS_PER_SECOND),
-        seconds=seconds,
-        rate=rate,
-    )
-
-
-def _described(
-    source: str, start: figures.Start, job: Job, outcome: Outcome, lag: int, drained: float | None
-) -> dict[str, Any]:
-    settle_ms = figures.settle_ms_by_order(start)
-    venue_ms = figures.venue_ms_by_order(source, list(settle_ms))
-    above_ms = [ms - venue_ms.get(order_id, 0.0) for order_id, ms in settle_ms.items()]
-    in_time = outcome.orders_per_s * job.seconds
-    netting = figures.netting(start)
+def _pace(job: Job, outcome: Outcome, lag: int, drained: float | None) -> dict[str, Any]:
+    accepted_in_time = outcome.orders_per_s * job.seconds
     sustained = (
         outcome.accepted >= ACCEPTED_SHARE * outcome.offered
         and (outcome.p99_ms or 0.0) <= ANSWERED_WITHIN_MS
@@ -103,22 +110,35 @@ def _described(
         and drained <= DRAINED_WITHIN_SECONDS
     )
     return {
-        "offered_per_s": job.rate,
         "accepted_per_s": outcome.orders_per_s,
-        "reported_per_s": round(max(0.0, in_time - lag) / job.seconds, 1),
+        "reported_per_s": round(max(0.0, accepted_in_time - lag) / job.seconds, 1),
         "worked_off_per_s": round(outcome.accepted / (job.seconds + (drained or 0.0)), 1),
         "sustained": sustained,
         "lag_orders": lag,
         "drained_seconds": drained,
+    }
+
+
+def _answers(outcome: Outcome) -> dict[str, Any]:
+    return {
         "answer_ms": {"p50": outcome.p50_ms, "p99": outcome.p99_ms},
-        "settle_ms": figures.percentiles(list(settle_ms.values())),
-        "settle_above_venue_ms": figures.percentiles(above_ms),
-        "client_cpu_share": outcome.client_cpu_share,
         "offered": outcome.offered,
         "accepted": outcome.accepted,
         "unavailable": outcome.unavailable,
         "refused": outcome.refused,
         "refused_by_code": outcome.refused_by_code,
         "unanswered": outcome.unanswered,
-        "venue_orders": sum(coin["venue_orders"] for coin in netting.values()),
+        "client_cpu_share": outcome.client_cpu_share,
+    }
+
+
+def _settlement(source: str, start: figures.Start) -> dict[str, Any]:
+    settle_ms = figures.settle_ms_by_order(start)
+    venue_ms = figures.venue_ms_by_order(source, list(settle_ms))
+    above_ms = [ms - venue_ms.get(order_id, 0.0) for order_id, ms in settle_ms.items()]
+    return {
+        "settled": len(settle_ms),
+        "settle_ms": figures.percentiles(list(settle_ms.values())),
+        "settle_above_venue_ms": figures.percentiles(above_ms),
+        "venue_orders": sum(coin["venue_orders"] for coin in figures.netting(start).values()),
     }

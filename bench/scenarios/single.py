@@ -19,16 +19,17 @@ CALIBRATION_SECONDS = 1.0
 
 
 def prepare(session: Session) -> None:
-    """Have the stack up."""
+    """Have the stack up, and measure the client's own limit on this machine, once."""
     session.bed()
+    session.client_alone_per_s = _alone(_job(session, CALIBRATION_SECONDS), session)
 
 
 def measure(session: Session) -> dict[str, Any]:
-    """Orders a second and milliseconds of each; `client_alone_per_s` is the client's own limit on this machine."""
+    """Orders a second and milliseconds of each; `client_alone_per_s` is what the client could send at most."""
     job = _job(session, session.sizes.single_seconds)
     figures = figures_of(process.run(job)) | {"connections": CONNECTIONS}
     session.prove("single")
-    return figures | {"client_alone_per_s": _alone(_job(session, CALIBRATION_SECONDS), session)}
+    return figures | {"client_alone_per_s": session.client_alone_per_s}
 
 
 def _job(session: Session, seconds: float) -> Job:
