@@ -4,6 +4,7 @@ Exit code 1 when an audit found something broken or an accepted order was never 
 """
 
 import argparse
+import fcntl
 import json
 import signal
 import sys
@@ -19,7 +20,7 @@ from bench.machine import described
 from bench.medians import medians
 from bench.peers.run import PeerFailed
 from bench.scenarios import ONCE, REPEATED
-from bench.servers import ServerFailed, servers
+from bench.servers import ServerFailed, remove, servers
 from bench.session import Session
 from bench.sizes import FULL, QUICK
 from bench.table import show
@@ -28,38 +29,54 @@ from config.stack import StackFailed
 ROOT = Path(__file__).resolve().parent.parent
 VAR_DIR = ROOT / "var" / "bench"
 REPORT = ROOT / "var" / "bench.json"
+LOCK = ROOT / "var" / "bench.lock"
 WIDTH = 120  # of what is printed into a file
+TROUBLE, NOT_MEASURED, INTERRUPTED = 1, 2, 130
 
 
 def main() -> int:
-    """Run what was asked for; the report is written also when that ends before its time."""
+    """Run what was asked for, unless a bench runs already. See the module."""
     options = _options()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is stopped then, too
+    VAR_DIR.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return run(quick=options.quick, names=options.scenarios, console=console)
+        except BlockingIOError:
+            console.print("a bench runs already", style="red")
+        except (StackFailed, ServerFailed, PeerFailed, LoadFailed) as failure:
+            console.print(str(failure), style="red", markup=False)
+        except KeyboardInterrupt:
+            console.print("stopped before the end", style="red")
+            return INTERRUPTED
+    return NOT_MEASURED
+
+
+def run(*, quick: bool, names: list[str], console: Console) -> int:
+    """Measure, show, and keep the servers' data only if something is wrong with them.
+
+    The report is written also when the run ends before its time. Raises: what `main` catches.
+    """
     started = time.monotonic()
-    report: dict[str, Any] = {
-        "quick": options.quick,
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    try:
-        with servers(VAR_DIR) as running:
-            session = Session(QUICK if options.quick else FULL, running, console)
-            report["machine"] = described(running)
-            try:
-                measure_all(session, options.scenarios, report)
-            finally:
-                session.stop()
-                report |= {"audits": session.audits, "trouble": session.trouble}
-                report["seconds"] = round(time.monotonic() - started, 1)
-                REPORT.write_text(json.dumps(report, indent=2) + "\n")
-    except (StackFailed, ServerFailed, PeerFailed, LoadFailed) as failure:
-        console.print(str(failure), style="red", markup=False)
-        return 2
-    except KeyboardInterrupt:
-        console.print("stopped before the end", style="red")
-        return 130
+    report: dict[str, Any] = {"quick": quick, "started_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    with servers(VAR_DIR) as running:
+        session = Session(QUICK if quick else FULL, running, console)
+        report["machine"] = described(running)
+        try:
+            measure_all(session, names, report)
+        finally:
+            session.stop()
+            report |= {"audits": session.audits, "trouble": session.trouble}
+            report["seconds"] = round(time.monotonic() - started, 1)
+            REPORT.write_text(json.dumps(report, indent=2) + "\n")
     show(report, console=console)
-    return 1 if session.trouble else 0
+    if session.trouble:
+        console.print(f"data and logs are kept in {VAR_DIR.relative_to(ROOT)}", style="red")
+        return TROUBLE
+    remove(VAR_DIR)
+    return 0
 
 
 def measure_all(session: Session, names: list[str], report: dict[str, Any]) -> None:

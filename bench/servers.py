@@ -118,12 +118,18 @@ class Servers:
         process.wait()
 
 
+def remove(var_dir: Path) -> None:
+    """Delete all data of a run, and what still runs of it."""
+    for stack in var_dir.glob("*/supervisord.conf"):
+        lifecycle.remove(var_dir=stack.parent)
+    lifecycle.remove(var_dir=var_dir)
+
+
 @contextmanager
 def servers(var_dir: Path) -> Iterator[Servers]:
     """Start both servers on new data; what an earlier run left in `var_dir` is removed first. Raises: ServerFailed."""
     var_dir = places.absolute(var_dir)
-    for folder in (*var_dir.glob("*/supervisord.conf"), var_dir / "any"):
-        lifecycle.remove(var_dir=folder.parent)
+    remove(var_dir)
     var_dir.mkdir(parents=True)
     places.private_folder(var_dir / "log")
     own = {name: secrets.token_urlsafe(keys.KEY_BYTES) for name in keys.PUBLISHED}

@@ -16,10 +16,14 @@ RUN_ORDERS = """
     SELECT id, placed_at, settled_at, spread
     FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s ORDER BY id
 """
-# Two counts of two partial indexes: this is asked while the orders it counts are being settled.
+# State by state, for each has a partial index: this is asked while the orders in question are being settled.
 UNREPORTED = """
     SELECT (SELECT count(*) FROM counter_syncorder WHERE state = 'PENDING'),
            (SELECT count(*) FROM counter_syncorder WHERE state = 'SYNCED')
+"""
+ANY_UNREPORTED = """
+    SELECT EXISTS (SELECT FROM counter_syncorder WHERE state = 'PENDING'),
+           EXISTS (SELECT FROM counter_syncorder WHERE state = 'SYNCED')
 """
 DESK_SETTLED = """
     SELECT count(*) FROM acceptance_acceptedorder
@@ -118,8 +122,13 @@ def settle_ms_by_order(start: Start) -> dict[int, float]:
     }
 
 
+def all_reported() -> bool:
+    """Whether the desk has reported every accepted order, of any run; cheap however many it has not."""
+    return not any(_rows("default", ANY_UNREPORTED, [])[0])
+
+
 def unreported() -> int:
-    """Accepted orders, of any run, that the desk has not reported yet; cheap while they are few."""
+    """Accepted orders, of any run, that the desk has not reported yet."""
     return sum(_rows("default", UNREPORTED, [])[0])
 
 
