@@ -1,16 +1,18 @@
 # Every target that needs the virtual environment makes it first, from the lock, and only when the lock changed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down ps lint format bench lock clean
+.PHONY: help setup demo test up down ps lint format bench bench-quick lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 TEST_WORKERS ?= 2
 
 help:
-	@echo "make demo | test | up | down | ps | lint | format | bench | setup | lock | clean"
+	@echo "make demo | test | up | down | ps | lint | format | bench | bench-quick | setup | lock | clean"
 
 setup: $(STAMP)
 
@@ -18,7 +20,13 @@ $(STAMP): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Crossbook needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing from requirements-dev.lock ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@$(BIN)/python $(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+# What only the peers of the bench need: nothing else is held up by it.
+$(BENCH_STAMP): bench/requirements.lock | $(STAMP)
+	@echo "installing from bench/requirements.lock ..."
+	@$(BIN)/python $(INSTALL) -r bench/requirements.lock
 	@touch $@
 
 # What `make demo` runs and what it is tuned by stands in README.md.
@@ -47,9 +55,12 @@ format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench:
-	@echo "make bench comes with the work on speed; there is nothing to measure with yet" >&2
-	@exit 2
+# Some of the scenarios: make bench ARGS="single batch". What they measure stands in bench/README.md.
+bench: setup $(BENCH_STAMP)
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-quick: setup $(BENCH_STAMP)
+	@$(BIN)/python -m bench --quick $(ARGS)
 
 # Universal over Python 3.11 to 3.14; the files name packages and hashes only, no index.
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
@@ -57,6 +68,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-a
 lock: setup
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) -c requirements.lock --group bench -o bench/requirements.lock
 
 clean:
 	@if test -x $(BIN)/python; then $(BIN)/python -m config.stack clean; fi

@@ -26,15 +26,15 @@ def fund(*, count: int, run_id: str, now: datetime) -> list[DemoCustomer]:
     customers = []
     for number in range(count):
         pauper = number == count - 1 and count > 1
-        customer = accounts.open_customer(
-            reference=f"demo-{'pauper' if pauper else number}", password=None, now=now
-        )
-        accounts.deposit(
-            customer_id=customer.pk,
-            amount=PAUPER_USDT if pauper else DEPOSIT_USDT,
-            reference=f"{run_id}-{customer.pk}",
-            now=now,
-        )
-        token, _ = Token.objects.get_or_create(user=customer.user)
-        customers.append(DemoCustomer(customer.pk, token.key, pauper))
+        name, amount = ("pauper", PAUPER_USDT) if pauper else (str(number), DEPOSIT_USDT)
+        customer_id, token = fund_one(reference=f"demo-{name}", amount=amount, run_id=run_id, now=now)
+        customers.append(DemoCustomer(customer_id, token, pauper))
     return customers
+
+
+def fund_one(*, reference: str, amount: Decimal, run_id: str, now: datetime) -> tuple[int, str]:
+    """Id and token of the customer of that reference, made if need be, after the run's deposit of USDT."""
+    customer = accounts.open_customer(reference=reference, password=None, now=now)
+    accounts.deposit(customer_id=customer.pk, amount=amount, reference=f"{run_id}-{customer.pk}", now=now)
+    token, _ = Token.objects.get_or_create(user=customer.user)
+    return customer.pk, token.key

@@ -16,6 +16,15 @@ RUN_ORDERS = """
     SELECT id, placed_at, settled_at, spread
     FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s ORDER BY id
 """
+# State by state, for each has a partial index: this is asked while the orders in question are being settled.
+UNREPORTED = """
+    SELECT (SELECT count(*) FROM counter_syncorder WHERE state = 'PENDING'),
+           (SELECT count(*) FROM counter_syncorder WHERE state = 'SYNCED')
+"""
+ANY_UNREPORTED = """
+    SELECT EXISTS (SELECT FROM counter_syncorder WHERE state = 'PENDING'),
+           EXISTS (SELECT FROM counter_syncorder WHERE state = 'SYNCED')
+"""
 DESK_SETTLED = """
     SELECT count(*) FROM acceptance_acceptedorder
     WHERE source = %s AND order_id > %s AND state IN ('SETTLED', 'REPORTED')
@@ -102,6 +111,30 @@ def pipeline(start: Start, source: str) -> Pipeline:
 def venue_ms_by_order(source: str, order_ids: Sequence[int]) -> dict[int, float]:
     """Milliseconds that the venue took for each order's conversion."""
     return {order_id: float(ms) for order_id, ms in _rows("desk", CONVERSIONS, [source, list(order_ids)])}
+
+
+def settle_ms_by_order(start: Start) -> dict[int, float]:
+    """Milliseconds from each settled order's acceptance to its settlement."""
+    return {
+        order_id: (settled_at - placed_at).total_seconds() * 1000
+        for order_id, placed_at, settled_at, _ in order_rows(start)
+        if settled_at is not None
+    }
+
+
+def all_reported() -> bool:
+    """Whether the desk has reported every accepted order, of any run; cheap however many it has not."""
+    return not any(_rows("default", ANY_UNREPORTED, [])[0])
+
+
+def unreported() -> int:
+    """Accepted orders, of any run, that the desk has not reported yet."""
+    return sum(_rows("default", UNREPORTED, [])[0])
+
+
+def orders_stored() -> int:
+    """Accepted orders of all runs."""
+    return _rows("default", "SELECT count(*) FROM counter_syncorder", [])[0][0]
 
 
 def netting(start: Start) -> dict[str, dict[str, Any]]:

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 import urllib3
 
 from demo.customers import DemoCustomer
+from demo.mix import AT_FILL_SHARE, CLOSE_SHARE
 
 THREADS = 16
-CLOSE_SHARE = 0.35
-AT_FILL_SHARE = 0.25
 TRIES = 20
 RETRY_AFTER_SECONDS = 0.5
 TIMEOUT_SECONDS = 10.0

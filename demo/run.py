@@ -3,11 +3,9 @@
 import json
 import threading
 import time
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
@@ -15,32 +13,25 @@ from rich.console import Console
 from rich.live import Live
 
 import audit
-from counter.models import Option, Quote
 from demo import figures
 from demo.customers import fund
 from demo.load import Load
+from demo.market import tradable_symbols
 from demo.progress import view
 from demo.sizes import Sizes
 from demo.story import report_of, tell
-from settlement.models import DeskTransfer
 from settlement.venues.ccxt_venue import venue
 
-READY_WITHIN_SECONDS = 60.0
-WORKER_WITHIN_SECONDS = 15.0
 DRAINED_WITHIN_SECONDS = 120.0
 FRAME_SECONDS = 0.5
 SYMBOLS_BY_COIN = 8
-
-
-class NotReady(Exception):
-    """The stack did not get to where orders can be sent."""
 
 
 def run(*, console: Console, sizes: Sizes, web_url: str, report_path: Path) -> int:
     """Fund, send, wait, audit, tell; 0 only when everything accepted is reported and nothing is broken."""
     run_id = f"demo-{uuid4().hex[:8]}"
     with console.status("waiting for prices and open books"):
-        symbols = _tradable_symbols()
+        symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
     console.print(
         f"[bold]{sizes.orders:,} orders[/bold] of {sizes.customers} customers in {sizes.seconds} s at {web_url}, "
         f"on {len(symbols)} options",
@@ -63,41 +54,6 @@ def run(*, console: Console, sizes: Sizes, web_url: str, report_path: Path) -> i
     complete = tell(console, report, audited)
     console.print(f"written to {report_path.parent.name}/{report_path.name}", style="dim")
     return 0 if complete else 1
-
-
-def _tradable_symbols() -> list[str]:
-    """Options near the money of each coin, once they are quoted and the desk has opened its books."""
-    deadline = time.monotonic() + READY_WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        fresh = Quote.objects.filter(bid__isnull=False, quoted_at__gte=timezone.now() - timedelta(seconds=5))
-        waited = time.monotonic() - deadline + READY_WITHIN_SECONDS
-        settling = _worker_answers() or waited > WORKER_WITHIN_SECONDS
-        if settling and DeskTransfer.objects.exists() and fresh.exists():
-            return [
-                symbol
-                for coin in settings.COINS
-                for symbol in _near_the_money(coin, Quote.objects.filter(option__underlying=coin).first())
-            ]
-        time.sleep(0.2)
-    raise NotReady("no fresh quotes: look at the logs of feed, worker and beat")
-
-
-def _worker_answers() -> bool:
-    """Whether a worker takes tasks; without one, as without a broker, orders are settled all the same, only later."""
-    try:
-        return bool(current_app.control.ping(timeout=0.5))
-    except Exception:  # noqa: BLE001 - a broker that is away is no reason to stop
-        return False
-
-
-def _near_the_money(coin: str, quote: Quote | None) -> list[str]:
-    if quote is None:
-        return []
-    options = Option.objects.filter(
-        underlying=coin, state=Option.State.LISTED, quote__bid__isnull=False, expires_at__gt=timezone.now()
-    )
-    ordered = sorted(options, key=lambda option: (abs(option.strike - quote.index_price), option.expires_at))
-    return [option.symbol for option in ordered[:SYMBOLS_BY_COIN]]
 
 
 def _watch(console: Console, load: Load, start: figures.Start, orders: int) -> None:

@@ -16,8 +16,7 @@ from demo.load import Sent
 def report_of(sent: Sent, start: figures.Start, audited: Report) -> dict[str, Any]:
     """The content of `demo-report.json`: counts, milliseconds, coin and USDT amounts as text."""
     orders = figures.order_rows(start)
-    settled = [row for row in orders if row[2] is not None]
-    settle_ms = {row[0]: (row[2] - row[1]).total_seconds() * 1000 for row in settled if row[2] is not None}
+    settle_ms = figures.settle_ms_by_order(start)
     venue_ms = figures.venue_ms_by_order(settings.COUNTER_SOURCE, list(settle_ms))
     above_ms = [settle_ms[order] - venue_ms.get(order, 0.0) for order in settle_ms]
     pipeline = figures.pipeline(start, settings.COUNTER_SOURCE)

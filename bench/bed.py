@@ -1,0 +1,167 @@
+"""A stack of Crossbook to measure: started on new databases, with customers who have money, watched and audited."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+
+from bench.load.job import Job
+from bench.servers import Servers
+from bench.watch import Watch
+from config import stack
+from config.stack.lifecycle import StackInfo
+
+CUSTOMERS = 256
+DEPOSIT_USDT = Decimal(100_000_000)
+SYMBOLS_BY_COIN = 16
+DRAINED_WITHIN_SECONDS = 600.0
+# What belongs to the caller's own stack has no business in this one.
+NOT_INHERITED = {"VAR_DIR", "MARKET_DATA", "COUNTER_URL", "COUNTER_SOURCE", "SYNC_QUEUE", "SENTRY_DSN"}
+
+
+@dataclass
+class Bed:
+    """A running stack and what loads need of it."""
+
+    info: StackInfo
+    servers: Servers
+    tokens: list[str] = field(default_factory=list)
+    symbols: list[str] = field(default_factory=list)
+
+    @property
+    def watch(self) -> Watch:
+        """Over the stack's programs and the servers that work for it."""
+        return Watch(self._pids)
+
+    @property
+    def source(self) -> str:
+        """Counter's name at the desk."""
+        from django.conf import settings
+
+        return settings.COUNTER_SOURCE
+
+    def _pids(self) -> dict[str, int]:
+        apps = {process.name: process.pid for process in self.info.processes if process.pid}
+        return {name: process.pid for name, process in self.servers.processes.items()} | apps
+
+    def job(self, **terms: Any) -> Job:
+        """A job for this stack, with an id of its own."""
+        return Job(
+            url=self.info.web_url,
+            tokens=self.tokens,
+            symbols=self.symbols,
+            run_id=f"bench-{uuid4().hex[:10]}",
+            **terms,
+        )
+
+    def drain(self) -> float | None:
+        """Wait until the desk has reported every order; the seconds that took, None when it never did."""
+        from demo.figures import all_reported
+
+        started = time.monotonic()
+        while time.monotonic() - started < DRAINED_WITHIN_SECONDS:
+            if all_reported():
+                return time.monotonic() - started
+            time.sleep(0.05)
+        return None
+
+    def audit(self) -> dict[str, Any]:
+        """Audit both books and the venue."""
+        from django.utils import timezone
+
+        import audit
+        from settlement.venues.ccxt_venue import venue
+
+        report = audit.run(now=timezone.now(), venue=venue())
+        return {
+            "broken": report.broken,
+            "in_flight": report.in_flight,
+            "unchecked": report.unchecked,
+            "seconds": round(report.seconds, 1),
+            "findings": [
+                f"{result.number} {finding.what}, {finding.where}: {finding.detail}"
+                for result in report.results
+                for finding in result.broken.listed[:5]
+            ],
+        }
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the stack's processes for a while, so that they take nothing from whom is measured meanwhile."""
+        apps = [process.pid for process in self.info.processes if process.pid]
+        venue = self.servers.processes["venue"].pid
+        stopped = []
+        for pid in (*apps, venue):
+            with suppress(psutil.NoSuchProcess):
+                first = psutil.Process(pid)
+                stopped += [first, *first.children(recursive=True)]
+        try:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+    def ready(self) -> None:
+        """Wait until prices are fresh and workers answer. Raises: demo.market.NotReady."""
+        from demo.market import tradable_symbols
+
+        self.symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
+
+
+@contextmanager
+def made(servers: Servers, var_dir: Path) -> Iterator[Bed]:
+    """A stack in `var_dir` on new databases, until the block ends. Raises: config.stack.StackFailed, NotReady."""
+    with ExitStack() as stopping:
+        servers.new_databases("crossbook", "desk")
+        var_dir.mkdir(parents=True, exist_ok=True)
+        stopping.enter_context(servers.venue(var_dir))
+        stopping.callback(stack.stop, var_dir=var_dir)
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        info = stack.start(var_dir=var_dir, given=inherited | servers.environment)
+        _set_up_django(info.environment)
+        stopping.callback(_forget_connections)
+        bed = Bed(info, servers)
+        bed.ready()
+        bed.tokens = _customers()
+        yield bed
+
+
+def _set_up_django(environment: Mapping[str, str]) -> None:
+    """Load the settings with the addresses of the stacks; they are the same for each stack of a run."""
+    os.environ.update(environment)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    import django
+
+    django.setup()
+
+
+def _forget_connections() -> None:
+    from django.db import connections
+
+    connections.close_all()
+
+
+def _customers() -> list[str]:
+    """Tokens of new customers with more money than they can spend."""
+    from django.db import transaction
+    from django.utils import timezone
+
+    from demo.customers import fund_one
+
+    with transaction.atomic():  # one commit for all
+        return [
+            fund_one(reference=f"bench-{number}", amount=DEPOSIT_USDT, run_id="bench", now=timezone.now())[1]
+            for number in range(CUSTOMERS)
+        ]

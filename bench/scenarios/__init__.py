@@ -1,0 +1,31 @@
+"""The scenarios by name, in the order in which they are run and shown."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from bench.scenarios import batch, end_to_end, growth, hordak, overload, plain_chain, single, tpcb
+from bench.session import Session
+
+
+class Repeated(Protocol):
+    """A scenario that is measured in rounds, in turns with the others; MAIN names the figure that stands for it."""
+
+    MAIN: str
+
+    def prepare(self, session: Session) -> None: ...
+
+    def measure(self, session: Session) -> dict[str, Any]: ...
+
+
+REPEATED: dict[str, Repeated] = {
+    "tpcb": tpcb,
+    "hordak": hordak,
+    "plain_chain": plain_chain,
+    "batch": batch,
+    "single": single,
+}
+ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {
+    "end_to_end": end_to_end.run,
+    "overload": overload.run,
+    "growth": growth.run,
+}

@@ -1,0 +1,56 @@
+"""`overload`: twice what can be taken, for a while: what is refused, how long the accepted wait, what is lost."""
+
+from typing import Any
+
+from bench.scenarios import batch, end_to_end
+from bench.session import Session
+
+ORDERS_EACH = 100
+CONNECTIONS = 256
+TIMES = 2
+FLAT_SHARE, FLAT_MIB = 1.05, 8.0
+# Its shared buffers fill up to their size, which is a setting.
+NOT_JUDGED = {"postgres"}
+
+
+def run(session: Session) -> dict[str, Any]:
+    """What batches reach without a pause, measured first, is what can be taken."""
+    session.bed()
+    end_to_end.warm_up(session)
+    with session.doing("overload: how much can be taken"):
+        capacity = batch.run(session, ORDERS_EACH, session.sizes.batch_seconds)["orders_per_s"]
+    session.prove("the measurement of what can be taken")
+    rate = max(TIMES * capacity, ORDERS_EACH)
+    offered = end_to_end.offer(
+        session,
+        int(rate),
+        session.sizes.open_loop_seconds,
+        orders_each=ORDERS_EACH,
+        connections=CONNECTIONS,
+    )
+    grew = _grew_mib(offered["memory_mib"])
+    figures = {
+        "capacity_per_s": capacity,
+        "unavailable_share": round(offered["unavailable"] / offered["offered"], 4),
+        "unanswered_share": round(offered["unanswered"] / offered["offered"], 4),
+        "p50_ms": offered["answer_ms"]["p50"],
+        "p99_ms": offered["answer_ms"]["p99"],
+        "memory_flat": not grew,
+        "memory_grew_mib": grew,
+        "lost": offered["lost"],
+    }
+    session.note(
+        f"overload: {figures['unavailable_share']:.0%} answered 503, accepted p99 {figures['p99_ms']} ms, "
+        f"memory {'flat' if not grew else f'grew {grew}'}, lost {figures['lost']}"
+    )
+    return figures | {"run": offered}
+
+
+def _grew_mib(memory: dict[str, dict[str, list[float]]]) -> dict[str, float]:
+    """Programs that held clearly more at the end than in the middle, and how much more."""
+    grown = {}
+    for name, held in memory.items():
+        _, middle, end = held["pss"]
+        if name not in NOT_JUDGED and end > middle * FLAT_SHARE + FLAT_MIB:
+            grown[name] = round(end - middle, 1)
+    return grown

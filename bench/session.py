@@ -1,0 +1,81 @@
+"""One run of the bench: its sizes, its servers, the stack that is measured, and what went wrong on the way."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+
+from bench import bed
+from bench.bed import Bed
+from bench.servers import Servers
+from bench.sizes import Sizes
+
+
+@dataclass
+class Session:
+    """What scenarios share. `trouble` holds what makes the run fail: broken books and lost orders."""
+
+    sizes: Sizes
+    servers: Servers
+    console: Console
+    audits: list[dict[str, Any]] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+    client_alone_per_s: float = 0.0
+    _bed: Bed | None = None
+    _stopping: ExitStack = field(default_factory=ExitStack)
+
+    def bed(self) -> Bed:
+        """The stack that runs; one is started when it is asked for first."""
+        return self._bed or self.new_bed("stack")
+
+    def new_bed(self, name: str) -> Bed:
+        """A stack on new databases in place of the one that runs."""
+        self.stop()
+        with self.doing(f"starting {name}"):
+            self._bed = self._stopping.enter_context(bed.made(self.servers, self.servers.var_dir / name))
+        return self._bed
+
+    def stop(self) -> None:
+        """Stop the stack, if one runs."""
+        self._bed = None
+        self._stopping.close()
+
+    @contextmanager
+    def without_stack(self) -> Iterator[None]:
+        """Keep a running stack from taking time from whom is measured in the block."""
+        if self._bed is None:
+            yield
+        else:
+            with self._bed.frozen():
+                yield
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say what goes on while it goes on."""
+        if self.console.is_terminal:
+            with self.console.status(what):
+                yield
+        else:
+            self.console.print(what, style="dim", highlight=False)
+            yield
+
+    def note(self, line: str) -> None:
+        """Say a figure as soon as it is known."""
+        self.console.print(f"  {line}", highlight=False)
+
+    def prove(self, after: str) -> float | None:
+        """Wait until every order is reported, then audit; the seconds the waiting took, None when some never were."""
+        assert self._bed is not None
+        with self.doing(f"{after}: waiting for the last report, auditing"):
+            drained = self._bed.drain()
+            audited = self._bed.audit()
+        self.audits.append({"after": after, "drained_seconds": drained} | audited)
+        if drained is None:
+            self.trouble.append(f"after {after}: accepted orders were never reported")
+        if audited["broken"] or audited["unchecked"]:
+            self.trouble.append(
+                f"after {after}: the audit found {audited['broken']} broken, unchecked {audited['unchecked']}"
+            )
+        return drained

@@ -1,0 +1,54 @@
+"""How long, how often and how much: the only thing in which a quick run differs from a full one."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Seconds are measured seconds of one round; rates are orders offered in a second."""
+
+    rounds: int
+    warm_up_seconds: float
+    tpcb_seconds: int
+    hordak_seconds: float
+    plain_chain_orders: int
+    batch_seconds: float
+    single_seconds: float
+    rates: tuple[int, ...]
+    further_rates: int
+    open_loop_seconds: float
+    growth_rounds: int
+    growth_seconds: float
+    earlier_orders: tuple[int, ...]
+
+
+FULL = Sizes(
+    rounds=5,
+    warm_up_seconds=1.0,
+    tpcb_seconds=10,
+    hordak_seconds=10.0,
+    plain_chain_orders=3_000,
+    batch_seconds=5.0,
+    single_seconds=10.0,
+    rates=(1_000, 5_000, 10_000),
+    further_rates=4,
+    open_loop_seconds=30.0,
+    growth_rounds=3,
+    growth_seconds=30.0,
+    earlier_orders=(0, 1_000_000, 5_000_000),
+)
+QUICK = Sizes(
+    rounds=2,
+    warm_up_seconds=0.5,
+    tpcb_seconds=2,
+    hordak_seconds=2.0,
+    plain_chain_orders=250,
+    batch_seconds=1.5,
+    single_seconds=2.0,
+    rates=(1_000, 5_000, 10_000),
+    further_rates=1,
+    open_loop_seconds=4.0,
+    growth_rounds=1,
+    growth_seconds=3.0,
+    earlier_orders=(0, 200_000),
+)
