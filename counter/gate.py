@@ -1,12 +1,14 @@
-"""The gate: orders of all threads of a process meet in one bounded queue, and one writer commits what has gathered.
+"""The gate: all orders of a process meet in one bounded queue, and one writer thread commits what has gathered.
 
 While the writer commits a batch the next one gathers, so a lone order waits for nobody and a crowd shares one commit.
 Guards the callers: each gets its own outcome, and none waits for ever, whatever becomes of the writer or the database.
 """
 
+import asyncio
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -41,23 +43,62 @@ class OutcomeUnknown(GateError):
 
 
 class _Entry:
-    """One caller's requests, and what has become of them once `answered` is free."""
+    """One caller's requests, and what has become of them."""
 
-    __slots__ = ("answered", "error", "is_answered", "outcomes", "requests")
+    __slots__ = ("error", "is_answered", "outcomes", "requests")
 
     def __init__(self, requests: Sequence[OrderRequest]) -> None:
         self.requests = requests
         self.outcomes: list[Outcome] | None = None
         self.error: Exception | None = None
         self.is_answered = False
-        self.answered = threading.Lock()  # held until there is an answer: the cheapest thing to wait for once
-        self.answered.acquire()
 
-    def answer(self, outcomes: list[Outcome] | None, error: Exception | None = None) -> None:
-        """The first answer counts."""
-        if not self.is_answered:
-            self.outcomes, self.error, self.is_answered = outcomes, error, True
-            self.answered.release()
+    def result(self) -> list[Outcome]:
+        if self.error is not None:
+            raise self.error
+        assert self.outcomes is not None  # noqa: S101 - there is an error or there are outcomes
+        return self.outcomes
+
+
+class _ThreadEntry(_Entry):
+    """Of a thread that waits."""
+
+    __slots__ = ("woken",)
+
+    def __init__(self, requests: Sequence[OrderRequest]) -> None:
+        super().__init__(requests)
+        self.woken = threading.Lock()  # held until there is an answer: the cheapest thing to wait for once
+        self.woken.acquire()
+
+
+class _LoopEntry(_Entry):
+    """Of a coroutine that waits, on its event loop."""
+
+    __slots__ = ("loop", "woken")
+
+    def __init__(self, requests: Sequence[OrderRequest]) -> None:
+        super().__init__(requests)
+        self.loop = asyncio.get_running_loop()
+        self.woken: asyncio.Future[None] = self.loop.create_future()
+
+
+def _wake(entries: Iterable[_Entry]) -> None:
+    """Tell the callers that their answers are there; a loop is told once of all that it waits for."""
+    of_loops: dict[asyncio.AbstractEventLoop, list[_LoopEntry]] = defaultdict(list)
+    for entry in entries:
+        if isinstance(entry, _LoopEntry):
+            of_loops[entry.loop].append(entry)
+        elif isinstance(entry, _ThreadEntry):
+            entry.woken.release()
+    for loop, theirs in of_loops.items():
+        with suppress(RuntimeError):  # a loop that is closed waits for nothing
+            loop.call_soon_threadsafe(_wake_on_loop, theirs)
+
+
+def _wake_on_loop(entries: Iterable[_LoopEntry]) -> None:
+    for entry in entries:
+        if not entry.woken.done():
+            entry.woken.set_result(None)
 
 
 class Gate:
@@ -72,26 +113,40 @@ class Gate:
         self._writer: threading.Thread | None = None
 
     def place(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
-        """Decide and commit `requests`, together with what other threads bring meanwhile; an outcome for each.
+        """Decide and commit `requests`, together with what others bring meanwhile; an outcome for each.
 
         Raises: BatchTooLarge; GateFull; OutcomeUnknown; whatever else placing these very requests raises.
         """
-        if len(requests) > settings.MAX_BATCH_ORDERS:
-            raise BatchTooLarge(f"{len(requests)} orders in one batch, at most {settings.MAX_BATCH_ORDERS}")
-        entry = _Entry(requests)
+        entry = _ThreadEntry(requests)
+        self._enter(entry)
+        if not entry.woken.acquire(timeout=ANSWER_WITHIN_SECONDS):
+            self._take_back(entry)
+        return entry.result()
+
+    async def place_soon(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
+        """`place` for coroutines: only the caller waits."""
+        entry = _LoopEntry(requests)
+        self._enter(entry)
+        late = entry.loop.call_later(ANSWER_WITHIN_SECONDS, _wake_on_loop, [entry])
+        try:
+            await entry.woken
+        finally:
+            late.cancel()
+        if not entry.is_answered:
+            self._take_back(entry)
+        return entry.result()
+
+    def _enter(self, entry: _Entry) -> None:
+        count = len(entry.requests)
+        if count > settings.MAX_BATCH_ORDERS:
+            raise BatchTooLarge(f"{count} orders in one batch, at most {settings.MAX_BATCH_ORDERS}")
         with self._changed:
-            if self._waiting_orders + len(requests) > WAITING_ORDERS:
+            if self._waiting_orders + count > WAITING_ORDERS:
                 raise GateFull(f"{self._waiting_orders} orders wait already")
             self._waiting.append(entry)
-            self._waiting_orders += len(requests)
+            self._waiting_orders += count
             self._ensure_writer()
             self._changed.notify()
-        if not entry.answered.acquire(timeout=ANSWER_WITHIN_SECONDS):
-            self._take_back(entry)
-        if entry.error is not None:
-            raise entry.error
-        assert entry.outcomes is not None  # noqa: S101 - there is an error or there are outcomes
-        return entry.outcomes
 
     def stop(self) -> None:
         """Commit what waits, and end the writer and its connection; a later order starts it again."""
@@ -108,7 +163,7 @@ class Gate:
                 self._waiting.remove(entry)
                 self._waiting_orders -= len(entry.requests)
                 raise GateFull("the order was not reached in time")
-        if not entry.answered.acquire(blocking=False):  # it may have come this moment
+        if not entry.is_answered:  # it may have been at this moment
             raise OutcomeUnknown("no answer from the database in time")
 
     def _ensure_writer(self) -> None:
@@ -122,8 +177,7 @@ class Gate:
                 try:
                     self._commit(entries)
                 finally:  # also when this thread ends here: nobody is left waiting
-                    for entry in entries:
-                        entry.answer(None, OutcomeUnknown("the writer ended before it had an answer"))
+                    self._fail(entries, OutcomeUnknown("the writer ended before it had an answer"))
         finally:
             connection.close()
 
@@ -147,17 +201,24 @@ class Gate:
         except (OperationalError, InterfaceError) as error:
             log.warning("database unavailable, orders unanswered", orders=len(requests), error=repr(error))
             connection.close()  # the next batch connects anew
-            for entry in entries:
-                entry.answer(None, OutcomeUnknown(str(error)))
+            self._fail(entries, OutcomeUnknown(str(error)))
         except Exception as error:  # noqa: BLE001 - it belongs to the caller whose order caused it
             if len(entries) == 1:
-                entries[0].answer(None, error)
+                self._fail(entries, error)
                 return
             for entry in entries:  # nothing is stored: one bad order must not take the others with it
                 self._commit([entry])
         else:
             for entry in entries:
-                entry.answer([next(outcomes) for _ in entry.requests])
+                entry.outcomes, entry.is_answered = [next(outcomes) for _ in entry.requests], True
+            _wake(entries)
+
+    def _fail(self, entries: Sequence[_Entry], error: Exception) -> None:
+        """Answer with an error what has no answer yet."""
+        failed = [entry for entry in entries if not entry.is_answered]
+        for entry in failed:
+            entry.error, entry.is_answered = error, True
+        _wake(failed)
 
     def _placed(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
         for _ in range(TRIES - 1):

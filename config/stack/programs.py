@@ -16,7 +16,7 @@ WEB_PORT = 8000
 WORKER_PROCESSES = 4
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
 STOP_SECONDS = {"beat": 4}
-WEB_THREADS = 8
+WEB_PROCESSES = 1
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
@@ -126,9 +126,9 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
 def _apps(ports: Mapping[str, int]) -> list[Program]:
     commands = {
         "web": _python(
-            *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", ports["web"]),
-            # uvloop would keep a kernel thread polling: a third of a core for an event loop that WSGI leaves idle.
-            *("--loop", "asyncio", "--blocking-threads", WEB_THREADS, "--no-ws", "config.wsgi:application"),
+            *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", ports["web"]),
+            # uvloop would keep a kernel thread polling, a third of a core.
+            *("--loop", "asyncio", "--workers", WEB_PROCESSES, "--no-ws", "config.asgi:application"),
         ),
         "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(

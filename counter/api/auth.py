@@ -55,13 +55,18 @@ def forget_callers(**signal: Any) -> None:
         _known.clear()
 
 
+def known_caller(key: str) -> Caller | None:
+    """Who holds this token, if that was asked for within the last second."""
+    with _known_lock:
+        return _known.get(key)
+
+
 def caller_of(key: str) -> Caller:
     """Who holds this token.
 
-    Raises: AuthenticationFailed.
+    Raises: AuthenticationFailed; database errors.
     """
-    with _known_lock:
-        caller = _known.get(key)
+    caller = known_caller(key)
     if caller is None:
         caller = _looked_up(key)
         with _known_lock:

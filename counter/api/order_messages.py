@@ -155,11 +155,9 @@ def placed_order(order: Order) -> PlacedOrder:
 def stored_order(row: SyncOrder) -> StoredOrder:
     """An order with where it stands."""
     settled = row.state == SyncOrder.State.SETTLED
-    return StoredOrder(
-        *_facts(row, row.amount if row.payout == "instant" or settled else None),
-        state=row.state.lower(),
-        settlement=_settlement(row) if settled else None,
-    )
+    facts = _facts(row, row.amount if row.payout == "instant" or settled else None)
+    fields = (*facts, row.state.lower(), _settlement(row) if settled else None)
+    return StoredOrder(*fields)
 
 
 def _facts(order: Order | SyncOrder, amount: Decimal | None) -> tuple[Any, ...]:

@@ -1,5 +1,8 @@
 """Placing and reading orders."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import msgspec
 from django.conf import settings
 from django.http import HttpResponse
@@ -39,29 +42,61 @@ _LOOSE_BATCH = msgspec.json.Decoder(_LooseBatch)
 _REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-def place_one(body: bytes, customer_id: int) -> HttpResponse:
-    """Answer a body that holds one order.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a body asks for: requests to be placed, and among them the outcomes of orders that cannot be read."""
 
-    Raises: ApiError; what `Gate.place` raises.
+    orders: list[OrderRequest | OrderOutcome]
+    requests: list[OrderRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """How an address reads its body (for a customer's id) and answers with the outcomes of the requests in it.
+
+    Reading raises ApiError.
     """
-    asked = decode(body, _ORDER).request(customer_id)
-    [outcome] = gate.place([asked])
+
+    read: Callable[[bytes, int], Asked]
+    answer: Callable[[Asked, Sequence[Outcome]], HttpResponse]
+
+    def place(self, body: bytes, customer_id: int) -> HttpResponse:
+        """Answer a body, waiting for the commit.
+
+        Raises: ApiError; what `Gate.place` raises.
+        """
+        asked = self.read(body, customer_id)
+        return self.answer(asked, gate.place(asked.requests) if asked.requests else [])
+
+
+def _read_single(body: bytes, customer_id: int) -> Asked:
+    request = decode(body, _ORDER).request(customer_id)
+    return Asked([request], [request])
+
+
+def _answer_single(asked: Asked, outcomes: Sequence[Outcome]) -> HttpResponse:
+    [outcome] = outcomes
     if isinstance(outcome, Rejected):
         return rejection_answer(outcome)
     headers = _REPLAYED if outcome.replayed else None
     return json_answer(placed_order(outcome.order), status=201, headers=headers)
 
 
-def place_many(body: bytes, customer_id: int) -> HttpResponse:
-    """Answer a body that holds a batch.
+def _read_many(body: bytes, customer_id: int) -> Asked:
+    orders = _read_batch(body, customer_id)
+    return Asked(orders, [order for order in orders if not isinstance(order, OrderOutcome)])
 
-    Raises: ApiError; what `Gate.place` raises.
-    """
-    asked = _read_batch(body, customer_id)
-    requests = [order for order in asked if not isinstance(order, OrderOutcome)]
-    placed = iter(gate.place(requests) if requests else ())
-    results = [order if isinstance(order, OrderOutcome) else _outcome_body(next(placed)) for order in asked]
+
+def _answer_many(asked: Asked, outcomes: Sequence[Outcome]) -> HttpResponse:
+    placed = iter(outcomes)
+    results = [
+        order if isinstance(order, OrderOutcome) else _outcome_body(next(placed)) for order in asked.orders
+    ]
     return json_answer(OrderOutcomes(results))
+
+
+SINGLE = Placing(_read_single, _answer_single)
+BATCH = Placing(_read_many, _answer_many)
 
 
 class OrdersView(CustomerView):
@@ -79,7 +114,7 @@ class OrdersView(CustomerView):
         The same client_order_id with the same content is answered with the same order and the header
         `Idempotent-Replayed: true`; with other content it is refused (409).
         """
-        return place_one(body_of(request), self.customer_id)
+        return SINGLE.place(body_of(request), self.customer_id)
 
     @extend_schema(
         operation_id="list_orders",
@@ -128,7 +163,7 @@ class OrderBatchView(CustomerView):
     )
     def post(self, request: Request) -> HttpResponse:
         """Decide each order as if it were sent alone, one after the other; refused ones do not hinder the others."""
-        return place_many(body_of(request), self.customer_id)
+        return BATCH.place(body_of(request), self.customer_id)
 
 
 def _read_batch(raw: bytes, customer_id: int) -> list[OrderRequest | OrderOutcome]:

@@ -1,0 +1,126 @@
+"""The lane of orders: on the event loop, past the framework, of which placing an order by token needs nothing.
+
+Invariant: it leads to the same handlers as the framework, so the answers are the same; whatever is unusual about a
+request (another kind of credentials, a token that is not valid, a type or size that is refused) goes to the framework.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
+from rest_framework.exceptions import AuthenticationFailed
+
+from counter.api.auth import Caller, caller_of, known_caller
+from counter.api.errors import answer
+from counter.api.orders import BATCH, SINGLE, Placing
+from counter.gate import gate
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOOKING_UP_THREADS = 2
+_PLACINGS = {"/api/v1/orders": SINGLE, "/api/v1/orders/batch": BATCH}
+_SCHEME = b"Token "
+_ACCEPTED = (b"*/*", b"application/json")
+
+
+class OrderLane:
+    """An ASGI application: places orders, and hands every other request to `framework`."""
+
+    def __init__(self, framework: Application) -> None:
+        self._framework = framework
+        self._looking_up = ThreadPoolExecutor(LOOKING_UP_THREADS, thread_name_prefix="callers")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        placing = (
+            _PLACINGS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        )
+        customer_id = None
+        if placing is not None:
+            customer_id = await self._customer(scope, dict(scope["headers"]))
+        if placing is None or customer_id is None:
+            await self._framework(scope, receive, send)
+            return
+        body = await _body(receive)
+        if body is not None:
+            await _send(await _placed(placing, body, customer_id), send)
+
+    async def _customer(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
+        """Who asks, if everything about the request is as usual."""
+        credentials = headers.get(b"authorization", b"")
+        usual = (
+            credentials.startswith(_SCHEME)
+            and headers.get(b"content-type") == b"application/json"
+            and headers.get(b"accept", b"*/*") in _ACCEPTED
+            and _is_short(headers.get(b"content-length", b""))
+            and _is_ours(headers.get(b"host", b""))
+            and (scope["scheme"] == "https" or not settings.SECURE_SSL_REDIRECT)
+        )
+        if not usual:
+            return None
+        key = credentials.removeprefix(_SCHEME).decode("latin-1")
+        caller = known_caller(key)
+        if caller is None:
+            loop = asyncio.get_running_loop()
+            caller = await loop.run_in_executor(self._looking_up, _looked_up, key)
+        return None if caller is None else caller.customer_id
+
+
+def _is_short(length: bytes) -> bool:
+    return length.isdigit() and int(length) <= (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
+
+
+@lru_cache(maxsize=1000)
+def _is_ours(host: bytes) -> bool:
+    domain, _ = split_domain_port(host.decode("latin-1"))
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+def _looked_up(key: str) -> Caller | None:
+    """None for a token that is not valid, and when the database does not answer: the framework says so."""
+    try:
+        return caller_of(key)
+    except AuthenticationFailed:
+        return None
+    except Exception:  # noqa: BLE001 - it will fail in the framework too, which knows how to answer
+        return None
+    finally:
+        close_old_connections()
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None when the client has gone."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _placed(placing: Placing, body: bytes, customer_id: int) -> HttpResponse:
+    try:
+        asked = placing.read(body, customer_id)
+        return placing.answer(asked, await gate.place_soon(asked.requests) if asked.requests else [])
+    except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
+        return answer(error, {})
+
+
+async def _send(response: HttpResponse, send: Send) -> None:
+    body = response.content
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
+    ]
+    headers += [(b"content-length", str(len(body)).encode()), (b"x-content-type-options", b"nosniff")]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
