@@ -8,21 +8,27 @@ from datetime import datetime
 from decimal import Decimal
 
 import structlog
-from django.db import transaction
+from django.db import connections, transaction
 
 from acceptance.models import AcceptedOrder
-from config.transitions import move
+from config.arrays import columns
+from config.transitions import move_selected
 from settlement import history, netting
 from settlement.booking import Legs
 from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING, USDT, VENUE
-from settlement.conversion import demand_of
+from settlement.conversion import DEMANDED, demand_of
 from settlement.fill import Fill as NettedFill
-from settlement.models import Allocation, Conversion, Fill
+from settlement.models import Conversion, Fill
 from settlement.outcomes import BY, add_to_carry
 
 log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
+ALLOCATE = f"""
+    INSERT INTO settlement_allocation (conversion_id, {", ".join(netting.Share._fields)})
+    SELECT %s, v.* FROM unnest(
+        %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[]) AS v
+"""  # noqa: S608 - the columns are our own
 
 
 def balance_filled(*, now: datetime) -> int:
@@ -47,8 +53,8 @@ def book(*, conversion_id: int, now: datetime) -> bool:
         )
         if conversion is None:
             return False
-        orders = list(AcceptedOrder.objects.filter(conversion_id=conversion_id).order_by("id"))
-        demands = [demand_of(order) for order in orders]
+        orders = AcceptedOrder.objects.filter(conversion_id=conversion_id)
+        demands = [demand_of(*row) for row in orders.order_by("id").values_list(*DEMANDED)]
         fills = list(conversion.fills.order_by("id"))
         settlement = netting.settle(
             demands=demands,
@@ -56,14 +62,14 @@ def book(*, conversion_id: int, now: datetime) -> bool:
             fill=netted_fill(conversion, fills),
             price_if_unfilled=conversion.reference_price,
         )
-        _allocate(conversion, orders, settlement)
+        _allocate(conversion, settlement)
         _post_legs(conversion, fills, demands, settlement, now)
         add_to_carry(conversion.underlying, coin=settlement.carry_out.coin, usdt=settlement.carry_out.usdt)
-        settled = move(
-            AcceptedOrder, AcceptedOrder.settle, [order.pk for order in orders], same={"settled_at": now}
-        )
-        if len(settled) != len(orders):
-            raise RuntimeError(f"conversion {conversion_id}: {len(orders)} orders, {len(settled)} converting")
+        settled = move_selected(orders, AcceptedOrder.settle, same={"settled_at": now}, returning=["id"])
+        if len(settled) != len(demands):
+            raise RuntimeError(
+                f"conversion {conversion_id}: {len(demands)} orders, {len(settled)} converting"
+            )
         history.advance(
             conversion,
             Conversion.book,
@@ -75,7 +81,7 @@ def book(*, conversion_id: int, now: datetime) -> bool:
             carry_out_usdt=settlement.carry_out.usdt,
             booked_at=now,
         )
-    log.info("conversion booked", conversion=conversion_id, orders=len(orders), coin=conversion.underlying)
+    log.info("conversion booked", conversion=conversion_id, orders=len(demands), coin=conversion.underlying)
     return True
 
 
@@ -95,23 +101,9 @@ def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | N
     )
 
 
-def _allocate(
-    conversion: Conversion, orders: Sequence[AcceptedOrder], settlement: netting.Settlement
-) -> None:
-    Allocation.objects.bulk_create(
-        [
-            Allocation(
-                order=order,
-                conversion=conversion,
-                value=share.value,
-                fee=share.fee,
-                due=share.due,
-                slippage=share.slippage,
-                rounding=share.rounding,
-            )
-            for order, share in zip(orders, settlement.shares, strict=True)
-        ]
-    )
+def _allocate(conversion: Conversion, settlement: netting.Settlement) -> None:
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(ALLOCATE, [conversion.pk, *columns(settlement.shares, netting.Share._fields)])
 
 
 def _post_legs(

@@ -25,9 +25,24 @@ def subject_of(row: Traced) -> Subject:
     return Subject.CONVERSION if isinstance(row, Conversion) else Subject.FUNDS_TRANSFER
 
 
-def created(row: Traced, *, at: datetime, by: str, why: str = "") -> None:
-    """Note that the row came into being in its present state."""
-    _note(row, "", row.state, at, by, why)
+def create(
+    row: Traced, transition_method: Any, *, at: datetime, by: str, why: str = "", **changes: Any
+) -> None:
+    """Store a new row as its first transition and `changes` leave it; note that it came into being and that it moved.
+
+    Joins the caller's transaction.
+
+    Raises: ValueError when no such transition leads out of the row's state.
+    """
+    planned = row.state
+    _, sources, target = sources_and_target(type(row), transition_method)
+    if planned not in sources:
+        raise ValueError(f"{transition_method.__name__} does not lead out of {planned}")
+    _show(row, target, changes)
+    row.save(force_insert=True)
+    StateChange.objects.bulk_create(
+        [_note(row, "", planned, at, by, ""), _note(row, planned, target, at, by, why)]
+    )
 
 
 def advance(
@@ -53,15 +68,19 @@ def advance(
             raise MovedMeanwhile(
                 f"{subject_of(row)} {row.pk} is no longer {row.state} at version {row.version}"
             )
-        _note(row, row.state, target, at, by, why)
-    row.state = target
+        _note(row, row.state, target, at, by, why).save(force_insert=True)
+    _show(row, target, changes)
+
+
+def _show(row: Traced, state: str, changes: Mapping[str, Any]) -> None:
+    row.state = state
     row.version += 1
     for name, value in changes.items():
         setattr(row, name, value)
 
 
-def _note(row: Traced, from_state: str, to_state: str, at: datetime, by: str, why: str) -> None:
-    StateChange.objects.create(
+def _note(row: Traced, from_state: str, to_state: str, at: datetime, by: str, why: str) -> StateChange:
+    return StateChange(
         subject=subject_of(row),
         subject_id=row.pk,
         from_state=from_state,
