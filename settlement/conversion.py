@@ -13,7 +13,6 @@ from uuid import uuid4
 import structlog
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.models import Exists, QuerySet
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
@@ -28,6 +27,11 @@ from settlement.venues.protocol import Market, TopOfBook, Venue, VenueError
 log = structlog.get_logger(__name__)
 
 COIN_UNIT = Decimal("0.00000001")
+WAITING = """
+    SELECT EXISTS (SELECT FROM acceptance_acceptedorder WHERE underlying = %(underlying)s AND state = 'RECEIVED'),
+           EXISTS (SELECT FROM settlement_carry WHERE underlying = %(underlying)s AND abs(usdt) >= %(least)s),
+           EXISTS (SELECT FROM settlement_conversion WHERE underlying = %(underlying)s AND state = 'RETRY_WAIT')
+"""
 LOCK_CARRY = """
     SELECT nextval(pg_get_serial_sequence('settlement_conversion', 'id')), coin, usdt
     FROM settlement_carry WHERE underlying = %s FOR UPDATE
@@ -67,27 +71,27 @@ def convert_waiting(*, underlying: str, venue: Venue, now: datetime) -> Conversi
 
 
 def needs_conversion(underlying: str) -> bool:
-    """Whether an order waits, or what is carried might be worth an order of its own."""
-    return orders_wait(underlying) or (
-        _carry_is_worth_converting(underlying) and not _held_up(underlying).exists()
-    )
+    """Whether an order waits, or what is carried is worth an order of its own, and a conversion may be made now."""
+    waits, large_carry = _waiting(underlying)
+    return waits or large_carry
 
 
 def orders_wait(underlying: str) -> bool:
     """Whether an order waits for a conversion that may be made now."""
-    waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
-    return waiting.exclude(Exists(_held_up(underlying))).exists()
+    waits, _ = _waiting(underlying)
+    return waits
 
 
-def _held_up(underlying: str) -> QuerySet[Conversion]:
-    """Conversions of the coin that wait to be sent again: the venue would say no once more, so orders gather."""
-    return Conversion.objects.filter(underlying=underlying, state=Conversion.State.RETRY_WAIT)
+def _waiting(underlying: str) -> tuple[bool, bool]:
+    """Whether orders wait, and whether the carry exceeds CARRY_WORTH_CONVERTING_USDT and should not wait for any.
 
-
-def _carry_is_worth_converting(underlying: str) -> bool:
-    """Whether the carry alone exceeds CARRY_WORTH_CONVERTING_USDT, so that it should not wait for orders."""
-    carry = Carry.objects.filter(pk=underlying).first()
-    return carry is not None and abs(carry.usdt) >= settings.CARRY_WORTH_CONVERTING_USDT
+    Neither while a conversion waits to be sent again: the venue would say no once more, so orders gather.
+    """
+    least = settings.CARRY_WORTH_CONVERTING_USDT
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(WAITING, {"underlying": underlying, "least": least})
+        waits, large_carry, held_up = cursor.fetchone()
+    return waits and not held_up, large_carry and not held_up
 
 
 def plan(

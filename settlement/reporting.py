@@ -1,7 +1,7 @@
 """Reporting settlements to counter until it has taken each; counter takes one twice without effect."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
@@ -10,6 +10,8 @@ from django.db import connections
 from acceptance import counter_client
 from acceptance.counter_client import ContentRefused
 from acceptance.models import AcceptedOrder
+from config.arrays import array
+from config.leader import exclusive
 from config.transitions import move
 from counter.contracts import SettlementReport
 
@@ -17,14 +19,18 @@ log = structlog.get_logger(__name__)
 
 REPORT_ORDERS = 1000
 MAX_ROUNDS = 100
+REFUSED_WAITS = timedelta(seconds=60)
 # Read off the index of what is settled and unreported, page by page.
 UNREPORTED = """
     SELECT o.id, o.order_id, c.id, c.price, a.value, a.fee, a.due, o.settled_at
     FROM acceptance_acceptedorder AS o
     JOIN settlement_allocation AS a ON a.order_id = o.id
     JOIN settlement_conversion AS c ON c.id = a.conversion_id
-    WHERE o.state = 'SETTLED' AND o.id > %s ORDER BY o.id LIMIT %s
+    WHERE o.state = 'SETTLED' AND o.id > %s AND o.id <> ALL(%s::bigint[]) ORDER BY o.id LIMIT %s
 """
+
+# What counter refused and when it may be told again, by row; only this process's memory, for the truth is the state.
+_aside: dict[int, datetime] = {}
 
 
 class Unreported(NamedTuple):
@@ -34,16 +40,31 @@ class Unreported(NamedTuple):
     report: SettlementReport
 
 
+def report_until_done(*, now: datetime) -> int:
+    """Report what is SETTLED, unless somebody is at it: he looks again when he is done. How many counter has taken.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    taken_in_all = 0
+    while _unreported(0, now, limit=1):
+        with exclusive("report", using="desk") as alone:
+            taken = report_settled(now=now) if alone else 0
+        if not taken:
+            break
+        taken_in_all += taken
+    return taken_in_all
+
+
 def report_settled(*, now: datetime) -> int:
     """Report everything that is SETTLED, in batches; how many orders counter has taken.
 
-    What counter refuses stays SETTLED, for a person to see, and holds up no other.
+    What counter refuses stays SETTLED, for a person to see, holds up no other, and is told again after REFUSED_WAITS.
 
     Raises: CounterUnavailable, CounterRefused.
     """
     taken, after = 0, 0
     for _ in range(MAX_ROUNDS):
-        page = _unreported(after)
+        page = _unreported(after, now, limit=REPORT_ORDERS)
         if not page:
             break
         after = page[-1].id
@@ -53,9 +74,10 @@ def report_settled(*, now: datetime) -> int:
     return taken
 
 
-def _unreported(after: int) -> list[Unreported]:
+def _unreported(after: int, now: datetime, *, limit: int) -> list[Unreported]:
+    waiting = [row_id for row_id, until in list(_aside.items()) if until > now]
     with connections["desk"].cursor() as cursor:
-        cursor.execute(UNREPORTED, [after, REPORT_ORDERS])
+        cursor.execute(UNREPORTED, [after, array(waiting), limit])
         return [Unreported(row[0], SettlementReport(*row[1:])) for row in cursor.fetchall()]
 
 
@@ -64,13 +86,17 @@ def _report(page: Sequence[Unreported], now: datetime) -> int:
     try:
         answer = counter_client.report([unreported.report for unreported in page])
     except ContentRefused as error:
-        if len(page) == 1:
-            log.error("counter cannot read a settlement", order=page[0].report.order_id, error=str(error))
-            return 0
-        middle = len(page) // 2
-        return _report(page[:middle], now) + _report(page[middle:], now)
-    if answer.refused:
-        log.error("counter refuses settlements", orders=answer.refused[:20], count=len(answer.refused))
+        if len(page) > 1:
+            middle = len(page) // 2
+            return _report(page[:middle], now) + _report(page[middle:], now)
+        log.error("counter cannot read a settlement", order=page[0].report.order_id, error=str(error))
+        _aside[page[0].id] = now + REFUSED_WAITS
+        return 0
     taken = set(answer.taken)
     ids = [unreported.id for unreported in page if unreported.report.order_id in taken]
+    for unreported in page:
+        if unreported.report.order_id not in taken:
+            _aside[unreported.id] = now + REFUSED_WAITS
+    if answer.refused:
+        log.error("counter refuses settlements", orders=answer.refused[:20], count=len(answer.refused))
     return len(move(AcceptedOrder, AcceptedOrder.report, ids, same={"reported_at": now}))
