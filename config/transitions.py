@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connections, models, router
 
 from config.arrays import array
+from config.rows import array_type
 
 
 class TransitionNotDeclared(Exception):
@@ -60,7 +61,7 @@ def move(
     arrays, names = ["%s::bigint[]"], ["id"]
     parameters = [array(ids)]
     for name, values in each.items():
-        arrays.append(f"%s::{statement.type_of(name)}[]")
+        arrays.append(f"%s::{array_type(model._meta.get_field(name), statement.connection.alias)}")
         names.append(statement.quote(name))
         parameters.append(array(values))
         statement.assignments.append(f"{statement.column(name)} = v.{names[-1]}")
@@ -102,9 +103,6 @@ class _Update:
 
     def column(self, name: str) -> str:
         return self.quote(self._field(name).column)
-
-    def type_of(self, name: str) -> str:
-        return str(self._field(name).db_type(self.connection))
 
     def set_same(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():

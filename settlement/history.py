@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from config.rows import insert
 from config.transitions import move, sources_and_target
 from settlement.models import Attempt, Conversion, FundsTransfer, StateChange
 from settlement.models.history import Subject
@@ -40,9 +41,7 @@ def create(
         raise ValueError(f"{transition_method.__name__} does not lead out of {planned}")
     _show(row, target, changes)
     row.save(force_insert=True)
-    StateChange.objects.bulk_create(
-        [_note(row, "", planned, at, by, ""), _note(row, planned, target, at, by, why)]
-    )
+    insert([_note(row, "", planned, at, by, ""), _note(row, planned, target, at, by, why)])
 
 
 def advance(
@@ -68,7 +67,7 @@ def advance(
             raise MovedMeanwhile(
                 f"{subject_of(row)} {row.pk} is no longer {row.state} at version {row.version}"
             )
-        _note(row, row.state, target, at, by, why).save(force_insert=True)
+        insert([_note(row, row.state, target, at, by, why)])
     _show(row, target, changes)
 
 

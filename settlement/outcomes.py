@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import F
 
 from acceptance.models import AcceptedOrder
+from config.rows import insert
 from config.transitions import move_selected
 from settlement import history, policy
 from settlement.history import MovedMeanwhile
@@ -82,7 +83,7 @@ def _move(
         filled_at=now,
         due_at=None,
     )
-    Fill.objects.bulk_create(_fill(conversion, trade, fee_values) for trade in report.trades)
+    insert([_fill(conversion, trade, fee_values) for trade in report.trades])
     return True
 
 
