@@ -28,7 +28,7 @@ def _statement(model: type[models.Model], with_key: bool) -> tuple[str, list[str
     connection = connections[router.db_for_write(model)]
     fields = [field for field in model._meta.concrete_fields if with_key or not field.primary_key]
     quote = connection.ops.quote_name
-    into = ", ".join(quote(field.column) for field in fields)
+    into = ", ".join(quote(str(field.column)) for field in fields)
     arrays = ", ".join(f"%s::{array_type(field, connection.alias)}" for field in fields)
     table = quote(model._meta.db_table)
     return f"INSERT INTO {table} ({into}) SELECT * FROM unnest({arrays})", [f.attname for f in fields]  # noqa: S608

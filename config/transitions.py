@@ -61,11 +61,11 @@ def move(
     arrays, names = ["%s::bigint[]"], ["id"]
     parameters = [array(ids)]
     for name, values in each.items():
-        arrays.append(f"%s::{array_type(model._meta.get_field(name), statement.connection.alias)}")
+        arrays.append(f"%s::{array_type(statement.field(name), statement.connection.alias)}")
         names.append(statement.quote(name))
         parameters.append(array(values))
         statement.assignments.append(f"{statement.column(name)} = v.{names[-1]}")
-    chosen = f"unnest({', '.join(arrays)}) AS v({', '.join(names)})"
+    chosen = f"v({', '.join(names)}) AS (SELECT * FROM unnest({', '.join(arrays)}))"  # noqa: S608
     return [row[0] for row in statement.run(chosen, parameters, where or {}, [model._meta.pk.name])]
 
 
@@ -84,7 +84,8 @@ def move_selected(
     statement.set_same(same)
     query = rows.values_list("pk").query
     chosen, parameters = query.get_compiler(statement.connection.alias).as_sql()
-    return statement.run(f"({chosen}) AS v(id)", list(parameters), {}, returning)
+    # Materialized: a plan that ran a query with a limit twice would move more rows than it selects.
+    return statement.run(f"v(id) AS MATERIALIZED ({chosen})", parameters, {}, returning)
 
 
 class _Update:
@@ -102,7 +103,7 @@ class _Update:
             self.assignments.append('"version" = t."version" + 1')
 
     def column(self, name: str) -> str:
-        return self.quote(self._field(name).column)
+        return self.quote(self.field(name).column)
 
     def set_same(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
@@ -112,22 +113,22 @@ class _Update:
     def run(
         self, chosen: str, parameters: Sequence[Any], where: Mapping[str, Any], returning: Sequence[str]
     ) -> list[tuple[Any, ...]]:
-        """Update the rows whose keys `chosen` lists as `v.id`, as far as they are in a source state."""
+        """Update the rows whose keys the table expression `chosen` has as `v.id`, if they are in a source state."""
         key = self.column(self.model._meta.pk.name)
         guards = [f"t.{key} = v.id", f"t.{self.state} = ANY(%s)"]
         guards += [f"t.{self.column(name)} = %s" for name in where]
         guarded = [self.sources, *(self._as_stored(name, value) for name, value in where.items())]
         sql = (
-            f"UPDATE {self.quote(self.model._meta.db_table)} AS t SET {', '.join(self.assignments)}"  # noqa: S608
-            f" FROM {chosen} WHERE {' AND '.join(guards)}"  # names come from the model, quoted
+            f"WITH {chosen} UPDATE {self.quote(self.model._meta.db_table)} AS t"  # noqa: S608
+            f" SET {', '.join(self.assignments)} FROM v WHERE {' AND '.join(guards)}"  # quoted names of the model
             f" RETURNING {', '.join(f't.{self.column(name)}' for name in returning)}"
         )
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, [*self.parameters, *parameters, *guarded])
+            cursor.execute(sql, [*parameters, *self.parameters, *guarded])
             return cursor.fetchall()
 
-    def _field(self, name: str) -> Any:
+    def field(self, name: str) -> Any:
         return self.model._meta.get_field(name)
 
     def _as_stored(self, name: str, value: Any) -> Any:
-        return self._field(name).get_db_prep_save(value, self.connection)
+        return self.field(name).get_db_prep_save(value, self.connection)

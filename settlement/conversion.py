@@ -36,8 +36,6 @@ LOCK_CARRY = """
     SELECT nextval(pg_get_serial_sequence('settlement_conversion', 'id')), coin, usdt
     FROM settlement_carry WHERE underlying = %s FOR UPDATE
 """
-
-
 DEMANDED = ("id", "kind", "coin", "fair", "payout")  # of an accepted order, what its netting has to know
 
 
@@ -104,15 +102,9 @@ def plan(
     """
     with transaction.atomic(using="desk"):
         conversion_id, carry = _lock_carry(underlying)
-        waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
-        claimed = move_selected(
-            waiting.order_by("id").select_for_update(skip_locked=True)[: settings.CONVERSION_MAX_ORDERS],
-            AcceptedOrder.convert,
-            same={"conversion_id": conversion_id, "converting_at": now},
-            returning=DEMANDED,
-        )
+        claimed = _claim(underlying, conversion_id, now)
         plan = netting.plan(
-            demands=[demand_of(*row) for row in claimed],
+            demands=claimed,
             carry=carry,
             lot=_lot_at(market, top),
             # The least that a venue may reckon with when it compares an order with its least notional.
@@ -143,6 +135,18 @@ def plan(
             return conversion, None
         history.create(conversion, Conversion.submit, at=now, by=BY, **_sending(conversion, market, top, now))
         return conversion, _begin_attempt(conversion, market, now)
+
+
+def _claim(underlying: str, conversion_id: int, now: datetime) -> list[netting.Demand]:
+    """Claim the oldest waiting orders that nobody else is claiming; what they demand."""
+    waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
+    claimed = move_selected(
+        waiting.order_by("id").select_for_update(skip_locked=True)[: settings.CONVERSION_MAX_ORDERS],
+        AcceptedOrder.convert,
+        same={"conversion_id": conversion_id, "converting_at": now},
+        returning=DEMANDED,
+    )
+    return [demand_of(*row) for row in claimed]
 
 
 def _lock_carry(underlying: str) -> tuple[int, netting.Carry]:
