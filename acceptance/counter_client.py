@@ -37,6 +37,11 @@ class CounterRefused(CounterError):
     """A 4xx answer or one that cannot be read: a person has to look."""
 
 
+class ContentRefused(CounterRefused):
+    """Counter cannot take the message as it is: something in it is wrong, or it is too large."""
+
+
+_CONTENT_STATUS = frozenset({400, 413, 422})
 _local = threading.local()
 
 
@@ -97,5 +102,6 @@ def _call(method: str, path: str, **request: Any) -> bytes:
     if response.status_code >= 500 or response.status_code == 429:
         raise CounterUnavailable(f"{method} {path}: {response.status_code}")
     if response.status_code != 200:
-        raise CounterRefused(f"{method} {path}: {response.status_code} {response.text[:200]}")
+        refused = ContentRefused if response.status_code in _CONTENT_STATUS else CounterRefused
+        raise refused(f"{method} {path}: {response.status_code} {response.text[:200]}")
     return response.content

@@ -5,18 +5,21 @@ never touches what is stored, and never keeps another event from being stored.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import structlog
+from django.conf import settings
 from django.db import connections, transaction
 
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.validity import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable_text
+from config.arrays import array, columns
 from config.broker import dispatcher
 from config.leader import is_held
 from counter.contracts import SyncEvent, encode
@@ -36,16 +39,26 @@ CONTENT = (
     "payout",
     "placed_at",
 )
+# Valid events have one source, which is bound once.
 INSERT = f"""
     INSERT INTO acceptance_acceptedorder ({", ".join(CONTENT)}, door, state, received_at)
-    SELECT v.*, %s, 'RECEIVED', %s FROM unnest(
-        %s::varchar[], %s::bigint[], %s::varchar[], %s::varchar[], %s::varchar[], %s::int[], %s::numeric[],
-        %s::numeric[], %s::numeric[], %s::varchar[], %s::timestamptz[]) AS v
+    SELECT %s, v.*, %s, 'RECEIVED', %s FROM unnest(
+        %s::bigint[], %s::varchar[], %s::varchar[], %s::varchar[], %s::int[], %s::numeric[], %s::numeric[],
+        %s::numeric[], %s::varchar[], %s::timestamptz[]) AS v
     ON CONFLICT (source, order_id) DO NOTHING
-    RETURNING source, order_id, id, underlying
+    RETURNING order_id, id
 """  # noqa: S608 - the columns are our own
 
-Key = tuple[str, int]
+HELD = f"""
+    SELECT {", ".join(CONTENT)} FROM acceptance_acceptedorder WHERE source = %s AND order_id = ANY(%s::bigint[])
+"""  # noqa: S608 - the columns are our own
+# Of the coins that new orders came for, those whose older orders wait already are settled by the chain sent for these.
+UNCALLED = """
+    SELECT new.underlying FROM unnest(%s::varchar[], %s::bigint[]) AS new(underlying, first_id)
+    WHERE NOT EXISTS (
+        SELECT FROM acceptance_acceptedorder AS o
+        WHERE o.underlying = new.underlying AND o.state = 'RECEIVED' AND o.id < new.first_id)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +84,25 @@ def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: dateti
     invalid: list[SyncEvent] = []
     for event in events:
         (valid if can_be_settled(event) else invalid).append(event)
-    first: dict[Key, SyncEvent] = {}
-    # In the order of their keys: two batches that share some wait for each other instead of in a circle.
-    for event in sorted(valid, key=lambda event: (event.source, event.order_id)):
-        first.setdefault((event.source, event.order_id), event)
+    first: dict[int, SyncEvent] = {}  # by order id: valid events are of one source
+    # In the order of their ids: two batches that share some wait for each other instead of in a circle.
+    for event in sorted(valid, key=attrgetter("order_id")):
+        first.setdefault(event.order_id, event)
     with transaction.atomic(using="desk"):
         inserted = _insert(list(first.values()), door, now)
-        again = [event for key, event in first.items() if key not in inserted]
-        again += [event for event in valid if event is not first[event.source, event.order_id]]
-        held = _held({(event.source, event.order_id) for event in again})
-        known = [event for event in again if held[event.source, event.order_id] == _content(event)]
-        other = [event for event in again if held[event.source, event.order_id] != _content(event)]
+        again = [
+            event for event in valid if event.order_id not in inserted or event is not first[event.order_id]
+        ]
+        held = _held({event.order_id for event in again})
+        known = [event for event in again if held[event.order_id] == _content(event)]
+        other = [event for event in again if held[event.order_id] != _content(event)]
         _keep_aside(other, Conflict.Reason.OTHER_CONTENT, door, now)
         _keep_aside(invalid, Conflict.Reason.INVALID, door, now)
-        for underlying, first_id in sorted(_first_ids(inserted).items()):
-            transaction.on_commit(partial(_call_for, underlying, first_id), using="desk", robust=True)
+        if inserted:
+            called_for = partial(_call_for, _first_rows(first, inserted))
+            transaction.on_commit(called_for, using="desk", robust=True)
     return Intake(
-        accepted=[order_id for _, order_id in inserted],
+        accepted=list(inserted),
         known=sorted({event.order_id for event in known}),
         conflicts=[event.order_id for event in [*other, *invalid]],
     )
@@ -98,22 +113,24 @@ def converting(underlying: str) -> str:
     return f"convert {underlying}"
 
 
-def _first_ids(inserted: Mapping[Key, tuple[int, str]]) -> dict[str, int]:
+def _first_rows(events: Mapping[int, SyncEvent], inserted: Mapping[int, int]) -> dict[str, int]:
+    """The lowest new row id of each coin."""
     first: dict[str, int] = {}
-    for row_id, underlying in inserted.values():
+    for order_id, row_id in inserted.items():
+        underlying = events[order_id].underlying
         first[underlying] = min(row_id, first.get(underlying, row_id))
     return first
 
 
-def _call_for(underlying: str, first_id: int) -> None:
-    """Have a coin's new orders settled, unless older ones still wait: the chain sent for those takes these along.
+def _call_for(first_rows: Mapping[str, int]) -> None:
+    """Have the new orders of these coins settled, unless older ones wait: the chain sent for those takes these along.
 
     Should that chain be lost, the sweep calls for all of them.
     """
-    waiting = AcceptedOrder.objects.filter(
-        underlying=underlying, state=AcceptedOrder.State.RECEIVED, id__lt=first_id
-    )
-    if not waiting.exists():
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(UNCALLED, [array(list(first_rows)), array(list(first_rows.values()))])
+        coins = [underlying for (underlying,) in cursor.fetchall()]
+    for underlying in sorted(coins):
         settle_soon(underlying)
 
 
@@ -130,36 +147,33 @@ def settle_soon(underlying: str) -> None:
     )
 
 
-def _insert(
-    events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime
-) -> dict[Key, tuple[int, str]]:
-    """What was new: row id and coin by key."""
+def _insert(events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime) -> dict[int, int]:
+    """What was new: row id by order id."""
     if not events:
         return {}
-    columns = [[getattr(event, name) for event in events] for name in CONTENT]
     with connections["desk"].cursor() as cursor:
-        cursor.execute(INSERT, [door.value, now, *columns])
-        return {(row[0], row[1]): (row[2], row[3]) for row in cursor.fetchall()}
+        cursor.execute(INSERT, [events[0].source, door.value, now, *columns(events, CONTENT[1:])])
+        return dict(cursor.fetchall())
 
 
-def _content(event: SyncEvent) -> tuple[Any, ...]:
-    return tuple(getattr(event, name) for name in CONTENT)
+_content = attrgetter(*CONTENT)
 
 
-def _held(keys: Iterable[Key]) -> dict[Key, tuple[Any, ...]]:
-    wanted = list(keys)
-    if not wanted:
+def _held(order_ids: Collection[int]) -> dict[int, tuple[Any, ...]]:
+    """The content that is stored under these order ids."""
+    if not order_ids:
         return {}
-    rows = AcceptedOrder.objects.filter(
-        source__in={source for source, _ in wanted}, order_id__in={order_id for _, order_id in wanted}
-    ).values_list(*CONTENT)
-    return {(row[0], row[1]): row for row in rows}
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(HELD, [settings.COUNTER_SOURCE, array(list(order_ids))])
+        return {row[1]: row for row in cursor.fetchall()}
 
 
 def _keep_aside(
     events: Sequence[SyncEvent], reason: Conflict.Reason, door: AcceptedOrder.Door, now: datetime
 ) -> None:
     """Note each once, however often it comes; the first time is the one that is alerted."""
+    if not events:
+        return
     by_digest = {hashlib.sha256(encode(event)).hexdigest(): event for event in events}
     for digest in Conflict.objects.filter(digest__in=by_digest).values_list("digest", flat=True):
         del by_digest[digest]

@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 BATCH_EVENTS = 2000
 PREFETCH_MESSAGES = 200
 GATHER_SECONDS = 0.001
-GATHER_ACKNOWLEDGEMENTS_SECONDS = 0.1
+# Most orders are settled by then, which counter takes for an acknowledgement: it has nothing to write for them.
+GATHER_ACKNOWLEDGEMENTS_SECONDS = 0.5
 IDLE_SECONDS = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
 PULL_EVERY_SECONDS = 1.0
@@ -135,7 +136,7 @@ class IntakeProcess:
                 continue
             # Nobody waits for an acknowledgement: one call for many spares counter's web processes.
             self.stopping.wait(GATHER_ACKNOWLEDGEMENTS_SECONDS)
-            while len(order_ids) < BATCH_EVENTS and not self._to_acknowledge.empty():
+            while not self._to_acknowledge.empty():
                 order_ids += self._to_acknowledge.get_nowait()
             # Cut, because what was gathered may be more than counter takes in one call.
             for first in range(0, len(order_ids), BATCH_EVENTS):

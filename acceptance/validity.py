@@ -14,9 +14,18 @@ from counter.contracts import VERSION, SyncEvent
 MAX_INTEGER = 2**31 - 1
 MAX_BIGINT = 2**63 - 1
 YEARS = range(2000, 3000)  # a moment near the ends of the calendar leaves them in another time zone
-
-
 MAX_SOURCE = MAX_SYMBOL = 32
+
+
+def _column(name: str) -> tuple[Decimal, Decimal]:
+    """The least unit of an amount's column, and the amount that is too large for it."""
+    column = AcceptedOrder._meta.get_field(name)
+    assert isinstance(column, DecimalField)  # noqa: S101 - the fields asked for are amounts
+    places = column.decimal_places
+    return Decimal(1).scaleb(-places), Decimal(10) ** (column.max_digits - places)
+
+
+_COLUMNS = {name: _column(name) for name in ("coin", "index_price", "fair")}
 
 
 def can_be_settled(event: SyncEvent) -> bool:
@@ -47,10 +56,13 @@ def storable_text(text: str) -> str:
 
 def _fits(name: str, amount: Decimal) -> bool:
     """Whether the column holds the amount to the last digit."""
-    column = AcceptedOrder._meta.get_field(name)
-    assert isinstance(column, DecimalField)  # noqa: S101 - the fields asked for are amounts
-    if not amount.is_finite() or amount.adjusted() >= column.max_digits - column.decimal_places:
+    unit, bound = _COLUMNS[name]
+    if amount.same_quantum(
+        unit
+    ):  # counter's own amounts have the column's scale: nothing else is to be looked at
+        return -bound < amount < bound
+    if not amount.is_finite() or not -bound < amount < bound:
         return False
     _, digits, exponent = amount.as_tuple()
-    too_fine = -column.decimal_places - int(exponent)
+    too_fine = unit.adjusted() - int(exponent)
     return too_fine <= 0 or not any(digits[-too_fine:])

@@ -1,13 +1,16 @@
 """Bulk state transitions: the declared django-fsm graph applied to many rows in one statement.
 
 The transition method itself is the argument, so its declared sources and target are the only graph there is: a row
-that is not in a source state is left alone and its id is missing from the answer.
+that is not in a source state is left alone and missing from the answer.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connections, models, router
+
+from config.arrays import array
+from config.rows import array_type
 
 
 class TransitionNotDeclared(Exception):
@@ -50,51 +53,82 @@ def move(
     """
     if not ids:
         return []
-    state, sources, target = sources_and_target(model, transition)
     each = each or {}
     if any(len(values) != len(ids) for values in each.values()):
         raise ValueError("each sequence needs one value per id")
-    connection = connections[router.db_for_write(model)]
-    quote = connection.ops.quote_name
-    table = quote(model._meta.db_table)
-
-    def field(name: str) -> Any:
-        return model._meta.get_field(name)
-
-    def column(name: str) -> str:
-        return quote(field(name).column)
-
-    def as_stored(name: str, value: Any) -> Any:
-        return field(name).get_db_prep_save(value, connection)
-
-    assignments = [f"{quote(state.column)} = %s"]
-    parameters: list[Any] = [target]
-    for name, value in (same or {}).items():
-        assignments.append(f"{column(name)} = %s")
-        parameters.append(as_stored(name, value))
-    assignments += [f"{column(name)} = v.{quote(name)}" for name in each]
-    if any(concrete.name == "version" for concrete in model._meta.concrete_fields):
-        assignments.append('"version" = t."version" + 1')
-
-    arrays = ["%s::bigint[]"]
-    parameters.append(list(ids))
+    statement = _Update(model, transition)
+    statement.set_same(same or {})
+    arrays, names = ["%s::bigint[]"], ["id"]
+    parameters = [array(ids)]
     for name, values in each.items():
-        arrays.append(f"%s::{field(name).db_type(connection)}[]")
-        parameters.append([as_stored(name, value) for value in values])
-    names = ", ".join(["id", *(quote(name) for name in each)])
+        arrays.append(f"%s::{array_type(statement.field(name), statement.connection.alias)}")
+        names.append(statement.quote(name))
+        parameters.append(array(values))
+        statement.assignments.append(f"{statement.column(name)} = v.{names[-1]}")
+    chosen = f"v({', '.join(names)}) AS (SELECT * FROM unnest({', '.join(arrays)}))"  # noqa: S608
+    return [row[0] for row in statement.run(chosen, parameters, where or {}, [model._meta.pk.name])]
 
-    guards = [f"t.{quote(state.column)} = ANY(%s)"]
-    parameters.append(sources)
-    for name, value in (where or {}).items():
-        guards.append(f"t.{column(name)} = %s")
-        parameters.append(as_stored(name, value))
 
-    key = column(model._meta.pk.name)
-    sql = (
-        f"UPDATE {table} AS t SET {', '.join(assignments)} "  # noqa: S608 - names come from the model, quoted
-        f"FROM unnest({', '.join(arrays)}) AS v({names}) "
-        f"WHERE t.{key} = v.id AND {' AND '.join(guards)} RETURNING t.{key}"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return [row[0] for row in cursor.fetchall()]
+def move_selected(
+    rows: models.QuerySet[Any],
+    transition: Any,
+    *,
+    same: Mapping[str, Any],
+    returning: Sequence[str],
+) -> list[tuple[Any, ...]]:
+    """Move the rows that a query selects (and may lock) through `transition`, and set `same` on each.
+
+    Returns the fields `returning` of those that moved, in no particular order. Otherwise as `move`.
+    """
+    statement = _Update(rows.model, transition)
+    statement.set_same(same)
+    query = rows.values_list("pk").query
+    chosen, parameters = query.get_compiler(statement.connection.alias).as_sql()
+    # Materialized: a plan that ran a query with a limit twice would move more rows than it selects.
+    return statement.run(f"v(id) AS MATERIALIZED ({chosen})", parameters, {}, returning)
+
+
+class _Update:
+    """One UPDATE that moves rows of a model through a transition."""
+
+    def __init__(self, model: type[models.Model], transition: Any) -> None:
+        state, self.sources, target = sources_and_target(model, transition)
+        self.model = model
+        self.connection = connections[router.db_for_write(model)]
+        self.quote = self.connection.ops.quote_name
+        self.state = self.quote(state.column)
+        self.assignments = [f"{self.state} = %s"]
+        self.parameters: list[Any] = [target]
+        if any(concrete.name == "version" for concrete in model._meta.concrete_fields):
+            self.assignments.append('"version" = t."version" + 1')
+
+    def column(self, name: str) -> str:
+        return self.quote(self.field(name).column)
+
+    def set_same(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            self.assignments.append(f"{self.column(name)} = %s")
+            self.parameters.append(self._as_stored(name, value))
+
+    def run(
+        self, chosen: str, parameters: Sequence[Any], where: Mapping[str, Any], returning: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Update the rows whose keys the table expression `chosen` has as `v.id`, if they are in a source state."""
+        key = self.column(self.model._meta.pk.name)
+        guards = [f"t.{key} = v.id", f"t.{self.state} = ANY(%s)"]
+        guards += [f"t.{self.column(name)} = %s" for name in where]
+        guarded = [self.sources, *(self._as_stored(name, value) for name, value in where.items())]
+        sql = (
+            f"WITH {chosen} UPDATE {self.quote(self.model._meta.db_table)} AS t"  # noqa: S608
+            f" SET {', '.join(self.assignments)} FROM v WHERE {' AND '.join(guards)}"  # quoted names of the model
+            f" RETURNING {', '.join(f't.{self.column(name)}' for name in returning)}"
+        )
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, [*parameters, *self.parameters, *guarded])
+            return cursor.fetchall()
+
+    def field(self, name: str) -> Any:
+        return self.model._meta.get_field(name)
+
+    def _as_stored(self, name: str, value: Any) -> Any:
+        return self.field(name).get_db_prep_save(value, self.connection)

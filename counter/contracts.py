@@ -68,6 +68,11 @@ class Acknowledgement(Message, frozen=True):
     version: int = VERSION
 
 
+_REPORTED_UNITS = tuple(
+    Decimal(1).scaleb(-decimals) for decimals in (COIN_DECIMALS, COIN_DECIMALS, COIN_DECIMALS, USDT_DECIMALS)
+)
+
+
 class SettlementReport(Message, frozen=True):
     """How one order was settled: `price` USDT for one coin, `value` its worth at that price, `fee` its share of the
     venue's commission, `due` (6 decimals) what passed between counter and desk for it."""
@@ -82,11 +87,15 @@ class SettlementReport(Message, frozen=True):
 
     def __post_init__(self) -> None:
         # What has more digits than are kept would differ from itself when it is reported again.
-        scales = (COIN_DECIMALS, COIN_DECIMALS, COIN_DECIMALS, USDT_DECIMALS)
-        for amount, decimals in zip((self.price, self.value, self.fee, self.due), scales, strict=True):
-            exponent = amount.as_tuple().exponent
-            if not isinstance(exponent, int) or exponent < -decimals:
-                raise ValueError(f"order {self.order_id}: {amount} is not an amount of {decimals} decimals")
+        for amount, unit in zip((self.price, self.value, self.fee, self.due), _REPORTED_UNITS, strict=True):
+            if not amount.same_quantum(unit):  # the desk's own amounts have the scale that is kept
+                _check_scale(self.order_id, amount, -unit.adjusted())
+
+
+def _check_scale(order_id: int, amount: Decimal, decimals: int) -> None:
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -decimals:
+        raise ValueError(f"order {order_id}: {amount} is not an amount of {decimals} decimals")
 
 
 class SettlementBatch(Message, frozen=True):

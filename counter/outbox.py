@@ -13,10 +13,11 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from kombu import Producer
 
+from config.arrays import array
 from config.broker import connect, sync_queue
 from config.transitions import move
 from counter.contracts import SyncBatch, SyncEvent, encode
@@ -31,6 +32,11 @@ MESSAGE_EVENTS = 1000
 # Customers are waiting for their answers at this moment: their threads go first, and what commits meanwhile goes along.
 GATHER_SECONDS = 0.001
 RECONNECT_AFTER_SECONDS = 1.0
+
+# Locked in the order of their ids, as settlement reports lock them.
+PENDING = """
+    SELECT id FROM counter_syncorder WHERE id = ANY(%s::bigint[]) AND state = 'PENDING' ORDER BY id FOR UPDATE
+"""
 
 
 class Publisher:
@@ -138,9 +144,7 @@ def unsynced(*, placed_before: datetime, limit: int, after_id: int = 0) -> list[
 
 
 def acknowledge(*, order_ids: Sequence[int], now: datetime) -> int:
-    """Mark orders that the desk has stored; how many were not marked before."""
-    with transaction.atomic():
-        # Locked in the order of their ids, as settlement reports lock them.
-        pending = SyncOrder.objects.filter(pk__in=order_ids, state=SyncOrder.State.PENDING).order_by("pk")
-        ids = list(pending.select_for_update().values_list("pk", flat=True))
-        return len(move(SyncOrder, SyncOrder.sync, ids, same={"synced_at": now}))
+    """Mark orders that the desk has stored; how many were not marked before. One that is settled is left as it is."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(PENDING, [array(order_ids)])
+        return len(move(SyncOrder, SyncOrder.sync, [row[0] for row in cursor], same={"synced_at": now}))

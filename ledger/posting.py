@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.db import connections, router
 
+from config.rows import insert
 from ledger.models import Account, Transfer
 
 
@@ -42,8 +43,7 @@ def post(transfers: Sequence[Transfer]) -> None:
         debit, credit = transfer.debit_account, transfer.credit_account  # type: ignore[attr-defined]
         if not debit.asset == credit.asset == transfer.asset or debit.pk == credit.pk:
             raise AssetMismatch(f"{transfer.kind}: {debit} -> {credit} in {transfer.asset}")
-    if transfers:
-        type(transfers[0])._default_manager.bulk_create(transfers)
+    insert(transfers)
 
 
 def balances(

@@ -8,74 +8,79 @@ from datetime import datetime
 from decimal import Decimal
 
 import structlog
-from django.db import transaction
+from django.db import connections, transaction
 
 from acceptance.models import AcceptedOrder
-from config.transitions import move
+from config.arrays import columns
+from config.transitions import move_selected
 from settlement import history, netting
 from settlement.booking import Legs
 from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING, USDT, VENUE
-from settlement.conversion import demand_of
+from settlement.conversion import DEMANDED, demand_of
 from settlement.fill import Fill as NettedFill
-from settlement.models import Allocation, Conversion, Fill
+from settlement.history import MovedMeanwhile
+from settlement.models import Conversion, Fill
 from settlement.outcomes import BY, add_to_carry
 
 log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
+ALLOCATE = f"""
+    INSERT INTO settlement_allocation (conversion_id, {", ".join(netting.Share._fields)})
+    SELECT %s, v.* FROM unnest(
+        %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[]) AS v
+"""  # noqa: S608 - the columns are our own
 
 
 def balance_filled(*, now: datetime) -> int:
     """Book every conversion that is FILLED; how many were booked. One that cannot be does not stop the others."""
     booked = 0
-    filled = Conversion.objects.filter(state=Conversion.State.FILLED).order_by("id")
-    for conversion_id in list(filled.values_list("id", flat=True)):
+    for conversion in Conversion.objects.filter(state=Conversion.State.FILLED).order_by("id"):
         try:
-            booked += book(conversion_id=conversion_id, now=now)
+            booked += book(conversion, now=now)
         except Exception:
-            log.exception("conversion cannot be booked", conversion=conversion_id)
+            log.exception("conversion cannot be booked", conversion=conversion.pk)
     return booked
 
 
-def book(*, conversion_id: int, now: datetime) -> bool:
+def book(conversion: Conversion, *, now: datetime) -> bool:
     """Book one conversion and settle its orders; False when it is not there to be booked (any more)."""
-    with transaction.atomic(using="desk"):
-        conversion = (
-            Conversion.objects.select_for_update()
-            .filter(pk=conversion_id, state=Conversion.State.FILLED)
-            .first()
-        )
-        if conversion is None:
-            return False
-        orders = list(AcceptedOrder.objects.filter(conversion_id=conversion_id).order_by("id"))
-        demands = [demand_of(order) for order in orders]
-        fills = list(conversion.fills.order_by("id"))
-        settlement = netting.settle(
-            demands=demands,
-            carry=netting.Carry(coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt),
-            fill=netted_fill(conversion, fills),
-            price_if_unfilled=conversion.reference_price,
-        )
-        _allocate(conversion, orders, settlement)
-        _post_legs(conversion, fills, demands, settlement, now)
-        add_to_carry(conversion.underlying, coin=settlement.carry_out.coin, usdt=settlement.carry_out.usdt)
-        settled = move(
-            AcceptedOrder, AcceptedOrder.settle, [order.pk for order in orders], same={"settled_at": now}
-        )
-        if len(settled) != len(orders):
-            raise RuntimeError(f"conversion {conversion_id}: {len(orders)} orders, {len(settled)} converting")
-        history.advance(
-            conversion,
-            Conversion.book,
-            at=now,
-            by=BY,
-            price=settlement.price,
-            fee_usdt=settlement.fee_total,
-            carry_out_coin=settlement.carry_out.coin,
-            carry_out_usdt=settlement.carry_out.usdt,
-            booked_at=now,
-        )
-    log.info("conversion booked", conversion=conversion_id, orders=len(orders), coin=conversion.underlying)
+    if conversion.state != Conversion.State.FILLED:
+        return False
+    orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk)
+    demands = [demand_of(*row) for row in orders.order_by("id").values_list(*DEMANDED)]
+    fills = list(conversion.fills.order_by("id"))
+    settlement = netting.settle(
+        demands=demands,
+        carry=netting.Carry(coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt),
+        fill=netted_fill(conversion, fills),
+        price_if_unfilled=conversion.reference_price,
+    )
+    try:
+        with transaction.atomic(using="desk"):
+            # First of all: whoever moves the conversion is the one who books it.
+            history.advance(
+                conversion,
+                Conversion.book,
+                at=now,
+                by=BY,
+                price=settlement.price,
+                fee_usdt=settlement.fee_total,
+                carry_out_coin=settlement.carry_out.coin,
+                carry_out_usdt=settlement.carry_out.usdt,
+                booked_at=now,
+            )
+            settled = move_selected(orders, AcceptedOrder.settle, same={"settled_at": now}, returning=["id"])
+            if len(settled) != len(demands):
+                raise RuntimeError(f"{len(demands)} orders to settle, {len(settled)} settled")
+            _allocate(conversion, settlement)
+            _post_legs(conversion, fills, demands, settlement, now)
+            add_to_carry(
+                conversion.underlying, coin=settlement.carry_out.coin, usdt=settlement.carry_out.usdt
+            )
+    except MovedMeanwhile:
+        return False
+    log.info("conversion booked", conversion=conversion.pk, orders=len(demands), coin=conversion.underlying)
     return True
 
 
@@ -95,23 +100,9 @@ def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | N
     )
 
 
-def _allocate(
-    conversion: Conversion, orders: Sequence[AcceptedOrder], settlement: netting.Settlement
-) -> None:
-    Allocation.objects.bulk_create(
-        [
-            Allocation(
-                order=order,
-                conversion=conversion,
-                value=share.value,
-                fee=share.fee,
-                due=share.due,
-                slippage=share.slippage,
-                rounding=share.rounding,
-            )
-            for order, share in zip(orders, settlement.shares, strict=True)
-        ]
-    )
+def _allocate(conversion: Conversion, settlement: netting.Settlement) -> None:
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(ALLOCATE, [conversion.pk, *columns(settlement.shares, netting.Share._fields)])
 
 
 def _post_legs(

@@ -7,16 +7,16 @@ moment before that commit and is refused by the venue when it comes late, and wh
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
 from uuid import uuid4
 
 import structlog
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Exists, QuerySet
+from django.db import connections, transaction
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
-from config.transitions import move
+from config.transitions import move_selected
 from settlement import history, netting, treasury
 from settlement.history import MovedMeanwhile
 from settlement.models import Attempt, Carry, Conversion
@@ -27,17 +27,23 @@ from settlement.venues.protocol import Market, TopOfBook, Venue, VenueError
 log = structlog.get_logger(__name__)
 
 COIN_UNIT = Decimal("0.00000001")
+WAITING = """
+    SELECT EXISTS (SELECT FROM acceptance_acceptedorder WHERE underlying = %(underlying)s AND state = 'RECEIVED'),
+           EXISTS (SELECT FROM settlement_carry WHERE underlying = %(underlying)s AND abs(usdt) >= %(least)s),
+           EXISTS (SELECT FROM settlement_conversion WHERE underlying = %(underlying)s AND state = 'RETRY_WAIT')
+"""
+LOCK_CARRY = """
+    SELECT nextval(pg_get_serial_sequence('settlement_conversion', 'id')), coin, usdt
+    FROM settlement_carry WHERE underlying = %s FOR UPDATE
+"""
+DEMANDED = ("id", "kind", "coin", "fair", "payout")  # of an accepted order, what its netting has to know
 
 
-def demand_of(order: AcceptedOrder) -> netting.Demand:
+def demand_of(
+    order_id: int, kind: str, coin: Decimal, fair: Decimal, payout: netting.Payout
+) -> netting.Demand:
     """What an accepted order needs of the netting."""
-    return netting.Demand(
-        order_id=order.pk,
-        side="buy" if order.kind == "OPEN" else "sell",
-        coin=order.coin,
-        fair=order.fair,
-        payout=order.payout,  # type: ignore[arg-type]
-    )
+    return netting.Demand(order_id, "buy" if kind == "OPEN" else "sell", coin, fair, payout)
 
 
 def convert_waiting(*, underlying: str, venue: Venue, now: datetime) -> Conversion | None:
@@ -63,27 +69,27 @@ def convert_waiting(*, underlying: str, venue: Venue, now: datetime) -> Conversi
 
 
 def needs_conversion(underlying: str) -> bool:
-    """Whether an order waits, or what is carried might be worth an order of its own."""
-    return orders_wait(underlying) or (
-        _carry_is_worth_converting(underlying) and not _held_up(underlying).exists()
-    )
+    """Whether an order waits, or what is carried is worth an order of its own, and a conversion may be made now."""
+    waits, large_carry = _waiting(underlying)
+    return waits or large_carry
 
 
 def orders_wait(underlying: str) -> bool:
     """Whether an order waits for a conversion that may be made now."""
-    waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
-    return waiting.exclude(Exists(_held_up(underlying))).exists()
+    waits, _ = _waiting(underlying)
+    return waits
 
 
-def _held_up(underlying: str) -> QuerySet[Conversion]:
-    """Conversions of the coin that wait to be sent again: the venue would say no once more, so orders gather."""
-    return Conversion.objects.filter(underlying=underlying, state=Conversion.State.RETRY_WAIT)
+def _waiting(underlying: str) -> tuple[bool, bool]:
+    """Whether orders wait, and whether the carry exceeds CARRY_WORTH_CONVERTING_USDT and should not wait for any.
 
-
-def _carry_is_worth_converting(underlying: str) -> bool:
-    """Whether the carry alone exceeds CARRY_WORTH_CONVERTING_USDT, so that it should not wait for orders."""
-    carry = Carry.objects.filter(pk=underlying).first()
-    return carry is not None and abs(carry.usdt) >= settings.CARRY_WORTH_CONVERTING_USDT
+    Neither while a conversion waits to be sent again: the venue would say no once more, so orders gather.
+    """
+    least = settings.CARRY_WORTH_CONVERTING_USDT
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(WAITING, {"underlying": underlying, "least": least})
+        waits, large_carry, held_up = cursor.fetchone()
+    return waits and not held_up, large_carry and not held_up
 
 
 def plan(
@@ -95,24 +101,23 @@ def plan(
     is committed as FILLED. None when there is nothing to claim.
     """
     with transaction.atomic(using="desk"):
-        carry, _ = Carry.objects.select_for_update().get_or_create(underlying=underlying)
-        orders = list(
-            AcceptedOrder.objects.select_for_update(skip_locked=True)
-            .filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
-            .order_by("id")[: settings.CONVERSION_MAX_ORDERS]
-        )
+        conversion_id, carry = _lock_carry(underlying)
+        claimed = _claim(underlying, conversion_id, now)
         plan = netting.plan(
-            demands=[demand_of(order) for order in orders],
-            carry=netting.Carry(coin=carry.coin, usdt=carry.usdt),
+            demands=claimed,
+            carry=carry,
             lot=_lot_at(market, top),
             # The least that a venue may reckon with when it compares an order with its least notional.
             reference_price=limit_within_band("sell", top, market.tick),
         )
-        if not orders and not plan.quantity:
+        if not claimed and not plan.quantity:
             return None
-        conversion = Conversion.objects.create(
+        if carry.coin or carry.usdt:
+            Carry.objects.filter(pk=underlying).update(coin=0, usdt=0)
+        conversion = Conversion(
+            id=conversion_id,
             underlying=underlying,
-            order_count=len(orders),
+            order_count=len(claimed),
             bought=plan.bought,
             sold=plan.sold,
             crossed=plan.crossed,
@@ -124,21 +129,36 @@ def plan(
             client_order_id=f"xb{uuid4().hex}",
             planned_at=now,
         )
-        history.created(conversion, at=now, by=BY)
-        carry.coin = carry.usdt = Decimal(0)
-        carry.save()
-        claimed = move(
-            AcceptedOrder,
-            AcceptedOrder.convert,
-            [order.pk for order in orders],
-            same={"conversion_id": conversion.pk, "converting_at": now},
-        )
-        if len(claimed) != len(orders):
-            raise RuntimeError(f"{len(orders)} orders locked, {len(claimed)} claimed")
         if not plan.quantity:
-            history.advance(conversion, Conversion.fill, at=now, by=BY, why="nothing to trade", filled_at=now)
+            why = "nothing to trade"
+            history.create(conversion, Conversion.fill, at=now, by=BY, why=why, filled_at=now)
             return conversion, None
-        return conversion, _ready(conversion, market, top, now)
+        history.create(conversion, Conversion.submit, at=now, by=BY, **_sending(conversion, market, top, now))
+        return conversion, _begin_attempt(conversion, market, now)
+
+
+def _claim(underlying: str, conversion_id: int, now: datetime) -> list[netting.Demand]:
+    """Claim the oldest waiting orders that nobody else is claiming; what they demand."""
+    waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
+    claimed = move_selected(
+        waiting.order_by("id").select_for_update(skip_locked=True)[: settings.CONVERSION_MAX_ORDERS],
+        AcceptedOrder.convert,
+        same={"conversion_id": conversion_id, "converting_at": now},
+        returning=DEMANDED,
+    )
+    return [demand_of(*row) for row in claimed]
+
+
+def _lock_carry(underlying: str) -> tuple[int, netting.Carry]:
+    """The coin's carry, locked, and an id for the conversion that may claim it."""
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(LOCK_CARRY, [underlying])
+        row = cursor.fetchone()
+    if row is None:
+        Carry.objects.get_or_create(underlying=underlying)
+        return _lock_carry(underlying)
+    conversion_id, coin, usdt = row
+    return conversion_id, netting.Carry(coin=coin, usdt=usdt)
 
 
 def send_again(conversion: Conversion, venue: Venue, now: datetime) -> None:
@@ -153,30 +173,30 @@ def send_again(conversion: Conversion, venue: Venue, now: datetime) -> None:
         miss(conversion, why=f"at the price of now the venue would not take {notional} USDT", now=now)
         return
     with transaction.atomic(using="desk"):
-        attempt = _ready(conversion, market, top, now)
+        changes = _sending(conversion, market, top, now)
+        history.advance(conversion, Conversion.submit, at=now, by=BY, **changes)
+        attempt = _begin_attempt(conversion, market, now)
     _send(conversion, attempt, venue, stamp)
 
 
-def _ready(conversion: Conversion, market: Market, top: TopOfBook, now: datetime) -> Attempt:
-    """Commit to sending: the state, the limit price and the attempt are stored first."""
-    limit_price = limit_within_band(conversion.side, top, market.tick)
-    history.advance(
-        conversion,
-        Conversion.submit,
-        at=now,
-        by=BY,
-        limit_price=limit_price,
-        submitted_at=now,
-        attempts=conversion.attempts + 1,
-        misses=0,
-        due_at=None,
-        waits_for_id=None,
-    )
+def _sending(conversion: Conversion, market: Market, top: TopOfBook, now: datetime) -> dict[str, Any]:
+    """What is stored of a conversion before it is sent: above all its limit price."""
+    return {
+        "limit_price": limit_within_band(conversion.side, top, market.tick),
+        "submitted_at": now,
+        "attempts": conversion.attempts + 1,
+        "misses": 0,
+        "due_at": None,
+        "waits_for_id": None,
+    }
+
+
+def _begin_attempt(conversion: Conversion, market: Market, now: datetime) -> Attempt:
     request = {
         "symbol": market.symbol,
         "side": conversion.side,
         "quantity": conversion.quantity,
-        "limit_price": limit_price,
+        "limit_price": conversion.limit_price,
         "client_order_id": conversion.client_order_id,
     }
     return history.begin_attempt(conversion, Attempt.Call.SUBMIT, request, at=now)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from config.rows import insert
 from config.transitions import move, sources_and_target
 from settlement.models import Attempt, Conversion, FundsTransfer, StateChange
 from settlement.models.history import Subject
@@ -25,9 +26,22 @@ def subject_of(row: Traced) -> Subject:
     return Subject.CONVERSION if isinstance(row, Conversion) else Subject.FUNDS_TRANSFER
 
 
-def created(row: Traced, *, at: datetime, by: str, why: str = "") -> None:
-    """Note that the row came into being in its present state."""
-    _note(row, "", row.state, at, by, why)
+def create(
+    row: Traced, transition_method: Any, *, at: datetime, by: str, why: str = "", **changes: Any
+) -> None:
+    """Store a new row as its first transition and `changes` leave it; note that it came into being and that it moved.
+
+    Joins the caller's transaction.
+
+    Raises: ValueError when no such transition leads out of the row's state.
+    """
+    planned = row.state
+    _, sources, target = sources_and_target(type(row), transition_method)
+    if planned not in sources:
+        raise ValueError(f"{transition_method.__name__} does not lead out of {planned}")
+    _show(row, target, changes)
+    row.save(force_insert=True)
+    insert([_note(row, "", planned, at, by, ""), _note(row, planned, target, at, by, why)])
 
 
 def advance(
@@ -53,15 +67,19 @@ def advance(
             raise MovedMeanwhile(
                 f"{subject_of(row)} {row.pk} is no longer {row.state} at version {row.version}"
             )
-        _note(row, row.state, target, at, by, why)
-    row.state = target
+        insert([_note(row, row.state, target, at, by, why)])
+    _show(row, target, changes)
+
+
+def _show(row: Traced, state: str, changes: Mapping[str, Any]) -> None:
+    row.state = state
     row.version += 1
     for name, value in changes.items():
         setattr(row, name, value)
 
 
-def _note(row: Traced, from_state: str, to_state: str, at: datetime, by: str, why: str) -> None:
-    StateChange.objects.create(
+def _note(row: Traced, from_state: str, to_state: str, at: datetime, by: str, why: str) -> StateChange:
+    return StateChange(
         subject=subject_of(row),
         subject_id=row.pk,
         from_state=from_state,

@@ -32,13 +32,14 @@ class OrderDuplicated(NettingError):
     code = "order_duplicated"
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """What one accepted order needs: an open has `coin` bought, a close has it sold.
 
     `coin` has 8 decimals, `fair` is the USDT value quoted to the customer (6). `payout` concerns sells alone:
     at once, the fair value; or at fill, what the coin really brought.
     """
+
+    # A tuple, as a share is: a batch makes thousands of these, and a frozen dataclass takes three times as long.
 
     order_id: int
     side: Side
@@ -84,8 +85,6 @@ class Share(NamedTuple):
     counter owes the desk (a buy) or the desk owes counter (a sell). `rounding` is what a payout at fill
     leaves over; `slippage` is the desk's gain between the quoted and the settled value.
     """
-
-    # A tuple: a batch makes thousands of these, and a frozen dataclass takes three times as long.
 
     order_id: int
     value: Decimal

@@ -15,7 +15,8 @@ from django.db import transaction
 from django.db.models import F
 
 from acceptance.models import AcceptedOrder
-from config.transitions import move
+from config.rows import insert
+from config.transitions import move_selected
 from settlement import history, policy
 from settlement.history import MovedMeanwhile
 from settlement.models import Attempt, Carry, Conversion, Fill
@@ -82,7 +83,7 @@ def _move(
         filled_at=now,
         due_at=None,
     )
-    Fill.objects.bulk_create(_fill(conversion, trade, fee_values) for trade in report.trades)
+    insert([_fill(conversion, trade, fee_values) for trade in report.trades])
     return True
 
 
@@ -177,12 +178,11 @@ def give_back(
         )
         # The conversion is locked before the carry, as in booking.
         add_to_carry(conversion.underlying, coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt)
-        orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk).values_list("id", flat=True)
-        released = move(
-            AcceptedOrder,
+        released = move_selected(
+            AcceptedOrder.objects.filter(conversion_id=conversion.pk),
             AcceptedOrder.release,
-            list(orders),
             same={"conversion_id": None, "converting_at": None},
+            returning=["id"],
         )
         if len(released) != conversion.order_count:
             raise RuntimeError(f"{conversion.order_count} orders to release, {len(released)} released")

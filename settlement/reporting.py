@@ -1,58 +1,102 @@
 """Reporting settlements to counter until it has taken each; counter takes one twice without effect."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
+from django.db import connections
 
 from acceptance import counter_client
+from acceptance.counter_client import ContentRefused
 from acceptance.models import AcceptedOrder
+from config.arrays import array
+from config.leader import exclusive
 from config.transitions import move
 from counter.contracts import SettlementReport
-from settlement.models import Allocation
 
 log = structlog.get_logger(__name__)
 
 REPORT_ORDERS = 1000
 MAX_ROUNDS = 100
+REFUSED_WAITS = timedelta(seconds=60)
+# Read off the index of what is settled and unreported, page by page.
+UNREPORTED = """
+    SELECT o.id, o.order_id, c.id, c.price, a.value, a.fee, a.due, o.settled_at
+    FROM acceptance_acceptedorder AS o
+    JOIN settlement_allocation AS a ON a.order_id = o.id
+    JOIN settlement_conversion AS c ON c.id = a.conversion_id
+    WHERE o.state = 'SETTLED' AND o.id > %s AND o.id <> ALL(%s::bigint[]) ORDER BY o.id LIMIT %s
+"""
+
+# What counter refused and when it may be told again, by row; only this process's memory, for the truth is the state.
+_aside: dict[int, datetime] = {}
+
+
+class Unreported(NamedTuple):
+    """A settled order by its row, and what counter is to hear of it."""
+
+    id: int
+    report: SettlementReport
+
+
+def report_until_done(*, now: datetime) -> int:
+    """Report what is SETTLED, unless somebody is at it: he looks again when he is done. How many counter has taken.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    taken_in_all = 0
+    while _unreported(0, now, limit=1):
+        with exclusive("report", using="desk") as alone:
+            taken = report_settled(now=now) if alone else 0
+        if not taken:
+            break
+        taken_in_all += taken
+    return taken_in_all
 
 
 def report_settled(*, now: datetime) -> int:
     """Report everything that is SETTLED, in batches; how many orders counter has taken.
 
-    Stops at a batch of which counter takes nothing; what it refuses stays SETTLED, for a person to see.
+    What counter refuses stays SETTLED, for a person to see, holds up no other, and is told again after REFUSED_WAITS.
 
     Raises: CounterUnavailable, CounterRefused.
     """
-    taken_in_all, after = 0, 0
+    taken, after = 0, 0
     for _ in range(MAX_ROUNDS):
-        rows = list(
-            Allocation.objects.filter(order__state=AcceptedOrder.State.SETTLED, order_id__gt=after)
-            .order_by("order_id")
-            .select_related("order", "conversion")[:REPORT_ORDERS]
-        )
-        if not rows:
+        page = _unreported(after, now, limit=REPORT_ORDERS)
+        if not page:
             break
-        after = rows[-1].order_id
-        answer = counter_client.report([_report(row) for row in rows])
-        taken = set(answer.taken)
-        if answer.refused:
-            log.error("counter refuses settlements", orders=answer.refused[:20], count=len(answer.refused))
-        ids = [row.order_id for row in rows if row.order.order_id in taken]
-        taken_in_all += len(move(AcceptedOrder, AcceptedOrder.report, ids, same={"reported_at": now}))
-        if len(rows) < REPORT_ORDERS:
+        after = page[-1].id
+        taken += _report(page, now)
+        if len(page) < REPORT_ORDERS:
             break
-    return taken_in_all
+    return taken
 
 
-def _report(row: Allocation) -> SettlementReport:
-    assert row.conversion.price is not None  # noqa: S101 - booked with its allocations
-    assert row.order.settled_at is not None  # noqa: S101
-    return SettlementReport(
-        order_id=row.order.order_id,
-        conversion_id=row.conversion_id,
-        price=row.conversion.price,
-        value=row.value,
-        fee=row.fee,
-        due=row.due,
-        settled_at=row.order.settled_at,
-    )
+def _unreported(after: int, now: datetime, *, limit: int) -> list[Unreported]:
+    waiting = [row_id for row_id, until in list(_aside.items()) if until > now]
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(UNREPORTED, [after, array(waiting), limit])
+        return [Unreported(row[0], SettlementReport(*row[1:])) for row in cursor.fetchall()]
+
+
+def _report(page: Sequence[Unreported], now: datetime) -> int:
+    """Report a page; one that counter cannot read is halved until what it cannot read stands alone."""
+    try:
+        answer = counter_client.report([unreported.report for unreported in page])
+    except ContentRefused as error:
+        if len(page) > 1:
+            middle = len(page) // 2
+            return _report(page[:middle], now) + _report(page[middle:], now)
+        log.error("counter cannot read a settlement", order=page[0].report.order_id, error=str(error))
+        _aside[page[0].id] = now + REFUSED_WAITS
+        return 0
+    taken = set(answer.taken)
+    ids = [unreported.id for unreported in page if unreported.report.order_id in taken]
+    for unreported in page:
+        if unreported.report.order_id not in taken:
+            _aside[unreported.id] = now + REFUSED_WAITS
+    if answer.refused:
+        log.error("counter refuses settlements", orders=answer.refused[:20], count=len(answer.refused))
+    return len(move(AcceptedOrder, AcceptedOrder.report, ids, same={"reported_at": now}))

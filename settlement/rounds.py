@@ -45,7 +45,7 @@ def work_off(*, underlying: str, venue: Venue) -> Worked:
                 if not rounds:
                     raise
                 break
-            if made is None or made.state != Conversion.State.FILLED:
+            if made is None or made.state not in (Conversion.State.FILLED, Conversion.State.BOOKED):
                 # What was given back waits for the sweep, lest it be tried again without a pause.
                 gave_back = made is not None and made.state == Conversion.State.MISSED
                 break
@@ -59,5 +59,5 @@ def _round(underlying: str, venue: Venue, now: datetime) -> Conversion | None:
     time.sleep(venue.pace_seconds())
     made = conversion.convert_waiting(underlying=underlying, venue=venue, now=now)
     if made is not None and made.state == Conversion.State.FILLED:
-        balancing.book(conversion_id=made.pk, now=timezone.now())
+        balancing.book(made, now=timezone.now())
     return made

@@ -35,11 +35,8 @@ def start(
     stamp = venue.stamp()
     try:
         with transaction.atomic(using="desk"):
-            transfer = FundsTransfer.objects.create(
-                asset=asset, amount=amount, direction=direction, planned_at=now
-            )
-            history.created(transfer, at=now, by=BY)
-            history.advance(transfer, FundsTransfer.submit, at=now, by=BY, submitted_at=now, attempts=1)
+            transfer = FundsTransfer(asset=asset, amount=amount, direction=direction, planned_at=now)
+            history.create(transfer, FundsTransfer.submit, at=now, by=BY, submitted_at=now, attempts=1)
             request = {"asset": asset, "amount": amount, "direction": direction}
             attempt = history.begin_attempt(transfer, Attempt.Call.TRANSFER, request, at=now)
     except IntegrityError:

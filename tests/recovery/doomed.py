@@ -20,7 +20,7 @@ POINTS: dict[str, tuple[str, str, bool]] = {
     "before the order is sent": ("settlement.venues.ccxt_venue.CcxtVenue", "submit", False),
     "before the answer is stored": ("settlement.venues.ccxt_venue.CcxtVenue", "submit", True),
     "after the answer is stored": ("settlement.history", "end_attempt", True),
-    "before the fills are committed": ("settlement.outcomes.Fill.objects", "bulk_create", True),
+    "before the fills are committed": ("settlement.outcomes", "insert", True),
     "after the fills are committed": ("settlement.conversion", "after_report", True),
     "before the shares are committed": ("settlement.balancing", "_post_legs", True),
     "after the shares are committed": ("settlement.balancing", "book", True),

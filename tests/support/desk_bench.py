@@ -99,7 +99,7 @@ class Desk:
         take_in(*events)
         made = self.convert(events[0].underlying)
         assert made.state == Conversion.State.FILLED, made.reason
-        assert balancing.book(conversion_id=made.pk, now=timezone.now())
+        assert balancing.book(made, now=timezone.now())
         made.refresh_from_db()
         return made
 

@@ -100,11 +100,11 @@ def test_a_payout_at_fill_is_due_what_the_coin_brought_less_its_fee(desk):
 def test_booking_twice_or_by_two_at_once_has_the_effect_of_once(desk):
     take_in(event(), event(coin="0.02"))
     made = desk.convert()
-    booked = at_once(*[lambda: balancing.book(conversion_id=made.pk, now=timezone.now())] * 4)
+    booked = at_once(*[lambda: balancing.book(Conversion.objects.get(pk=made.pk), now=timezone.now())] * 4)
     assert sorted(booked) == [False, False, False, True]
     legs = DeskTransfer.objects.count()
 
-    assert balancing.book(conversion_id=made.pk, now=timezone.now()) is False
+    assert balancing.book(Conversion.objects.get(pk=made.pk), now=timezone.now()) is False
     assert balancing.balance_filled(now=timezone.now()) == 0
     assert DeskTransfer.objects.count() == legs
     assert Allocation.objects.count() == 2

@@ -210,5 +210,5 @@ class _Ordered:
 
     def __call__(self, execute, sql, params, many, context):
         if "INSERT INTO acceptance_acceptedorder" in sql:
-            self.ids = list(params[3])
+            self.ids = [int(order_id) for order_id in params[3].strip("{}").split(",")]
         return execute(sql, params, many, context)
