@@ -1,0 +1,1 @@
+"""What is measured: the timed figures, which are no tests."""
