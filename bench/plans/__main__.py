@@ -90,19 +90,33 @@ def _judge(wanted: int, venue_url: str) -> int:
     with recorder.installed():
         operations.run_all(operations.Ground(venue=venue, orders=ORDERS_AT_ONCE, named=recorder.during))
     console = Console(width=200, highlight=False)
-    table = Table("operation", "statement", "large tables are read by", "planned", "rows", "in vain", "ms")
-    faulty = 0
+    table = Table(
+        "operation",
+        "statement",
+        "large tables are read by",
+        "planned",
+        "rows",
+        "in vain",
+        "planning ms",
+        "ms",
+    )
+    large, faulty = judging.large_tables(), 0
     for explained in recorder.explained:
-        found = [] if explained.operation == operations.AUDIT else judging.faults(explained)
+        found = [] if explained.operation == operations.AUDIT else judging.faults(explained, large)
         faulty += bool(found)
-        nodes = [node for node in judging.nodes(explained.custom) if node.table in judging.LARGE_TABLES]
+        nodes = [node for node in judging.nodes(explained.custom) if node.table in large]
         if nodes or found:
             columns = zip(*((str(n), n.rows_planned, n.rows, n.rows_in_vain) for n in nodes), strict=True)
             shown = [
                 "\n".join(c if isinstance(c, str) else f"{c:,.0f}" for c in column) for column in columns
             ]
             sql = " ".join(explained.sql.split())[:60]
-            table.add_row(explained.operation, sql, *shown, f"{explained.milliseconds:.1f}")
+            table.add_row(
+                explained.operation,
+                sql,
+                *shown,
+                *(f"{ms:.1f}" for ms in (explained.planning_ms, explained.execution_ms)),
+            )
         for fault in found:
             table.add_row("", f"[red]{fault}[/]")
     console.print(table)

@@ -31,13 +31,14 @@ Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A statement's plan with its real parameters, executed, and its generic plan, which was only made."""
+    """A statement's plan with its real parameters, executed, and the generic one of its prepared statement, if used."""
 
     operation: str
     sql: str
     custom: dict[str, Any]
-    generic: dict[str, Any]
-    milliseconds: float
+    generic: dict[str, Any] | None
+    planning_ms: float
+    execution_ms: float
 
 
 class Recorder:
@@ -53,13 +54,14 @@ class Recorder:
         """Listen on the connections that there are and on those that other threads will open."""
         connection_created.connect(self._install)
         for connection in connections.all():
-            connection.execute_wrappers.append(self)
+            self._install(connection=connection)
         try:
             yield
         finally:
             connection_created.disconnect(self._install)
             for connection in connections.all():
-                connection.execute_wrappers.remove(self)
+                if self in connection.execute_wrappers:
+                    connection.execute_wrappers.remove(self)
 
     @contextmanager
     def during(self, operation: str) -> Iterator[None]:
@@ -96,10 +98,19 @@ class Recorder:
             cursor.execute(begin, prepare=False)
             try:
                 custom = _plan(cursor, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-                generic = _plan(cursor, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(sql, params)}", None)
+                generic = _generic_plan(cursor, sql, params)
             finally:
                 cursor.execute(end.encode(), prepare=False)
-        return Explained(self._operation, sql, custom["Plan"], generic["Plan"], custom["Execution Time"])
+        return Explained(
+            self._operation, sql, custom["Plan"], generic, custom["Planning Time"], custom["Execution Time"]
+        )
+
+
+def _generic_plan(cursor: psycopg.Cursor[Any], sql: str, params: Parameters) -> dict[str, Any] | None:
+    mode = cursor.execute("SHOW plan_cache_mode", prepare=False).fetchone()
+    if mode == ("force_custom_plan",):
+        return None
+    return _plan(cursor, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(sql, params)}", None)["Plan"]
 
 
 def _plan(cursor: psycopg.Cursor[Any], sql: str, params: Parameters) -> dict[str, Any]:
