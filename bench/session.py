@@ -1,5 +1,6 @@
 """One run of the bench: its sizes, its servers, the stack that is measured, and what went wrong on the way."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Session:
     audits: list[dict[str, Any]] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     client_alone_per_s: float = 0.0
+    _started_at: float = field(default_factory=time.monotonic)
     _bed: Bed | None = None
     _stopping: ExitStack = field(default_factory=ExitStack)
 
@@ -53,17 +55,18 @@ class Session:
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Say what goes on while it goes on."""
+        """Say what goes on while it goes on, and how many seconds the run has taken so far."""
+        elapsed = f"{time.monotonic() - self._started_at:5.0f} s"
         if self.console.is_terminal:
-            with self.console.status(what):
+            with self.console.status(f"{elapsed}  {what}"):
                 yield
         else:
-            self.console.print(what, style="dim", highlight=False)
+            self.console.print(f"{elapsed}  {what}", style="dim")
             yield
 
     def note(self, line: str) -> None:
         """Say a figure as soon as it is known."""
-        self.console.print(f"  {line}", highlight=False)
+        self.console.print(f"{'':9}{line}")
 
     def prove(self, after: str) -> float | None:
         """Wait until every order is reported, then audit; the seconds the waiting took, None when some never were."""

@@ -35,6 +35,11 @@ def show(report: dict[str, Any], *, console: Console) -> None:
             console.print(table(report[name]))
     if found := aims(report):
         console.print(_aims(found))
+    for name in ("batch", "single"):
+        if name in report and report[name].get("client_ran_dry"):
+            console.print(
+                f"{name}: the load ran out of orders, so this is its limit, not the server's", style="red"
+            )
     audits = report["audits"]
     console.print(f"{len(audits)} audits, {sum(audit['broken'] for audit in audits)} broken")
     for trouble in report["trouble"]:
