@@ -16,7 +16,10 @@ from bench.sizes import Sizes
 
 @dataclass
 class Session:
-    """What scenarios share. `trouble` holds what makes the run fail: broken books and lost orders."""
+    """What scenarios share. `trouble` holds what makes the run fail: broken books and lost orders.
+
+    `client_alone_per_s` and `capacity_per_s` (orders that can be taken) are zero until a scenario has measured them.
+    """
 
     sizes: Sizes
     servers: Servers
@@ -24,6 +27,7 @@ class Session:
     audits: list[dict[str, Any]] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     client_alone_per_s: float = 0.0
+    capacity_per_s: float = 0.0
     _started_at: float = field(default_factory=time.monotonic)
     _bed: Bed | None = None
     _stopping: ExitStack = field(default_factory=ExitStack)
