@@ -107,12 +107,13 @@ def _programs(figures: dict[str, Any]) -> Table:
         "CPU seconds; MiB (PSS) at start, middle, end",
         *("at orders/s", *(f"{run['offered_per_s']:,}" for run in runs)),
     )
-    for name in runs[0]["memory_mib"]:
+    for name in runs[0]["cpu_seconds"]:
         cells = []
         for run in runs:
             held = run["memory_mib"].get(name, {"pss": []})["pss"]
-            memory = " ".join(f"{each:,.0f}" for each in held)
-            cells.append(f"{run['cpu_seconds'].get(name, 0.0):,.1f}; {memory}")
+            cells.append(
+                f"{run['cpu_seconds'].get(name, 0.0):,.1f}; {' '.join(f'{each:,.0f}' for each in held)}"
+            )
         table.add_row(name, *cells)
     return table
 
