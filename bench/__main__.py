@@ -100,8 +100,9 @@ def prepare(session: Session, scenarios: dict[str, Repeated]) -> None:
     """Make the peers' databases while the stack comes up; it has to come up in the thread that lives as long as it."""
     with ThreadPoolExecutor() as pool, session.doing(f"preparing {', '.join(scenarios)}"):
         peers = [pool.submit(scenarios[name].prepare, session) for name in PEERS if name in scenarios]
-        for name in scenarios.keys() - PEERS.keys():
-            scenarios[name].prepare(session)
+        for name, scenario in scenarios.items():
+            if name not in PEERS:
+                scenario.prepare(session)
         for peer in peers:
             peer.result()
 

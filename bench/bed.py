@@ -113,15 +113,18 @@ class Bed:
                     process.resume()
 
     def ready(self) -> None:
-        """Wait until prices are fresh and workers answer. Raises: demo.market.NotReady."""
-        from demo.market import tradable_symbols
+        """Wait until prices are fresh and workers answer. Raises: StackFailed."""
+        from demo.market import NotReady, tradable_symbols
 
-        self.symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
+        try:
+            self.symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
+        except NotReady as error:
+            raise stack.StackFailed(str(error)) from error
 
 
 @contextmanager
 def made(servers: Servers, var_dir: Path) -> Iterator[Bed]:
-    """A stack in `var_dir` on new databases, until the block ends. Raises: config.stack.StackFailed, NotReady."""
+    """A stack in `var_dir` on new databases, until the block ends. Raises: StackFailed."""
     with ExitStack() as stopping:
         servers.new_databases("crossbook", "desk")
         var_dir.mkdir(parents=True, exist_ok=True)
