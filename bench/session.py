@@ -38,9 +38,12 @@ class Session:
 
     def new_bed(self, name: str) -> Bed:
         """A stack on new databases in place of the one that runs."""
-        self.stop()
+        if self._bed is not None:
+            with self.doing("stopping the stack"):
+                self.stop()
         with self.doing(f"starting {name}"):
-            self._bed = self._stopping.enter_context(bed.made(self.servers, self.servers.var_dir / name))
+            made = bed.made(self.servers, self.servers.var_dir / name, tell=self._say)
+            self._bed = self._stopping.enter_context(made)
         return self._bed
 
     def stop(self) -> None:
@@ -60,13 +63,19 @@ class Session:
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
         """Say what goes on while it goes on, and how many seconds the run has taken so far."""
-        elapsed = f"{time.monotonic() - self._started_at:5.0f} s"
         if self.console.is_terminal:
-            with self.console.status(f"{elapsed}  {what}"):
+            with self.console.status(f"{self._elapsed}  {what}"):
                 yield
         else:
-            self.console.print(f"{elapsed}  {what}", style="dim")
+            self._say(what)
             yield
+
+    @property
+    def _elapsed(self) -> str:
+        return f"{time.monotonic() - self._started_at:5.0f} s"
+
+    def _say(self, step: str) -> None:
+        self.console.print(f"{self._elapsed}  {step}", style="dim", markup=False)
 
     def note(self, line: str) -> None:
         """Say a figure as soon as it is known."""
