@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from bench.load.process import LoadFailed
 from bench.machine import described
 from bench.medians import medians
 from bench.peers.run import PeerFailed
-from bench.scenarios import ONCE, REPEATED
+from bench.scenarios import ONCE, PEERS, REPEATED, Repeated
 from bench.servers import ServerFailed, remove, servers
 from bench.session import Session
 from bench.sizes import FULL, QUICK
@@ -83,9 +84,7 @@ def measure_all(session: Session, names: list[str], report: dict[str, Any]) -> N
     """The repeated scenarios in turns, round after round; then the others, once each."""
     repeated = {name: scenario for name, scenario in REPEATED.items() if name in names}
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in repeated}
-    for name, scenario in repeated.items():
-        with session.doing(f"{name}: preparing"):
-            scenario.prepare(session)
+    prepare(session, repeated)
     for number in range(session.sizes.rounds):
         for name, scenario in repeated.items():
             with session.doing(f"{name}: round {number + 1} of {session.sizes.rounds}"):
@@ -95,6 +94,17 @@ def measure_all(session: Session, names: list[str], report: dict[str, Any]) -> N
     for name, run in ONCE.items():
         if name in names:
             report[name] = run(session)
+
+
+def prepare(session: Session, scenarios: dict[str, Repeated]) -> None:
+    """Make the peers' databases while the stack comes up; it has to come up in the thread that lives as long as it."""
+    with ThreadPoolExecutor() as pool, session.doing(f"preparing {', '.join(scenarios)}"):
+        peers = [pool.submit(scenarios[name].prepare, session) for name in PEERS if name in scenarios]
+        for name, scenario in scenarios.items():
+            if name not in PEERS:
+                scenario.prepare(session)
+        for peer in peers:
+            peer.result()
 
 
 def _options() -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -113,24 +113,29 @@ class Bed:
                     process.resume()
 
     def ready(self) -> None:
-        """Wait until prices are fresh and workers answer. Raises: demo.market.NotReady."""
-        from demo.market import tradable_symbols
+        """Wait until prices are fresh and workers answer. Raises: StackFailed."""
+        from demo.market import NotReady, tradable_symbols
 
-        self.symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
+        try:
+            self.symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
+        except NotReady as error:
+            raise stack.StackFailed(str(error)) from error
 
 
 @contextmanager
-def made(servers: Servers, var_dir: Path) -> Iterator[Bed]:
-    """A stack in `var_dir` on new databases, until the block ends. Raises: config.stack.StackFailed, NotReady."""
+def made(servers: Servers, var_dir: Path, tell: Callable[[str], object]) -> Iterator[Bed]:
+    """A stack in `var_dir` on new databases, until the block ends; `tell` gets one line a step. Raises: StackFailed."""
     with ExitStack() as stopping:
+        tell("new databases")
         servers.new_databases("crossbook", "desk")
         var_dir.mkdir(parents=True, exist_ok=True)
         stopping.enter_context(servers.venue(var_dir))
         stopping.callback(stack.stop, var_dir=var_dir)
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-        info = stack.start(var_dir=var_dir, given=inherited | servers.environment)
+        info = stack.start(var_dir=var_dir, given=inherited | servers.environment, tell=tell)
         _set_up_django(info.environment)
         stopping.callback(_forget_connections)
+        tell("prices, open books, customers")
         bed = Bed(info, servers)
         bed.ready()
         bed.tokens = _customers()

@@ -6,6 +6,7 @@ can come and go on the same server. They end with the bench, however it ends.
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -114,7 +115,9 @@ class Servers:
 
     def _end(self, name: str) -> None:
         process = self.processes.pop(name)
-        process.terminate()
+        process.send_signal(
+            signal.SIGINT if name == "postgres" else signal.SIGTERM
+        )  # it would wait for its clients
         process.wait()
 
 

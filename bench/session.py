@@ -1,5 +1,6 @@
 """One run of the bench: its sizes, its servers, the stack that is measured, and what went wrong on the way."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ from bench.sizes import Sizes
 
 @dataclass
 class Session:
-    """What scenarios share. `trouble` holds what makes the run fail: broken books and lost orders."""
+    """What scenarios share. `trouble` holds what makes the run fail: broken books and lost orders.
+
+    `client_alone_per_s` and `capacity_per_s` (orders that can be taken) are zero until a scenario has measured them.
+    """
 
     sizes: Sizes
     servers: Servers
@@ -23,6 +27,8 @@ class Session:
     audits: list[dict[str, Any]] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     client_alone_per_s: float = 0.0
+    capacity_per_s: float = 0.0
+    _started_at: float = field(default_factory=time.monotonic)
     _bed: Bed | None = None
     _stopping: ExitStack = field(default_factory=ExitStack)
 
@@ -32,9 +38,12 @@ class Session:
 
     def new_bed(self, name: str) -> Bed:
         """A stack on new databases in place of the one that runs."""
-        self.stop()
+        if self._bed is not None:
+            with self.doing("stopping the stack"):
+                self.stop()
         with self.doing(f"starting {name}"):
-            self._bed = self._stopping.enter_context(bed.made(self.servers, self.servers.var_dir / name))
+            made = bed.made(self.servers, self.servers.var_dir / name, tell=self._say)
+            self._bed = self._stopping.enter_context(made)
         return self._bed
 
     def stop(self) -> None:
@@ -53,17 +62,24 @@ class Session:
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Say what goes on while it goes on."""
+        """Say what goes on while it goes on, and how many seconds the run has taken so far."""
         if self.console.is_terminal:
-            with self.console.status(what):
+            with self.console.status(f"{self._elapsed}  {what}"):
                 yield
         else:
-            self.console.print(what, style="dim", highlight=False)
+            self._say(what)
             yield
+
+    @property
+    def _elapsed(self) -> str:
+        return f"{time.monotonic() - self._started_at:5.0f} s"
+
+    def _say(self, step: str) -> None:
+        self.console.print(f"{self._elapsed}  {step}", style="dim", markup=False)
 
     def note(self, line: str) -> None:
         """Say a figure as soon as it is known."""
-        self.console.print(f"  {line}", highlight=False)
+        self.console.print(f"{'':9}{line}")
 
     def prove(self, after: str) -> float | None:
         """Wait until every order is reported, then audit; the seconds the waiting took, None when some never were."""

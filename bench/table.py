@@ -35,6 +35,11 @@ def show(report: dict[str, Any], *, console: Console) -> None:
             console.print(table(report[name]))
     if found := aims(report):
         console.print(_aims(found))
+    for name in ("batch", "single"):
+        if name in report and report[name].get("client_ran_dry"):
+            console.print(
+                f"{name}: the load ran out of orders, so this is its limit, not the server's", style="red"
+            )
     audits = report["audits"]
     console.print(f"{len(audits)} audits, {sum(audit['broken'] for audit in audits)} broken")
     for trouble in report["trouble"]:
@@ -102,12 +107,13 @@ def _programs(figures: dict[str, Any]) -> Table:
         "CPU seconds; MiB (PSS) at start, middle, end",
         *("at orders/s", *(f"{run['offered_per_s']:,}" for run in runs)),
     )
-    for name in runs[0]["memory_mib"]:
+    for name in runs[0]["cpu_seconds"]:
         cells = []
         for run in runs:
             held = run["memory_mib"].get(name, {"pss": []})["pss"]
-            memory = " ".join(f"{each:,.0f}" for each in held)
-            cells.append(f"{run['cpu_seconds'].get(name, 0.0):,.1f}; {memory}")
+            cells.append(
+                f"{run['cpu_seconds'].get(name, 0.0):,.1f}; {' '.join(f'{each:,.0f}' for each in held)}"
+            )
         table.add_row(name, *cells)
     return table
 

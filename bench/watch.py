@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ class Watch:
     def cpu_seconds(self) -> dict[str, float]:
         """User and system seconds of each program so far, those of children that have ended included."""
         return {
-            name: sum(sum(process.cpu_times()[:4]) for process in family)
+            name: sum(sum(times[:4]) for times in _of_each(family, psutil.Process.cpu_times))
             for name, family in self._families().items()
         }
 
@@ -38,7 +39,7 @@ class Watch:
         """What each program holds now."""
         found = {}
         for name, family in self._families().items():
-            used = [process.memory_full_info() for process in family]
+            used = _of_each(family, psutil.Process.memory_full_info)
             found[name] = Memory(
                 pss=round(sum(each.pss for each in used) / MEBIBYTE, 1),
                 rss=round(sum(each.rss for each in used) / MEBIBYTE, 1),
@@ -48,12 +49,19 @@ class Watch:
     def _families(self) -> dict[str, list[psutil.Process]]:
         families = {}
         for name, pid in self._pids().items():
-            try:
+            with suppress(psutil.NoSuchProcess):
                 first = psutil.Process(pid)
                 families[name] = [first, *first.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                continue
         return families
+
+
+def _of_each(family: list[psutil.Process], read: Callable[[psutil.Process], Any]) -> list[Any]:
+    """What can be read of the processes that are still there."""
+    found = []
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            found.append(read(process))
+    return found
 
 
 class Followed:

@@ -34,7 +34,11 @@ class Peer:
         return json.loads(self._run(f"bench.peers.{self._name}.measure", *arguments).splitlines()[-1])
 
     def _run(self, module: str, *arguments: str) -> str:
-        environment = os.environ | {
+        # Celery reads BROKER_URL and its like by itself: nothing of the stack's may reach a peer.
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in self._servers.environment
+        }
+        environment = inherited | {
             "DJANGO_SETTINGS_MODULE": f"bench.peers.{self._name}.settings",
             DATABASE_VARIABLE: self._servers.database_url(self._name),
             BROKER_VARIABLE: self._servers.broker_url(BROKER_DATABASE),

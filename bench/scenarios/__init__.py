@@ -17,13 +17,8 @@ class Repeated(Protocol):
     def measure(self, session: Session) -> dict[str, Any]: ...
 
 
-REPEATED: dict[str, Repeated] = {
-    "tpcb": tpcb,
-    "hordak": hordak,
-    "plain_chain": plain_chain,
-    "batch": batch,
-    "single": single,
-}
+PEERS: dict[str, Repeated] = {"tpcb": tpcb, "hordak": hordak, "plain_chain": plain_chain}
+REPEATED: dict[str, Repeated] = PEERS | {"batch": batch, "single": single}
 ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {
     "end_to_end": end_to_end.run,
     "overload": overload.run,

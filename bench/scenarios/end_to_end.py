@@ -92,6 +92,7 @@ def offer(
     drained = session.prove(what)
     run = {"offered_per_s": rate} | _pace(job, outcome, lag, drained) | _answers(outcome)
     run |= _settlement(bed.source, start) | followed.figures()
+    run["cpu_seconds"]["load"] = outcome.client_cpu_seconds
     run["lost"] = max(0, outcome.accepted - run["settled"])
     if run["lost"]:
         session.trouble.append(f"{what}: {run['lost']:,} accepted orders were not settled")

@@ -6,7 +6,7 @@ from bench.peers.run import Peer
 from bench.session import Session
 
 MAIN = "orders_per_s"
-WORKER_PROCESSES = 2  # the best of 2, 3 and 4 on two cores
+WORKER_PROCESSES = 4  # the best of 2, 3 and 4 on two cores
 
 
 def prepare(session: Session) -> None:
