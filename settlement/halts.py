@@ -41,7 +41,7 @@ def refuse_if_halted(venue: str) -> None:
 def begin(*, venue: str, reason: str, now: datetime, asked_for: float | None = None) -> None:
     """Halt the venue; one that is halted is asked no sooner than `asked_for` seconds from now."""
     before = VenueHalt.objects.filter(venue=venue, began_at__gt=now - REMEMBERED_FOR).count()
-    pause = policy.pause_seconds(before + 1, asked_for=asked_for, steps=policy.HALT_SECONDS)
+    pause = policy.pause_seconds(before + 1, asked_for=asked_for, steps_seconds=policy.HALT_SECONDS)
     ask_at = now + timedelta(seconds=pause)
     try:
         with transaction.atomic(using="desk"):
@@ -81,7 +81,7 @@ def ask_if_due(*, venue: Venue, now: datetime) -> VenueHalt | None:
     except VenueError as error:
         asked = halt.asked + 1
         pause = policy.pause_seconds(
-            asked + 1, asked_for=error.retry_after_seconds, steps=policy.HALT_SECONDS
+            asked + 1, asked_for=error.retry_after_seconds, steps_seconds=policy.HALT_SECONDS
         )
         halt.asked, halt.ask_at = asked, now + timedelta(seconds=pause)
         VenueHalt.objects.filter(pk=halt.pk, lifted_at__isnull=True).update(

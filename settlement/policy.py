@@ -257,11 +257,11 @@ TABLE = Table((*_KINDS, *_BINANCE, *_OKX, *_BYBIT))
 
 
 def pause_seconds(
-    attempts: int, *, asked_for: float | None = None, steps: tuple[float, ...] = BACKOFF_SECONDS
+    attempts: int, *, asked_for: float | None = None, steps_seconds: tuple[float, ...] = BACKOFF_SECONDS
 ) -> float:
     """Pause before the next try after `attempts` of them: never less than the venue `asked_for`, and never in step
     with others who failed at the same time."""
-    backoff = steps[min(max(attempts, 1), len(steps)) - 1]
+    backoff = steps_seconds[min(max(attempts, 1), len(steps_seconds)) - 1]
     return max(backoff, asked_for or 0.0) * (1 + JITTER_RATE * random.random())
 
 

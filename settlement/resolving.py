@@ -51,11 +51,11 @@ def _would_be_missed(conversion: Conversion, now: datetime) -> bool:
     """Whether one more miss is enough of them, and of time."""
     return (
         conversion.misses + 1 >= policy.MISSES_TO_BE_SURE
-        and _silence(conversion, now) >= policy.MISSED_AFTER_SECONDS
+        and _silent_seconds(conversion, now) >= policy.MISSED_AFTER_SECONDS
     )
 
 
-def _silence(conversion: Conversion, now: datetime) -> float:
+def _silent_seconds(conversion: Conversion, now: datetime) -> float:
     assert conversion.submitted_at is not None  # noqa: S101 - it was sent, or it would not be asked for
     return (now - conversion.submitted_at).total_seconds()
 
@@ -67,8 +67,8 @@ def _after_miss(conversion: Conversion, attempt: Attempt, *, doubt: str, now: da
     if doubt:
         _ask_later(conversion, now, misses=0)
     elif _would_be_missed(conversion, now):
-        silence = _silence(conversion, now)
-        miss(conversion, why=f"unknown to the venue {misses} times in {silence:.0f} s", now=now)
+        seconds = _silent_seconds(conversion, now)
+        miss(conversion, why=f"unknown to the venue {misses} times in {seconds:.0f} s", now=now)
     else:
         _ask_later(conversion, now, misses=misses)
 

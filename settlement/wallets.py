@@ -44,10 +44,13 @@ def speak_of_order(conversion: Conversion, venue: Venue) -> bool:
 
     Raises: VenueError.
     """
+    transfer = _last_transfer(conversion.underlying)
     # The book first: what is booked was traded before, so it is in every balance that is read afterwards.
-    booked = _read_book(conversion.underlying)
+    booked = _read_book(conversion)
     quiet = _quiet_look(conversion.underlying, venue, booked.since)
-    if quiet is None:
+    # Funds that are, or were meanwhile, under way would hide what the order left.
+    is_moving = transfer[1] in FundsTransfer.OPEN_STATES or transfer != _last_transfer(conversion.underlying)
+    if quiet is None or is_moving:
         return True
     balance, trades = quiet
     unbooked = (trade for trade in trades if trade.venue_trade_id not in booked.trade_ids)
@@ -68,11 +71,20 @@ def speak_of_transfer(transfer: FundsTransfer, venue: Venue) -> bool:
     return balance - expected == (-transfer.amount if incoming else transfer.amount)
 
 
-def _read_book(coin: str) -> Booked:
+def _last_transfer(asset: str) -> tuple[int, str]:
+    """Id and state of the asset's last transfer; one that is open is the last there is."""
+    last = FundsTransfer.objects.filter(asset=asset).order_by("-id").values_list("id", "state").first()
+    return last or (0, "")
+
+
+def _read_book(conversion: Conversion) -> Booked:
+    coin = conversion.underlying
     may_be_unbooked = Conversion.objects.filter(
         underlying=coin, state__in=("SUBMITTED", "UNKNOWN", "FILLED"), submitted_at__isnull=False
     )
-    since = may_be_unbooked.aggregate(first=Min("submitted_at"))["first"] - CLOCK_MARGIN
+    first = may_be_unbooked.aggregate(first=Min("submitted_at"))["first"] or conversion.submitted_at
+    assert first is not None  # noqa: S101 - it was sent, or it would not be in doubt
+    since = first - CLOCK_MARGIN
     with connections["desk"].cursor() as cursor:
         # One statement, so that balance and trades are of one moment.
         cursor.execute(f"SELECT ({BALANCE}), ARRAY({TRADE_IDS})", [VENUE, coin, coin, since])

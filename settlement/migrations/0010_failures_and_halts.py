@@ -33,14 +33,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="attempt",
             name="venue",
-            field=models.CharField(default="", max_length=32),
-            preserve_default=False,
+            field=models.CharField(db_default="", max_length=32),
         ),
         migrations.AddField(
             model_name="attempt",
             name="follow",
-            field=models.CharField(blank=True, max_length=16),
-            preserve_default=False,
+            field=models.CharField(blank=True, db_default="", max_length=16),
         ),
         migrations.AddField(
             model_name="attempt",

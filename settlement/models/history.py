@@ -37,7 +37,7 @@ class Attempt(models.Model):
         ASK_TRANSFER = "ask_transfer"
 
     request_id = models.UUIDField(db_default=RandomUUID())  # what logs call it by
-    venue = models.CharField(max_length=32)
+    venue = models.CharField(max_length=32, db_default="")
     subject = models.CharField(max_length=16, choices=Subject)
     subject_id = models.BigIntegerField()
     call = models.CharField(max_length=12, choices=Call)
@@ -45,7 +45,7 @@ class Attempt(models.Model):
     sent_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=8, blank=True)
-    follow = models.CharField(max_length=16, blank=True)  # of a failure
+    follow = models.CharField(max_length=16, blank=True, db_default="")  # of a failure
     code = models.CharField(max_length=64, blank=True)  # the kind of failure and the venue's code
     http_status = models.SmallIntegerField(null=True)  # of a failure
     answer = models.TextField(blank=True)

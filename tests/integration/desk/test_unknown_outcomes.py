@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
 from config.embedded import valkey
-from settlement import policy
-from settlement.models import Attempt, Conversion
+from settlement import policy, transfers
+from settlement.models import Attempt, Conversion, FundsTransfer
 from settlement.venues import ccxt_venue
 from settlement.venues.ccxt_venue import CcxtVenue
 from tests.support.desk_bench import Desk, assert_books_agree, at_once, event, order_states, states, take_in
@@ -375,6 +375,28 @@ def test_of_two_lost_orders_each_of_which_may_be_the_one_that_was_executed_neith
         desk.resume(after=3600 * step)
     assert states() == ["BOOKED", "MISSED"]
     assert len(desk.venue.submissions) == 2
+
+
+def test_a_transfer_under_way_that_hides_the_coin_keeps_an_order_from_being_missed(desk):
+    desk.paper.add_fault(**BLIND)
+    desk.paper.add_fault("reply_lost", **POST)
+    take_in(event())
+    desk.convert()
+    desk.paper.add_fault("stale_reads", path="/sapi/v1/asset/transfer", method="GET", lag_ms=3_600_000)
+    desk.paper.add_fault("reply_lost", path="/sapi/v1/asset/transfer", method="POST", count=1)
+    transfers.start(
+        asset="BTC",
+        amount=Decimal(1),
+        direction=FundsTransfer.Direction.TO_RESERVE,
+        venue=desk.venue,
+        now=timezone.now(),
+    )
+    ask_often(desk)
+    assert states() == ["UNKNOWN"]
+    assert FundsTransfer.objects.get().state == "UNKNOWN"
+    desk.paper.clear_faults()
+    desk.resume(after=3600)
+    assert_settled_once(desk, venue_orders=1)
 
 
 def test_a_wallet_that_does_not_hold_still_proves_nothing(desk):
