@@ -115,7 +115,7 @@ def after_failure(conversion: Conversion, attempt: Attempt, error: VenueError, *
     follow, tries = verdict.follow, conversion.attempts
     if verdict.outcome is Outcome.UNKNOWN:
         lose_sight(conversion, why=why, now=now)
-    elif follow is Follow.HUMAN or tries >= policy.HUMAN_AFTER.get(follow, tries + 1):
+    elif follow is Follow.HUMAN or _is_too_often(conversion, follow):
         history.advance(conversion, Conversion.hand_over, at=now, by=BY, why=why, reason=why, due_at=None)
     elif tries >= policy.RETRY_LIMIT:
         miss(conversion, why=f"{why}, {tries} times", now=now)
@@ -124,6 +124,16 @@ def after_failure(conversion: Conversion, attempt: Attempt, error: VenueError, *
         due_at = now + timedelta(seconds=pause)
         history.advance(conversion, Conversion.wait, at=now, by=BY, why=why, reason=why, due_at=due_at)
     return follow
+
+
+def _is_too_often(conversion: Conversion, follow: Follow) -> bool:
+    """Whether a person has to see to it, after so many tries that came to this."""
+    if follow not in policy.HUMAN_AFTER:
+        return False
+    tries = Attempt.objects.filter(
+        subject=history.Subject.CONVERSION, subject_id=conversion.pk, call=Attempt.Call.SUBMIT, follow=follow
+    )
+    return tries.count() >= policy.HUMAN_AFTER[follow]
 
 
 def lose_sight(conversion: Conversion, *, why: str, now: datetime) -> None:

@@ -115,6 +115,23 @@ def test_a_key_that_may_read_and_not_trade_ends_with_a_person(desk):
     assert desk.venue_has("orders") == []
 
 
+def test_an_order_that_was_put_off_often_is_no_persons_at_the_first_ban(desk):
+    desk.paper.add_fault("rate_limit", **POST, count=policy.HALT_LIMIT)
+    take_in(event())
+    made = desk.convert()
+    for step in range(1, policy.HALT_LIMIT):
+        desk.resume(after=20 * step)
+    made.refresh_from_db()
+    assert (made.state, made.attempts) == ("RETRY_WAIT", policy.HALT_LIMIT)
+    desk.paper.add_fault("rate_limit", **POST, count=1, status=418)
+    desk.resume(after=200)
+    made.refresh_from_db()
+    assert (made.state, standing().reason[:6]) == ("RETRY_WAIT", "Banned")
+    desk.resume(after=400)
+    assert states() == ["BOOKED"]
+    assert_books_agree(desk)
+
+
 def test_many_calls_in_a_row_without_an_answer_halt_the_venue_and_one_answer_among_them_does_not(desk):
     desk.paper.add_fault("request_lost", **POST, count=1)
     take_in(event())
