@@ -1,4 +1,4 @@
-"""The desk's treasury as staff see it, and the one thing they may do here for now: have the venue asked again.
+"""The desk's treasury as staff see it, and what they may do here for now: have the venue asked again, lift its halt.
 
 Guards money by offering nothing that decides: what was executed is for the venue to say, and here one only looks.
 """
@@ -13,7 +13,7 @@ from django.utils import timezone
 from unfold.decorators import action
 
 from acceptance.admin import SearchedAdmin
-from settlement import recovery
+from settlement import halts, recovery
 from settlement.models import (
     Allocation,
     Attempt,
@@ -24,6 +24,7 @@ from settlement.models import (
     Fill,
     FundsTransfer,
     StateChange,
+    VenueHalt,
 )
 
 
@@ -149,4 +150,36 @@ class StateChangeAdmin(HistoryAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(HistoryAdmin):
-    list_display = ["sent_at", "subject", "subject_id", "call", "outcome", "code", "answered_at"]
+    list_display = [
+        *(
+            "sent_at",
+            "subject",
+            "subject_id",
+            "call",
+            "outcome",
+            "follow",
+            "code",
+            "http_status",
+            "answered_at",
+        ),
+        "request_id",
+    ]
+
+
+@admin.register(VenueHalt)
+class VenueHaltAdmin(SearchedAdmin):
+    list_display = ["id", "venue", "reason", "began_at", "asked", "ask_at", "lifted_at", "lifted_by"]
+    list_filter = [("lifted_at", admin.EmptyFieldListFilter)]
+    text_fields = ["venue"]
+    actions = ["lift_halt"]
+
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        """Decides on the server who is offered the action and whose request for it is obeyed."""
+        return request.user.has_perm("settlement.lift_venuehalt")
+
+    @action(description="Lift the halt", permissions=["lift"])
+    def lift_halt(self, request: HttpRequest, queryset: QuerySet[VenueHalt]) -> None:
+        """Let the venue have orders again although it has not answered; it is halted anew if it refuses them."""
+        lifted = halts.lift(queryset, by=request.user.get_username(), now=timezone.now())
+        level = messages.SUCCESS if lifted else messages.WARNING
+        self.message_user(request, f"{lifted} of the selected halts lifted.", level)

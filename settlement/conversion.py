@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
 from config.transitions import move_selected
-from settlement import history, netting, treasury
+from settlement import halts, history, netting, treasury
 from settlement.history import MovedMeanwhile
 from settlement.models import Attempt, Carry, Conversion
 from settlement.outcomes import BY, after_failure, after_report, miss
@@ -51,10 +51,11 @@ def convert_waiting(*, underlying: str, venue: Venue, now: datetime) -> Conversi
 
     Returns the conversion, in whatever state the venue's answer left it, or None when nothing had to be done.
 
-    Raises: VenueError when prices or balances cannot be had; nothing was claimed then.
+    Raises: VenueError when prices or balances cannot be had or the venue is halted; nothing was claimed then.
     """
     if not needs_conversion(underlying):
         return None
+    halts.refuse_if_halted(venue.name)
     treasury.open_books(venue=venue, now=now)
     # Stamped before the prices are read: what is sent at prices that came slowly is refused by the venue as late.
     stamp = venue.stamp()
@@ -164,8 +165,9 @@ def _lock_carry(underlying: str) -> tuple[int, netting.Carry]:
 def send_again(conversion: Conversion, venue: Venue, now: datetime) -> None:
     """Send a conversion that the venue has certainly not executed once more, at the price of now.
 
-    Raises: MovedMeanwhile; VenueError when prices cannot be had (nothing was sent then).
+    Raises: MovedMeanwhile; VenueError when prices cannot be had or the venue is halted (nothing was sent then).
     """
+    halts.refuse_if_halted(venue.name)
     stamp = venue.stamp()
     market, top = venue.market(conversion.underlying), venue.top_of_book(conversion.underlying)
     notional = conversion.quantity * limit_within_band(conversion.side, top, market.tick)
@@ -235,5 +237,16 @@ def _send(conversion: Conversion, attempt: Attempt, venue: Venue, stamp: int) ->
     except MovedMeanwhile:
         log.info("conversion was resolved by somebody else", conversion=conversion.pk)
         return
-    if follow is Follow.TOP_UP and conversion.state == Conversion.State.RETRY_WAIT:
-        treasury.top_up(conversion=conversion, venue=venue, now=timezone.now())
+    if conversion.state == Conversion.State.RETRY_WAIT:
+        _after_no(conversion, follow, venue, timezone.now())
+
+
+def _after_no(conversion: Conversion, follow: Follow, venue: Venue, now: datetime) -> None:
+    """What a conversion that waits to be sent again needs at once."""
+    if follow is Follow.TOP_UP:
+        treasury.top_up(conversion=conversion, venue=venue, now=now)
+    elif follow is Follow.RETRY_AT_ONCE and conversion.due_at is not None and conversion.due_at <= now:
+        try:
+            send_again(conversion, venue, now)
+        except (MovedMeanwhile, VenueError) as error:
+            log.info("left to the sweep", conversion=conversion.pk, why=str(error))

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from config.rows import insert
 from config.transitions import move, sources_and_target
 from settlement.models import Attempt, Conversion, FundsTransfer, StateChange
 from settlement.models.history import Subject
+from settlement.policy import Verdict
 from settlement.venues.protocol import VenueError
 
 Traced = Conversion | FundsTransfer
@@ -93,6 +95,7 @@ def _note(row: Traced, from_state: str, to_state: str, at: datetime, by: str, wh
 def begin_attempt(row: Traced, call: Attempt.Call, request: Mapping[str, Any], *, at: datetime) -> Attempt:
     """Store a venue call before it is made."""
     return Attempt.objects.create(
+        venue=settings.VENUE,
         subject=subject_of(row),
         subject_id=row.pk,
         call=call,
@@ -105,10 +108,11 @@ def end_attempt(attempt: Attempt, *, outcome: str, code: str, answer: str, at: d
     """Store what came back."""
     attempt.outcome, attempt.code = outcome, code[:64]
     attempt.answer, attempt.answered_at = answer[:RAW_ANSWER_CHARACTERS], at
-    attempt.save(update_fields=["outcome", "code", "answer", "answered_at"])
+    attempt.save(update_fields=["outcome", "follow", "code", "http_status", "answer", "answered_at"])
 
 
-def end_failed_attempt(attempt: Attempt, *, outcome: str, error: VenueError, at: datetime) -> None:
-    """Store what was heard instead of an answer."""
+def end_failed_attempt(attempt: Attempt, error: VenueError, verdict: Verdict, *, at: datetime) -> None:
+    """Store what was heard instead of an answer, and what the error table says of it."""
+    attempt.follow, attempt.http_status = verdict.follow, error.status
     code = f"{error.kind} {error.code}".strip()
-    end_attempt(attempt, outcome=outcome, code=code, answer=error.raw or str(error), at=at)
+    end_attempt(attempt, outcome=verdict.outcome, code=code, answer=error.raw or str(error), at=at)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
@@ -17,13 +16,11 @@ from django.db.models import F
 from acceptance.models import AcceptedOrder
 from config.rows import insert
 from config.transitions import move_selected
-from settlement import history, policy
+from settlement import failures, history, policy
 from settlement.history import MovedMeanwhile
 from settlement.models import Attempt, Carry, Conversion, Fill
 from settlement.policy import Follow, Outcome
 from settlement.venues.protocol import OrderReport, Trade, Venue, VenueError
-
-log = structlog.get_logger(__name__)
 
 BY = "settlement"
 USDT_UNIT = Decimal("0.00000001")
@@ -114,23 +111,30 @@ def after_failure(conversion: Conversion, attempt: Attempt, error: VenueError, *
 
     Raises: MovedMeanwhile, after which nothing but the answer is stored.
     """
-    verdict = policy.judge(kind=error.kind, code=error.code)
+    verdict = failures.take(attempt, error, now=now)
     why = f"{error.kind} {error.code}: {verdict.why}"
-    log.warning("order failed", conversion=conversion.pk, why=why, outcome=verdict.outcome.value)
-    history.end_failed_attempt(attempt, outcome=verdict.outcome, error=error, at=now)
-    if verdict.follow is Follow.ASK:
+    follow, tries = verdict.follow, conversion.attempts
+    if verdict.outcome is Outcome.UNKNOWN:
         lose_sight(conversion, why=why, now=now)
-    elif verdict.follow is Follow.HUMAN or (
-        verdict.follow is Follow.TOP_UP and conversion.attempts >= policy.TOP_UP_LIMIT
-    ):
+    elif follow is Follow.HUMAN or _is_too_often(conversion, follow):
         history.advance(conversion, Conversion.hand_over, at=now, by=BY, why=why, reason=why, due_at=None)
-    elif conversion.attempts >= policy.RETRY_LIMIT:
-        miss(conversion, why=f"{why}, {conversion.attempts} times", now=now)
+    elif tries >= policy.RETRY_LIMIT:
+        miss(conversion, why=f"{why}, {tries} times", now=now)
     else:
-        pause = policy.pause_seconds(conversion.attempts, asked_for=error.retry_after_seconds)
+        pause = policy.retry_pause_seconds(follow, tries, asked_for=error.retry_after_seconds)
         due_at = now + timedelta(seconds=pause)
         history.advance(conversion, Conversion.wait, at=now, by=BY, why=why, reason=why, due_at=due_at)
-    return verdict.follow
+    return follow
+
+
+def _is_too_often(conversion: Conversion, follow: Follow) -> bool:
+    """Whether a person has to see to it, after so many tries that came to this."""
+    if follow not in policy.HUMAN_AFTER:
+        return False
+    tries = Attempt.objects.filter(
+        subject=history.Subject.CONVERSION, subject_id=conversion.pk, call=Attempt.Call.SUBMIT, follow=follow
+    )
+    return tries.count() >= policy.HUMAN_AFTER[follow]
 
 
 def lose_sight(conversion: Conversion, *, why: str, now: datetime) -> None:

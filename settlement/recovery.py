@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 
 from acceptance.intake import settle_soon
 from config.broker import dispatcher
-from settlement import balancing, conversion, resolving, transfers
+from settlement import balancing, conversion, halts, resolving, transfers
 from settlement.history import MovedMeanwhile
 from settlement.models import Conversion, FundsTransfer
 from settlement.venues.protocol import Venue, VenueError
@@ -27,22 +27,45 @@ RESUME_AT_ONCE = 100
 
 
 def resume(*, venue: Venue, now: datetime) -> None:
-    """Take every conversion and transfer one step further that is due, unknown, or left by a process that died."""
+    """Take every conversion and transfer one step further that is due, unknown, or left by a process that died.
+
+    While the venue is halted it is only asked whether it answers again, when that is due.
+    """
     began = time.monotonic()
 
     def moment() -> datetime:
         # A slow venue makes a sweep long: what is sent at its end must not count as silent since its beginning.
         return now + timedelta(seconds=time.monotonic() - began)
 
-    for transfer in _due(FundsTransfer, now):
-        _guarded(transfers.ask, transfer, venue, moment())
-    for row in _due(Conversion, now):
-        again = row.state == Conversion.State.RETRY_WAIT
-        _guarded(conversion.send_again if again else resolving.ask, row, venue, moment())
+    halt = halts.ask_if_due(venue=venue, now=now)
+    if halt is None:
+        _step_on(venue, now, moment)
+    else:
+        _put_off(now, until=halt.ask_at)
     balancing.balance_filled(now=moment())
     for underlying in settings.COINS:
-        if conversion.needs_conversion(underlying):
+        if halt is None and conversion.needs_conversion(underlying):
             settle_soon(underlying)
+
+
+def _step_on(venue: Venue, now: datetime, moment: Callable[[], datetime]) -> None:
+    """One step of everything that is due, until there is no more or the venue is halted."""
+    steps: list[tuple[Callable[..., None], Any]] = [
+        (transfers.ask, transfer) for transfer in _due(FundsTransfer, now)
+    ]
+    for row in _due(Conversion, now):
+        again = row.state == Conversion.State.RETRY_WAIT
+        steps.append((conversion.send_again if again else resolving.ask, row))
+    for step, row in steps:
+        if halts.standing(venue.name) is not None:
+            return
+        _guarded(step, row, venue, moment())
+
+
+def _put_off(now: datetime, *, until: datetime) -> None:
+    """What is due while the venue is halted has to wait, and shows until when."""
+    for model in (FundsTransfer, Conversion):
+        model.objects.filter(state__in=["UNKNOWN", "RETRY_WAIT"], due_at__lte=now).update(due_at=until)
 
 
 def _due(model: type[Conversion] | type[FundsTransfer], now: datetime) -> list[Any]:

@@ -1,12 +1,12 @@
 """Resolving a conversion whose fate is unknown: only the venue's own answer about our stored id ends it.
 
 A single "no such order" proves nothing, because a venue's reads lag behind its trades: it takes repeated misses, time,
-and a trade list in which nothing can be its own before a conversion counts as missed.
+a trade list in which nothing can be its own, and a wallet without its coin before a conversion counts as missed.
 """
 
 from datetime import datetime, timedelta
 
-from settlement import history, policy
+from settlement import failures, history, policy, wallets
 from settlement.models import Attempt, Conversion
 from settlement.outcomes import after_report, lose_sight, miss
 from settlement.policy import Outcome
@@ -26,9 +26,9 @@ def ask(conversion: Conversion, venue: Venue, now: datetime) -> None:
     attempt = history.begin_attempt(conversion, Attempt.Call.ASK, request, at=now)
     try:
         report = venue.find(underlying=conversion.underlying, client_order_id=conversion.client_order_id)
-        doubt = report is None and _may_be_a_stranger(conversion, venue)
+        doubt = _doubt(conversion, venue, now) if report is None else ""
     except VenueError as error:
-        history.end_failed_attempt(attempt, outcome=Outcome.UNKNOWN, error=error, at=now)
+        failures.take(attempt, error, now=now)
         _ask_later(conversion, now, misses=conversion.misses, asked_for=error.retry_after_seconds)
         return
     if report is None:
@@ -37,14 +37,38 @@ def ask(conversion: Conversion, venue: Venue, now: datetime) -> None:
         _ask_later(conversion, now, misses=0)
 
 
-def _after_miss(conversion: Conversion, attempt: Attempt, *, doubt: bool, now: datetime) -> None:
-    misses = 0 if doubt else conversion.misses + 1
+def _doubt(conversion: Conversion, venue: Venue, now: datetime) -> str:
+    """What speaks against the venue's word that there is no such order; blank when nothing does. Raises: VenueError."""
+    if _may_be_a_stranger(conversion, venue):
+        return "a trade that may be its own"
+    # The wallet is looked at only when it decides: that costs a sum over the book and the venue's dearest question.
+    if _would_be_missed(conversion, now) and wallets.speak_of_order(conversion, venue):
+        return "coin in the wallet that may be its own"
+    return ""
+
+
+def _would_be_missed(conversion: Conversion, now: datetime) -> bool:
+    """Whether one more miss is enough of them, and of time."""
+    return (
+        conversion.misses + 1 >= policy.MISSES_TO_BE_SURE
+        and _silent_seconds(conversion, now) >= policy.MISSED_AFTER_SECONDS
+    )
+
+
+def _silent_seconds(conversion: Conversion, now: datetime) -> float:
     assert conversion.submitted_at is not None  # noqa: S101 - it was sent, or it would not be asked for
-    silence = (now - conversion.submitted_at).total_seconds()
-    answer = "no such order" + (", but a trade that may be its own" if doubt else "")
+    return (now - conversion.submitted_at).total_seconds()
+
+
+def _after_miss(conversion: Conversion, attempt: Attempt, *, doubt: str, now: datetime) -> None:
+    answer = f"no such order, but {doubt}" if doubt else "no such order"
     history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="OrderNotFound", answer=answer, at=now)
-    if misses >= policy.MISSES_TO_BE_SURE and silence >= policy.MISSED_AFTER_SECONDS:
-        miss(conversion, why=f"unknown to the venue {misses} times in {silence:.0f} s", now=now)
+    misses = conversion.misses + 1
+    if doubt:
+        _ask_later(conversion, now, misses=0)
+    elif _would_be_missed(conversion, now):
+        seconds = _silent_seconds(conversion, now)
+        miss(conversion, why=f"unknown to the venue {misses} times in {seconds:.0f} s", now=now)
     else:
         _ask_later(conversion, now, misses=misses)
 

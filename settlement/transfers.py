@@ -1,7 +1,8 @@
 """Sending one funds transfer between the trading and the reserve wallet, and finding out what became of it.
 
 A venue gives transfers no client id, so at most one of an asset is open at a time (a database constraint), and an
-unknown one is found in the venue's history by asset, amount, direction and time.
+unknown one is found in the venue's history by asset, amount, direction and time. It counts as not done only when
+history, time and the reserve wallet agree.
 """
 
 from datetime import datetime, timedelta
@@ -11,13 +12,13 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from settlement import history, policy
+from settlement import failures, halts, history, policy, wallets
 from settlement.booking import Legs
 from settlement.chart import INVENTORY, VENUE
 from settlement.history import MovedMeanwhile
 from settlement.models import Attempt, Conversion, FundsTransfer
 from settlement.policy import Follow, Outcome
-from settlement.venues.protocol import Venue, VenueError
+from settlement.venues.protocol import TransferReport, Venue, VenueError
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +31,9 @@ def start(
 ) -> FundsTransfer | None:
     """Plan and send one transfer; None when one of this asset is still open.
 
-    Raises: VenueError when the venue cannot be had at all; nothing was planned then.
+    Raises: VenueError when the venue cannot be had at all or is halted; nothing was planned then.
     """
+    halts.refuse_if_halted(venue.name)
     stamp = venue.stamp()
     try:
         with transaction.atomic(using="desk"):
@@ -107,11 +109,9 @@ def _wake_waiting(transfer: FundsTransfer, now: datetime) -> None:
 
 
 def _after_failure(transfer: FundsTransfer, attempt: Attempt, error: VenueError, now: datetime) -> None:
-    verdict = policy.judge(kind=error.kind, code=error.code)
+    verdict = failures.take(attempt, error, now=now)
     why = f"{error.kind} {error.code}: {verdict.why}"
-    log.warning("transfer failed", transfer=transfer.pk, why=why, outcome=verdict.outcome.value)
-    history.end_failed_attempt(attempt, outcome=verdict.outcome, error=error, at=now)
-    if verdict.follow is Follow.ASK:
+    if verdict.outcome is Outcome.UNKNOWN:
         due_at = now + timedelta(seconds=policy.pause_seconds(1))
         history.advance(transfer, FundsTransfer.lose_sight, at=now, by=BY, why=why, reason=why, due_at=due_at)
     elif verdict.follow is Follow.HUMAN:
@@ -132,17 +132,19 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
     request = {"asset": transfer.asset, "since": transfer.submitted_at}
     attempt = history.begin_attempt(transfer, Attempt.Call.ASK_TRANSFER, request, at=now)
     try:
-        found = _find(transfer, venue)
+        fitting = _find(transfer, venue)
+        done = next((report.venue_transfer_id for report in fitting if report.done), None)
+        doubt = _doubt(transfer, fitting, venue) if done is None else ""
     except VenueError as error:
-        history.end_failed_attempt(attempt, outcome=Outcome.UNKNOWN, error=error, at=now)
-        _ask_later(transfer, now, misses=transfer.misses)
+        failures.take(attempt, error, now=now)
+        _ask_later(transfer, now, misses=transfer.misses, asked_for=error.retry_after_seconds)
         return
-    if found is not None:
-        history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=found, at=now)
-        confirm(transfer, venue_transfer_id=found, now=now)
+    if done is not None:
+        history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=done, at=now)
+        confirm(transfer, venue_transfer_id=done, now=now)
         return
-    history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="NotInHistory", answer="", at=now)
-    misses = transfer.misses + 1
+    history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="NotInHistory", answer=doubt, at=now)
+    misses = 0 if doubt else transfer.misses + 1
     silence = (now - transfer.submitted_at).total_seconds()
     if misses >= policy.MISSES_TO_BE_SURE and silence >= policy.MISSED_AFTER_SECONDS:
         release(transfer, why=f"not in the venue's history {misses} times in {silence:.0f} s", now=now)
@@ -150,8 +152,17 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
         _ask_later(transfer, now, misses=misses)
 
 
-def _find(transfer: FundsTransfer, venue: Venue) -> str | None:
-    """The venue's id of a movement that fits and that no other transfer of ours has claimed. Raises: VenueError."""
+def _doubt(transfer: FundsTransfer, fitting: list[TransferReport], venue: Venue) -> str:
+    """What speaks against its not having been done; blank when nothing does. Raises: VenueError."""
+    if any(report.state == "pending" for report in fitting):
+        return "one that may be it is pending"
+    if wallets.speak_of_transfer(transfer, venue):
+        return "the reserve wallet shows it as done"
+    return ""
+
+
+def _find(transfer: FundsTransfer, venue: Venue) -> list[TransferReport]:
+    """Movements that fit and that no other transfer of ours has claimed, oldest first. Raises: VenueError."""
     assert transfer.submitted_at is not None  # noqa: S101
     since = transfer.submitted_at - CLOCK_MARGIN
     reports = venue.transfers(asset=transfer.asset, since=since)
@@ -160,20 +171,20 @@ def _find(transfer: FundsTransfer, venue: Venue) -> str | None:
             venue_transfer_id__in=[report.venue_transfer_id for report in reports]
         ).values_list("venue_transfer_id", flat=True)
     )
-    fitting = [
-        report.venue_transfer_id
+    return [
+        report
         for report in sorted(reports, key=lambda report: report.at)
-        if report.done
-        and report.direction == transfer.direction
+        if report.direction == transfer.direction
         and report.amount == transfer.amount
         and report.venue_transfer_id not in taken
         and report.at >= since
     ]
-    return fitting[0] if fitting else None
 
 
-def _ask_later(transfer: FundsTransfer, now: datetime, *, misses: int) -> None:
-    pause = timedelta(seconds=policy.pause_seconds(misses + 1))
+def _ask_later(
+    transfer: FundsTransfer, now: datetime, *, misses: int, asked_for: float | None = None
+) -> None:
+    pause = timedelta(seconds=policy.pause_seconds(misses + 1, asked_for=asked_for))
     FundsTransfer.objects.filter(
         pk=transfer.pk, state=FundsTransfer.State.UNKNOWN, version=transfer.version
     ).update(misses=misses, due_at=now + pause)

@@ -25,9 +25,9 @@ class _Quiet(WSGIRequestHandler):
 @contextmanager
 def counter_served() -> Iterator[str]:
     """Counter's HTTP API on a free port of this process, for the desk to call."""
-    from config.wsgi import application
+    from django.core.wsgi import get_wsgi_application
 
-    with make_server("127.0.0.1", 0, application, handler_class=_Quiet) as server:
+    with make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=_Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -184,7 +184,8 @@ def _read_admin(ground: Ground) -> None:
 
 def _admin_queries(ground: Ground, url: str, terms: list[str]) -> Iterator[str]:
     """The list, the last page that is counted, everything searched for, each choice of each filter, and one row."""
-    changes = ground.staff.get(url).context_data["cl"]  # type: ignore[attr-defined]
+    context: Any = ground.staff.get(url).context_data
+    changes = context["cl"]
     yield f"{url}?p={changes.paginator.num_pages}"
     yield from (f"{url}?q={term}" for term in terms)
     for filtered in changes.filter_specs:

@@ -3,6 +3,7 @@
 from settlement.models.book import DeskAccount, DeskTransfer
 from settlement.models.conversions import Allocation, Carry, Conversion, Fill
 from settlement.models.funds import FundsTransfer
+from settlement.models.halts import VenueHalt
 from settlement.models.history import Attempt, StateChange
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "Fill",
     "FundsTransfer",
     "StateChange",
+    "VenueHalt",
 ]

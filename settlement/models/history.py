@@ -1,5 +1,6 @@
 """What happened, for good: every change of state and every call to the venue."""
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 
 
@@ -27,7 +28,7 @@ class StateChange(models.Model):
 
 
 class Attempt(models.Model):
-    """One call to the venue: stored before it is made, completed with the raw answer after."""
+    """One call to the venue: stored before it is made, completed with the raw answer and its verdict after."""
 
     class Call(models.TextChoices):
         SUBMIT = "submit"
@@ -35,6 +36,8 @@ class Attempt(models.Model):
         TRANSFER = "transfer"
         ASK_TRANSFER = "ask_transfer"
 
+    request_id = models.UUIDField(db_default=RandomUUID())  # what logs call it by
+    venue = models.CharField(max_length=32, db_default="")
     subject = models.CharField(max_length=16, choices=Subject)
     subject_id = models.BigIntegerField()
     call = models.CharField(max_length=12, choices=Call)
@@ -42,7 +45,9 @@ class Attempt(models.Model):
     sent_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=8, blank=True)
-    code = models.CharField(max_length=64, blank=True)
+    follow = models.CharField(max_length=16, blank=True, db_default="")  # of a failure
+    code = models.CharField(max_length=64, blank=True)  # the kind of failure and the venue's code
+    http_status = models.SmallIntegerField(null=True)  # of a failure
     answer = models.TextField(blank=True)
 
     class Meta:

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from config.exchange import new_exchange
 from settlement.netting import Lot
-from settlement.venues.hearing import heard, noting_status
+from settlement.venues.hearing import heard, noting_answers
 from settlement.venues.protocol import (
     Direction,
     Market,
@@ -232,7 +232,7 @@ class CcxtVenue:
             exchange = new_exchange(
                 client=self.name, url=self._url, timeout_seconds=self._timeout_seconds, **self._credentials
             )
-            exchange.on_rest_response = noting_status(exchange)
+            exchange.on_rest_response = noting_answers(exchange)
             self._local.exchange, self._local.markets = exchange, None
         exchange = self._local.exchange
         with self._lock:

@@ -14,6 +14,7 @@ from settlement.netting import Lot
 Side = Literal["buy", "sell"]
 Wallet = Literal["trading", "reserve"]
 Direction = Literal["to_trading", "to_reserve"]
+TransferState = Literal["done", "pending", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Trade:
 
     venue_trade_id: str
     venue_order_id: str
+    side: Side
     price: Decimal
     coin: Decimal
     usdt: Decimal
@@ -75,15 +77,20 @@ class TransferReport:
     asset: str
     amount: Decimal
     direction: Direction
-    done: bool
+    state: TransferState
     at: datetime
+
+    @property
+    def done(self) -> bool:
+        """Whether the funds have moved."""
+        return self.state == "done"
 
 
 class VenueError(Exception):
     """A call that did not give a usable answer.
 
-    `kind` names the sort of failure (a ccxt exception class, ServerError, NotConnected, BadAnswer), `code` is the
-    venue's own, `retry_after_seconds` what it asked for, `raw` the answer as it came.
+    `kind` names the sort of failure (a ccxt exception class or one of `policy.OWN_KINDS`), `code` is the venue's own,
+    `status` HTTP's (None: nothing came), `retry_after_seconds` what it asked for, `raw` the answer as it came.
     """
 
     def __init__(
@@ -92,12 +99,14 @@ class VenueError(Exception):
         kind: str,
         code: str = "",
         message: str = "",
+        status: int | None = None,
         retry_after_seconds: float | None = None,
         raw: str = "",
     ) -> None:
         super().__init__(f"{kind} {code}: {message}")
         self.kind = kind
         self.code = code
+        self.status = status
         self.retry_after_seconds = retry_after_seconds
         self.raw = raw
 

@@ -8,8 +8,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from settlement.venues.protocol import Direction, OrderReport, Trade, TransferReport, VenueError
+from settlement.venues.protocol import (
+    Direction,
+    OrderReport,
+    Side,
+    Trade,
+    TransferReport,
+    TransferState,
+    VenueError,
+)
 
+TRANSFER_STATES: dict[str, TransferState] = {"ok": "done", "failed": "failed", "canceled": "failed"}
 FINAL_STATUSES = frozenset({"closed", "canceled", "expired", "rejected"})
 
 
@@ -20,10 +29,8 @@ def order_report(order: dict[str, Any], client_order_id: str) -> OrderReport:
     """
     if not order.get("id") or not order.get("status") or order.get("clientOrderId") != client_order_id:
         raise VenueError(kind="BadAnswer", message=f"not the order {client_order_id}", raw=raw(order))
-    placed = {
-        "timestamp": order.get("timestamp"),
-        "order": order["id"],
-    }  # a new order's fills do not repeat these
+    # A new order's fills do not repeat these.
+    placed = {"timestamp": order.get("timestamp"), "order": order["id"], "side": order.get("side")}
     trades = tuple(
         trade_of(placed | {name: value for name, value in trade.items() if value is not None})
         for trade in order["trades"]
@@ -48,6 +55,7 @@ def trade_of(trade: dict[str, Any]) -> Trade:
     return Trade(
         venue_trade_id=str(trade["id"]),
         venue_order_id=str(trade["order"]),
+        side=_side(trade["side"]),
         price=positive(trade["price"]),
         coin=positive(trade["amount"]),
         usdt=positive(trade["cost"]),
@@ -64,7 +72,8 @@ def transfer_of(entry: dict[str, Any], direction: Direction) -> TransferReport:
         asset=entry["currency"],
         amount=Decimal(entry["amount"]),
         direction=direction,
-        done=entry["status"] == "ok",
+        # Whatever is neither may still move the funds.
+        state=TRANSFER_STATES.get(entry["status"], "pending"),
         at=_moment(entry["timestamp"]),
     )
 
@@ -80,6 +89,12 @@ def positive(text: str | None) -> Decimal:
 def raw(answer: dict[str, Any]) -> str:
     """The venue's own words, as far as ccxt keeps them."""
     return json.dumps(answer.get("info", answer), default=str)
+
+
+def _side(text: str) -> Side:
+    if text not in ("buy", "sell"):
+        raise ValueError(f"neither buy nor sell: {text!r}")
+    return text  # type: ignore[return-value]
 
 
 def _moment(milliseconds: int) -> datetime:

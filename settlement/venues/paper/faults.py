@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
     RATE_LIMIT = "rate_limit"  # 429 (or 418) with Retry-After, nothing executed
     MAINTENANCE = "maintenance"  # 503, and system/status tells of it
     STALE_READS = "stale_reads"  # orders, trades and balances are seen late
+    PENDING_TRANSFERS = "pending_transfers"  # the history of transfers shows them as not done yet
     THIN_BOOK = "thin_book"  # the book offers a fraction of its depth
 
 

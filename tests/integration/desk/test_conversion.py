@@ -174,8 +174,12 @@ def test_a_clock_that_goes_wrong_is_set_by_the_venues(desk):
     exchange.milliseconds = lambda: right() + 60_000
     take_in(event())
     made = desk.convert()
-    assert (made.state, made.reason[:12]) == ("RETRY_WAIT", "InvalidNonce")
-    desk.resume(after=5)
+    assert made.state == "FILLED"
+    # Refused, set right, sent again at once.
+    assert desk.venue.submissions == [made.client_order_id] * 2
+    refused, sent = Attempt.objects.filter(call="submit").order_by("id")
+    assert (refused.code, refused.outcome, sent.outcome) == ("InvalidNonce -1021", "not_done", "done")
+    desk.resume()
     assert states() == ["BOOKED"]
     assert_books_agree(desk)
 

@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
-from settlement import treasury
-from settlement.models import Conversion, DeskTransfer, Fill, StateChange
+from settlement import halts, treasury
+from settlement.models import Conversion, DeskTransfer, Fill, StateChange, VenueHalt
 from tests.support.desk_bench import Desk, event, take_in
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
@@ -60,6 +60,7 @@ def test_every_table_of_the_desk_can_be_read_and_not_changed(desk, model):
     desk.settle(order)
     take_in(event(order_id=order.order_id, coin="7"))
     treasury.start(asset="BTC", amount=1, direction="to_trading", venue=desk.venue, now=timezone.now())
+    halts.begin(venue="binance", reason="the key was refused", now=timezone.now())
     staff, row = user(superuser=True), model.objects.order_by("-pk").first()
 
     assert row.pk in listed(staff, model)
@@ -137,3 +138,22 @@ def test_what_is_not_in_doubt_is_left_alone(desk):
     assert "asked about 0 of" in str(next(iter(response.context["messages"])))
     made.refresh_from_db()
     assert made.state == "BOOKED"
+
+
+def lift(client: Client, row: VenueHalt) -> None:
+    data = {"action": "lift_halt", "_selected_action": [row.pk], "index": 0}
+    client.post(page(VenueHalt, "changelist"), data, follow=True)
+    row.refresh_from_db()
+
+
+def test_a_halt_is_lifted_by_who_may_and_by_nobody_else(desk):
+    halts.begin(venue="binance", reason="the key was refused", now=timezone.now())
+    row = VenueHalt.objects.get()
+    client = user("view_venuehalt", "ask_venue_conversion")
+    lift(client, row)
+    assert row.lifted_at is None
+    staff = get_user_model().objects.get(username="staff")
+    staff.user_permissions.add(Permission.objects.get(codename="lift_venuehalt"))
+    lift(client, row)
+    assert (row.lifted_by, row.lifted_at is not None) == ("staff", True)
+    desk.settle(event())

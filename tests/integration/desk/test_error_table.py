@@ -1,5 +1,6 @@
 """What each answer of a venue comes to, through real ccxt over real HTTP: from status and body to the verdict."""
 
+import json
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -8,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from config.exchange import _point_to
+from config.exchange import _point_to, new_exchange
 from settlement import policy
-from settlement.policy import Follow
+from settlement.policy import Answer, Follow, Outcome
+from settlement.venues.hearing import heard as listening
+from settlement.venues.hearing import noting_answers
 from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import event, states, take_in
 
-ASK, RETRY, HUMAN, TOP_UP = Follow.ASK, Follow.RETRY, Follow.HUMAN, Follow.TOP_UP
+ASK, HUMAN, TOP_UP, HALT = Follow.ASK, Follow.HUMAN, Follow.TOP_UP, Follow.HALT
+AT_ONCE, LATER = Follow.RETRY_AT_ONCE, Follow.RETRY_LATER
 
 
 class Canned(BaseHTTPRequestHandler):
@@ -76,25 +80,33 @@ ANSWERS = [
     (400, error(-1013, "Filter failure: NOTIONAL"), HUMAN),
     (400, error(-1111, "Parameter has too much precision."), HUMAN),
     (400, error(-1121, "Invalid symbol."), HUMAN),
-    (400, error(-1022, "Signature for this request is not valid."), HUMAN),
-    (401, error(-2014, "API-key format invalid."), HUMAN),
-    (400, error(-1021, "Timestamp for this request is outside of the recvWindow."), RETRY),
-    (400, error(-1003, "Too many requests."), RETRY),
-    (429, error(-1003, "Too much request weight used."), RETRY),
-    (429, error(-1015, "Too many new orders."), RETRY),
-    (418, error(-1003, "Way too much request weight used."), RETRY),
+    (400, error(-1022, "Signature for this request is not valid."), HALT),
+    (401, error(-2014, "API-key format invalid."), HALT),
+    (401, error(-2015, "Invalid API-key, IP, or permissions for action."), HALT),
+    (400, error(-2010, "This account may not place or cancel orders."), HUMAN),
+    (400, error(-1021, "Timestamp for this request is outside of the recvWindow."), AT_ONCE),
+    (400, error(-1003, "Too many requests."), LATER),
+    (429, error(-1003, "Too much request weight used."), LATER),
+    (429, error(-1015, "Too many new orders."), LATER),
+    (418, error(-1003, "Way too much request weight used."), HALT),
+    (400, error(-1016, "This service is no longer available."), HALT),
     (400, error(-1000), ASK),
     (400, error(-1006), ASK),
     (400, error(-1007), ASK),
-    (400, error(-987654), ASK),
+    (400, error(-987654), HUMAN),
+    (422, error(-987654), HUMAN),
+    (400, b"<html>", ASK),
+    (400, b"{}", ASK),
     (403, b"<html>", ASK),
     (404, b"<html>", ASK),
     (409, b"", ASK),
+    (409, error(-2021), ASK),
     (500, error(-1000), ASK),
     (500, error(-1013), ASK),
     (502, b"<html>bad gateway</html>", ASK),
     (503, error(-1008), ASK),
-    (503, error(-1016, "This service is no longer available."), ASK),
+    (503, error(-1016, "This service is no longer available."), HALT),
+    (503, error(-2015, "Invalid API-key, IP, or permissions for action."), ASK),
     (503, error(-2010, "Account has insufficient balance for requested action."), ASK),
     (504, error(-1007), ASK),
     (520, b"", ASK),
@@ -112,7 +124,65 @@ ANSWERS = [
 @pytest.mark.parametrize(("status", "body", "follow"), ANSWERS)
 def test_an_answer_comes_to_what_the_table_says(venue, canned, status, body, follow):
     told = heard(venue, canned, status, body)
-    assert policy.judge(kind=told.kind, code=told.code).follow is follow, told
+    assert told.status == status
+    verdict = policy.TABLE.judge(Answer("binance", told.kind, told.code, told.status))
+    assert verdict.follow is follow, told
+    # Nothing but a refusal in so many words is a no.
+    assert (verdict.outcome is Outcome.NOT_DONE) <= (status in range(400, 500) and body.endswith(b"}"))
+
+
+def okx(code: str, order_code: str | None = None) -> bytes:
+    orders = [] if order_code is None else [{"clOrdId": "xb1", "ordId": "", "sCode": order_code, "sMsg": ""}]
+    return json.dumps({"code": code, "data": orders, "msg": ""}).encode()
+
+
+def bybit(code: int, message: str = "no") -> bytes:
+    return json.dumps({"retCode": code, "retMsg": message, "result": {}}).encode()
+
+
+OTHERS = [
+    ("okx", 200, okx("1", "51008"), "51008", TOP_UP),
+    ("okx", 200, okx("1", "51016"), "51016", ASK),
+    ("okx", 200, okx("1", "51121"), "51121", HUMAN),
+    ("okx", 200, okx("1", "59999"), "59999", ASK),  # unlisted: no status says that it was refused
+    ("okx", 400, okx("50004"), "50004", ASK),
+    ("okx", 400, okx("59999"), "59999", HUMAN),
+    ("okx", 401, okx("50113"), "50113", HALT),
+    ("okx", 401, okx("50102"), "50102", AT_ONCE),
+    ("okx", 429, okx("50011"), "50011", LATER),
+    ("okx", 503, okx("50001"), "50001", HALT),
+    ("okx", 503, okx("1", "51008"), "51008", ASK),
+    ("bybit", 200, bybit(170146), "170146", ASK),
+    ("bybit", 200, bybit(170141), "170141", ASK),
+    ("bybit", 200, bybit(170131), "170131", TOP_UP),
+    ("bybit", 200, bybit(10000, "Server Timeout"), "10000", ASK),
+    ("bybit", 200, bybit(10002), "10002", AT_ONCE),
+    ("bybit", 200, bybit(10003), "10003", HALT),
+    ("bybit", 200, bybit(179999), "179999", ASK),
+    ("bybit", 502, bybit(170131), "170131", ASK),
+]
+SENT_TO = {"okx": "privatePostTradeOrder", "bybit": "privatePostV5OrderCreate"}
+
+
+@pytest.mark.parametrize(("client", "status", "body", "code", "follow"), OTHERS)
+def test_codes_of_other_venues_are_found_where_they_say_them(canned, client, status, body, code, follow):
+    exchange = new_exchange(
+        client=client,
+        url=f"http://127.0.0.1:{canned.server_address[1]}",
+        timeout_seconds=3.0,
+        apiKey="key",
+        secret="secret",
+        password="password",
+    )
+    exchange.on_rest_response = noting_answers(exchange)
+    canned.answer = (status, body, {})
+    with pytest.raises(VenueError) as raised, listening(exchange):
+        getattr(exchange, SENT_TO[client])({"symbol": "BTC-USDT"})
+    exchange.session.close()
+    told = raised.value
+    assert (told.code, told.status) == (code, status)
+    verdict = policy.TABLE.judge(Answer(client, told.kind, told.code, told.status))
+    assert verdict.follow is follow, told
 
 
 def test_what_the_venue_asks_to_wait_is_told_and_never_that_of_an_earlier_answer(venue, canned):

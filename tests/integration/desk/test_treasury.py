@@ -8,6 +8,7 @@ from django.utils import timezone
 from settlement import policy, transfers, treasury
 from settlement.chart import CAPITAL
 from settlement.models import Attempt, Conversion, DeskTransfer, FundsTransfer, StateChange
+from settlement.venues.reading import transfer_of
 from tests.support.desk_bench import (
     Desk,
     assert_books_agree,
@@ -143,6 +144,47 @@ def test_a_history_that_cannot_be_read_proves_nothing(desk):
     desk.paper.clear_faults()
     desk.resume(after=1000)
     assert_books_agree(desk)
+
+
+def test_a_history_that_lags_is_not_believed_against_the_wallet(desk):
+    desk.paper.add_fault("reply_lost", **POST, count=1)
+    desk.paper.add_fault(
+        "stale_reads", path="/sapi/v1/asset/transfer", method="GET", lag_ms=3_600_000
+    )  # the wallets are seen as they are
+    made = transfer(desk)
+    for step in range(1, 8):
+        desk.resume(after=60 * step)
+    made.refresh_from_db()
+    assert (made.state, made.misses) == ("UNKNOWN", 0)
+    assert Attempt.objects.latest("id").answer == "the reserve wallet shows it as done"
+    desk.paper.clear_faults()
+    desk.resume(after=1000)
+    made.refresh_from_db()
+    assert made.state == "CONFIRMED"
+    assert_books_agree(desk)
+
+
+def test_a_transfer_that_the_history_shows_as_pending_is_waited_for(desk):
+    desk.paper.add_fault("reply_lost", **POST, count=1)
+    desk.paper.add_fault("pending_transfers", path="/sapi/v1/asset/transfer", method="GET")
+    made = transfer(desk)
+    for step in range(1, 8):
+        desk.resume(after=60 * step)
+    made.refresh_from_db()
+    assert (made.state, made.misses) == ("UNKNOWN", 0)
+    assert Attempt.objects.latest("id").answer == "one that may be it is pending"
+    desk.paper.clear_faults()
+    desk.resume(after=1000)
+    made.refresh_from_db()
+    assert made.state == "CONFIRMED"
+    assert_books_agree(desk)
+
+
+def test_only_a_failed_movement_in_the_history_is_as_good_as_none():
+    entry = {"id": "1", "currency": "ETH", "amount": "1", "timestamp": 0}
+    for status, state in {"ok": "done", "failed": "failed", "pending": "pending", None: "pending"}.items():
+        report = transfer_of({**entry, "status": status}, "to_trading")
+        assert (report.state, report.done) == (state, state == "done")
 
 
 def test_a_transfer_that_was_refused_is_released(desk):

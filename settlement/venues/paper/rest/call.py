@@ -22,13 +22,15 @@ class Security(Enum):
 
 @dataclass(slots=True)
 class Call:
-    """A checked request as a handler sees it; ``visible`` is the state that reads are answered from."""
+    """A checked request as a handler sees it; ``visible`` is the state that reads are answered from,
+    ``transfer_status`` what a history shows of transfers."""
 
     venue: Venue
     params: Params
     now_ms: int
     account_name: str = ""
     visible: State = field(default_factory=State)
+    transfer_status: str = "CONFIRMED"
     headers: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -58,6 +58,8 @@ def answer(
     try:
         call = admit(venue, route, request, body, headers)
         call.visible = venue.visible(stale=faults.get(FaultKind.STALE_READS), now_ms=call.now_ms)
+        if FaultKind.PENDING_TRANSFERS in faults:
+            call.transfer_status = "PENDING"
         with thin_book(venue, faults.get(FaultKind.THIN_BOOK)):
             return reply(route.handler(call), headers={**headers, **call.headers})
     except ApiError as error:

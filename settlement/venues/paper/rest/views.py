@@ -100,12 +100,12 @@ def transfer_type(transfer: Transfer) -> str:
     return f"{WALLET_NAMES[transfer.source]}_{WALLET_NAMES[transfer.target]}"
 
 
-def transfer(item: Transfer) -> dict[str, Any]:
+def transfer(item: Transfer, *, status: str = "CONFIRMED") -> dict[str, Any]:
     return {
         "timestamp": item.at_ms,
         "asset": item.asset,
         "amount": text(item.amount),
         "type": transfer_type(item),
-        "status": "CONFIRMED",
+        "status": status,
         "tranId": item.transfer_id,
     }

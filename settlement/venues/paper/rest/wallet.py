@@ -57,7 +57,7 @@ def list_transfers(call: Call) -> dict[str, Any]:
         and (end is None or item.at_ms <= end)
     ]
     rows = found[(page - 1) * size : page * size]
-    return {"total": len(found), "rows": [views.transfer(item) for item in rows]}
+    return {"total": len(found), "rows": [views.transfer(item, status=call.transfer_status) for item in rows]}
 
 
 def funding_balances(call: Call) -> list[dict[str, Any]]:
