@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -93,12 +93,15 @@ class Bed:
         }
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Stop the stack's processes for a while, so that they take nothing from whom is measured meanwhile."""
-        apps = [process.pid for process in self.info.processes if process.pid]
-        venue = self.servers.processes["venue"].pid
+    def frozen(self, programs: Collection[str] | None = None) -> Iterator[None]:
+        """Stop the stack's processes for a while, so that they take nothing from whom is measured meanwhile.
+
+        `programs` names those to be stopped; all of them and the venue, if it does not.
+        """
+        apps = {process.name: process.pid for process in self.info.processes if process.pid}
+        apps["venue"] = self.servers.processes["venue"].pid
         stopped = []
-        for pid in (*apps, venue):
+        for pid in (pid for name, pid in apps.items() if programs is None or name in programs):
             with suppress(psutil.NoSuchProcess):
                 first = psutil.Process(pid)
                 stopped += [first, *first.children(recursive=True)]

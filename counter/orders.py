@@ -67,17 +67,18 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
 
 
 def _write(batch: OrderBatch) -> None:
-    order_sql.write(
-        accounts=batch.accounts.values(),
-        orders=batch.orders,
-        positions=batch.positions.values(),
-        transfers=batch.transfers,
-        now=batch.now,
-    )
     finished = [position for position in batch.positions.values() if position.changed and not position.is_new]
-    for transition, state in (
-        (Position.begin_closing, Position.State.CLOSING),
-        (Position.close, Position.State.CLOSED),
-    ):
-        ids = [position.id for position in finished if position.state == state]
-        move(Position, transition, ids, same={"closed_at": batch.now})
+    with order_sql.together():
+        order_sql.write(
+            accounts=batch.accounts.values(),
+            orders=batch.orders,
+            positions=batch.positions.values(),
+            transfers=batch.transfers,
+            now=batch.now,
+        )
+        for transition, state in (
+            (Position.begin_closing, Position.State.CLOSING),
+            (Position.close, Position.State.CLOSED),
+        ):
+            ids = [position.id for position in finished if position.state == state]
+            move(Position, transition, ids, same={"closed_at": batch.now})

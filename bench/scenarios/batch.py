@@ -39,7 +39,8 @@ def run(session: Session, orders_each: int, seconds: float) -> dict[str, Any]:
         warm_up_seconds=warm_up,
         prebuilt=int(PREBUILT_PER_SECOND * (seconds + warm_up)),
     )
-    return figures_of(process.run(job))
+    with session.without_desk():
+        return figures_of(process.run(job))
 
 
 def figures_of(outcome: Outcome) -> dict[str, Any]:

@@ -26,7 +26,8 @@ def prepare(session: Session) -> None:
 def measure(session: Session) -> dict[str, Any]:
     """Orders a second and milliseconds of each; `client_alone_per_s` is what the client could send at most."""
     job = _job(session, session.sizes.single_seconds)
-    figures = figures_of(process.run(job)) | {"connections": CONNECTIONS}
+    with session.without_desk():
+        figures = figures_of(process.run(job)) | {"connections": CONNECTIONS}
     session.prove("single")
     if not session.client_alone_per_s:
         session.client_alone_per_s = _alone(_job(session, CALIBRATION_SECONDS), session)

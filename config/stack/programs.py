@@ -16,7 +16,7 @@ WEB_PORT = 8000
 WORKER_PROCESSES = 4
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
 STOP_SECONDS = {"beat": 4}
-WEB_PROCESSES = 1
+WEB_PROCESSES = 2
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
 # The venue is a server too: what settles in the moment of stopping still gets its answer.

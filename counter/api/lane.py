@@ -47,7 +47,7 @@ class OrderLane:
         if placing is not None:
             customer_id = await self._customer(scope, dict(scope["headers"]))
         if placing is None or customer_id is None:
-            await self._framework(scope, receive, send)
+            await self._framework(scope, _coroutine(receive), send)
             return
         body = await _body(receive)
         if body is not None:
@@ -94,6 +94,15 @@ def _looked_up(key: str) -> Caller | None:
         return None
     finally:
         close_old_connections()
+
+
+def _coroutine(receive: Receive) -> Receive:
+    """A server may hand over what can be awaited only; the framework's threads need a coroutine."""
+
+    async def received() -> MutableMapping[str, Any]:
+        return await receive()
+
+    return received
 
 
 async def _body(receive: Receive) -> bytes | None:
