@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -111,6 +112,15 @@ def _remove_dead_sessions() -> None:
             except BlockingIOError:
                 continue  # alive, ours included
             _end_session(lock_file.parent)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Let the order gate's connection go before its database does."""
+    yield
+    from counter.gate import gate
+
+    gate.stop()
 
 
 def _log(name: str) -> str:

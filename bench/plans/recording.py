@@ -84,10 +84,11 @@ class Recorder:
         is_asked = sql.lstrip().upper().startswith(EXPLAINED) and "advisory" not in sql
         if self._operation and is_asked and key not in self._seen:
             self._seen.add(key)
-            self.explained.append(self._explain(context["connection"].connection, sql, params))
+            self.explained.append(self._explain(context["connection"], sql, params))
         return execute(sql, params, many, context)
 
-    def _explain(self, connection: psycopg.Connection[Any], sql: str, params: Parameters) -> Explained:
+    def _explain(self, asking: Any, sql: str, params: Parameters) -> Explained:
+        connection: psycopg.Connection[Any] = asking.connection
         in_transaction = connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
         begin, end = (
             ("SAVEPOINT explaining", "ROLLBACK TO SAVEPOINT explaining")
@@ -98,19 +99,20 @@ class Recorder:
             cursor.execute(begin, prepare=False)
             try:
                 custom = _plan(cursor, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-                generic = _generic_plan(cursor, sql, params)
+                [mode] = cursor.execute("SHOW plan_cache_mode", prepare=False).fetchone() or [""]
             finally:
                 cursor.execute(end.encode(), prepare=False)
+        generic = None if mode == "force_custom_plan" else _generic_plan(asking, sql, params)
         return Explained(
             self._operation, sql, custom["Plan"], generic, custom["Planning Time"], custom["Execution Time"]
         )
 
 
-def _generic_plan(cursor: psycopg.Cursor[Any], sql: str, params: Parameters) -> dict[str, Any] | None:
-    mode = cursor.execute("SHOW plan_cache_mode", prepare=False).fetchone()
-    if mode == ("force_custom_plan",):
-        return None
-    return _plan(cursor, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(sql, params)}", None)["Plan"]
+def _generic_plan(asking: Any, sql: str, params: Parameters) -> dict[str, Any]:
+    """Asked for on a connection of its own: within a pipeline a statement cannot leave its parameters open."""
+    own = psycopg.connect(**asking.get_connection_params() | {"autocommit": True})
+    with own, psycopg.Cursor(own) as cursor:
+        return _plan(cursor, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(sql, params)}", None)["Plan"]
 
 
 def _plan(cursor: psycopg.Cursor[Any], sql: str, params: Parameters) -> dict[str, Any]:
