@@ -65,7 +65,7 @@ def move(
         names.append(statement.quote(name))
         parameters.append(array(values))
         statement.assignments.append(f"{statement.column(name)} = v.{names[-1]}")
-    chosen = f"v({', '.join(names)}) AS (SELECT * FROM unnest({', '.join(arrays)}))"  # noqa: S608
+    chosen = f"FROM unnest({', '.join(arrays)}) AS v({', '.join(names)}) WHERE t.{statement.key} = v.id"
     return [row[0] for row in statement.run(chosen, parameters, where or {}, [model._meta.pk.name])]
 
 
@@ -84,8 +84,8 @@ def move_selected(
     statement.set_same(same)
     query = rows.values_list("pk").query
     chosen, parameters = query.get_compiler(statement.connection.alias).as_sql()
-    # Materialized: a plan that ran a query with a limit twice would move more rows than it selects.
-    return statement.run(f"v(id) AS MATERIALIZED ({chosen})", parameters, {}, returning)
+    # An array is worked out once, whatever the plan, and the planner never takes a limit of thousands for their number.
+    return statement.run(f"WHERE t.{statement.key} = ANY(ARRAY({chosen}))", parameters, {}, returning)
 
 
 class _Update:
@@ -97,6 +97,7 @@ class _Update:
         self.connection = connections[router.db_for_write(model)]
         self.quote = self.connection.ops.quote_name
         self.state = self.quote(state.column)
+        self.key = self.column(model._meta.pk.name)
         self.assignments = [f"{self.state} = %s"]
         self.parameters: list[Any] = [target]
         if any(concrete.name == "version" for concrete in model._meta.concrete_fields):
@@ -113,18 +114,16 @@ class _Update:
     def run(
         self, chosen: str, parameters: Sequence[Any], where: Mapping[str, Any], returning: Sequence[str]
     ) -> list[tuple[Any, ...]]:
-        """Update the rows whose keys the table expression `chosen` has as `v.id`, if they are in a source state."""
-        key = self.column(self.model._meta.pk.name)
-        guards = [f"t.{key} = v.id", f"t.{self.state} = ANY(%s)"]
-        guards += [f"t.{self.column(name)} = %s" for name in where]
+        """Update the rows that the end of a statement, `chosen`, selects from `t`, if they are in a source state."""
+        guards = [f"t.{self.state} = ANY(%s)", *(f"t.{self.column(name)} = %s" for name in where)]
         guarded = [self.sources, *(self._as_stored(name, value) for name, value in where.items())]
         sql = (
-            f"WITH {chosen} UPDATE {self.quote(self.model._meta.db_table)} AS t"  # noqa: S608
-            f" SET {', '.join(self.assignments)} FROM v WHERE {' AND '.join(guards)}"  # quoted names of the model
+            f"UPDATE {self.quote(self.model._meta.db_table)} AS t SET {', '.join(self.assignments)}"  # noqa: S608
+            f" {chosen} AND {' AND '.join(guards)}"  # names come from the model, quoted
             f" RETURNING {', '.join(f't.{self.column(name)}' for name in returning)}"
         )
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, [*parameters, *self.parameters, *guarded])
+            cursor.execute(sql, [*self.parameters, *parameters, *guarded])
             return cursor.fetchall()
 
     def field(self, name: str) -> Any:

@@ -75,9 +75,10 @@ def report_settled(*, now: datetime) -> int:
 
 
 def _unreported(after: int, now: datetime, *, limit: int) -> list[Unreported]:
-    waiting = [row_id for row_id, until in list(_aside.items()) if until > now]
+    for row_id in [row_id for row_id, until in list(_aside.items()) if until <= now]:
+        _aside.pop(row_id, None)
     with connections["desk"].cursor() as cursor:
-        cursor.execute(UNREPORTED, [after, array(waiting), limit])
+        cursor.execute(UNREPORTED, [after, array(list(_aside)), limit])
         return [Unreported(row[0], SettlementReport(*row[1:])) for row in cursor.fetchall()]
 
 

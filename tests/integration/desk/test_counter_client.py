@@ -167,6 +167,30 @@ def test_what_counter_refuses_stays_settled_and_holds_up_no_other(venue, monkeyp
     }
 
 
+def test_what_counter_cannot_read_waits_alone_and_is_told_again_later(venue, monkeypatch):
+    settled(venue, 5)
+    unreadable = AcceptedOrder.objects.order_by("id")[2]
+    AcceptedOrder.objects.filter(pk=unreadable.pk).update(order_id=0)  # no message may carry it
+    told: list[int] = []
+    report = counter_client.report
+
+    def telling(reports):
+        told.append(len(reports))
+        return report(reports)
+
+    monkeypatch.setattr(counter_client, "report", telling)
+    now = timezone.now()
+    assert reporting.report_until_done(now=now) == 4
+    assert list(AcceptedOrder.objects.filter(state="SETTLED")) == [unreadable]
+
+    told.clear()
+    assert reporting.report_until_done(now=now) == 0
+    assert told == []
+    AcceptedOrder.objects.filter(pk=unreadable.pk).update(order_id=unreadable.order_id)
+    assert reporting.report_until_done(now=now + reporting.REFUSED_WAITS) == 1
+    assert order_states() == {"REPORTED"}
+
+
 def test_a_report_that_contradicts_the_one_before_is_refused(venue):
     settled(venue, 1)
     share = Allocation.objects.select_related("order", "conversion").get()
