@@ -14,11 +14,13 @@ from typing import Any
 
 from django.db import connections, transaction
 
-# A report's sorts and hashes stay in memory up to this for each node of a plan; compiling them never pays.
+# A report's sorts and hashes stay in memory up to this for each node of a plan; compiling them never pays, and a plan
+# for any parameters does not know how much they select.
 BEGIN = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     "SET LOCAL work_mem = '64MB'",
     "SET LOCAL jit = off",
+    "SET LOCAL plan_cache_mode = force_custom_plan",
 )
 
 Parameters = Sequence[Any] | Mapping[str, Any]
