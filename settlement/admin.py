@@ -5,6 +5,7 @@ Guards money by offering nothing that decides: what was executed is for the venu
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -44,13 +45,25 @@ class AskingAdmin(SearchedAdmin):
         self.message_user(request, f"The venue will be asked about {asked} of the selected rows.", level)
 
 
+class CoinFilter(admin.SimpleListFilter):
+    """The coins of the settings: asking the table for those in it would read it whole."""
+
+    title = parameter_name = "underlying"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(coin, coin) for coin in settings.COINS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(underlying=self.value()) if self.value() in settings.COINS else queryset
+
+
 @admin.register(Conversion)
 class ConversionAdmin(AskingAdmin):
     list_display = [
         *("id", "underlying", "state", "side", "quantity", "filled_coin", "price", "fee_usdt"),
         *("order_count", "attempts", "due_at", "reason", "planned_at", "booked_at"),
     ]
-    list_filter = ["state", "underlying"]
+    list_filter = ["state", CoinFilter]
     search_help_text = "Id, or the id at the venue: ours or theirs"
     number_fields = ["pk", "venue_order_id"]
     text_fields = ["client_order_id", "venue_order_id"]

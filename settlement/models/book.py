@@ -18,10 +18,10 @@ class DeskTransfer(ledger.Transfer):
     """One leg of the desk's book, traced to the conversion or funds transfer that caused it."""
 
     debit_account = models.ForeignKey(
-        DeskAccount, on_delete=models.PROTECT, related_name="debits", db_constraint=False
+        DeskAccount, on_delete=models.PROTECT, related_name="debits", db_constraint=False, db_index=False
     )
     credit_account = models.ForeignKey(
-        DeskAccount, on_delete=models.PROTECT, related_name="credits", db_constraint=False
+        DeskAccount, on_delete=models.PROTECT, related_name="credits", db_constraint=False, db_index=False
     )
     conversion_id = models.BigIntegerField(null=True)
     funds_transfer_id = models.BigIntegerField(null=True)

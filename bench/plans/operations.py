@@ -1,0 +1,192 @@
+"""The real operations of both systems, each by its own door, on whatever the tables hold already.
+
+Nothing is listed by hand but the doors: what they ask of the databases is theirs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+import audit
+from acceptance import recovery as acceptance_recovery
+from acceptance.intake import ingest
+from acceptance.models import AcceptedOrder
+from counter import accounts, outbox, quotes
+from counter.listing import listings
+from counter.models import Account, Customer
+from settlement import recovery, reporting, rounds, treasury
+from settlement.models import Conversion
+from settlement.venues.protocol import Venue
+
+INDEX = {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}
+AUDIT = "audit"
+
+Named = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(slots=True)
+class Ground:
+    """Who acts: a customer with a long history, a member of staff, and the venue; `named` begins an operation."""
+
+    venue: Venue
+    orders: int
+    named: Named
+    customer: Customer = field(init=False)
+    api: Client = field(init=False)
+    staff: Client = field(init=False)
+    symbols: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        history = Customer.objects.filter(reference__startswith="history-").first()
+        assert history is not None, "fill the databases first"
+        self.customer = history
+        token, _ = Token.objects.get_or_create(user=history.user)
+        self.api = Client(headers={"authorization": f"Token {token.key}"})
+        user, _ = get_user_model().objects.get_or_create(username="plans", is_staff=True, is_superuser=True)
+        self.staff = Client()
+        self.staff.force_login(user)
+        treasury.open_books(venue=self.venue, now=timezone.now())
+        self._quote()
+
+    def _quote(self) -> None:
+        now = timezone.now()
+        new = [row for coin in INDEX for row in listings(underlying=coin, index=INDEX[coin], now=now)]
+        quotes.list_options(listings=new, now=now)
+        self.symbols = [listing.symbol for listing in new][:: max(1, len(new) // 20)]
+        premiums = {"bid": Decimal("0.02"), "ask": Decimal("0.021"), "mark": Decimal("0.02")}
+        fresh = [
+            quotes.NewQuote(
+                symbol=listing.symbol,
+                implied_volatility=Decimal("0.5"),
+                index_price=INDEX[listing.underlying],
+                **premiums,
+            )
+            for listing in new
+        ]
+        quotes.update_quotes(quotes=fresh, now=now)
+
+
+def run_all(ground: Ground) -> None:
+    """Every operation once, in the order of an order's way."""
+    for part in (_take_orders, _settle, _sweep, _read_api, _read_admin):
+        part(ground)
+    with ground.named(AUDIT):
+        audit.run(now=timezone.now(), venue=None)
+
+
+def _place(ground: Ground, run: str, *, closes: bool) -> list[int]:
+    """A batch of opens, or of closes of the batch `run` opened; the orders' ids."""
+    names = [f"{run}-{number}" for number in range(ground.orders)]
+    if closes:
+        bodies: list[dict[str, Any]] = [
+            {"type": "close", "client_order_id": f"{name}-c", "opened_by": name, "payout": payout}
+            for name, payout in zip(names, ["instant", "at_fill"] * ground.orders, strict=False)
+        ]
+    else:
+        symbols = ground.symbols * ground.orders
+        bodies = [
+            {"type": "open", "client_order_id": name, "symbol": symbol, "contracts": 1}
+            for name, symbol in zip(names, symbols, strict=False)
+        ]
+    answer = ground.api.post("/api/v1/orders/batch", {"orders": bodies}, content_type="application/json")
+    results = answer.json()["results"]
+    assert all(result["status"] == 201 for result in results), results[:3]
+    return [int(result["order"]["id"]) for result in results]
+
+
+def _take_orders(ground: Ground) -> None:
+    run = f"plans-{timezone.now():%H%M%S%f}"
+    with ground.named("POST orders/batch, opens"):
+        _place(ground, run, closes=False)
+    with ground.named("POST orders/batch, again"):
+        _place(ground, run, closes=False)
+    with ground.named("POST orders/batch, closes"):
+        _place(ground, run, closes=True)
+    one = {"type": "open", "client_order_id": run, "symbol": ground.symbols[0], "contracts": 1}
+    with ground.named("POST orders"):
+        assert ground.api.post("/api/v1/orders", one, content_type="application/json").status_code == 201
+
+
+def _settle(ground: Ground) -> None:
+    events = outbox.unsynced(placed_before=timezone.now(), limit=ground.orders)
+    with ground.named("intake, from the queue"):
+        ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=timezone.now())
+    with ground.named("acceptance.pull_unsynced"):
+        acceptance_recovery.pull_unsynced(min_age_ms=0, now=timezone.now())
+    for underlying in settings.COINS:
+        with ground.named("settlement.convert and balance"):
+            while rounds.work_off(underlying=underlying, venue=ground.venue).orders_left:
+                pass
+    with ground.named("settlement.report"):
+        reporting.report_settled(now=timezone.now())
+
+
+def _sweep(ground: Ground) -> None:
+    with ground.named("settlement.resume"):
+        recovery.resume(venue=ground.venue, now=timezone.now())
+    with ground.named("settlement.rebalance"):
+        treasury.open_books(venue=ground.venue, now=timezone.now())
+        treasury.rebalance(venue=ground.venue, now=timezone.now())
+    with ground.named("acceptance.pull_unsynced"):
+        acceptance_recovery.pull_unsynced(min_age_ms=1000, now=timezone.now())
+    with ground.named("deposit"):
+        accounts.deposit(
+            customer_id=ground.customer.pk,
+            amount=Decimal(1),
+            reference=f"plans-{timezone.now():%H%M%S%f}",
+            now=timezone.now(),
+        )
+
+
+def _read_api(ground: Ground) -> None:
+    orders = ground.api.get("/api/v1/orders").json()["results"]
+    positions = ground.api.get("/api/v1/positions").json()["results"]
+    for path in (
+        *("/readyz", "/api/v1/instruments", "/api/v1/quotes?underlying=BTC", "/api/v1/accounts"),
+        *("/api/v1/orders", "/api/v1/orders?limit=500", f"/api/v1/orders?cursor={orders[-1]['id']}"),
+        *("/api/v1/orders?state=pending", "/api/v1/orders?state=synced", "/api/v1/orders?state=settled"),
+        f"/api/v1/orders?client_order_id={orders[-1]['client_order_id']}",
+        *(f"/api/v1/orders?symbol={orders[-1]['symbol']}", f"/api/v1/orders/{orders[-1]['id']}"),
+        *("/api/v1/positions", "/api/v1/positions?state=open", "/api/v1/positions?state=closed"),
+        f"/api/v1/positions/{positions[-1]['id']}",
+        *("/api/v1/ledger", f"/api/v1/ledger?cursor={2**40}"),
+    ):
+        name = path.replace("/api/v1/", "GET ").split("=")[0]
+        with ground.named(name):
+            response = ground.api.get(path)
+        assert response.status_code == 200, (path, response.content)
+
+
+def _read_admin(ground: Ground) -> None:
+    conversion = Conversion.objects.latest("pk")
+    account = Account.objects.get(customer=ground.customer)
+    terms = [
+        *(str(conversion.pk), conversion.client_order_id, str(conversion.order_count), account.code),
+        *(str(ground.customer.reference), "BTC", ground.symbols[0], str(2**40)),
+    ]
+    for model in admin.site._registry:
+        if model._meta.app_label in {"counter", "acceptance", "settlement"}:
+            with ground.named(f"admin {model._meta.model_name}"):
+                listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+                for url in _admin_queries(ground, listing, terms):
+                    assert ground.staff.get(url).status_code == 200, url
+
+
+def _admin_queries(ground: Ground, url: str, terms: list[str]) -> Iterator[str]:
+    """The list, the last page that is counted, everything searched for, each choice of each filter, and one row."""
+    changes = (ground.staff.get(url).context_data or {})["cl"]
+    yield f"{url}?p={changes.paginator.num_pages}"
+    yield from (f"{url}?q={term}" for term in terms)
+    for filtered in changes.filter_specs:
+        yield from (url + choice["query_string"] for choice in filtered.choices(changes))
+    yield from (f"{url}{row.pk}/change/" for row in changes.result_list[:1])

@@ -1,0 +1,46 @@
+"""Whatever the systems ask of their tables, an index answers: seen on tables that are worth one."""
+
+import pytest
+from django.db import connection
+
+from acceptance import counter_client
+from bench.history import fill
+from bench.plans import operations
+from bench.plans.judging import faults, large_tables
+from bench.plans.recording import Recorder
+from tests.support.databases import environment
+
+GROWN = {
+    *("counter_syncorder", "counter_position", "counter_transfer"),
+    *("acceptance_acceptedorder", "settlement_allocation"),
+}
+
+
+@pytest.fixture
+def recorder(two_systems, live_server, settings):
+    settings.COUNTER_URL = live_server.url
+    counter_client._local.__dict__.clear()
+    fill(orders=30_000, environment=environment(), customers=300)
+    recorder = Recorder()
+    with recorder.installed():
+        yield recorder
+    counter_client._session().close()  # whose thread of the server would keep its connection
+    counter_client._local.__dict__.clear()
+
+
+@pytest.mark.slow
+def test_no_operation_reads_a_grown_table_whole(recorder, venue):
+    operations.run_all(operations.Ground(venue=venue, orders=20, named=recorder.during))
+    large = large_tables()
+    assert large.keys() >= GROWN
+    asked = [explained for explained in recorder.explained if explained.operation != operations.AUDIT]
+    assert len(asked) > 200
+    found = {(each.operation, each.sql): faults(each, large) for each in asked}
+    assert {key: faulty for key, faulty in found.items() if faulty} == {}
+
+
+def test_statement_without_an_index_is_found(recorder):
+    with recorder.during("a search that no index serves"), connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM counter_syncorder WHERE symbol = %s", ["BTC"])
+    [explained] = recorder.explained
+    assert faults(explained, large_tables()) == ["reads counter_syncorder whole"]
