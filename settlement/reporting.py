@@ -1,6 +1,6 @@
 """Reporting settlements to counter until it has taken each; counter takes one twice without effect."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -40,22 +40,24 @@ class Unreported(NamedTuple):
     report: SettlementReport
 
 
-def report_until_done(*, now: datetime) -> int:
+def report_until_done(*, clock: Callable[[], datetime]) -> int:
     """Report what is SETTLED, unless somebody is at it: he looks again when he is done. How many counter has taken.
+
+    A clock instead of a moment: under load this goes on for long, and takes along what is settled meanwhile.
 
     Raises: CounterUnavailable, CounterRefused.
     """
     taken_in_all = 0
-    while _unreported(0, now, limit=1):
+    while _unreported(0, clock(), limit=1):
         with exclusive("report", using="desk") as alone:
-            taken = report_settled(now=now) if alone else 0
+            taken = report_settled(clock=clock) if alone else 0
         if not taken:
             break
         taken_in_all += taken
     return taken_in_all
 
 
-def report_settled(*, now: datetime) -> int:
+def report_settled(*, clock: Callable[[], datetime]) -> int:
     """Report everything that is SETTLED, in batches; how many orders counter has taken.
 
     What counter refuses stays SETTLED, for a person to see, holds up no other, and is told again after REFUSED_WAITS.
@@ -64,11 +66,11 @@ def report_settled(*, now: datetime) -> int:
     """
     taken, after = 0, 0
     for _ in range(MAX_ROUNDS):
-        page = _unreported(after, now, limit=REPORT_ORDERS)
+        page = _unreported(after, clock(), limit=REPORT_ORDERS)
         if not page:
             break
         after = page[-1].id
-        taken += _report(page, now)
+        taken += _report(page, clock)
         if len(page) < REPORT_ORDERS:
             break
     return taken
@@ -82,17 +84,18 @@ def _unreported(after: int, now: datetime, *, limit: int) -> list[Unreported]:
         return [Unreported(row[0], SettlementReport(*row[1:])) for row in cursor.fetchall()]
 
 
-def _report(page: Sequence[Unreported], now: datetime) -> int:
+def _report(page: Sequence[Unreported], clock: Callable[[], datetime]) -> int:
     """Report a page; one that counter cannot read is halved until what it cannot read stands alone."""
     try:
         answer = counter_client.report([unreported.report for unreported in page])
     except ContentRefused as error:
         if len(page) > 1:
             middle = len(page) // 2
-            return _report(page[:middle], now) + _report(page[middle:], now)
+            return _report(page[:middle], clock) + _report(page[middle:], clock)
         log.error("counter cannot read a settlement", order=page[0].report.order_id, error=str(error))
-        _aside[page[0].id] = now + REFUSED_WAITS
+        _aside[page[0].id] = clock() + REFUSED_WAITS
         return 0
+    now = clock()
     taken = set(answer.taken)
     ids = [unreported.id for unreported in page if unreported.report.order_id in taken]
     for unreported in page:

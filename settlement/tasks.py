@@ -57,7 +57,7 @@ def balance() -> None:
 def report() -> None:
     """Tell counter what is settled; if counter is away the sweep tries again."""
     try:
-        reporting.report_until_done(now=timezone.now())
+        reporting.report_until_done(clock=timezone.now)
     except CounterUnavailable:
         return
 

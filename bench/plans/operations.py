@@ -128,7 +128,7 @@ def _settle(ground: Ground) -> None:
             while rounds.work_off(underlying=underlying, venue=ground.venue).orders_left:
                 pass
     with ground.named("settlement.report"):
-        reporting.report_settled(now=timezone.now())
+        reporting.report_settled(clock=timezone.now)
 
 
 def _sweep(ground: Ground) -> None:
@@ -184,8 +184,7 @@ def _read_admin(ground: Ground) -> None:
 
 def _admin_queries(ground: Ground, url: str, terms: list[str]) -> Iterator[str]:
     """The list, the last page that is counted, everything searched for, each choice of each filter, and one row."""
-    context: Any = ground.staff.get(url).context_data
-    changes = context["cl"]
+    changes = (ground.staff.get(url).context_data or {})["cl"]
     yield f"{url}?p={changes.paginator.num_pages}"
     yield from (f"{url}?q={term}" for term in terms)
     for filtered in changes.filter_specs:

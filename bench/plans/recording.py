@@ -99,10 +99,10 @@ class Recorder:
             cursor.execute(begin, prepare=False)
             try:
                 custom = _plan(cursor, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-                [mode] = cursor.execute("SHOW plan_cache_mode", prepare=False).fetchone() or [""]
+                mode = cursor.execute("SHOW plan_cache_mode", prepare=False).fetchone()
             finally:
                 cursor.execute(end.encode(), prepare=False)
-        generic = None if mode == "force_custom_plan" else _generic_plan(asking, sql, params)
+        generic = None if mode == ("force_custom_plan",) else _generic_plan(asking, sql, params)
         return Explained(
             self._operation, sql, custom["Plan"], generic, custom["Planning Time"], custom["Execution Time"]
         )

@@ -30,7 +30,7 @@ SETTINGS = {
     "shared_buffers": "1GB",  # taken from the machine only as it fills: the hot part of the indexes
     "fsync": "on",
     "synchronous_commit": "on",
-    # Checkpoints by time, not by volume: whatever is touched first after one is logged by the page, and with millions of
+    # Checkpoints by time, not by volume: what is touched first after one is logged by the page, and with millions of
     # orders nearly every one touches other pages (docs/decisions/growth.md).
     "max_wal_size": "8GB",
     "min_wal_size": "256MB",

@@ -1,6 +1,6 @@
-"""Who is asking: from the token to the customer by one plain query, remembered for a second.
+"""Who is asking: from the token to the customer by one plain query, remembered for five seconds.
 
-A revoked token or user is out at once in the process that revoked it, and within that second everywhere.
+A revoked token or user is out at once in the process that revoked it, and within that time everywhere.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from counter.models import Customer
 
-REMEMBERED_FOR_SECONDS = 1.0
+REMEMBERED_FOR_SECONDS = 5.0
 REMEMBERED_CALLERS = 100_000
 # Written out, because compiling the same from models takes longer than running it.
 CALLER_OF_KEY = """
@@ -56,7 +56,7 @@ def forget_callers(**signal: Any) -> None:
 
 
 def known_caller(key: str) -> Caller | None:
-    """Who holds this token, if that was asked for within the last second."""
+    """Who holds this token, if that was asked for a moment ago."""
     with _known_lock:
         return _known.get(key)
 

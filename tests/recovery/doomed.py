@@ -68,7 +68,7 @@ def work(task: dict[str, Any]) -> None:
     recovery.pull_unsynced(min_age_ms=0, now=timezone.now())
     convert("BTC")
     balancing.balance_filled(now=timezone.now())
-    reporting.report_settled(now=timezone.now())
+    reporting.report_settled(clock=timezone.now)
 
 
 def trap(place: str, attribute: str, is_called_first: bool) -> None:

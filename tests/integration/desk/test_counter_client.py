@@ -112,8 +112,8 @@ def test_more_conflicts_than_a_page_hide_no_order_behind_them(monkeypatch):
 
 def test_settlements_are_reported_once_however_often(venue):
     ids = settled(venue)
-    assert reporting.report_settled(now=timezone.now()) == 2
-    assert reporting.report_settled(now=timezone.now()) == 0
+    assert reporting.report_settled(clock=timezone.now) == 2
+    assert reporting.report_settled(clock=timezone.now) == 0
     assert (order_states(), sync_states()) == ({"REPORTED"}, {"SETTLED"})
     for share in Allocation.objects.select_related("order", "conversion"):
         order = SyncOrder.objects.get(pk=share.order.order_id)
@@ -127,7 +127,7 @@ def test_a_report_whose_answer_was_lost_is_taken_again_without_effect(venue):
     pull_all()
     steps.convert(venue)
     steps.balance()
-    reporting.report_settled(now=timezone.now())
+    reporting.report_settled(clock=timezone.now)
     close = place_close(opening, payout="at_fill")
     pull_all()
     steps.convert(venue)
@@ -138,7 +138,7 @@ def test_a_report_whose_answer_was_lost_is_taken_again_without_effect(venue):
     assert counter_client.report([report]).taken == [close.id]  # and the desk dies before it notes that
     paid = SyncOrder.objects.get(pk=close.id).amount
 
-    assert reporting.report_settled(now=timezone.now()) == 1
+    assert reporting.report_settled(clock=timezone.now) == 1
     assert order_states() == {"REPORTED"}
     assert SyncOrder.objects.get(pk=close.id).amount == paid == share.due > 0
 
@@ -146,7 +146,7 @@ def test_a_report_whose_answer_was_lost_is_taken_again_without_effect(venue):
 def test_many_settlements_go_in_batches_and_each_arrives(venue, monkeypatch):
     monkeypatch.setattr(reporting, "REPORT_ORDERS", 3)
     settled(venue, 8)
-    assert reporting.report_settled(now=timezone.now()) == 8
+    assert reporting.report_settled(clock=timezone.now) == 8
     assert order_states() == {"REPORTED"}
 
 
@@ -157,7 +157,7 @@ def test_what_counter_refuses_stays_settled_and_holds_up_no_other(venue, monkeyp
     AcceptedOrder.objects.filter(order_id=second).update(
         order_id=stranger.order_id
     )  # counter does not know it
-    assert reporting.report_settled(now=timezone.now()) == 2
+    assert reporting.report_settled(clock=timezone.now) == 2
     left = AcceptedOrder.objects.get(state="SETTLED")
     assert left.order_id == stranger.order_id
     assert set(SyncOrder.objects.values_list("id", "state")) == {
@@ -180,14 +180,14 @@ def test_what_counter_cannot_read_waits_alone_and_is_told_again_later(venue, mon
 
     monkeypatch.setattr(counter_client, "report", telling)
     now = timezone.now()
-    assert reporting.report_until_done(now=now) == 4
+    assert reporting.report_until_done(clock=lambda: now) == 4
     assert list(AcceptedOrder.objects.filter(state="SETTLED")) == [unreadable]
 
     told.clear()
-    assert reporting.report_until_done(now=now) == 0
+    assert reporting.report_until_done(clock=lambda: now) == 0
     assert told == []
     AcceptedOrder.objects.filter(pk=unreadable.pk).update(order_id=unreadable.order_id)
-    assert reporting.report_until_done(now=now + reporting.REFUSED_WAITS) == 1
+    assert reporting.report_until_done(clock=lambda: now + reporting.REFUSED_WAITS) == 1
     assert order_states() == {"REPORTED"}
 
 
@@ -213,7 +213,7 @@ def test_a_counter_that_is_down_is_unavailable_and_loses_nothing(venue, settings
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can answer there
         settings.COUNTER_URL = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        for call in (lambda: reporting.report_settled(now=timezone.now()), pull_all):
+        for call in (lambda: reporting.report_settled(clock=timezone.now), pull_all):
             with pytest.raises(CounterUnavailable):
                 call()
     assert order_states() == {"SETTLED"}
