@@ -122,7 +122,7 @@ def carry_on(desk: Desk) -> None:
         if "RECEIVED" in order_states():
             desk.convert()
             recovery.resume(venue=desk.venue, now=now)
-        reporting.report_settled(clock=lambda: now)
+        reporting.report_settled(clock=partial(timezone.localtime, now))
         if order_states() == {"REPORTED"}:
             return
     raise AssertionError((order_states(), states()))
