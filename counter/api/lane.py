@@ -17,9 +17,9 @@ from django.http.request import split_domain_port, validate_host
 from rest_framework.exceptions import AuthenticationFailed
 
 from counter.api.auth import Caller, caller_of, known_caller
-from counter.api.errors import answer
+from counter.api.errors import answer, error_answer
 from counter.api.orders import BATCH, SINGLE, Placing
-from counter.gate import gate
+from counter.gate import ANSWER_WITHIN_SECONDS, gate
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -45,7 +45,11 @@ class OrderLane:
         )
         customer_id = None
         if placing is not None:
-            customer_id = await self._customer(scope, dict(scope["headers"]))
+            try:
+                customer_id = await self._customer(scope, dict(scope["headers"]))
+            except TimeoutError:  # the framework's threads would wait for the same database without an end
+                await _send(error_answer("unavailable"), send)
+                return
         if placing is None or customer_id is None:
             await self._framework(scope, receive, send)
             return
@@ -54,7 +58,10 @@ class OrderLane:
             await _send(await _placed(placing, body, customer_id), send)
 
     async def _customer(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
-        """Who asks, if everything about the request is as usual."""
+        """Who asks, if everything about the request is as usual.
+
+        Raises: TimeoutError when the database does not say who it is.
+        """
         credentials = headers.get(b"authorization", b"")
         usual = (
             credentials.startswith(_SCHEME)
@@ -63,6 +70,8 @@ class OrderLane:
             and _is_short(headers.get(b"content-length", b""))
             and _is_ours(headers.get(b"host", b""))
             and (scope["scheme"] == "https" or not settings.SECURE_SSL_REDIRECT)
+            and not scope["query_string"]
+            and len(headers) == len(scope["headers"])  # none of them twice
         )
         if not usual:
             return None
@@ -70,7 +79,8 @@ class OrderLane:
         caller = known_caller(key)
         if caller is None:
             loop = asyncio.get_running_loop()
-            caller = await loop.run_in_executor(self._looking_up, _looked_up, key)
+            found = loop.run_in_executor(self._looking_up, _looked_up, key)
+            caller = await asyncio.wait_for(found, ANSWER_WITHIN_SECONDS)
         return None if caller is None else caller.customer_id
 
 
