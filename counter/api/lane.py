@@ -11,15 +11,16 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 from rest_framework.exceptions import AuthenticationFailed
 
 from counter.api.auth import Caller, caller_of, known_caller
-from counter.api.errors import answer, error_answer
+from counter.api.errors import answer
 from counter.api.orders import BATCH, SINGLE, Placing
-from counter.gate import ANSWER_WITHIN_SECONDS, gate
+from counter.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,31 +44,33 @@ class OrderLane:
         placing = (
             _PLACINGS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         )
-        customer_id = None
-        if placing is not None:
-            try:
-                customer_id = await self._customer(scope, dict(scope["headers"]))
-            except TimeoutError:  # the framework's threads would wait for the same database without an end
-                await _send(error_answer("unavailable"), send)
-                return
-        if placing is None or customer_id is None:
+        if placing is None:
             await self._framework(scope, receive, send)
             return
-        body = await _body(receive)
-        if body is not None:
+        try:
+            customer_id = await self._customer(scope, dict(scope["headers"]))
+            body = await _body(receive) if customer_id is not None else None
+        except (OutcomeUnknown, RequestDataTooBig) as error:
+            await _send(answer(error, {}), send)
+            return
+        if customer_id is None:
+            await self._framework(scope, receive, send)
+        elif body is not None:
             await _send(await _placed(placing, body, customer_id), send)
 
     async def _customer(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
         """Who asks, if everything about the request is as usual.
 
-        Raises: TimeoutError when the database does not say who it is.
+        Raises: OutcomeUnknown when the database does not say so; the framework would wait for it without an end.
         """
         credentials = headers.get(b"authorization", b"")
         usual = (
             credentials.startswith(_SCHEME)
             and headers.get(b"content-type") == b"application/json"
             and headers.get(b"accept", b"*/*") in _ACCEPTED
-            and _is_short(headers.get(b"content-length", b""))
+            and _is_short(
+                headers.get(b"content-length", b"0")
+            )  # `_body` counts what does not say how long it is
             and _is_ours(headers.get(b"host", b""))
             and (scope["scheme"] == "https" or not settings.SECURE_SSL_REDIRECT)
             and not scope["query_string"]
@@ -80,12 +83,19 @@ class OrderLane:
         if caller is None:
             loop = asyncio.get_running_loop()
             found = loop.run_in_executor(self._looking_up, _looked_up, key)
-            caller = await asyncio.wait_for(found, ANSWER_WITHIN_SECONDS)
+            try:
+                caller = await asyncio.wait_for(found, ANSWER_WITHIN_SECONDS)
+            except TimeoutError as error:
+                raise OutcomeUnknown("the database did not say who asks") from error
         return None if caller is None else caller.customer_id
 
 
 def _is_short(length: bytes) -> bool:
-    return length.isdigit() and int(length) <= (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
+    return length.isdigit() and int(length) <= _longest()
+
+
+def _longest() -> int:
+    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
 
 
 @lru_cache(maxsize=1000)
@@ -107,13 +117,20 @@ def _looked_up(key: str) -> Caller | None:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None when the client has gone."""
-    parts = []
+    """The whole body; None when the client has gone.
+
+    Raises: RequestDataTooBig.
+    """
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
         parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > _longest():
+            raise RequestDataTooBig
         if not message.get("more_body"):
             return b"".join(parts)
 

@@ -1,0 +1,447 @@
+"""The gate on a real database: who shares a commit, what each caller is told, and that it recovers by itself."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from django.db import DataError, OperationalError, connection, transaction
+
+from counter import gate as gates
+from counter.gate import Gate, GateFull, OutcomeUnknown
+from counter.models import SyncOrder
+from counter.order_requests import Accepted, OpenRequest, RejectCode, Rejected
+from counter.orders import BatchTooLarge, place_orders
+from tests.support.factories import make_customer, make_option, unique
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SOON = 10.0  # within which everything here is long over
+
+
+@pytest.fixture
+def option():
+    return make_option()
+
+
+@pytest.fixture
+def gate():
+    made = Gate()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(32) as threads:
+        yield threads
+
+
+@pytest.fixture
+def loop():
+    """An event loop that runs on a thread of its own."""
+    running = asyncio.new_event_loop()
+    thread = threading.Thread(target=running.run_forever)
+    thread.start()
+    yield running
+    running.call_soon_threadsafe(running.stop)
+    thread.join()
+    running.close()
+
+
+def opening(option, customer=None, **changes):
+    customer = customer or make_customer()
+    fields = {"client_order_id": unique("gate"), "symbol": option.symbol, "contracts": 1} | changes
+    return OpenRequest(customer_id=customer.pk, **fields)
+
+
+@contextmanager
+def held(customer_id):
+    """Keep whoever wants this customer's account waiting; the one who holds it is another connection."""
+    parameters = connection.get_connection_params()
+    known = {
+        name: parameters[name]
+        for name in ("dbname", "user", "password", "host", "port")
+        if name in parameters
+    }
+    with psycopg.connect(**known) as other:
+        other.execute("SELECT 1 FROM counter_account WHERE customer_id = %s FOR UPDATE", [customer_id])
+        yield other
+
+
+def until(holds):
+    deadline = time.monotonic() + SOON
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def writer_pids():
+    """Backends of this database that wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+@contextmanager
+def writer_busy(gate, pool, option):
+    """The writer is committing an order whose account is held; yields that order's future and its request."""
+    first = opening(option)
+    with held(first.customer_id) as holding:
+        future = pool.submit(gate.place, [first])
+        until(writer_pids)
+        yield future, first
+        holding.rollback()
+
+
+def accepted(outcomes):
+    [outcome] = outcomes
+    assert isinstance(outcome, Accepted), outcome
+    return outcome.order
+
+
+# --- who shares a commit --------------------------------------------------------------------------------------------
+
+
+def test_a_lone_order_is_committed_when_its_caller_hears_of_it(gate, option):
+    order = accepted(gate.place([opening(option)]))
+    assert SyncOrder.objects.filter(pk=order.id, state="PENDING").exists()
+
+
+def test_a_lone_order_of_a_coroutine_too(gate, option):
+    order = accepted(asyncio.run(gate.place_soon([opening(option)])))
+    assert SyncOrder.objects.filter(pk=order.id).exists()
+
+
+def test_what_gathers_during_a_commit_shares_the_next(gate, pool, loop, option):
+    requests = [opening(option) for _ in range(20)]
+    with writer_busy(gate, pool, option) as (first, _):
+        waiting: list[Future] = [pool.submit(gate.place, [request]) for request in requests[:10]]
+        waiting += [
+            asyncio.run_coroutine_threadsafe(gate.place_soon([request]), loop) for request in requests[10:]
+        ]
+        until(lambda: gate._waiting_orders == 20)
+        assert not any(future.done() for future in waiting)
+    alone = accepted(first.result(SOON))
+    orders = [accepted(future.result(SOON)) for future in waiting]
+    for request, order in zip(requests, orders, strict=True):
+        assert (order.customer_id, order.client_order_id) == (request.customer_id, request.client_order_id)
+    assert len({order.placed_at for order in orders}) == 1
+    assert orders[0].placed_at > alone.placed_at
+    with connection.cursor() as cursor:  # one transaction wrote them all
+        cursor.execute("SELECT count(DISTINCT xmin::text) FROM counter_syncorder WHERE id <> %s", [alone.id])
+        assert cursor.fetchone() == (1,)
+
+
+def test_entries_beyond_what_one_transaction_holds_take_the_next(gate, pool, option, settings):
+    settings.MAX_BATCH_ORDERS = 3
+    with writer_busy(gate, pool, option):
+        pairs = [[opening(option), opening(option)] for _ in range(3)]
+        waiting = [pool.submit(gate.place, pair) for pair in pairs]
+        until(lambda: gate._waiting_orders == 6)
+    placed_at = [outcome.order.placed_at for future in waiting for outcome in future.result(SOON)]
+    assert sorted(Counter(placed_at).values()) == [2, 2, 2]
+
+
+def test_each_caller_gets_its_own_outcome(gate, pool, option):
+    poor = make_customer(balance="1")
+    requests = [opening(option) for _ in range(9)]
+    requests[3:3] = [opening(option, poor), opening(option, symbol="NO-SUCH")]
+    with writer_busy(gate, pool, option):
+        waiting = [pool.submit(gate.place, [request]) for request in requests]
+        until(lambda: gate._waiting_orders == len(requests))
+    outcomes = [outcome for future in waiting for outcome in future.result(SOON)]
+    codes = [outcome.code if isinstance(outcome, Rejected) else "accepted" for outcome in outcomes]
+    assert codes == [
+        *["accepted"] * 3,
+        RejectCode.INSUFFICIENT_BALANCE,
+        RejectCode.OPTION_NOT_FOUND,
+        *["accepted"] * 6,
+    ]
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if isinstance(outcome, Accepted):
+            assert outcome.order.client_order_id == request.client_order_id
+
+
+def test_one_order_that_the_database_refuses_does_not_take_the_others_with_it(gate, pool, option):
+    requests = [opening(option) for _ in range(7)]
+    requests[4] = opening(option, client_order_id="x" * 65)  # one character more than the column holds
+    with writer_busy(gate, pool, option):
+        waiting = [pool.submit(gate.place, [request]) for request in requests]
+        until(lambda: gate._waiting_orders == len(requests))
+    with pytest.raises(DataError):
+        waiting.pop(4).result(SOON)
+    assert all(accepted(future.result(SOON)) for future in waiting)
+    assert SyncOrder.objects.count() == 7
+
+
+# --- what is not reached, and what is not heard of ------------------------------------------------------------------
+
+
+def test_more_orders_than_one_transaction_holds_are_refused(gate, option, settings):
+    settings.MAX_BATCH_ORDERS = 2
+    with pytest.raises(BatchTooLarge):
+        gate.place([opening(option)] * 3)
+
+
+def test_a_full_gate_refuses_at_once_and_has_room_again(gate, pool, option, monkeypatch):
+    monkeypatch.setattr(gates, "WAITING_ORDERS", 3)
+    with writer_busy(gate, pool, option):
+        waiting = [pool.submit(gate.place, [opening(option)]) for _ in range(3)]
+        until(lambda: gate._waiting_orders == 3)
+        late = opening(option)
+        with pytest.raises(GateFull):
+            gate.place([late])
+        with pytest.raises(GateFull):
+            asyncio.run(gate.place_soon([late]))
+        assert gate._waiting_orders == len(gate._waiting) == 3
+    assert all(accepted(future.result(SOON)) for future in waiting)
+    assert accepted(gate.place([late]))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(gates, "ANSWER_WITHIN_SECONDS", 0.3)
+
+
+def place_in(door, gate, requests):
+    return gate.place(requests) if door == "thread" else asyncio.run(gate.place_soon(requests))
+
+
+@pytest.mark.parametrize("door", ["thread", "coroutine"])
+def test_an_order_that_is_not_reached_in_time_is_taken_back(gate, pool, option, impatient, door):
+    request = opening(option)
+    with writer_busy(gate, pool, option) as (first, _):
+        with pytest.raises(GateFull):
+            place_in(door, gate, [request])
+        assert gate._waiting_orders == len(gate._waiting) == 0
+        with pytest.raises(OutcomeUnknown):
+            first.result(SOON)
+    gate.stop()
+    assert not SyncOrder.objects.filter(client_order_id=request.client_order_id).exists()
+
+
+def test_an_answer_lost_on_the_way_is_found_again_by_the_client_order_id(gate, pool, option, impatient):
+    with writer_busy(gate, pool, option) as (first, request), pytest.raises(OutcomeUnknown):
+        first.result(SOON)
+    [again] = gate.place([request])
+    assert again.replayed
+    assert again.order.id == SyncOrder.objects.get().pk
+
+
+def test_a_coroutine_that_is_cancelled_leaves_the_others_their_answers(gate, pool, loop, option):
+    requests = [opening(option) for _ in range(3)]
+    with writer_busy(gate, pool, option):
+        waiting = [asyncio.run_coroutine_threadsafe(gate.place_soon([one]), loop) for one in requests]
+        until(lambda: gate._waiting_orders == 3)
+        assert waiting[1].cancel()
+    assert accepted(waiting[0].result(SOON))
+    assert accepted(waiting[2].result(SOON))
+    [again] = gate.place([requests[1]])
+    assert again.replayed
+
+
+def test_a_loop_that_has_ended_takes_nobody_with_it(gate, pool, option):
+    request = opening(option)
+
+    async def leave():
+        task = asyncio.create_task(gate.place_soon([request]))
+        await asyncio.sleep(0)  # it waits at the gate, and is cancelled by the end of its loop
+        assert not task.done()
+
+    with writer_busy(gate, pool, option) as (first, _):
+        asyncio.run(leave())
+        other = pool.submit(gate.place, [opening(option)])
+        until(lambda: gate._waiting_orders == 2)
+    assert accepted(first.result(SOON))
+    assert accepted(other.result(SOON))
+    assert SyncOrder.objects.count() == 3
+
+
+def test_a_waiting_coroutine_does_not_hold_its_loop_up(gate, pool, loop, option):
+    async def breathe():
+        await asyncio.sleep(0)
+        return "alive"
+
+    with writer_busy(gate, pool, option):
+        waiting = asyncio.run_coroutine_threadsafe(gate.place_soon([opening(option)]), loop)
+        until(lambda: gate._waiting_orders == 1)
+        assert asyncio.run_coroutine_threadsafe(breathe(), loop).result(SOON) == "alive"
+    assert accepted(waiting.result(SOON))
+
+
+# --- what dies ------------------------------------------------------------------------------------------------------
+
+
+def test_a_backend_that_is_ended_fails_those_who_wait_and_the_next_order_is_placed(gate, pool, option):
+    with writer_busy(gate, pool, option) as (first, request):
+        behind = pool.submit(gate.place, [opening(option)])
+        until(lambda: gate._waiting_orders == 1)
+        [pid] = writer_pids()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        with pytest.raises(OutcomeUnknown):
+            first.result(SOON)
+        assert accepted(behind.result(SOON))
+    assert not SyncOrder.objects.filter(client_order_id=request.client_order_id).exists()
+    assert accepted(gate.place([request]))
+
+
+def test_callers_who_fail_together_have_errors_of_their_own(pool, option):
+    go = threading.Event()
+
+    def place(*, requests, now):
+        assert go.wait(SOON)
+        raise OperationalError("the server closed the connection")
+
+    gate = Gate(place=place)
+    waiting = [pool.submit(gate.place, [opening(option)]) for _ in range(5)]
+    until(lambda: gate._waiting_orders == 4)
+    go.set()
+    errors = [future.exception(SOON) for future in waiting]
+    gate.stop()
+    assert {type(error) for error in errors} == {OutcomeUnknown}
+    assert len({id(error) for error in errors}) == 5
+
+
+class Death(BaseException):
+    """Ends a thread whatever it catches."""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_dies_is_replaced_and_nobody_waits_for_it(pool, option):
+    writers, dying, go = [], threading.Event(), threading.Event()
+
+    def place(*, requests, now):
+        writers.append(threading.current_thread())
+        if len(writers) == 1:
+            dying.set()
+            assert go.wait(SOON)
+            raise Death
+        return place_orders(requests=requests, now=now)
+
+    gate = Gate(place=place)
+    first = pool.submit(gate.place, [opening(option)])
+    assert dying.wait(SOON)
+    behind = pool.submit(gate.place, [opening(option)])
+    until(lambda: gate._waiting_orders == 1)
+    started = time.monotonic()
+    go.set()
+    with pytest.raises(OutcomeUnknown):
+        first.result(SOON)
+    assert accepted(behind.result(SOON))  # though no further order came to start a writer
+    assert time.monotonic() - started < gates.ANSWER_WITHIN_SECONDS
+    assert accepted(gate.place([opening(option)]))
+    gate.stop()
+    assert writers[1] is writers[2] is not writers[0]
+
+
+def test_an_order_that_no_writer_can_be_started_for_is_not_left_in_the_queue(gate, option, monkeypatch):
+    def no_thread(self):
+        raise RuntimeError("can't start new thread")
+
+    request = opening(option)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError):
+            gate.place([request])
+    assert gate._waiting_orders == len(gate._waiting) == 0
+    [outcome] = gate.place([request])
+    assert not outcome.replayed
+
+
+def test_a_transaction_that_loses_a_deadlock_is_tried_again(pool, option):
+    """The writer holds one account and waits for another, whose holder then asks for the first."""
+    low, high = sorted((make_customer(), make_customer()), key=lambda customer: customer.account.pk)
+    tries = []
+
+    def place(*, requests, now):
+        tries.append(now)
+        with transaction.atomic():
+            if len(tries) == 1:  # else the other transaction might be the one that is undone
+                with connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL deadlock_timeout = '500ms'")
+            return place_orders(requests=requests, now=now)
+
+    gate = Gate(place=place)
+    with held(high.pk) as holding:
+        future = pool.submit(gate.place, [opening(option, low), opening(option, high)])
+        until(writer_pids)
+        holding.execute("SET LOCAL deadlock_timeout = '10s'")
+        asking = pool.submit(
+            holding.execute, "SELECT 1 FROM counter_account WHERE customer_id = %s FOR UPDATE", [low.pk]
+        )
+        asking.result(SOON)
+        holding.rollback()
+    assert [type(outcome) for outcome in future.result(SOON)] == [Accepted, Accepted]
+    gate.stop()
+    assert len(tries) == 2
+    assert SyncOrder.objects.count() == 2
+
+
+def test_a_transaction_that_is_undone_again_and_again_is_given_up(option):
+    tries = []
+
+    def place(*, requests, now):
+        tries.append(now)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'undone' USING ERRCODE = '40001'; END $$")
+
+    gate = Gate(place=place)
+    with pytest.raises(OutcomeUnknown):
+        gate.place([opening(option)])
+    gate.stop()
+    assert len(tries) == gates.TRIES
+
+
+# --- ending ---------------------------------------------------------------------------------------------------------
+
+
+def connections_of_others():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_stopping_commits_what_waits_and_ends_the_connection(gate, pool, option):
+    with writer_busy(gate, pool, option) as (first, _):
+        behind = pool.submit(gate.place, [opening(option)])
+        until(lambda: gate._waiting_orders == 1)
+        stopping = pool.submit(gate.stop)
+        until(lambda: gate._writer is None)
+        assert not stopping.done()
+    stopping.result(SOON)
+    assert accepted(first.result(SOON))
+    assert accepted(behind.result(SOON))
+    until(lambda: connections_of_others() == 0)
+    gate.stop()
+
+
+def test_orders_that_arrive_while_it_stops_are_placed_by_the_next_writer(gate, option, pool):
+    stop = threading.Event()
+
+    def keep_stopping():
+        while not stop.is_set():
+            gate.stop()
+
+    stopping = pool.submit(keep_stopping)
+    customers = [make_customer() for _ in range(8)]
+
+    def place_some(customer):
+        return [accepted(gate.place([opening(option, customer)])).client_order_id for _ in range(10)]
+
+    try:
+        placed = list(pool.map(place_some, customers))
+    finally:
+        stop.set()
+        stopping.result(SOON)
+    assert SyncOrder.objects.count() == sum(map(len, placed)) == 80
