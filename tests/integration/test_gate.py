@@ -7,7 +7,6 @@ from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
 
@@ -16,6 +15,7 @@ from counter.gate import Gate, GateFull, OutcomeUnknown
 from counter.models import SyncOrder
 from counter.order_requests import Accepted, OpenRequest, RejectCode, Rejected
 from counter.orders import BatchTooLarge, place_orders
+from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.factories import make_customer, make_option, unique
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,20 +59,6 @@ def opening(option, customer=None, **changes):
     return OpenRequest(customer_id=customer.pk, **fields)
 
 
-@contextmanager
-def held(customer_id):
-    """Keep whoever wants this customer's account waiting; the one who holds it is another connection."""
-    parameters = connection.get_connection_params()
-    known = {
-        name: parameters[name]
-        for name in ("dbname", "user", "password", "host", "port")
-        if name in parameters
-    }
-    with psycopg.connect(**known) as other:
-        other.execute("SELECT 1 FROM counter_account WHERE customer_id = %s FOR UPDATE", [customer_id])
-        yield other
-
-
 def until(holds):
     deadline = time.monotonic() + SOON
     while not holds():
@@ -80,22 +66,13 @@ def until(holds):
         time.sleep(0.005)
 
 
-def writer_pids():
-    """Backends of this database that wait for a lock."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return [pid for (pid,) in cursor.fetchall()]
-
-
 @contextmanager
 def writer_busy(gate, pool, option):
     """The writer is committing an order whose account is held; yields that order's future and its request."""
     first = opening(option)
-    with held(first.customer_id) as holding:
+    with held_account(first.customer_id) as holding:
         future = pool.submit(gate.place, [first])
-        until(writer_pids)
+        until(waiting_for_a_lock)
         yield future, first
         holding.rollback()
 
@@ -283,7 +260,7 @@ def test_a_backend_that_is_ended_fails_those_who_wait_and_the_next_order_is_plac
     with writer_busy(gate, pool, option) as (first, request):
         behind = pool.submit(gate.place, [opening(option)])
         until(lambda: gate._waiting_orders == 1)
-        [pid] = writer_pids()
+        [pid] = waiting_for_a_lock()
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
         with pytest.raises(OutcomeUnknown):
@@ -370,9 +347,9 @@ def test_a_transaction_that_loses_a_deadlock_is_tried_again(pool, option):
             return place_orders(requests=requests, now=now)
 
     gate = Gate(place=place)
-    with held(high.pk) as holding:
+    with held_account(high.pk) as holding:
         future = pool.submit(gate.place, [opening(option, low), opening(option, high)])
-        until(writer_pids)
+        until(waiting_for_a_lock)
         holding.execute("SET LOCAL deadlock_timeout = '10s'")
         asking = pool.submit(
             holding.execute, "SELECT 1 FROM counter_account WHERE customer_id = %s FOR UPDATE", [low.pk]

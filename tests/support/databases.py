@@ -1,0 +1,32 @@
+"""The test databases as other programs and plain connections reach them, and who waits in them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connection, connections
+from psycopg.conninfo import make_conninfo
+
+
+def conninfo(alias: str) -> str:
+    """Where this worker's test database is."""
+    parts = connections[alias].settings_dict
+    known = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    return make_conninfo(**{name: parts[key] for name, key in known.items() if parts[key]})
+
+
+@contextmanager
+def held_account(customer_id: int) -> Iterator[psycopg.Connection]:
+    """Keep everyone who wants this customer's account waiting; yields the connection that holds it."""
+    with psycopg.connect(conninfo("default")) as other:
+        other.execute("SELECT 1 FROM counter_account WHERE customer_id = %s FOR UPDATE", [customer_id])
+        yield other
+
+
+def waiting_for_a_lock() -> list[int]:
+    """Process ids of the backends of counter's database that wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return [pid for (pid,) in cursor.fetchall()]
