@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -127,6 +129,16 @@ def test_an_order_in_chunks(web, http):
     assert answer.status_code == 201, answer.text
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_an_order_whose_body_comes_later_than_its_headers(web, http, content_type):
+    raw = request_of(http, opening(), content_type)
+    with socket.create_connection(("127.0.0.1", web.port), timeout=SOON) as client:
+        client.sendall(raw[:-20])
+        time.sleep(0.2)  # long enough for the program to have asked for more
+        client.sendall(raw[-20:])
+        assert client.recv(1000).startswith(b"HTTP/1.1 201")
+
+
 def test_a_large_body_that_waits_for_100_continue(web, http):
     body = json.dumps(batch_of(1000)).encode().ljust(2_000_000)
     done = subprocess.run(
@@ -173,10 +185,11 @@ def test_the_schema(web, http):
 # --- clients that go ------------------------------------------------------------------------------------------------
 
 
-def request_of(http, order):
+def request_of(http, order, content_type="application/json"):
     raw = json.dumps(order).encode()
     head = (
-        "POST /api/v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        "POST /api/v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Type: {content_type}\r\n"
         f"Authorization: {http.headers['Authorization']}\r\nContent-Length: {len(raw)}\r\n\r\n"
     )
     return head.encode() + raw
@@ -213,6 +226,15 @@ def test_clients_that_go_in_the_middle_of_a_download_take_no_thread_along(web):
             client.sendall(b"GET /static/unfold/css/styles.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert b"200 OK" in client.recv(200)
     assert wait_until(web.answers, within_seconds=SOON), web.log[-3000:]
+
+
+def test_clients_that_are_slow_to_send_hold_no_thread(web, http):
+    with ExitStack() as slow:
+        for _ in range(12):  # more than it has threads
+            client = slow.enter_context(socket.create_connection(("127.0.0.1", web.port)))
+            client.sendall(request_of(http, opening(), "application/json; charset=utf-8")[:-5])
+        assert not wait_until(lambda: not web.answers(), within_seconds=1)
+        assert http.post(f"{web.url}/api/v1/orders", json=opening()).status_code == 201
 
 
 # --- ending ---------------------------------------------------------------------------------------------------------
