@@ -68,9 +68,8 @@ class OrderLane:
             credentials.startswith(_SCHEME)
             and headers.get(b"content-type") == b"application/json"
             and headers.get(b"accept", b"*/*") in _ACCEPTED
-            and _is_short(
-                headers.get(b"content-length", b"0")
-            )  # `_body` counts what does not say how long it is
+            # One that does not say how long it is gets counted by `_body`.
+            and _is_short(headers.get(b"content-length", b"0"))
             and _is_ours(headers.get(b"host", b""))
             and (scope["scheme"] == "https" or not settings.SECURE_SSL_REDIRECT)
             and not scope["query_string"]
