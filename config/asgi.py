@@ -10,8 +10,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Django's ASGI handler answers a tenth of what its WSGI handler does. Each thread keeps its database connection.
 THREADS = 8
-framework: Any = WSGIMiddleware(get_wsgi_application(), workers=THREADS)  # type: ignore[arg-type]
+wsgi: Any = WSGIMiddleware(get_wsgi_application(), workers=THREADS)  # type: ignore[arg-type]
 
+from config.bodies import WholeBodies  # noqa: E402 - the settings are there only now
 from counter.api.lane import OrderLane  # noqa: E402 - its models can be imported only now
 
-application = OrderLane(framework)
+application = OrderLane(WholeBodies(wsgi))

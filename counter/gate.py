@@ -143,9 +143,9 @@ class Gate:
         with self._changed:
             if self._waiting_orders + count > WAITING_ORDERS:
                 raise GateFull(f"{self._waiting_orders} orders wait already")
+            self._ensure_writer()  # first: an order that nobody would write must not wait
             self._waiting.append(entry)
             self._waiting_orders += count
-            self._ensure_writer()
             self._changed.notify()
 
     def stop(self) -> None:
@@ -177,15 +177,27 @@ class Gate:
                 try:
                     self._commit(entries)
                 finally:  # also when this thread ends here: nobody is left waiting
-                    self._fail(entries, OutcomeUnknown("the writer ended before it had an answer"))
+                    self._fail(entries, "the writer ended before it had an answer")
         finally:
+            self._hand_over()
             connection.close()
+
+    def _hand_over(self) -> None:
+        """Leave what waits to a new writer: this thread still counts as alive, and will take nothing more."""
+        with self._changed:
+            if self._writer is threading.current_thread():
+                self._writer = None
+            if self._waiting:
+                self._ensure_writer()
 
     def _gather(self) -> list[_Entry]:
         """Wait for a first entry, and take along as many as one transaction may hold; none when it is time to end."""
         with self._changed:
-            while not self._waiting and self._writer is threading.current_thread():
+            me = threading.current_thread()
+            while not self._waiting and self._writer is me:
                 self._changed.wait()
+            if self._writer not in (me, None):
+                return []  # there is a successor
             entries: list[_Entry] = []
             orders = 0
             while self._waiting and orders + len(self._waiting[0].requests) <= settings.MAX_BATCH_ORDERS:
@@ -201,23 +213,25 @@ class Gate:
         except (OperationalError, InterfaceError) as error:
             log.warning("database unavailable, orders unanswered", orders=len(requests), error=repr(error))
             connection.close()  # the next batch connects anew
-            self._fail(entries, OutcomeUnknown(str(error)))
+            self._fail(entries, str(error))
         except Exception as error:  # noqa: BLE001 - it belongs to the caller whose order caused it
             if len(entries) == 1:
-                self._fail(entries, error)
+                entries[0].error, entries[0].is_answered = error, True
+                _wake(entries)
                 return
-            for entry in entries:  # nothing is stored: one bad order must not take the others with it
-                self._commit([entry])
+            half = len(entries) // 2  # nothing is stored: one bad order must not take the others with it
+            self._commit(entries[:half])
+            self._commit(entries[half:])
         else:
             for entry in entries:
                 entry.outcomes, entry.is_answered = [next(outcomes) for _ in entry.requests], True
             _wake(entries)
 
-    def _fail(self, entries: Sequence[_Entry], error: Exception) -> None:
-        """Answer with an error what has no answer yet."""
+    def _fail(self, entries: Sequence[_Entry], reason: str) -> None:
+        """Answer what has no answer yet; each with an error of its own, since whoever raises one writes to it."""
         failed = [entry for entry in entries if not entry.is_answered]
         for entry in failed:
-            entry.error, entry.is_answered = error, True
+            entry.error, entry.is_answered = OutcomeUnknown(reason), True
         _wake(failed)
 
     def _placed(self, requests: Sequence[OrderRequest]) -> list[Outcome]:

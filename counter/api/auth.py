@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from cachetools import TTLCache
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from rest_framework.authentication import SessionAuthentication, TokenAuthentication
@@ -43,22 +43,43 @@ class Caller:
     is_active: ClassVar[bool] = True
 
 
-_known: TTLCache[str, Caller] = TTLCache(REMEMBERED_CALLERS, REMEMBERED_FOR_SECONDS)
-_known_lock = Lock()
+class _Callers:
+    """Who was found to hold which token within the last REMEMBERED_FOR_SECONDS."""
+
+    def __init__(self) -> None:
+        self.generation = 0  # of the tokens: what was looked up in an earlier one is not remembered
+        self._known: TTLCache[str, Caller] = TTLCache(REMEMBERED_CALLERS, REMEMBERED_FOR_SECONDS)
+        self._lock = Lock()
+
+    def get(self, key: str) -> Caller | None:
+        with self._lock:
+            return self._known.get(key)
+
+    def remember(self, key: str, caller: Caller, generation: int) -> None:
+        with self._lock:
+            if generation == self.generation:
+                self._known[key] = caller
+
+    def forget(self) -> None:
+        with self._lock:
+            self.generation += 1
+            self._known.clear()
+
+
+_callers = _Callers()
 
 
 @receiver([post_save, post_delete], sender=Token)
 @receiver([post_save, post_delete], sender=get_user_model())
-def forget_callers(**signal: Any) -> None:
-    """Look every token up anew: one of them, or its user, has just changed."""
-    with _known_lock:
-        _known.clear()
+def forget_callers(using: str, **signal: Any) -> None:
+    """Look every token up anew: one of them, or its user, has changed, and others see that from the commit on."""
+    _callers.forget()
+    transaction.on_commit(_callers.forget, using=using)
 
 
 def known_caller(key: str) -> Caller | None:
     """Who holds this token, if that was asked for a moment ago."""
-    with _known_lock:
-        return _known.get(key)
+    return _callers.get(key)
 
 
 def caller_of(key: str) -> Caller:
@@ -66,11 +87,11 @@ def caller_of(key: str) -> Caller:
 
     Raises: AuthenticationFailed; database errors.
     """
-    caller = known_caller(key)
+    caller = _callers.get(key)
     if caller is None:
+        generation = _callers.generation
         caller = _looked_up(key)
-        with _known_lock:
-            _known[key] = caller
+        _callers.remember(key, caller, generation)
     return caller
 
 

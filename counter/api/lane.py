@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
@@ -19,7 +20,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from counter.api.auth import Caller, caller_of, known_caller
 from counter.api.errors import answer
 from counter.api.orders import BATCH, SINGLE, Placing
-from counter.gate import gate
+from counter.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,26 +44,36 @@ class OrderLane:
         placing = (
             _PLACINGS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         )
-        customer_id = None
-        if placing is not None:
-            customer_id = await self._customer(scope, dict(scope["headers"]))
-        if placing is None or customer_id is None:
-            await self._framework(scope, _coroutine(receive), send)
+        if placing is None:
+            await self._framework(scope, receive, send)
             return
-        body = await _body(receive)
-        if body is not None:
+        try:
+            customer_id = await self._customer(scope, dict(scope["headers"]))
+            body = await _body(receive) if customer_id is not None else None
+        except (OutcomeUnknown, RequestDataTooBig) as error:
+            await _send(answer(error, {}), send)
+            return
+        if customer_id is None:
+            await self._framework(scope, receive, send)
+        elif body is not None:
             await _send(await _placed(placing, body, customer_id), send)
 
     async def _customer(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
-        """Who asks, if everything about the request is as usual."""
+        """Who asks, if everything about the request is as usual.
+
+        Raises: OutcomeUnknown when the database does not say so; the framework would wait for it without an end.
+        """
         credentials = headers.get(b"authorization", b"")
         usual = (
             credentials.startswith(_SCHEME)
             and headers.get(b"content-type") == b"application/json"
             and headers.get(b"accept", b"*/*") in _ACCEPTED
-            and _is_short(headers.get(b"content-length", b""))
+            # One that does not say how long it is gets counted by `_body`.
+            and _is_short(headers.get(b"content-length", b"0"))
             and _is_ours(headers.get(b"host", b""))
             and (scope["scheme"] == "https" or not settings.SECURE_SSL_REDIRECT)
+            and not scope["query_string"]
+            and len(headers) == len(scope["headers"])  # none of them twice
         )
         if not usual:
             return None
@@ -70,12 +81,20 @@ class OrderLane:
         caller = known_caller(key)
         if caller is None:
             loop = asyncio.get_running_loop()
-            caller = await loop.run_in_executor(self._looking_up, _looked_up, key)
+            found = loop.run_in_executor(self._looking_up, _looked_up, key)
+            try:
+                caller = await asyncio.wait_for(found, ANSWER_WITHIN_SECONDS)
+            except TimeoutError as error:
+                raise OutcomeUnknown("the database did not say who asks") from error
         return None if caller is None else caller.customer_id
 
 
 def _is_short(length: bytes) -> bool:
-    return length.isdigit() and int(length) <= (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
+    return length.isdigit() and int(length) <= _longest()
+
+
+def _longest() -> int:
+    return settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
 
 
 @lru_cache(maxsize=1000)
@@ -96,23 +115,21 @@ def _looked_up(key: str) -> Caller | None:
         close_old_connections()
 
 
-def _coroutine(receive: Receive) -> Receive:
-    """A server may hand over what can be awaited only; the framework's threads need a coroutine."""
-
-    async def received() -> MutableMapping[str, Any]:
-        return await receive()
-
-    return received
-
-
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None when the client has gone."""
-    parts = []
+    """The whole body; None when the client has gone.
+
+    Raises: RequestDataTooBig.
+    """
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
         parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > _longest():
+            raise RequestDataTooBig
         if not message.get("more_body"):
             return b"".join(parts)
 

@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connections
 from django.utils import timezone
-from psycopg.conninfo import make_conninfo
 
 from acceptance import counter_client
 from acceptance import recovery as pulling
@@ -24,6 +22,7 @@ from counter.models import SyncOrder
 from settlement import recovery, reporting
 from settlement.models import Allocation, Conversion
 from tests.recovery.doomed import POINTS
+from tests.support.databases import conninfo
 from tests.support.desk_bench import Desk, assert_books_agree, order_states, states
 from tests.support.factories import make_customer, make_option, place_open
 
@@ -67,13 +66,6 @@ class Doomed:
 
 
 ALIASES = {"DATABASE_URL": "default", "DESK_DATABASE_URL": "desk"}
-
-
-def conninfo(alias: str) -> str:
-    """Where this worker's test database is."""
-    parts = connections[alias].settings_dict
-    known = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
-    return make_conninfo(**{name: parts[key] for name, key in known.items() if parts[key]})
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +114,7 @@ def carry_on(desk: Desk) -> None:
         if "RECEIVED" in order_states():
             desk.convert()
             recovery.resume(venue=desk.venue, now=now)
-        reporting.report_settled(clock=partial(timezone.localtime, now))
+        reporting.report_settled(clock=lambda now=now: now)
         if order_states() == {"REPORTED"}:
             return
     raise AssertionError((order_states(), states()))

@@ -7,22 +7,25 @@ from django.test import Client
 from rest_framework.authtoken.models import Token
 
 from counter.models import Customer
+from tests.support.asgi import AsgiClient
 
 
 class Caller:
-    """One customer's HTTP client."""
+    """One customer's HTTP client; it places through the framework, or through the lane of orders."""
 
-    def __init__(self, customer: Customer) -> None:
+    def __init__(self, customer: Customer, *, door: str = "framework") -> None:
         self.customer = customer
         self.token = Token.objects.create(user=customer.user).key
-        self.http = Client(headers={"Authorization": f"Token {self.token}"})
+        headers = {"Authorization": f"Token {self.token}"}
+        self.http = Client(headers=headers)
+        self.posting: Any = AsgiClient(headers=headers) if door == "lane" else self.http
 
     def get(self, path: str, **query: Any) -> Any:
         return self.http.get(f"/api/v1/{path}", query_params=query)
 
     def post(self, path: str, body: Any, content_type: str = "application/json") -> Any:
         raw = body if isinstance(body, (bytes, str)) else json.dumps(body)
-        return self.http.post(f"/api/v1/{path}", raw, content_type=content_type)
+        return self.posting.post(f"/api/v1/{path}", raw, content_type=content_type)
 
 
 def error_of(response: Any, status: int) -> dict[str, Any]:

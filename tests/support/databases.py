@@ -1,20 +1,37 @@
-"""The test databases as another program would be told of them."""
+"""The test databases as other programs and plain connections reach them, and who waits in them."""
 
-from django.db import connections
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connection, connections
 from psycopg.conninfo import make_conninfo
+
+
+def conninfo(alias: str) -> str:
+    """Where this worker's test database is."""
+    parts = connections[alias].settings_dict
+    known = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    return make_conninfo(**{name: parts[key] for name, key in known.items() if parts[key]})
 
 
 def environment() -> dict[str, str]:
     """The variables that name both databases of this test session."""
-    return {"DATABASE_URL": _url("default"), "DESK_DATABASE_URL": _url("desk")}
+    return {"DATABASE_URL": conninfo("default"), "DESK_DATABASE_URL": conninfo("desk")}
 
 
-def _url(alias: str) -> str:
-    settings = connections[alias].settings_dict
-    return make_conninfo(
-        dbname=settings["NAME"],
-        user=settings["USER"],
-        password=settings["PASSWORD"],
-        host=settings["HOST"],
-        port=settings["PORT"],
-    )
+@contextmanager
+def held_account(customer_id: int) -> Iterator[psycopg.Connection]:
+    """Keep everyone who wants this customer's account waiting; yields the connection that holds it."""
+    with psycopg.connect(conninfo("default")) as other:
+        other.execute("SELECT 1 FROM counter_account WHERE customer_id = %s FOR UPDATE", [customer_id])
+        yield other
+
+
+def waiting_for_a_lock() -> list[int]:
+    """Process ids of the backends of counter's database that wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return [pid for (pid,) in cursor.fetchall()]

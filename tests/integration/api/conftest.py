@@ -13,16 +13,21 @@ def option(transactional_db):
 
 
 @pytest.fixture
-def new_caller(transactional_db):
+def new_caller(transactional_db, monkeypatch):
+    from django.db import connections
+
     from counter.gate import gate
     from tests.support.api import Caller
     from tests.support.factories import make_customer
 
-    def make(balance="1000"):
-        return Caller(make_customer(balance=balance))
+    # Connections that threads keep would hold the test database when it is to be dropped.
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
+
+    def make(balance="1000", **options):
+        return Caller(make_customer(balance=balance), **options)
 
     yield make
-    gate.stop()  # its connection would keep the test database from being dropped
+    gate.stop()
 
 
 @pytest.fixture

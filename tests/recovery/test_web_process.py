@@ -1,0 +1,253 @@
+"""The web program as the stack starts it, with real clients: what it serves, and what clients cannot do to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+import requests
+from django.conf import settings
+from rest_framework.authtoken.models import Token
+
+from config.embedded import processes, valkey
+from config.stack.programs import plan
+from config.stack.supervision import wait_until
+from counter.models import SyncOrder
+from tests.support.databases import conninfo, held_account, waiting_for_a_lock
+from tests.support.factories import make_customer, make_option
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+SOON = 20.0
+
+
+class Web:
+    """The running program; `log` is what it has written."""
+
+    def __init__(self, var_dir):
+        given = {
+            "DATABASE_URL": conninfo("default"),
+            "DESK_DATABASE_URL": conninfo("desk"),
+            "BROKER_URL": settings.BROKER_URL,
+            "VENUE_URL": "http://127.0.0.1:9",
+            "PORT": str(valkey.free_port()),
+        }
+        planned = plan(var_dir=var_dir, given=given)
+        [program] = [program for program in planned.programs if program.name == "web"]
+        self.url = planned.web_url
+        self.port = planned.ports["web"]
+        self._log_file = var_dir / "web.log"
+        with self._log_file.open("w") as log:
+            self.process = subprocess.Popen(
+                program.command,
+                cwd=settings.BASE_DIR,
+                env={**os.environ, **planned.environment, **processes.mark(var_dir=var_dir, program="web")},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        assert wait_until(self.answers, within_seconds=60), self.log
+
+    @property
+    def log(self):
+        return self._log_file.read_text()
+
+    def answers(self):
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=SOON)
+
+
+@pytest.fixture(scope="module")
+def web(django_db_setup, django_db_blocker, broker, tmp_path_factory):
+    with django_db_blocker.unblock():
+        made = Web(tmp_path_factory.mktemp("web"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def customer():
+    return make_customer()
+
+
+@pytest.fixture
+def http(customer):
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["Authorization"] = f"Token {Token.objects.create(user=customer.user).key}"
+        yield session
+
+
+def opening(number=1):
+    return {"type": "open", "client_order_id": f"o-{number}", "symbol": make_option().symbol, "contracts": 1}
+
+
+def batch_of(count):
+    first = opening()
+    return {"orders": [first | {"client_order_id": f"o-{number}"} for number in range(count)]}
+
+
+# --- what it serves -------------------------------------------------------------------------------------------------
+
+
+def test_orders_one_after_the_other_on_one_connection(web, http):
+    ports = set()
+    for number in range(5):
+        answer = http.post(f"{web.url}/api/v1/orders", json=opening(number), stream=True)
+        ports.add(answer.raw.connection.sock.getsockname())
+        assert (answer.status_code, answer.json()["client_order_id"]) == (201, f"o-{number}")
+    assert http.post(f"{web.url}/api/v1/orders", json=opening(3)).headers["Idempotent-Replayed"] == "true"
+    assert len(http.get(f"{web.url}/api/v1/orders").json()["results"]) == 5
+    assert len(ports) == 1
+
+
+def test_a_batch_of_a_thousand(web, http):
+    results = http.post(f"{web.url}/api/v1/orders/batch", json=batch_of(1000)).json()["results"]
+    assert {result["status"] for result in results} == {201}
+    assert [result["order"]["client_order_id"] for result in results] == [f"o-{n}" for n in range(1000)]
+    assert SyncOrder.objects.count() == 1000
+
+
+def test_an_order_in_chunks(web, http):
+    raw = json.dumps(opening()).encode()
+    answer = http.post(
+        f"{web.url}/api/v1/orders",
+        data=iter([raw[:10], raw[10:]]),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_an_order_whose_body_comes_later_than_its_headers(web, http, content_type):
+    raw = request_of(http, opening(), content_type)
+    with socket.create_connection(("127.0.0.1", web.port), timeout=SOON) as client:
+        client.sendall(raw[:-20])
+        time.sleep(0.2)  # long enough for the program to have asked for more
+        client.sendall(raw[-20:])
+        assert client.recv(1000).startswith(b"HTTP/1.1 201")
+
+
+def test_a_large_body_that_waits_for_100_continue(web, http):
+    body = json.dumps(batch_of(1000)).encode().ljust(2_000_000)
+    done = subprocess.run(
+        [
+            *(
+                "curl",
+                "--silent",
+                "--show-error",
+                "--noproxy",
+                "*",
+                "--max-time",
+                "15",
+                "--data-binary",
+                "@-",
+            ),
+            *("--header", "Expect: 100-continue", "--header", "Content-Type: application/json"),
+            *("--header", f"Authorization: {http.headers['Authorization']}"),
+            *("--expect100-timeout", "60", "--dump-header", "-", f"{web.url}/api/v1/orders/batch"),
+        ],
+        input=body,
+        capture_output=True,
+        check=True,
+    )
+    interim, final, answered = done.stdout.split(b"\r\n\r\n", 2)
+    assert interim.startswith(b"HTTP/1.1 100")
+    assert final.startswith(b"HTTP/1.1 200")
+    assert len(json.loads(answered)["results"]) == 1000
+
+
+def test_what_is_too_long_or_of_strangers_is_refused(web, http):
+    too_long = http.post(
+        f"{web.url}/api/v1/orders", data=b" " * 3_000_000, headers={"Content-Type": "application/json"}
+    )
+    assert (too_long.status_code, too_long.json()["error"]["code"]) == (413, "body_too_large")
+    stranger = http.post(f"{web.url}/api/v1/orders", json={}, headers={"Authorization": "Token x"})
+    assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "authentication_failed")
+
+
+def test_the_schema(web, http):
+    schema = http.get(f"{web.url}/api/schema", headers={"Accept": "application/json"}).json()
+    assert "/api/v1/orders" in schema["paths"]
+
+
+# --- clients that go ------------------------------------------------------------------------------------------------
+
+
+def request_of(http, order, content_type="application/json"):
+    raw = json.dumps(order).encode()
+    head = (
+        "POST /api/v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Type: {content_type}\r\n"
+        f"Authorization: {http.headers['Authorization']}\r\nContent-Length: {len(raw)}\r\n\r\n"
+    )
+    return head.encode() + raw
+
+
+def test_a_client_that_goes_while_its_order_is_committed_does_no_harm(web, http, customer):
+    before = len(web.log)
+    order = opening()
+    with held_account(customer.pk), socket.create_connection(("127.0.0.1", web.port)) as client:
+        client.sendall(request_of(http, order))
+        assert wait_until(waiting_for_a_lock, within_seconds=SOON)
+        client.close()
+    assert wait_until(SyncOrder.objects.exists, within_seconds=SOON)
+    assert http.post(f"{web.url}/api/v1/orders", json=order).headers["Idempotent-Replayed"] == "true"
+    logged = web.log[before:]
+    assert "error" not in logged.lower(), logged
+    assert "Traceback" not in logged
+
+
+def test_clients_that_go_while_they_send_place_nothing(web, http):
+    before = len(web.log)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", web.port)) as client:
+            client.sendall(request_of(http, opening())[:-5])
+    assert http.post(f"{web.url}/api/v1/orders", json=opening(2)).status_code == 201
+    assert SyncOrder.objects.count() == 1
+    assert "Traceback" not in web.log[before:]
+
+
+def test_clients_that_go_in_the_middle_of_a_download_take_no_thread_along(web):
+    for _ in range(12):  # more than it has threads
+        with socket.create_connection(("127.0.0.1", web.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(b"GET /static/unfold/css/styles.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert b"200 OK" in client.recv(200)
+    assert wait_until(web.answers, within_seconds=SOON), web.log[-3000:]
+
+
+def test_clients_that_are_slow_to_send_hold_no_thread(web, http):
+    with ExitStack() as slow:
+        for _ in range(12):  # more than it has threads
+            client = slow.enter_context(socket.create_connection(("127.0.0.1", web.port)))
+            client.sendall(request_of(http, opening(), "application/json; charset=utf-8")[:-5])
+        assert not wait_until(lambda: not web.answers(), within_seconds=1)
+        assert http.post(f"{web.url}/api/v1/orders", json=opening()).status_code == 201
+
+
+# --- ending ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_waits_when_the_program_is_asked_to_end_is_answered(broker, tmp_path, http, customer):
+    web = Web(tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        with held_account(customer.pk):
+            asked = pool.submit(http.post, f"{web.url}/api/v1/orders", json=opening(), timeout=SOON)
+            assert wait_until(waiting_for_a_lock, within_seconds=SOON)
+            web.process.send_signal(signal.SIGTERM)
+            assert not wait_until(lambda: asked.done() or web.process.poll() is not None, within_seconds=1)
+        assert asked.result(SOON).status_code == 201, web.log
+    assert web.process.wait(timeout=SOON) == 0, web.log
+    assert SyncOrder.objects.count() == 1
