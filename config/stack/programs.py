@@ -17,6 +17,8 @@ WORKER_PROCESSES = 4
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
 STOP_SECONDS = {"beat": 4}
 WEB_PROCESSES = 2
+# An order that waits is answered within 5 s. A process that is told to end while it still starts does not hear it.
+WEB_STOP_SECONDS = 6
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
@@ -128,7 +130,8 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
         "web": _python(
             *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", ports["web"]),
             # uvloop would keep a kernel thread polling, a third of a core.
-            *("--loop", "asyncio", "--workers", WEB_PROCESSES, "--no-ws", "config.asgi:application"),
+            *("--loop", "asyncio", "--workers", WEB_PROCESSES, "--workers-kill-timeout", WEB_STOP_SECONDS),
+            *("--no-ws", "config.asgi:application"),
         ),
         "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,11 @@ def place() -> None:
         place_open(customer, option, contracts=contracts)
 
 
+def standing_at(now: datetime) -> Callable[[], datetime]:
+    """A clock that stands."""
+    return lambda: now
+
+
 def carry_on(desk: Desk) -> None:
     """What the next process does, again and again, as if time passed quickly."""
     for step in range(1, 20):
@@ -114,7 +119,7 @@ def carry_on(desk: Desk) -> None:
         if "RECEIVED" in order_states():
             desk.convert()
             recovery.resume(venue=desk.venue, now=now)
-        reporting.report_settled(clock=lambda now=now: now)
+        reporting.report_settled(clock=standing_at(now))
         if order_states() == {"REPORTED"}:
             return
     raise AssertionError((order_states(), states()))
