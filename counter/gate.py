@@ -25,6 +25,11 @@ WAITING_ORDERS = 2048
 ANSWER_WITHIN_SECONDS = 5.0
 # What PostgreSQL says of a transaction that it has undone and that may well succeed the next time.
 UNDONE_BY_THE_SERVER = ("40001", "40P01")  # serialization failure, deadlock
+# Somebody else may hold a customer's account, a person at a console for instance: that must not stop everybody's
+# orders. Once it is known that one is held, finding out which is done in haste.
+LOCK_WITHIN_SECONDS = 2.0
+LOCK_IN_HASTE_SECONDS = 0.1
+LOCK_NOT_AVAILABLE = "55P03"
 TRIES = 3
 
 Place = Callable[..., list[Outcome]]
@@ -111,6 +116,7 @@ class Gate:
         self._waiting_orders = 0
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
+        self._lock_within = 0.0  # as the writer's connection was told
 
     def place(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
         """Decide and commit `requests`, together with what others bring meanwhile; an outcome for each.
@@ -206,26 +212,34 @@ class Gate:
             self._waiting_orders -= orders
             return entries
 
-    def _commit(self, entries: Sequence[_Entry]) -> None:
+    def _commit(self, entries: Sequence[_Entry], lock_within: float = LOCK_WITHIN_SECONDS) -> None:
         requests = [request for entry in entries for request in entry.requests]
         try:
-            outcomes = iter(self._placed(requests))
+            outcomes = iter(self._placed(requests, lock_within))
         except (OperationalError, InterfaceError) as error:
+            if _sqlstate(error) == LOCK_NOT_AVAILABLE:
+                held = GateFull("the customer's account is held by somebody else")
+                self._divide(entries, held, LOCK_IN_HASTE_SECONDS)
+                return
             log.warning("database unavailable, orders unanswered", orders=len(requests), error=repr(error))
             connection.close()  # the next batch connects anew
             self._fail(entries, str(error))
         except Exception as error:  # noqa: BLE001 - it belongs to the caller whose order caused it
-            if len(entries) == 1:
-                entries[0].error, entries[0].is_answered = error, True
-                _wake(entries)
-                return
-            half = len(entries) // 2  # nothing is stored: one bad order must not take the others with it
-            self._commit(entries[:half])
-            self._commit(entries[half:])
+            self._divide(entries, error, lock_within)
         else:
             for entry in entries:
                 entry.outcomes, entry.is_answered = [next(outcomes) for _ in entry.requests], True
             _wake(entries)
+
+    def _divide(self, entries: Sequence[_Entry], error: Exception, lock_within: float) -> None:
+        """Nothing is stored: find whose error it is, lest one caller's order takes the others' with it."""
+        if len(entries) == 1:
+            entries[0].error, entries[0].is_answered = error, True
+            _wake(entries)
+            return
+        half = len(entries) // 2
+        self._commit(entries[:half], lock_within)
+        self._commit(entries[half:], lock_within)
 
     def _fail(self, entries: Sequence[_Entry], reason: str) -> None:
         """Answer what has no answer yet; each with an error of its own, since whoever raises one writes to it."""
@@ -234,14 +248,23 @@ class Gate:
             entry.error, entry.is_answered = OutcomeUnknown(reason), True
         _wake(failed)
 
-    def _placed(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
+    def _placed(self, requests: Sequence[OrderRequest], lock_within: float) -> list[Outcome]:
+        if connection.connection is None or lock_within != self._lock_within:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{lock_within}s"])
+            self._lock_within = lock_within
         for _ in range(TRIES - 1):
             try:
                 return self._place(requests=requests, now=self._clock())
             except DatabaseError as error:
-                if getattr(error.__cause__, "sqlstate", None) not in UNDONE_BY_THE_SERVER:
+                if _sqlstate(error) not in UNDONE_BY_THE_SERVER:
                     raise
         return self._place(requests=requests, now=self._clock())
+
+
+def _sqlstate(error: Exception) -> str | None:
+    """What PostgreSQL calls the error, if it is one of its own."""
+    return getattr(error.__cause__, "sqlstate", None)
 
 
 gate = Gate()

@@ -56,13 +56,17 @@ def begin(*, venue: str, reason: str, now: datetime, asked_for: float | None = N
 
 def begin_if_failing(*, venue: str, now: datetime) -> None:
     """Halt the venue if the last FAILURES_TO_HALT calls since the last halt have all had no answer."""
-    answered = Attempt.objects.filter(venue=venue, answered_at__isnull=False)
+    # The newest by their key, whatever they are: looked for by condition they might be looked for to the beginning.
+    newest = Attempt.objects.order_by("-id").values_list("venue", "code", "sent_at", "answered_at")
+    calls = [
+        call for call in newest[: 4 * policy.FAILURES_TO_HALT] if call[0] == venue and call[3] is not None
+    ]
     lifted_at = (
         VenueHalt.objects.filter(venue=venue).order_by("-began_at").values_list("lifted_at", flat=True)
     )
     if last := lifted_at.first():
-        answered = answered.filter(sent_at__gt=last)
-    codes = list(answered.order_by("-id").values_list("code", flat=True)[: policy.FAILURES_TO_HALT])
+        calls = [call for call in calls if call[2] > last]
+    codes = [code for _, code, _, _ in calls[: policy.FAILURES_TO_HALT]]
     silent = [code for code in codes if code.partition(" ")[0] in policy.NO_ANSWER]
     if len(silent) == policy.FAILURES_TO_HALT:
         begin(venue=venue, reason=f"{len(silent)} calls in a row had no answer, the last {codes[0]}", now=now)

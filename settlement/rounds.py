@@ -6,7 +6,6 @@ before the next is planned, so that it nets what the last one carried over.
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.utils import timezone
 
@@ -17,7 +16,7 @@ from settlement.models import Conversion
 from settlement.venues.protocol import Venue, VenueError
 
 # Counter hears of settlements after the rounds: they end soon enough that it does not wait for the last order.
-ROUNDS_FOR_SECONDS = 0.5
+ROUNDS_FOR_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def work_off(*, underlying: str, venue: Venue) -> Worked:
         ends_at = time.monotonic() + ROUNDS_FOR_SECONDS
         while time.monotonic() < ends_at:
             try:
-                made = _round(underlying, venue, timezone.now())
+                made = _round(underlying, venue)
             except VenueError:
                 if not rounds:
                     raise
@@ -54,10 +53,10 @@ def work_off(*, underlying: str, venue: Venue) -> Worked:
     return Worked(rounds, orders_left=not gave_back and conversion.orders_wait(underlying))
 
 
-def _round(underlying: str, venue: Venue, now: datetime) -> Conversion | None:
+def _round(underlying: str, venue: Venue) -> Conversion | None:
     # What arrives in the pause goes along: the busier the venue's allowance, the larger the batches.
     time.sleep(venue.pace_seconds())
-    made = conversion.convert_waiting(underlying=underlying, venue=venue, now=now)
+    made = conversion.convert_waiting(underlying=underlying, venue=venue, now=timezone.now())
     if made is not None and made.state == Conversion.State.FILLED:
         balancing.book(made, now=timezone.now())
     return made

@@ -10,6 +10,8 @@ class Migration(migrations.Migration):
     dependencies = [("counter", "0002_append_only")]
 
     operations = [
+        # What an interrupted migration left is invalid and would be in the way.
+        migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS transfer_order_blocks", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="transfer",
             index=BrinIndex(

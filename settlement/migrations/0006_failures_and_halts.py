@@ -25,10 +25,24 @@ class Migration(migrations.Migration):
     dependencies = [("settlement", "0005_growth")]
 
     operations = [
-        migrations.AddField(
-            model_name="attempt",
-            name="request_id",
-            field=models.UUIDField(db_default=django.contrib.postgres.functions.RandomUUID()),
+        # The default comes after the column: given together, every row there is would be written anew under lock.
+        migrations.SeparateDatabaseAndState(
+            database_operations=[
+                migrations.RunSQL(
+                    "ALTER TABLE settlement_attempt ADD COLUMN request_id uuid NULL;"
+                    "ALTER TABLE settlement_attempt ALTER COLUMN request_id SET DEFAULT gen_random_uuid()",
+                    "ALTER TABLE settlement_attempt DROP COLUMN request_id",
+                )
+            ],
+            state_operations=[
+                migrations.AddField(
+                    model_name="attempt",
+                    name="request_id",
+                    field=models.UUIDField(
+                        null=True, db_default=django.contrib.postgres.functions.RandomUUID()
+                    ),
+                )
+            ],
         ),
         migrations.AddField(
             model_name="attempt",

@@ -36,7 +36,7 @@ class Attempt(models.Model):
         TRANSFER = "transfer"
         ASK_TRANSFER = "ask_transfer"
 
-    request_id = models.UUIDField(db_default=RandomUUID())  # what logs call it by
+    request_id = models.UUIDField(null=True, db_default=RandomUUID())  # what logs call it by
     venue = models.CharField(max_length=32, db_default="")
     subject = models.CharField(max_length=16, choices=Subject)
     subject_id = models.BigIntegerField()

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from counter import gate as gates
-from counter.gate import Gate, OutcomeUnknown
+from counter.gate import Gate, GateFull, OutcomeUnknown
 from counter.models import SyncOrder
 from counter.order_requests import Accepted
 from counter.orders import place_orders
@@ -206,3 +206,16 @@ def test_orders_that_arrive_while_it_stops_are_placed_by_the_next_writer(gate, o
         stop.set()
         stopping.result(SOON)
     assert SyncOrder.objects.count() == sum(map(len, placed)) == 80
+
+
+def test_an_account_that_somebody_else_holds_stops_its_own_orders_only(gate, pool, option):
+    customer = make_customer()
+    with held_account(customer.pk):
+        held = pool.submit(gate.place, [opening(option, customer)])
+        until(lambda: waiting_for_a_lock())
+        others = [pool.submit(gate.place, [opening(option)]) for _ in range(3)]
+        behind = pool.submit(gate.place, [opening(option, customer)])
+        assert isinstance(held.exception(SOON), GateFull)
+        assert all(accepted(other.result(SOON)) for other in others)
+        assert isinstance(behind.exception(SOON), GateFull)
+    assert accepted(gate.place([opening(option, customer)]))
