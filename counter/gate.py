@@ -27,8 +27,8 @@ ANSWER_WITHIN_SECONDS = 5.0
 UNDONE_BY_THE_SERVER = ("40001", "40P01")  # serialization failure, deadlock
 # Somebody else may hold a customer's account, a person at a console for instance: that must not stop everybody's
 # orders. Once it is known that one is held, finding out which is done in haste.
-LOCK_WITHIN_SECONDS = 2.0
-LOCK_IN_HASTE_SECONDS = 0.1
+LOCK_WITHIN = "2s"
+LOCK_IN_HASTE = "100ms"
 LOCK_NOT_AVAILABLE = "55P03"
 TRIES = 3
 
@@ -116,7 +116,7 @@ class Gate:
         self._waiting_orders = 0
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
-        self._lock_within = 0.0  # as the writer's connection was told
+        self._lock_within = ""  # as the writer's connection was told
 
     def place(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
         """Decide and commit `requests`, together with what others bring meanwhile; an outcome for each.
@@ -212,14 +212,14 @@ class Gate:
             self._waiting_orders -= orders
             return entries
 
-    def _commit(self, entries: Sequence[_Entry], lock_within: float = LOCK_WITHIN_SECONDS) -> None:
+    def _commit(self, entries: Sequence[_Entry], lock_within: str = LOCK_WITHIN) -> None:
         requests = [request for entry in entries for request in entry.requests]
         try:
             outcomes = iter(self._placed(requests, lock_within))
         except (OperationalError, InterfaceError) as error:
             if _sqlstate(error) == LOCK_NOT_AVAILABLE:
                 held = GateFull("the customer's account is held by somebody else")
-                self._divide(entries, held, LOCK_IN_HASTE_SECONDS)
+                self._divide(entries, held, LOCK_IN_HASTE)
                 return
             log.warning("database unavailable, orders unanswered", orders=len(requests), error=repr(error))
             connection.close()  # the next batch connects anew
@@ -231,7 +231,7 @@ class Gate:
                 entry.outcomes, entry.is_answered = [next(outcomes) for _ in entry.requests], True
             _wake(entries)
 
-    def _divide(self, entries: Sequence[_Entry], error: Exception, lock_within: float) -> None:
+    def _divide(self, entries: Sequence[_Entry], error: Exception, lock_within: str) -> None:
         """Nothing is stored: find whose error it is, lest one caller's order takes the others' with it."""
         if len(entries) == 1:
             entries[0].error, entries[0].is_answered = error, True
@@ -248,10 +248,10 @@ class Gate:
             entry.error, entry.is_answered = OutcomeUnknown(reason), True
         _wake(failed)
 
-    def _placed(self, requests: Sequence[OrderRequest], lock_within: float) -> list[Outcome]:
+    def _placed(self, requests: Sequence[OrderRequest], lock_within: str) -> list[Outcome]:
         if connection.connection is None or lock_within != self._lock_within:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{lock_within}s"])
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [lock_within])
             self._lock_within = lock_within
         for _ in range(TRIES - 1):
             try:
