@@ -26,6 +26,8 @@ from tests.support.venue import PaperVenue
 
 INDEX = {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}
 CENT = Decimal("0.000001")
+# Which call a fault of the venue is for: the next order that is sent.
+POST: dict[str, Any] = {"path": "/api/v3/order$", "method": "POST", "count": 1}
 _order_ids = itertools.count(1)
 
 
@@ -167,3 +169,12 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return [future.result(timeout=30) for future in [threads.submit(run, call) for call in calls]]
+
+
+def assert_settled_once(desk: Desk, *, venue_orders: int) -> None:
+    """Of the orders that reached the venue one was executed, ours are settled by it, and the books agree."""
+    executed = [order for order in desk.venue_has("orders") if Decimal(order["executedQty"])]
+    assert len(executed) == 1
+    assert len(desk.venue_has("orders")) == venue_orders
+    assert order_states() == {"SETTLED"}
+    assert_books_agree(desk)
