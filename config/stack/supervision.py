@@ -25,12 +25,15 @@ GROUP_PRIORITY = {SERVERS: 10, APPS: 20}  # started in this order, stopped in th
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessInfo:
-    """One program as its supervisor sees it; `pid` is 0 and `uptime_seconds` 0 unless it runs."""
+    """One program as its supervisor sees it; unless it runs, `pid` is None and `uptime_seconds` 0.
+
+    None, for signalling process 0 would signal the caller's whole group.
+    """
 
     name: str
     group: str
     state: str
-    pid: int
+    pid: int | None
     uptime_seconds: int
 
 
@@ -113,7 +116,7 @@ class Supervisor:
                 name=entry["name"],
                 group=entry["group"],
                 state=entry["statename"],
-                pid=entry["pid"],
+                pid=entry["pid"] or None,
                 uptime_seconds=max(0, entry["now"] - entry["start"]) if entry["pid"] else 0,
             )
             for entry in self._call("getAllProcessInfo")

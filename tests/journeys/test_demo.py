@@ -2,15 +2,17 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from config import stack
+from config.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_SECONDS = 120
@@ -86,8 +88,22 @@ def kill_one_after_another(demo: subprocess.Popen[bytes], var_dir: Path, killed:
         time.sleep(0.2)
     for name in ("valkey", "worker", "intake", "venue"):
         time.sleep(2)
-        info = stack.running(var_dir)
-        assert info is not None
-        pids = {process.name: process.pid for process in info.processes}
-        os.kill(pids[name], signal.SIGKILL)
+        assert wait_until(partial(is_running, var_dir, name), within_seconds=30)
+        process_of(var_dir, name).kill()
         killed.append(name)
+
+
+def process_of(var_dir: Path, name: str) -> psutil.Process:
+    info = stack.running(var_dir)
+    assert info is not None
+    pid = {process.name: process.pid for process in info.processes}[name]
+    if pid is None:  # never a signal to "no process": that is the caller itself, or its group
+        raise psutil.NoSuchProcess(-1, name)
+    return psutil.Process(pid)
+
+
+def is_running(var_dir: Path, name: str) -> bool:
+    try:
+        return process_of(var_dir, name).is_running()
+    except psutil.NoSuchProcess:
+        return False

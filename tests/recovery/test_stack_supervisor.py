@@ -53,7 +53,7 @@ def up(tmp_path):
 
 
 def _pid(info, name):
-    return next((process.pid for process in info.processes if process.name == name), 0)
+    return next((process.pid for process in info.processes if process.name == name), None)
 
 
 def _worker(var_dir):
@@ -86,7 +86,7 @@ def test_what_is_killed_comes_back_without_its_old_worker(up):
     for name in ("valkey", "master"):
         old = _pid(info, name)
         os.kill(old, signal.SIGKILL)
-        assert wait_until(lambda name=name, old=old: _pid(info, name) not in (0, old), within_seconds=15)
+        assert wait_until(lambda name=name, old=old: _pid(info, name) not in (None, old), within_seconds=15)
     assert wait_until(lambda: not old_worker.is_running(), within_seconds=10)
     assert wait_until(lambda: _worker(info.var_dir), within_seconds=10)
     assert _answers(info)
