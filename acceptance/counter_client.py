@@ -1,16 +1,19 @@
 """The desk's HTTP client of counter's internal API: pull what is unacknowledged, acknowledge, report.
 
-Every call is bounded in time and safe to repeat: counter takes each acknowledgement and report once.
+Every call is bounded in time, signed, and safe to repeat: counter takes each acknowledgement and report once.
 """
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import msgspec
 import requests
+import structlog
 from django.conf import settings
 
+from config import signing
 from counter.contracts import (
     Acknowledgement,
     SettlementAnswer,
@@ -21,6 +24,8 @@ from counter.contracts import (
     decode,
     encode,
 )
+
+log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = (1.0, 10.0)  # to connect, to answer
 
@@ -87,21 +92,75 @@ def _session() -> requests.Session:
     if not hasattr(_local, "session"):
         _local.session = requests.Session()
         _local.session.trust_env = False
-        _local.session.headers.update(
-            {"Authorization": f"Bearer {settings.SERVICE_KEY}", "Content-Type": "application/json"}
-        )
+        _local.session.headers["Content-Type"] = "application/json"
+        _local.session.auth = _sign
     return _local.session
 
 
+class _Clock:
+    """Counter's time as far as this process knows it: signatures have to fit it, whatever this machine's clock says."""
+
+    ahead_by = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead_by
+
+    def learn(self, response: requests.Response) -> bool:
+        """Take counter's time from an answer that refuses ours; whether it was one."""
+        if response.status_code != 401:
+            return False
+        try:
+            told = msgspec.json.decode(response.content, type=_Refusal).error
+        except msgspec.DecodeError:
+            return False
+        if told.code != "signature_expired" or told.detail is None:
+            return False
+        self.ahead_by = told.detail.now - datetime.now(UTC)
+        log.warning("clock differs from counter's", counter_ahead_seconds=self.ahead_by.total_seconds())
+        return True
+
+
+class _CounterTime(msgspec.Struct):
+    now: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Expired(msgspec.Struct):
+    code: str
+    detail: _CounterTime | None = None
+
+
+class _Refusal(msgspec.Struct):
+    error: _Expired
+
+
+_clock = _Clock()
+
+
+def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Sign each request for itself, also the same one sent again."""
+    body = request.body or b""
+    keys = signing.keys_of(settings.SERVICE_KEY)
+    signing.sign(
+        request, keys=keys, body=body if isinstance(body, bytes) else body.encode(), now=_clock.now()
+    )
+    return request
+
+
 def _call(method: str, path: str, **request: Any) -> bytes:
-    url = f"{settings.COUNTER_URL.rstrip('/')}/internal/v1/{path}"
-    try:
-        response = _session().request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **request)
-    except requests.RequestException as error:
-        raise CounterUnavailable(f"{method} {path}: {error}") from error
+    response = _sent(method, path, **request)
+    if _clock.learn(response):
+        response = _sent(method, path, **request)
     if response.status_code >= 500 or response.status_code == 429:
         raise CounterUnavailable(f"{method} {path}: {response.status_code}")
     if response.status_code != 200:
         refused = ContentRefused if response.status_code in _CONTENT_STATUS else CounterRefused
         raise refused(f"{method} {path}: {response.status_code} {response.text[:200]}")
     return response.content
+
+
+def _sent(method: str, path: str, **request: Any) -> requests.Response:
+    url = f"{settings.COUNTER_URL.rstrip('/')}/internal/v1/{path}"
+    try:
+        return _session().request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **request)
+    except requests.RequestException as error:
+        raise CounterUnavailable(f"{method} {path}: {error}") from error

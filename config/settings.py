@@ -210,7 +210,8 @@ CELERY_TIMEZONE = "UTC"
 # --- counter ------------------------------------------------------------------------------------------------------
 COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
 COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
-SERVICE_KEY = _key("SERVICE_KEY")
+SERVICE_KEY = _key("SERVICE_KEY")  # comma-separated: all are accepted, the first one signs
+SIGNATURE_WINDOW_SECONDS = float(os.environ.get("SIGNATURE_WINDOW_SECONDS", "30"))
 SPREAD_RATE = Decimal(os.environ.get("SPREAD_RATE", "0.005"))
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))
 QUOTE_EVERY_SECONDS = 1.0

@@ -37,6 +37,13 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "invalid_request": ErrorCode(400, "A field is missing, unknown, of a wrong type or out of range."),
     "not_authenticated": ErrorCode(401, "The request carries no credentials."),
     "authentication_failed": ErrorCode(401, "The credentials are not valid."),
+    "signature_invalid": ErrorCode(
+        401, "The signature does not fit the request, or is of no key known here."
+    ),
+    "signature_expired": ErrorCode(
+        401, "The signature's time is too far from counter's, which `detail` says."
+    ),
+    "signature_replayed": ErrorCode(401, "The signature's nonce was used before."),
     "customer_required": ErrorCode(403, "The credentials belong to nobody with an account here."),
     "permission_denied": ErrorCode(403, "These credentials may not do this."),
     "not_found": ErrorCode(404, "There is nothing at this address, or nothing of this customer's."),

@@ -1,10 +1,10 @@
 """The desk's side door: pull what is not acknowledged, acknowledge, report settlements. Not for customers.
 
-Every call may be repeated without harm. Only the service key opens it.
+Every call may be repeated without harm, signed anew each time. Only a signature with the service key opens it.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any
 
@@ -12,11 +12,11 @@ import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from msgspec import Meta
 
-from counter import contracts, outbox
+from config import signing
+from counter import contracts, nonces, outbox
 from counter.api.errors import ApiError, answer, error_answer, json_answer
 from counter.api.fields import Query
 from counter.api.views import body_of, decode, query_of
@@ -40,16 +40,14 @@ class UnsyncedQuery(Query):
 
 
 def _for_the_desk(method: str) -> Callable[[Handler], Handler]:
-    """Let in holders of the service key, by one method, and answer every error in the API's shape."""
+    """Let in who signs with the service key, by one method, and answer every error in the API's shape."""
 
     def decorate(handler: Handler) -> Handler:
         @csrf_exempt
         @wraps(handler)
         def view(request: HttpRequest) -> HttpResponse:
             try:
-                given = request.headers.get("Authorization", "")
-                if not constant_time_compare(given, f"Bearer {settings.SERVICE_KEY}"):
-                    raise ApiError("not_authenticated" if not given else "authentication_failed")
+                _check_signature(request, now=timezone.now())
                 if request.method != method:
                     response = error_answer("method_not_allowed")
                     response["Allow"] = method
@@ -61,6 +59,29 @@ def _for_the_desk(method: str) -> Callable[[Handler], Handler]:
         return view
 
     return decorate
+
+
+def _check_signature(request: HttpRequest, *, now: datetime) -> None:
+    """Take a request's signature, once.
+
+    Raises: ApiError; RequestDataTooBig; database errors.
+    """
+    if not signing.is_signed(request.headers):
+        raise ApiError("not_authenticated")
+    message = signing.Received(
+        method=request.method or "",
+        url=f"http://counter{request.get_full_path()}",  # the host is not covered
+        headers=request.headers,
+    )
+    try:
+        signed = signing.verify(message, keys=signing.keys_of(settings.SERVICE_KEY), body=request.body)
+    except signing.SignatureInvalid as error:
+        raise ApiError("signature_invalid", str(error)) from error
+    window = timedelta(seconds=settings.SIGNATURE_WINDOW_SECONDS)
+    if abs(now - signed.created) > window:
+        raise ApiError("signature_expired", now=now.isoformat())
+    if not nonces.take(signed.nonce, created=signed.created, window=window, now=now):
+        raise ApiError("signature_replayed")
 
 
 @_for_the_desk("GET")

@@ -1,6 +1,7 @@
 """Counter's tables, one subject a module."""
 
 from counter.models.accounts import Account, CashMovement, Customer, Transfer
+from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
 from counter.models.positions import Position
@@ -15,4 +16,5 @@ __all__ = [
     "Quote",
     "SyncOrder",
     "Transfer",
+    "UsedNonce",
 ]

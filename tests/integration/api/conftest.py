@@ -41,10 +41,10 @@ def another(new_caller):
 
 
 @pytest.fixture
-def desk(transactional_db, settings):
-    from django.test import Client
+def desk(transactional_db):
+    from tests.support.signing import DeskClient
 
-    return Client(headers={"Authorization": f"Bearer {settings.SERVICE_KEY}"})
+    return DeskClient()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from acceptance import counter_client, recovery
 from acceptance.counter_client import CounterRefused, CounterUnavailable
 from acceptance.models import AcceptedOrder, Conflict
+from config import signing
 from counter.contracts import SettlementReport
 from counter.models import SyncOrder
 from settlement import reporting
@@ -200,12 +202,25 @@ def test_a_report_that_contradicts_the_one_before_is_refused(venue):
     assert counter_client.report([other]).refused == [report.order_id]
 
 
-def test_without_the_service_key_nothing_is_told(settings):
+def test_without_the_service_key_nothing_is_told(monkeypatch):
     placed()
-    settings.SERVICE_KEY = "another"
-    counter_client._session().headers["Authorization"] = "Bearer wrong"
-    with pytest.raises(CounterRefused, match="401"):
+
+    def sign(request):
+        signing.sign(request, keys=signing.keys_of("another"), body=b"", now=timezone.now())
+        return request
+
+    monkeypatch.setattr(counter_client._session(), "auth", sign)
+    with pytest.raises(CounterRefused, match=r"401 .*signature_invalid"):
         pull()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_wrong_is_found_out_and_stops_nothing(monkeypatch, settings, hours):
+    monkeypatch.setattr(counter_client, "_clock", counter_client._Clock())
+    counter_client._clock.ahead_by = timedelta(hours=hours)
+    ids = placed()
+    assert pull() == ids
+    assert abs(counter_client._clock.ahead_by) < timedelta(seconds=settings.SIGNATURE_WINDOW_SECONDS)
 
 
 def test_a_counter_that_is_down_is_unavailable_and_loses_nothing(venue, settings):
