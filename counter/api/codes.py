@@ -51,7 +51,9 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "not_acceptable": ErrorCode(406, "The answer would be JSON, which the request does not accept."),
     "body_too_large": ErrorCode(413, "The body has too many bytes."),
     "batch_too_large": ErrorCode(413, "The batch has too many entries."),
-    "unsupported_media_type": ErrorCode(415, "The body has to be application/json."),
+    "unsupported_media_type": ErrorCode(
+        415, "The body has to be application/json, in UTF-8, and not packed."
+    ),
     "throttled": ErrorCode(429, "Too many requests."),
     "internal_error": ErrorCode(500, "An error of ours; it has been recorded."),
     "overloaded": ErrorCode(

@@ -67,6 +67,7 @@ class OrderLane:
         usual = (
             credentials.startswith(_SCHEME)
             and headers.get(b"content-type") == b"application/json"
+            and b"content-encoding" not in headers
             and headers.get(b"accept", b"*/*") in _ACCEPTED
             # One that does not say how long it is gets counted by `_body`.
             and _is_short(headers.get(b"content-length", b"0"))

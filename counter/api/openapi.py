@@ -48,6 +48,21 @@ class MessageExtension(OpenApiSerializerExtension):
         return own
 
 
+def say_what_types_cannot(result: dict[str, Any], **generator: Any) -> dict[str, Any]:
+    """Postprocessing hook: which combinations of fields a message takes, and that bodies are never left out."""
+    result["components"]["schemas"]["CloseOrder"] |= {
+        "oneOf": [
+            {"required": ["position_id"], "properties": {"position_id": {"type": "integer"}}},
+            {"required": ["opened_by"], "properties": {"opened_by": {"type": "string"}}},
+        ]
+    }
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
+    return result
+
+
 class CustomerSessionScheme(SessionScheme):
     """Describes our session authentication as Django's, which it is."""
 

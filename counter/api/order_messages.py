@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
+from django.conf import settings
 from msgspec import Meta
 
 from counter.api.errors import Problem
@@ -35,6 +36,10 @@ class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", ta
     contracts: Contracts
     max_cost: Amount | None = None
 
+    def colons(self) -> int:
+        """How many colons its JSON needs; see `counter.api.repeats`."""
+        return 4 + (self.max_cost is not None) + self.client_order_id.count(":")
+
     def request(self, customer_id: int) -> OrderRequest:
         """What the customer asks of counter."""
         return OpenRequest(
@@ -63,6 +68,17 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
     def __post_init__(self) -> None:
         if (self.position_id is None) == (self.opened_by is None):
             raise ValueError("give one of position_id and opened_by")
+
+    def colons(self) -> int:
+        """How many colons its JSON needs; see `counter.api.repeats`."""
+        return (
+            3  # the type, the name, and one of the two that name the position
+            + self.client_order_id.count(":")
+            + (0 if self.opened_by is None else self.opened_by.count(":"))
+            + (self.contracts is not None)
+            + (self.min_proceeds is not None)
+            + (self.payout != "instant")
+        )
 
     def request(self, customer_id: int) -> OrderRequest:
         """What the customer asks of counter."""
@@ -129,7 +145,7 @@ class OrderPage(msgspec.Struct):
 class OrderBatchBody(msgspec.Struct, forbid_unknown_fields=True):
     """Up to 1,000 orders, decided one after the other in this order."""
 
-    orders: list[AnyOrder]
+    orders: Annotated[list[AnyOrder], Meta(min_length=1, max_length=settings.MAX_BATCH_ORDERS)]
 
 
 class OrderOutcome(msgspec.Struct, omit_defaults=True):

@@ -24,6 +24,7 @@ from counter.api.order_messages import (
     stored_order,
 )
 from counter.api.pages import OrderQuery, page_of
+from counter.api.repeats import check_no_repeats
 from counter.api.views import CustomerView, body_of, decode, query_of
 from counter.gate import gate
 from counter.models import SyncOrder
@@ -70,7 +71,9 @@ class Placing:
 
 
 def _read_single(body: bytes, customer_id: int) -> Asked:
-    request = decode(body, _ORDER).request(customer_id)
+    order = decode(body, _ORDER)
+    check_no_repeats(body, colons=order.colons())
+    request = order.request(customer_id)
     return Asked([request], [request])
 
 
@@ -175,8 +178,11 @@ def _read_batch(raw: bytes, customer_id: int) -> list[OrderRequest | OrderOutcom
             raise
         loose = decode(raw, _LOOSE_BATCH).orders
         _check_size(loose)
+        # Of the colons that are not in its orders there is one.
+        check_no_repeats(raw, colons=1 + sum(bytes(order).count(b":") for order in loose))
         return [_read_one(order, customer_id) for order in loose]
     _check_size(orders)
+    check_no_repeats(raw, colons=1 + sum(order.colons() for order in orders))
     return [order.request(customer_id) for order in orders]
 
 
@@ -191,7 +197,9 @@ def _check_size(orders: list[object] | list[msgspec.Raw] | list[AnyOrder]) -> No
 
 def _read_one(raw: msgspec.Raw, customer_id: int) -> OrderRequest | OrderOutcome:
     try:
-        return decode(raw, _ORDER).request(customer_id)
+        order = decode(raw, _ORDER)
+        check_no_repeats(raw, colons=order.colons())
+        return order.request(customer_id)
     except ApiError as error:
         problem = Problem(error.code, str(error), error.detail or None)
         return OrderOutcome(status=CODES[error.code].status, error=problem)

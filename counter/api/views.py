@@ -26,12 +26,14 @@ class CustomerView(APIView):
 
 
 def body_of(request: Request | HttpRequest) -> bytes:
-    """The raw JSON body.
+    """The raw JSON body, which is UTF-8 and not packed.
 
     Raises: ApiError; RequestDataTooBig.
     """
     plain: HttpRequest = getattr(request, "_request", request)
-    if plain.content_type != "application/json":
+    charset = (plain.content_params or {}).get("charset", "utf-8")
+    packed = plain.headers.get("Content-Encoding", "identity")
+    if plain.content_type != "application/json" or charset.lower() != "utf-8" or packed.lower() != "identity":
         raise ApiError("unsupported_media_type")
     return plain.body
 
@@ -50,15 +52,22 @@ def decode(raw: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def query_of(request: Request | HttpRequest, kind: type[T]) -> T:
-    """Query parameters as a message; unknown ones are refused.
+    """Query parameters as a message; unknown ones are refused, and those that are given twice.
 
     Raises: ApiError.
     """
     parameters: Any = request.GET
+    for name, values in parameters.lists():
+        if len(values) > 1:
+            raise ApiError("invalid_request", "given more than once", path=f"$.{name}")
     try:
-        return msgspec.convert(parameters.dict(), kind, strict=False)
+        asked = msgspec.convert(parameters.dict(), kind, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
+    for name in parameters:
+        if getattr(asked, name) is None:  # the text "null" reads as None
+            raise ApiError("invalid_request", "null is no value", path=f"$.{name}")
+    return asked
 
 
 def _invalid(error: msgspec.ValidationError) -> ApiError:

@@ -1,7 +1,6 @@
 """The web program as the stack starts it, with real clients: what it serves, and what clients cannot do to it."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -11,61 +10,15 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from django.conf import settings
 from rest_framework.authtoken.models import Token
 
-from config.embedded import processes, valkey
-from config.stack.programs import plan
 from config.stack.supervision import wait_until
 from counter.models import SyncOrder
-from tests.support.databases import conninfo, held_account, waiting_for_a_lock
+from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.factories import make_customer, make_option
+from tests.support.web import SOON, Web
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-SOON = 20.0
-
-
-class Web:
-    """The running program; `log` is what it has written."""
-
-    def __init__(self, var_dir):
-        given = {
-            "DATABASE_URL": conninfo("default"),
-            "DESK_DATABASE_URL": conninfo("desk"),
-            "BROKER_URL": settings.BROKER_URL,
-            "VENUE_URL": "http://127.0.0.1:9",
-            "PORT": str(valkey.free_port()),
-        }
-        planned = plan(var_dir=var_dir, given=given)
-        [program] = [program for program in planned.programs if program.name == "web"]
-        self.url = planned.web_url
-        self.port = planned.ports["web"]
-        self._log_file = var_dir / "web.log"
-        with self._log_file.open("w") as log:
-            self.process = subprocess.Popen(
-                program.command,
-                cwd=settings.BASE_DIR,
-                env={**os.environ, **planned.environment, **processes.mark(var_dir=var_dir, program="web")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        assert wait_until(self.answers, within_seconds=60), self.log
-
-    @property
-    def log(self):
-        return self._log_file.read_text()
-
-    def answers(self):
-        try:
-            return requests.get(f"{self.url}/healthz", timeout=5).ok
-        except requests.RequestException:
-            return False
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=SOON)
 
 
 @pytest.fixture(scope="module")

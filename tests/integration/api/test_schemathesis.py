@@ -1,0 +1,60 @@
+"""Whatever the schema allows or forbids, sent to the running web program: it answers as its schema says, never by 5xx.
+
+`SCHEMATHESIS_EXAMPLES` asks for more than the few of every run, `SCHEMATHESIS_SEED` for others.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rest_framework.authtoken.models import Token
+
+from counter.models import Account, SyncOrder
+from tests.support.factories import make_customer, make_option, place_close, place_open
+from tests.support.web import Web
+
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
+SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
+WITHIN_SECONDS = 60 + 5 * int(EXAMPLES)
+COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color")
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
+
+
+@pytest.fixture
+def web(transactional_db, broker, tmp_path):
+    """No feed runs beside it: its quotes count as fresh for a day."""
+    started = Web(tmp_path, QUOTE_STALE_AFTER_SECONDS="86400")
+    yield started
+    started.stop()
+
+
+@pytest.mark.slow
+def test_every_answer_is_as_the_schema_says(web, tmp_path):
+    customer = make_customer()
+    opened = place_open(customer, make_option(), contracts=3)
+    place_close(opened, contracts=1)
+    run = subprocess.run(
+        [
+            *(*COMMAND, "--config-file", str(CONFIG), "run", f"{web.url}/api/schema"),
+            *("--header", f"Authorization: Token {Token.objects.create(user=customer.user).key}"),
+            *("--max-examples", EXAMPLES, "--seed", SEED, "--continue-on-failure"),
+            *("--generation-database", "none", "--report-dir", str(tmp_path)),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": HOOKS.stem, "PYTHONPATH": str(HOOKS.parent)},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_SECONDS,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    asked = re.search(r"(\d+) generated", run.stdout)
+    assert asked is not None
+    assert int(asked[1]) > 10 * int(EXAMPLES), run.stdout
+    assert re.search(r"Tested: +10", run.stdout), run.stdout
+    assert "Traceback" not in web.log
+    assert SyncOrder.objects.filter(customer=customer).count() >= 2
+    assert Account.objects.get(customer=customer).balance > 0

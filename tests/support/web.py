@@ -1,0 +1,62 @@
+"""The web program as the stack starts it, on the test databases."""
+
+import os
+import signal
+import subprocess
+
+import requests
+from django.conf import settings
+
+from config.embedded import processes, valkey
+from config.stack.programs import plan
+from config.stack.supervision import wait_until
+from tests.support.databases import conninfo
+
+SOON = 20.0
+
+
+class Web:
+    """The running program; `log` is what it has written."""
+
+    def __init__(self, var_dir, **environment):
+        given = environment | {
+            "DATABASE_URL": conninfo("default"),
+            "DESK_DATABASE_URL": conninfo("desk"),
+            "BROKER_URL": settings.BROKER_URL,
+            "VENUE_URL": "http://127.0.0.1:9",
+            "PORT": str(valkey.free_port()),
+        }
+        planned = plan(var_dir=var_dir, given=given)
+        [program] = [program for program in planned.programs if program.name == "web"]
+        self.url = planned.web_url
+        self.port = planned.ports["web"]
+        self._log_file = var_dir / "web.log"
+        with self._log_file.open("w") as log:
+            self.process = subprocess.Popen(
+                program.command,
+                cwd=settings.BASE_DIR,
+                env={
+                    **os.environ,
+                    **environment,
+                    **planned.environment,
+                    **processes.mark(var_dir=var_dir, program="web"),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        assert wait_until(self.answers, within_seconds=60), self.log
+
+    @property
+    def log(self):
+        return self._log_file.read_text()
+
+    def answers(self):
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=SOON)
