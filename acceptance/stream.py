@@ -11,19 +11,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import structlog
 from celery import current_app
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 from kombu import Message
 
-from acceptance import counter_client, recovery
+from acceptance import counter_client, dead_letters, deliveries, recovery
 from acceptance.counter_client import CounterError
-from acceptance.intake import ingest
-from acceptance.models import AcceptedOrder
+from acceptance.deliveries import Delivery, Unreadable
 from config.broker import check, connect, dispatcher, sync_queue
-from counter.contracts import SyncBatch, SyncEvent, decode
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +31,8 @@ GATHER_SECONDS = 0.001
 GATHER_ACKNOWLEDGEMENTS_SECONDS = 0.5
 IDLE_SECONDS = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
-PULL_EVERY_SECONDS = 1.0
-PULL_EVERY_SECONDS_WITHOUT_BROKER = 0.5
+# With what makes an order overdue: within 2 s, also while a broker that hangs is not yet found out.
+PULL_EVERY_SECONDS = 0.5
 STOP_WITHIN_SECONDS = 10.0
 # What beat would send to the workers, and how often, in seconds; all of it once at the start.
 LOCAL_SWEEPS = {"settlement.resume": 1.0, "settlement.report": 2.0, "settlement.rebalance": 10.0}
@@ -80,15 +77,13 @@ class IntakeProcess:
 
     def _consume(self) -> None:
         """Gather what the queue holds into one batch, store it, then tell the broker; until the connection breaks."""
-        waiting: list[tuple[list[SyncEvent], Message]] = []
+        waiting: list[Delivery] = []
 
         def receive(message: Message) -> None:
             try:
-                waiting.append((decode(message.body or b"", SyncBatch).events, message))
-            except msgspec.DecodeError as error:
-                # Dropped, not requeued: the orders in it, if there are any, come again by the pull.
-                log.error("unreadable sync message dropped", error=str(error))
-                message.reject()
+                waiting.append(deliveries.read(message))
+            except Unreadable as error:
+                _put_aside(message, error)
 
         try:
             with connect() as connection:
@@ -106,30 +101,40 @@ class IntakeProcess:
         finally:
             self.broker_up.clear()
 
-    def _gather(self, connection: Any, waiting: list[tuple[list[SyncEvent], Message]]) -> None:
+    def _gather(self, connection: Any, waiting: list[Delivery]) -> None:
         """Wait for a first message, then take along whatever is there already."""
-        timeout = IDLE_SECONDS
-        while sum(len(events) for events, _ in waiting) < BATCH_EVENTS:
+        timeout = GATHER_SECONDS if waiting else IDLE_SECONDS
+        while sum(len(delivery.events) for delivery in waiting) < BATCH_EVENTS:
             try:
                 connection.drain_events(timeout=timeout)
             except TimeoutError:
                 return
             timeout = GATHER_SECONDS
 
-    def _store(self, waiting: list[tuple[list[SyncEvent], Message]]) -> None:
-        events = [event for batch, _ in waiting for event in batch]
-        intake = ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=timezone.now())
-        for _, message in waiting:
-            message.ack()
-        waiting.clear()
+    def _store(self, waiting: list[Delivery]) -> None:
         try:
-            self._to_acknowledge.put_nowait(intake.stored)
+            taken = deliveries.take(waiting, now=timezone.now())
+        except (OperationalError, InterfaceError) as error:
+            # Kept, not given back: RabbitMQ would count one more delivery each time, as if the messages were to blame.
+            log.warning("database away, messages wait", messages=len(waiting), error=repr(error))
+            close_old_connections()
+            self.stopping.wait(RECONNECT_AFTER_SECONDS)
+            return
+        poison = {id(message) for message, _ in taken.poison}
+        for delivery in waiting:
+            if id(delivery.message) not in poison:
+                delivery.message.ack()
+        waiting.clear()
+        for message, reason in taken.poison:
+            _put_aside(message, reason)
+        try:
+            self._to_acknowledge.put_nowait(taken.order_ids)
         except queue.Full:
-            log.warning("acknowledgements left to the pull", orders=len(intake.stored))
+            log.warning("acknowledgements left to the pull", orders=len(taken.order_ids))
 
     def _acknowledge(self) -> None:
         """Acknowledge to counter what is stored; what fails is offered again by the pull and acknowledged then."""
-        while not self.stopping.is_set():
+        while not (self.stopping.is_set() and self._to_acknowledge.empty()):
             try:
                 order_ids = list(self._to_acknowledge.get(timeout=IDLE_SECONDS))
             except queue.Empty:
@@ -145,13 +150,12 @@ class IntakeProcess:
     def _pull(self) -> None:
         while not self.stopping.is_set():
             started = time.monotonic()
-            up = self.broker_up.is_set()
+            min_age_ms = recovery.OVERDUE_AFTER_MS if self.broker_up.is_set() else 0
             try:
-                recovery.pull_unsynced(min_age_ms=recovery.OVERDUE_AFTER_MS if up else 0, now=timezone.now())
+                recovery.pull_unsynced(min_age_ms=min_age_ms, now=timezone.now())
             except CounterError as error:
                 log.warning("pull failed", error=str(error))
-            every = PULL_EVERY_SECONDS if up else PULL_EVERY_SECONDS_WITHOUT_BROKER
-            self.stopping.wait(max(0.0, every - (time.monotonic() - started)))
+            self.stopping.wait(max(0.0, PULL_EVERY_SECONDS - (time.monotonic() - started)))
 
     def _sweep(self) -> None:
         """Do beat's and the workers' work while no broker carries it, so that a slow venue holds up no pull."""
@@ -163,4 +167,10 @@ class IntakeProcess:
                     current_app.tasks[name]()
                     due_at[name] = time.monotonic() + every
             first = False
-            self.stopping.wait(PULL_EVERY_SECONDS_WITHOUT_BROKER)
+            self.stopping.wait(PULL_EVERY_SECONDS)
+
+
+def _put_aside(message: Message, reason: Exception) -> None:
+    """A message that cannot be taken in must not come again; the orders in it, if there are any, come by the pull."""
+    log.error("sync message put aside as a dead letter", error=repr(reason))
+    dead_letters.bury(message, reason=repr(reason), now=timezone.now())

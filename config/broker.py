@@ -14,35 +14,46 @@ from django.conf import settings
 from django.db import connections
 from kombu import Connection, Exchange, Queue
 
+from config.transports import transport_options, uses_redis
+
 log = structlog.get_logger(__name__)
 
 LOCAL_THREADS = 4
+DEAD_LETTERS = 1000  # the oldest beyond go
+# A message that ends whoever reads it is given up by RabbitMQ after so many deliveries; Redis counts none.
+DELIVERIES = 20
 Steps = Sequence[tuple[str, list[Any]]]
 
 
 def sync_queue() -> Queue:
     """The durable queue that carries sync batches from counter to the desk."""
-    return Queue(
-        settings.SYNC_QUEUE,
-        Exchange(""),
-        routing_key=settings.SYNC_QUEUE,
-        durable=True,
-        queue_arguments=None if uses_redis() else {"x-queue-type": "quorum"},
-    )
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": _dead_letter_name()}
+    return _durable_queue(settings.SYNC_QUEUE, {**dead, "x-delivery-limit": DELIVERIES})
 
 
-def uses_redis() -> bool:
-    """Whether the broker speaks the Redis protocol; otherwise it is RabbitMQ with quorum queues."""
-    return settings.BROKER_URL.startswith(("redis", "unix"))
+def dead_letter_queue() -> Queue:
+    """The durable queue of messages that the desk could not take in; nobody consumes it."""
+    # Looking at a message counts as delivering it.
+    return _durable_queue(_dead_letter_name(), {"x-max-length": DEAD_LETTERS, "x-delivery-limit": 1_000_000})
+
+
+def _dead_letter_name() -> str:
+    return f"{settings.SYNC_QUEUE}.dead"
+
+
+def _durable_queue(name: str, arguments: dict[str, Any]) -> Queue:
+    """A queue whose `arguments` only RabbitMQ understands."""
+    quorum = None if uses_redis(settings.BROKER_URL) else {"x-queue-type": "quorum", **arguments}
+    return Queue(name, Exchange(""), routing_key=name, durable=True, queue_arguments=quorum)
 
 
 def connect() -> Connection:
     """A broker connection in which connecting and each answer are bounded by BROKER_TIMEOUT_SECONDS; opened on use."""
-    bound = {"socket_timeout": settings.BROKER_TIMEOUT_SECONDS} if uses_redis() else {}
+    options = transport_options(settings.BROKER_URL, timeout_seconds=settings.BROKER_TIMEOUT_SECONDS)
+    if uses_redis(settings.BROKER_URL):
+        options["socket_timeout"] = settings.BROKER_TIMEOUT_SECONDS
     return Connection(
-        settings.BROKER_URL,
-        connect_timeout=settings.BROKER_TIMEOUT_SECONDS,
-        transport_options={**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **bound},
+        settings.BROKER_URL, connect_timeout=settings.BROKER_TIMEOUT_SECONDS, transport_options=options
     )
 
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from config.embedded import server_urls
+from config.transports import transport_options, uses_redis
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
@@ -187,21 +188,10 @@ CELERY_WORKER_SEND_TASK_EVENTS = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Publishing fails at once when nobody answers: whoever publishes goes on without a broker, and beat and the workers
-# have their own patience.
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"max_retries": 0, "interval_start": 0}
-if BROKER_URL.startswith(("redis", "unix")):
-    CELERY_BROKER_TRANSPORT_OPTIONS |= {
-        "socket_timeout": 5,
-        "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
-        "visibility_timeout": 60,
-        "retry_on_timeout": False,
-        # How long a consumer may hear nothing before it takes its connection for dead: 25 s if not said here.
-        "health_check_interval": 3,
-    }
-else:
+CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL, timeout_seconds=BROKER_TIMEOUT_SECONDS)
+if not uses_redis(BROKER_URL):
     CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
-    CELERY_BROKER_TRANSPORT_OPTIONS |= {"confirm_publish": True, "confirm_timeout": BROKER_TIMEOUT_SECONDS}
+    CELERY_BROKER_HEARTBEAT = 10  # s; a consumer that hears nothing for two of them connects anew
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 DJANGO_CELERY_BEAT_TZ_AWARE = True

@@ -24,7 +24,7 @@ class Proxy:
         self._state = Line.UP
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._accept, args=(self._listener,))]
+        self._threads = [threading.Thread(target=self._accept, args=(self._listener,), daemon=True)]
         self._threads[0].start()
 
     def set(self, state: Line) -> None:
@@ -61,7 +61,7 @@ class Proxy:
             connection.close()
 
     def _start(self, target: object, *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments)  # type: ignore[arg-type]
+        thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
         self._threads.append(thread)
         thread.start()
 
