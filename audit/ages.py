@@ -2,7 +2,8 @@
 
 A state either has a limit (AUDIT_AGE_LIMITS_SECONDS), or a due time that nobody may let pass by more than
 AUDIT_OVERDUE_AFTER_SECONDS, or an owner: a person (MANUAL), or for an order being converted its conversion, which is
-judged itself; so a synced order is the desk's. All that is unfinished is listed, the oldest first.
+judged itself; so a synced order is the desk's. An order that a halted venue or a waiting conversion holds up has the
+due time of what it waits for, and names it. All that is unfinished is listed, the oldest first.
 """
 
 from collections.abc import Sequence
@@ -34,10 +35,21 @@ SYNC_ORDERS = """
     SELECT 'order ' || id AS name, state, placed_at AS since, NULL::timestamptz AS due_at, '' AS owner, '' AS note
     FROM counter_syncorder WHERE state = 'PENDING'
 """
+# An order waits while the venue is halted, until the halt that it waited for was lifted at the latest, and while a
+# conversion of its coin waits to be sent again: what holds it up says when it is due.
 ACCEPTED_ORDERS = """
-    SELECT source || '/' || order_id AS name, state, received_at AS since, NULL::timestamptz AS due_at,
-           '' AS owner, '' AS note
-    FROM acceptance_acceptedorder WHERE state = 'RECEIVED'
+    SELECT o.source || '/' || o.order_id AS name, o.state, o.received_at AS since,
+           GREATEST(h.due_at, c.due_at) AS due_at, '' AS owner, concat_ws('; ', h.note, c.note) AS note
+    FROM acceptance_acceptedorder AS o
+    LEFT JOIN (
+        SELECT COALESCE(lifted_at, ask_at) AS due_at, lifted_at, 'venue halted: ' || reason AS note
+        FROM settlement_venuehalt WHERE venue = %(venue)s ORDER BY lifted_at DESC NULLS FIRST LIMIT 1
+    ) AS h ON h.lifted_at IS NULL OR h.lifted_at > o.received_at
+    LEFT JOIN (
+        SELECT DISTINCT ON (underlying) underlying, due_at, 'waits behind conversion ' || id AS note
+        FROM settlement_conversion WHERE state = 'RETRY_WAIT' ORDER BY underlying, due_at DESC
+    ) AS c ON c.underlying = o.underlying
+    WHERE o.state = 'RECEIVED'
     UNION ALL
     SELECT source || '/' || order_id, state, settled_at, NULL, '', ''
     FROM acceptance_acceptedorder WHERE state = 'SETTLED'
@@ -90,6 +102,7 @@ def _judge(kind: Kind, side: Snapshot, reading: Reading, result: Result) -> None
         "now": reading.now,
         "overdue": timedelta(seconds=settings.AUDIT_OVERDUE_AFTER_SECONDS),
         "states": [str(state) for state in limits],
+        "venue": settings.VENUE,
         "ages": [timedelta(seconds=seconds) for seconds in limits.values()],
     }
     rows = side.rows(JUDGED.format(waiting=kind.waiting), parameters)

@@ -9,7 +9,8 @@ import audit
 from acceptance.models import AcceptedOrder
 from audit import graphs
 from counter.models import SyncOrder
-from settlement.models import Conversion, FundsTransfer
+from settlement import halts
+from settlement.models import Conversion, FundsTransfer, VenueHalt
 from tests.support import desk
 from tests.support.factories import place_open
 from tests.support.tampering import broken
@@ -56,6 +57,50 @@ def test_what_nobody_takes_care_of_is_broken_once_it_is_too_old(past, venue):
     assert found_after(61) == {(FORGOTTEN, where)}
     desk.report()
     assert found_after(3600) == set()
+
+
+def test_an_order_that_a_halted_venue_holds_up_is_in_flight_with_the_reason_and_due_when_it_is_asked(
+    past, venue
+):
+    now = timezone.now()
+    place_open(past.customer, past.option, contracts=100)
+    desk.deliver()
+    halts.begin(venue=venue.name, reason="the key was refused", now=now, asked_for=600)
+
+    def after(seconds):
+        return audit.run(now=now + timedelta(seconds=seconds), venue=venue)
+
+    report = after(500)
+    assert broken(report) == {}
+    (finding,) = [
+        each for result in report.results for each in result.in_flight.listed if each.what == "unfinished"
+    ]
+    assert "venue halted: the key was refused" in finding.detail
+    ask_at = VenueHalt.objects.get().ask_at
+    overdue_s = project_settings.AUDIT_OVERDUE_AFTER_SECONDS
+    assert broken(after((ask_at - now).total_seconds() + overdue_s - 1)) == {}
+    assert set(broken(after((ask_at - now).total_seconds() + overdue_s + 1))) == {8}
+
+    halts.lift(VenueHalt.objects.all(), by="alice", now=now + timedelta(seconds=400))
+    assert broken(after(400 + overdue_s - 1)) == {}
+    assert set(broken(after(400 + overdue_s + 1))) == {8}
+    # A halt that was over before it came is no excuse.
+    AcceptedOrder.objects.filter(state="RECEIVED").update(received_at=now + timedelta(seconds=401))
+    assert set(broken(after(401 + 61))) == {8}
+
+
+def test_an_order_behind_a_conversion_that_waits_to_be_sent_again_is_in_flight(past, venue, paper_venue):
+    paper_venue.add_fault("rate_limit", method="POST", path="/api/v3/order", count=1)
+    place_open(past.customer, past.option, contracts=100)
+    desk.deliver()
+    desk.convert(venue)
+    waiting = Conversion.objects.latest("id")
+    assert waiting.state == "RETRY_WAIT"
+    place_open(past.customer, past.option, contracts=100)
+    desk.deliver()
+    due_at = timezone.now() + timedelta(seconds=100)
+    Conversion.objects.filter(pk=waiting.pk).update(due_at=due_at)
+    assert broken(audit.run(now=due_at, venue=venue)) == {}
 
 
 def test_due_time_that_passed_long_ago_is_broken(past, venue, paper_venue):
