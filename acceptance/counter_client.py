@@ -1,6 +1,6 @@
-"""The desk's HTTP client of counter's internal API: pull what is unacknowledged, acknowledge, report.
+"""The desk's HTTP client of counter's internal API: pull what is unacknowledged, acknowledge, report, tell.
 
-Every call is bounded in time, signed, and safe to repeat: counter takes each acknowledgement and report once.
+Every call is bounded in time, signed, and safe to repeat: counter takes each message once.
 """
 
 import threading
@@ -16,6 +16,8 @@ from django.conf import settings
 from config import signing
 from counter.contracts import (
     Acknowledgement,
+    CoinCondition,
+    DeskConditions,
     SettlementAnswer,
     SettlementBatch,
     SettlementReport,
@@ -79,6 +81,15 @@ def report(reports: Sequence[SettlementReport]) -> SettlementAnswer:
     """
     message = SettlementBatch(source=settings.COUNTER_SOURCE, reports=list(reports))
     return _decoded(_call("POST", "settlements", data=encode(message)), SettlementAnswer)
+
+
+def tell_conditions(coins: Sequence[CoinCondition], *, as_of: datetime) -> None:
+    """Tell counter how each coin stands at the desk; what is older than what it heard before is passed over there.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    message = DeskConditions(source=settings.COUNTER_SOURCE, as_of=as_of, coins=list(coins))
+    _call("POST", "conditions", data=encode(message))
 
 
 def _decoded(body: bytes, kind: type[Any]) -> Any:

@@ -35,7 +35,12 @@ RECONNECT_AFTER_SECONDS = 1.0
 PULL_EVERY_SECONDS = 0.5
 STOP_WITHIN_SECONDS = 10.0
 # What beat would send to the workers, and how often, in seconds; all of it once at the start.
-LOCAL_SWEEPS = {"settlement.resume": 1.0, "settlement.report": 2.0, "settlement.rebalance": 10.0}
+LOCAL_SWEEPS = {
+    "settlement.resume": 1.0,
+    "settlement.tell_conditions": 1.0,
+    "settlement.report": 2.0,
+    "settlement.rebalance": 10.0,
+}
 
 
 class IntakeProcess:

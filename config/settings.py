@@ -71,6 +71,19 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
+def _of_coin(text: str, coin: str) -> str:
+    """A coin's part of `BTC=1,ETH=2`, or all of a text that names no coins.
+
+    Raises: ImproperlyConfigured for a coin that is missing.
+    """
+    if "=" not in text:
+        return text
+    parts = dict(part.split("=", 1) for part in text.split(","))
+    if coin not in parts:
+        raise ImproperlyConfigured(f"{text} says nothing of {coin}")
+    return parts[coin]
+
+
 DEBUG = os.environ.get("DEBUG") == "1"
 SECRET_KEY = _key("SECRET_KEY")
 ALLOWED_HOSTS = _env("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
@@ -197,6 +210,8 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 CELERY_TIMEZONE = "UTC"
 
+COINS = {"BTC": "BTC/USDT", "ETH": "ETH/USDT"}
+
 # --- counter ------------------------------------------------------------------------------------------------------
 COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
 COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
@@ -205,12 +220,39 @@ SIGNATURE_WINDOW_SECONDS = float(os.environ.get("SIGNATURE_WINDOW_SECONDS", "30"
 SPREAD_RATE = Decimal(os.environ.get("SPREAD_RATE", "0.005"))
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))
 QUOTE_EVERY_SECONDS = 1.0
+CLOSE_STALE_AFTER_SECONDS = float(os.environ.get("CLOSE_STALE_AFTER_SECONDS", "30"))
 SYNC_OVERDUE_AFTER_SECONDS = 2.0
 MAX_BATCH_ORDERS = 1000
 MARKET_DATA = [path for path in _env("MARKET_DATA").split(",") if path]
 
+# --- containment: docs/decisions/containment.md says why these --------------------------------------------------------
+WIDE_SPREAD_RATE = Decimal(os.environ.get("WIDE_SPREAD_RATE", "0.02"))
+# From which measure a cause widens a coin's spread, and from which it halts the coin: ages in seconds, by cause.
+CONTAINMENT_AFTER_SECONDS = {
+    cause: tuple(
+        Decimal(os.environ.get(f"{cause.upper()}_{step}_AFTER_SECONDS", default))
+        for step, default in (("WIDEN", widen), ("HALT", halt))
+    )
+    for cause, widen, halt in (
+        ("quotes_stale", "4", "8"),
+        ("venue_halted", "0", "30"),
+        ("unknown_outcome", "60", "300"),
+        ("unsettled", "180", "600"),
+        ("desk_silent", "15", "60"),
+    )
+}
+# And the exposure in USDT, by coin: one number for every coin, or BTC=5000000,ETH=2000000.
+CONTAINMENT_EXPOSURE_USDT = {
+    coin: tuple(
+        Decimal(_of_coin(os.environ.get(f"{step}_ABOVE_EXPOSURE_USDT", default), coin))
+        for step, default in (("WIDEN", "5000000"), ("HALT", "10000000"))
+    )
+    for coin in COINS
+}
+REOPEN_BELOW_RATE = Decimal("0.8")  # of a limit: less than this has to be left of a cause
+REOPEN_AFTER_SECONDS = float(os.environ.get("REOPEN_AFTER_SECONDS", "10"))
+
 # --- desk ---------------------------------------------------------------------------------------------------------
-COINS = {"BTC": "BTC/USDT", "ETH": "ETH/USDT"}
 VENUE = _env("VENUE", "binance")
 VENUE_URL = _env("VENUE_URL")
 VENUE_API_KEY = _env("VENUE_API_KEY", "paper-key")

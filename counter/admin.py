@@ -11,7 +11,19 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from config.readonly import ReadOnlyAdmin, is_number
-from counter.models import Account, CashMovement, Customer, Option, Position, Quote, SyncOrder, Transfer
+from counter.models import (
+    Account,
+    CashMovement,
+    Customer,
+    DeskCondition,
+    Option,
+    Position,
+    Quote,
+    SyncOrder,
+    TradingStatus,
+    TradingStatusChange,
+    Transfer,
+)
 
 
 class SearchByNumber(ReadOnlyAdmin):
@@ -70,6 +82,25 @@ class QuoteAdmin(ReadOnlyAdmin):
     list_select_related = ["option"]
     list_filter = ["option__underlying"]
     search_fields = ["option__symbol__startswith"]
+
+
+@admin.register(TradingStatus)
+class TradingStatusAdmin(ReadOnlyAdmin):
+    list_display = ["underlying", "state", "spread_rate", "why", "since", "judged_at"]
+
+
+@admin.register(TradingStatusChange)
+class TradingStatusChangeAdmin(ReadOnlyAdmin):
+    list_display = ["at", "underlying", "from_state", "to_state", "spread_rate", "why", "by"]
+    search_fields = ["underlying__exact"]
+    search_help_text = "Coin"
+
+
+@admin.register(DeskCondition)
+class DeskConditionAdmin(ReadOnlyAdmin):
+    list_display = [
+        *("underlying", "unhedged_coin", "venue_halted_since", "doubtful_since", "as_of", "received_at"),
+    ]
 
 
 @admin.register(Position)

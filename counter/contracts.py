@@ -21,6 +21,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 COIN_DECIMALS = 8
 USDT_DECIMALS = 6
+MAX_COIN = Decimal(10**12)  # what 20 digits hold, 8 of them decimals
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +112,38 @@ class SettlementAnswer(Message, frozen=True):
 
     taken: list[int]
     refused: list[int]
+
+
+class CoinCondition(Message, frozen=True):
+    """How one coin stands at the desk.
+
+    `unhedged_coin` (8 decimals) is still to be bought (positive) or sold (negative) at the venue, what may have been
+    among it. `doubtful_since` is when the oldest conversion was sent whose outcome is unknown or a person's to find.
+    """
+
+    underlying: Annotated[str, Meta(min_length=1, max_length=8)]
+    unhedged_coin: Decimal
+    venue_halted_since: Moment | None = None
+    doubtful_since: Moment | None = None
+
+    def __post_init__(self) -> None:
+        if not self.unhedged_coin.is_finite() or abs(self.unhedged_coin) >= MAX_COIN:
+            raise ValueError(f"{self.underlying}: {self.unhedged_coin} is not an amount of coin")
+
+
+class DeskConditions(Message, frozen=True):
+    """The desk's condition at `as_of`, by its own clock; of two that arrive the later one counts."""
+
+    source: str
+    as_of: Moment
+    coins: list[CoinCondition]
+    version: int = VERSION
+
+
+class ConditionsAnswer(Message, frozen=True):
+    """Coins of which counter had heard nothing later."""
+
+    taken: list[str]
 
 
 def encode(message: Message) -> bytes:

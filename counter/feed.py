@@ -1,7 +1,7 @@
 """The `feed` process: reads index prices from the venue and quotes every listed option at them, once a second.
 
 A quote is only as good as its index: when the venue cannot be read nothing is written, quotes grow stale by
-themselves, and orders are refused until prices are back.
+themselves, and orders are refused until prices are back. With each tick, failed or not, every coin is judged too.
 """
 
 import threading
@@ -18,7 +18,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from config.exchange import new_exchange
-from counter import chain, listing, quotes
+from counter import chain, listing, quotes, trading_status
 from counter.model_quotes import model_quote
 from counter.models import Option
 from counter.volatility import DEFAULT_SURFACE, VolatilitySurface, chain_surface
@@ -121,6 +121,7 @@ class Feed:
 def run(stopping: threading.Event) -> None:
     """Tick until told to stop; a tick that fails is logged and tried again."""
     feed = Feed(IndexSource())
+    watch = trading_status.Watch(started_at=timezone.now())
     failing = False
     while not stopping.is_set():
         started = time.monotonic()
@@ -135,4 +136,5 @@ def run(stopping: threading.Event) -> None:
                 level("no fresh quotes", error=repr(error))
             failing = True
             close_old_connections()
+        watch.tick(now=timezone.now())
         stopping.wait(max(0.0, settings.QUOTE_EVERY_SECONDS - (time.monotonic() - started)))

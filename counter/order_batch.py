@@ -3,11 +3,12 @@
 No I/O: what was read comes in, what has to be written is collected in `orders`, `transfers` and the changed rows.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from counter import pricing
 from counter.chart import SystemAccount
+from counter.containment import Terms
 from counter.order_requests import (
     Accepted,
     CloseRequest,
@@ -40,8 +41,7 @@ class OrderBatch:
         self,
         *,
         now: datetime,
-        spread_rate: Decimal,
-        stale_after_seconds: float,
+        terms: Terms,
         rows: BatchRows,
     ) -> None:
         self.now = now
@@ -49,8 +49,9 @@ class OrderBatch:
         self.positions = rows.positions
         self.orders: list[Order] = []
         self.transfers: list[TransferRow] = []
-        self._spread_rate = spread_rate
-        self._fresh_since = now - timedelta(seconds=stale_after_seconds)
+        self._terms = terms
+        self._fresh_since = now - terms.stale_after
+        self._closable_since = now - max(terms.stale_after, terms.close_stale_after)
         self._by_client_id = rows.orders
         self._by_symbol = {option.symbol: option for option in rows.options}
         self._by_id = {option.id: option for option in rows.options}
@@ -99,13 +100,15 @@ class OrderBatch:
             raise _Refused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
         if option.state == "HALTED":
             raise _Refused(RejectCode.OPTION_HALTED, f"{option.symbol} is halted")
-        premium, index = self._quoted(option, option.ask)
+        if not self._terms.takes_opens(state=option.coin_state, judged_at=option.judged_at, now=self.now):
+            raise _Refused(RejectCode.COIN_HALTED, f"{option.underlying} takes no opening orders at present")
+        premium, index, _ = self._quoted(option, option.ask, self._fresh_since)
         price = pricing.open_cost(
             contracts=request.contracts,
             multiplier=option.multiplier,
             ask_premium=premium,
             index=index,
-            spread_rate=self._spread_rate,
+            spread_rate=self._terms.open_rate(option.spread_rate),
         )
         if price.fair <= ZERO:
             raise _Refused(RejectCode.AMOUNT_TOO_SMALL, "the order is worth less than 0.000001 USDT")
@@ -168,13 +171,13 @@ class OrderBatch:
                 f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
             )
         option = self._by_id[position.option_id]
-        premium, index = self._quoted(option, option.bid)
+        premium, index, quoted_at = self._quoted(option, option.bid, self._closable_since)
         price = pricing.close_proceeds(
             contracts=contracts,
             multiplier=option.multiplier,
             bid_premium=premium,
             index=index,
-            spread_rate=self._spread_rate,
+            spread_rate=self._terms.close_rate(rate=option.spread_rate, quoted_at=quoted_at, now=self.now),
         )
         if price.proceeds <= ZERO:
             raise _Refused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
@@ -220,15 +223,17 @@ class OrderBatch:
         opening = self._by_client_id.get((request.customer_id, request.opened_by or ""))
         return opening.position_id if opening is not None and opening.kind == "OPEN" else None
 
-    def _quoted(self, option: OptionRow, premium: Decimal | None) -> tuple[Decimal, Decimal]:
-        """Premium and index of a fresh quote of a living option; a halted one can still be closed."""
+    def _quoted(
+        self, option: OptionRow, premium: Decimal | None, not_before: datetime
+    ) -> tuple[Decimal, Decimal, datetime]:
+        """Premium, index and time of a living option's quote; a halted one can still be closed."""
         if option.expires_at <= self.now or option.state in ("EXPIRED", "SETTLED"):
             raise _Refused(RejectCode.OPTION_EXPIRED, f"{option.symbol} has expired")
         if premium is None or option.index_price is None or option.quoted_at is None or premium <= ZERO:
             raise _Refused(RejectCode.QUOTE_MISSING, f"{option.symbol} has no price on this side")
-        if option.quoted_at < self._fresh_since:
+        if option.quoted_at < not_before:
             raise _Refused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
-        return premium, option.index_price
+        return premium, option.index_price, option.quoted_at
 
     def _debit(
         self, account: AccountRow, to: SystemAccount, amount: Decimal, kind: str, order_id: int

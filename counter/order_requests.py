@@ -15,6 +15,7 @@ class RejectCode(StrEnum):
     OPTION_NOT_FOUND = "option_not_found"
     OPTION_HALTED = "option_halted"
     OPTION_EXPIRED = "option_expired"
+    COIN_HALTED = "coin_halted"
     QUOTE_MISSING = "quote_missing"
     QUOTE_STALE = "quote_stale"
     PRICE_MOVED = "price_moved"

@@ -38,8 +38,10 @@ POSITIONS = f"""
     FROM counter_position WHERE id IN ({NAMED_POSITIONS})
 """  # noqa: S608 - composed of our own
 OPTIONS = f"""
-    SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at
+    SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
+           t.state, t.spread_rate, t.judged_at
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
+    LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
     WHERE o.id IN (
         SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
         UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))
@@ -108,7 +110,7 @@ class PositionRow:
 
 @dataclass(frozen=True, slots=True)
 class OptionRow:
-    """An option with its current quote, if it has one."""
+    """An option with its current quote, if it has one, and how its coin is traded, if that has ever been judged."""
 
     id: int
     symbol: str
@@ -120,6 +122,9 @@ class OptionRow:
     ask: Decimal | None
     index_price: Decimal | None
     quoted_at: datetime | None
+    coin_state: str | None
+    spread_rate: Decimal | None
+    judged_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from counter import order_sql, outbox
 from counter.models import Position
 from counter.order_batch import OrderBatch
 from counter.order_requests import CloseRequest, OpenRequest, OrderRequest, Outcome
+from counter.trading_status import terms
 
 
 class BatchTooLarge(Exception):
@@ -60,8 +61,7 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
     )
     return OrderBatch(
         now=now,
-        spread_rate=settings.SPREAD_RATE,
-        stale_after_seconds=settings.QUOTE_STALE_AFTER_SECONDS,
+        terms=terms(),
         rows=rows,
     )
 

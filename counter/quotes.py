@@ -9,12 +9,14 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from django.conf import settings
 from django.db import connection, models
 
 from counter import pricing
+from counter.containment import State, Terms
 from counter.listing import Listing
 from counter.models import IndexPrice, Option, Quote
+from counter.trading_status import Trading, trading_by_coin
+from counter.trading_status import terms as trading_terms
 
 UPSERT = """
     INSERT INTO counter_quote (option_id, bid, ask, mark, implied_volatility, index_price, quoted_at)
@@ -49,12 +51,16 @@ class NewQuote:
 
 @dataclass(frozen=True, slots=True)
 class CurrentQuote:
-    """An option's quote with what one contract costs and brings in USDT now, spread included."""
+    """An option's quote with what one contract costs and brings in USDT now, spread included; how its coin is traded.
+
+    There is no cost while the coin is halted.
+    """
 
     quote: Quote
     cost: Decimal | None
     proceeds: Decimal | None
     is_stale: bool
+    trading: Trading
 
 
 def update_quotes(*, quotes: Sequence[NewQuote], now: datetime) -> int:
@@ -98,13 +104,25 @@ def current_quotes(
     """Quotes of the options that have not expired, by underlying, expiry and strike, each with its option."""
     options = tradable_options(now=now, underlying=underlying, expiry=expiry, symbol=symbol)
     quotes = Quote.objects.filter(option__in=options).select_related("option")
-    fresh_since = now - timedelta(seconds=settings.QUOTE_STALE_AFTER_SECONDS)
+    coins, terms = trading_by_coin(now=now), trading_terms()
     return [
-        CurrentQuote(quote, _cost(quote), _proceeds(quote), quote.quoted_at < fresh_since)
+        _current(quote, coins.get(quote.option.underlying, Trading()), terms, now)
         for quote in quotes.order_by(
             "option__underlying", "option__expires_at", "option__strike", "option__kind"
         )
     ]
+
+
+def _current(quote: Quote, trading: Trading, terms: Terms, now: datetime) -> CurrentQuote:
+    """Priced as an order of this moment would be."""
+    close_rate = terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now)
+    return CurrentQuote(
+        quote=quote,
+        cost=None if trading.state is State.HALTED else _cost(quote, terms.open_rate(trading.spread_rate)),
+        proceeds=_proceeds(quote, close_rate),
+        is_stale=now - quote.quoted_at > terms.stale_after,
+        trading=trading,
+    )
 
 
 def tradable_options(
@@ -139,7 +157,7 @@ def _terms(option: Option) -> tuple[object, ...]:
     return option.underlying, option.kind, option.strike, option.expires_at, option.multiplier
 
 
-def _cost(quote: Quote) -> Decimal | None:
+def _cost(quote: Quote, spread_rate: Decimal) -> Decimal | None:
     """One contract at the ask, USDT."""
     if not quote.ask:
         return None
@@ -148,11 +166,11 @@ def _cost(quote: Quote) -> Decimal | None:
         multiplier=quote.option.multiplier,
         ask_premium=quote.ask,
         index=quote.index_price,
-        spread_rate=settings.SPREAD_RATE,
+        spread_rate=spread_rate,
     ).cost
 
 
-def _proceeds(quote: Quote) -> Decimal | None:
+def _proceeds(quote: Quote, spread_rate: Decimal) -> Decimal | None:
     """One contract at the bid, USDT."""
     if not quote.bid:
         return None
@@ -161,5 +179,5 @@ def _proceeds(quote: Quote) -> Decimal | None:
         multiplier=quote.option.multiplier,
         bid_premium=quote.bid,
         index=quote.index_price,
-        spread_rate=settings.SPREAD_RATE,
+        spread_rate=spread_rate,
     ).proceeds

@@ -12,7 +12,7 @@ from django.utils import timezone
 from acceptance.counter_client import CounterUnavailable
 from acceptance.intake import settle_soon
 from config.leader import exclusive
-from settlement import balancing, conversion, recovery, reporting, rounds, treasury
+from settlement import balancing, conditions, conversion, recovery, reporting, rounds, treasury
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
 
@@ -58,6 +58,15 @@ def report() -> None:
     """Tell counter what is settled; if counter is away the sweep tries again."""
     try:
         reporting.report_until_done(clock=timezone.now)
+    except CounterUnavailable:
+        return
+
+
+@shared_task(name="settlement.tell_conditions")
+def tell_conditions() -> None:
+    """Tell counter how each coin stands here; one that does not hear of it for long takes that for a bad sign."""
+    try:
+        conditions.tell(now=timezone.now())
     except CounterUnavailable:
         return
 

@@ -21,10 +21,10 @@ import audit
 from acceptance import recovery as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
-from counter import accounts, outbox, quotes
+from counter import accounts, outbox, quotes, trading_status
 from counter.listing import listings
 from counter.models import Account, Customer
-from settlement import recovery, reporting, rounds, treasury
+from settlement import conditions, recovery, reporting, rounds, treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
 
@@ -74,11 +74,12 @@ class Ground:
             for listing in new
         ]
         quotes.update_quotes(quotes=fresh, now=now)
+        trading_status.Watch(started_at=now).judge(now=now)
 
 
 def run_all(ground: Ground) -> None:
     """Every operation once, in the order of an order's way."""
-    for part in (_take_orders, _settle, _sweep, _read_api, _read_admin):
+    for part in (_take_orders, _contain, _settle, _sweep, _read_api, _read_admin):
         part(ground)
     with ground.named(AUDIT):
         audit.run(now=timezone.now(), venue=None)
@@ -115,6 +116,13 @@ def _take_orders(ground: Ground) -> None:
     one = {"type": "open", "client_order_id": run, "symbol": ground.symbols[0], "contracts": 1}
     with ground.named("POST orders"):
         assert ground.api.post("/api/v1/orders", one, content_type="application/json").status_code == 201
+
+
+def _contain(ground: Ground) -> None:
+    with ground.named("settlement.tell_conditions"):
+        conditions.tell(now=timezone.now())
+    with ground.named("feed, judging the coins"):
+        trading_status.Watch(started_at=timezone.now()).judge(now=timezone.now())
 
 
 def _settle(ground: Ground) -> None:

@@ -20,6 +20,7 @@ from counter import contracts, nonces, outbox
 from counter.api.errors import ApiError, answer, error_answer, json_answer
 from counter.api.fields import Query
 from counter.api.views import body_of, decode, query_of
+from counter.conditions import FromTheFuture, take_conditions
 from counter.settlements import take_reports
 
 MAX_ENTRIES = 5000
@@ -27,6 +28,7 @@ _DAY_MS = 24 * 3600 * 1000
 
 _ACKNOWLEDGEMENT = msgspec.json.Decoder(contracts.Acknowledgement)
 _SETTLEMENTS = msgspec.json.Decoder(contracts.SettlementBatch)
+_CONDITIONS = msgspec.json.Decoder(contracts.DeskConditions)
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -110,7 +112,22 @@ def settlements(request: HttpRequest) -> HttpResponse:
     return json_answer(take_reports(reports=message.reports, now=timezone.now()))
 
 
-def _check(message: contracts.Acknowledgement | contracts.SettlementBatch, entries: list[Any]) -> None:
+@_for_the_desk("POST")
+def conditions(request: HttpRequest) -> HttpResponse:
+    """Take DeskConditions, answer with a ConditionsAnswer."""
+    message = decode(body_of(request), _CONDITIONS)
+    _check(message, message.coins)
+    try:
+        taken = take_conditions(coins=message.coins, as_of=message.as_of, now=timezone.now())
+    except FromTheFuture as error:
+        raise ApiError("invalid_request", str(error), path="$.as_of") from error
+    return json_answer(contracts.ConditionsAnswer(taken))
+
+
+def _check(
+    message: contracts.Acknowledgement | contracts.SettlementBatch | contracts.DeskConditions,
+    entries: list[Any],
+) -> None:
     if message.version != contracts.VERSION:
         raise ApiError("invalid_request", f"version {message.version} is not understood", path="$.version")
     if message.source != settings.COUNTER_SOURCE:

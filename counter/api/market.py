@@ -9,7 +9,9 @@ from counter.api.errors import json_answer
 from counter.api.market_messages import InstrumentList, InstrumentQuery, QuoteList, instrument, quote_body
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.views import CustomerView, query_of
+from counter.containment import State
 from counter.quotes import current_quotes, tradable_options
+from counter.trading_status import trading_by_coin
 
 
 class InstrumentsView(CustomerView):
@@ -24,10 +26,14 @@ class InstrumentsView(CustomerView):
     def get(self, request: Request) -> HttpResponse:
         """Options by underlying, expiry and strike, all in one answer."""
         query = query_of(request, InstrumentQuery)
+        now = timezone.now()
         options = tradable_options(
-            now=timezone.now(), underlying=query.underlying, expiry=query.expiry, symbol=query.symbol
+            now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol
         )
-        return json_answer(InstrumentList([instrument(option) for option in options]))
+        halted = {coin for coin, trading in trading_by_coin(now=now).items() if trading.state is State.HALTED}
+        return json_answer(
+            InstrumentList([instrument(option, is_halted=option.underlying in halted) for option in options])
+        )
 
 
 class QuotesView(CustomerView):

@@ -38,7 +38,10 @@ class InstrumentList(msgspec.Struct):
 
 
 class QuoteBody(msgspec.Struct):
-    """What an option costs and brings now. A stale quote is shown, but orders on it are refused."""
+    """What an option costs and brings now, at the price that an order would get.
+
+    A stale quote is shown. Opens on it are refused, closes are taken for a while at proceeds that grow smaller.
+    """
 
     symbol: Symbol
     bid: Premium | None
@@ -52,6 +55,11 @@ class QuoteBody(msgspec.Struct):
     proceeds: Annotated[Usdt, Meta(description="One contract closed now, spread taken off: USDT.")] | None
     quoted_at: datetime
     is_stale: bool
+    coin_state: Annotated[
+        Literal["normal", "wide", "halted"],
+        Meta(description="wide: at a wider spread. halted: closes only, at the wider spread."),
+    ]
+    coin_reasons: Annotated[list[str], Meta(description="Stable codes; empty while normal.")]
 
 
 class QuoteList(msgspec.Struct):
@@ -60,8 +68,8 @@ class QuoteList(msgspec.Struct):
     results: list[QuoteBody]
 
 
-def instrument(option: Option) -> Instrument:
-    """An option as customers see it."""
+def instrument(option: Option, *, is_halted: bool) -> Instrument:
+    """An option as customers see it; `is_halted` is said of its coin."""
     return Instrument(
         symbol=option.symbol,
         underlying=option.underlying,
@@ -69,7 +77,7 @@ def instrument(option: Option) -> Instrument:
         strike=coin(option.strike),
         expires_at=option.expires_at,
         multiplier=coin(option.multiplier),
-        state=option.state.lower(),
+        state="halted" if is_halted else option.state.lower(),
     )
 
 
@@ -87,4 +95,6 @@ def quote_body(current: CurrentQuote) -> QuoteBody:
         proceeds=None if current.proceeds is None else usdt(current.proceeds),
         quoted_at=quote.quoted_at,
         is_stale=current.is_stale,
+        coin_state=current.trading.state.lower(),  # type: ignore[arg-type]
+        coin_reasons=[str(reason) for reason in current.trading.reasons],
     )

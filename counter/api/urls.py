@@ -22,6 +22,7 @@ urlpatterns = [
     path("internal/v1/sync-orders", internal.unsynced),
     path("internal/v1/sync-orders/ack", internal.acknowledge),
     path("internal/v1/settlements", internal.settlements),
+    path("internal/v1/conditions", internal.conditions),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("api/<path:rest>", csrf_exempt(unknown_address)),

@@ -5,16 +5,20 @@ from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
 from counter.models.positions import Position
+from counter.models.trading import DeskCondition, TradingStatus, TradingStatusChange
 
 __all__ = [
     "Account",
     "CashMovement",
     "Customer",
+    "DeskCondition",
     "IndexPrice",
     "Option",
     "Position",
     "Quote",
     "SyncOrder",
+    "TradingStatus",
+    "TradingStatusChange",
     "Transfer",
     "UsedNonce",
 ]

@@ -1,6 +1,7 @@
 """The desk's side door: a signature with the service key alone opens it, and every call may be repeated."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -8,16 +9,26 @@ from django.utils import timezone
 
 from counter import contracts
 from counter.api import internal
-from counter.contracts import Acknowledgement, SettlementAnswer, SettlementBatch, SettlementReport, SyncBatch
-from counter.models import SyncOrder
+from counter.contracts import (
+    Acknowledgement,
+    CoinCondition,
+    ConditionsAnswer,
+    DeskConditions,
+    SettlementAnswer,
+    SettlementBatch,
+    SettlementReport,
+    SyncBatch,
+)
+from counter.models import DeskCondition, SyncOrder
 from tests.support.api import error_of
 from tests.support.factories import place_open
 from tests.support.signing import DeskClient
 
-SYNC, ACK, SETTLEMENTS = (
+SYNC, ACK, SETTLEMENTS, CONDITIONS = (
     "/internal/v1/sync-orders",
     "/internal/v1/sync-orders/ack",
     "/internal/v1/settlements",
+    "/internal/v1/conditions",
 )
 
 
@@ -44,7 +55,7 @@ def pulled(desk, **query):
 # --- access ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [SYNC, ACK, SETTLEMENTS])
+@pytest.mark.parametrize("path", [SYNC, ACK, SETTLEMENTS, CONDITIONS])
 @pytest.mark.django_db
 def test_nobody_comes_in_without_a_signature(path, settings):
     client = Client(headers={"Authorization": f"Bearer {settings.SERVICE_KEY}"})
@@ -62,7 +73,9 @@ def test_no_csrf_token_is_asked_of_the_desk(db, settings):
     assert response.json() == {"acknowledged": 0}
 
 
-@pytest.mark.parametrize(("path", "allowed"), [(SYNC, "GET"), (ACK, "POST"), (SETTLEMENTS, "POST")])
+@pytest.mark.parametrize(
+    ("path", "allowed"), [(SYNC, "GET"), (ACK, "POST"), (SETTLEMENTS, "POST"), (CONDITIONS, "POST")]
+)
 def test_wrong_methods_are_told(desk, path, allowed):
     response = desk.put(path, b"{}", content_type="application/json")
     assert error_of(response, 405)["code"] == "method_not_allowed"
@@ -138,6 +151,51 @@ def order_fields(order):
     return {name: getattr(order, name) for name in order.__class__.__slots__}
 
 
+# --- conditions -----------------------------------------------------------------------------------------------------
+
+
+def told(desk, settings, as_of, *coins, **fields):
+    message = DeskConditions(source=settings.COUNTER_SOURCE, as_of=as_of, coins=list(coins), **fields)
+    return post(desk, CONDITIONS, message)
+
+
+def test_the_latest_word_of_each_coin_is_kept_in_whatever_order_they_come(desk, db, settings):
+    now = timezone.now()
+    late, early = CoinCondition("BTC", Decimal("-1.5"), doubtful_since=now), CoinCondition("BTC", Decimal(2))
+    ether = CoinCondition("ETH", Decimal("0.00000001"), venue_halted_since=now)
+    taken = [
+        contracts.decode(told(desk, settings, as_of, *coins).content, ConditionsAnswer).taken
+        for as_of, coins in (
+            (now, [late]),
+            (now - timedelta(seconds=1), [early, ether]),
+            (now, [early]),
+        )
+    ]
+    assert taken == [["BTC"], ["ETH"], []]
+    kept = DeskCondition.objects.order_by("underlying")
+    fields = ("unhedged_coin", "venue_halted_since", "doubtful_since", "as_of")
+    assert list(kept.values_list(*fields)) == [
+        (Decimal("-1.5"), None, now, now),
+        (Decimal("0.00000001"), now, None, now - timedelta(seconds=1)),
+    ]
+
+
+def test_a_condition_of_a_time_that_has_not_come_is_refused(desk, db, settings):
+    answer = told(desk, settings, timezone.now() + timedelta(minutes=2), CoinCondition("BTC", Decimal(1)))
+    assert error_of(answer, 400)["detail"] == {"path": "$.as_of"}
+    assert not DeskCondition.objects.exists()
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "1000000000000"])
+def test_a_condition_with_an_amount_that_is_none_is_refused(desk, db, settings, amount):
+    body = (
+        f'{{"source":"{settings.COUNTER_SOURCE}","as_of":"2026-11-01T12:00:00Z",'
+        f'"coins":[{{"underlying":"BTC","unhedged_coin":"{amount}"}}]}}'
+    ).encode()
+    assert error_of(post(desk, CONDITIONS, body), 400)["code"] == "invalid_request"
+    assert post(desk, CONDITIONS, body.replace(amount.encode(), b"-0.5")).status_code == 200
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +204,7 @@ def test_messages_for_another_counter_are_refused(desk, caller, option):
     for path, message in (
         (ACK, Acknowledgement(source="other", order_ids=[order.id])),
         (SETTLEMENTS, SettlementBatch(source="other", reports=[report_of(order)])),
+        (CONDITIONS, DeskConditions(source="other", as_of=timezone.now(), coins=[])),
     ):
         assert error_of(post(desk, path, message), 400)["detail"] == {"path": "$.source"}
     assert SyncOrder.objects.get(pk=order.id).state == "PENDING"
@@ -198,7 +257,7 @@ def test_reports_are_read_strictly(desk, settings, change, old):
     assert error_of(post(desk, SETTLEMENTS, body.replace(old, change)), 400)["code"] == "invalid_request"
 
 
-@pytest.mark.parametrize("path", [ACK, SETTLEMENTS])
+@pytest.mark.parametrize("path", [ACK, SETTLEMENTS, CONDITIONS])
 def test_what_is_no_message_is_refused(desk, path):
     for raw in (b"{", b"\xff", b"[]", b"{}"):
         assert error_of(post(desk, path, raw), 400)["code"] in {"malformed_json", "invalid_request"}

@@ -1,0 +1,78 @@
+"""How each coin is traded at the moment, how that has changed, and what the desk has last said of its own condition."""
+
+from decimal import Decimal
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django_fsm import FSMField, transition
+
+from counter.containment import State
+
+_CHOICES = [(state.value, state.value.lower()) for state in State]
+
+
+class TradingStatus(models.Model):
+    """One coin's state, written by the feed with every tick and read with the option by every order."""
+
+    State = State
+
+    underlying = models.CharField(max_length=8, unique=True)
+    state = FSMField(default=State.NORMAL.value, choices=_CHOICES, max_length=8)
+    spread_rate = models.DecimalField(max_digits=7, decimal_places=6)  # a fraction of an order's fair value
+    reasons = ArrayField(models.CharField(max_length=24), default=list)
+    why = models.TextField(blank=True)
+    since = models.DateTimeField()
+    easing_since = models.DateTimeField(null=True)
+    judged_at = models.DateTimeField()  # nobody watches the coin when this is long ago
+
+    class Meta:
+        verbose_name_plural = "trading statuses"
+
+    def __str__(self) -> str:
+        return f"{self.underlying} {self.state}"
+
+    @transition(field=state, source=[State.NORMAL, State.HALTED], target=State.WIDE)
+    def widen(self) -> None:
+        """A cause asks for caution, or the worst of it is over."""
+
+    @transition(field=state, source=[State.NORMAL, State.WIDE], target=State.HALTED)
+    def halt(self) -> None:
+        """No new positions are opened; closing goes on."""
+
+    @transition(field=state, source=State.WIDE, target=State.NORMAL)
+    def reopen(self) -> None:
+        """The causes have been gone for a while."""
+
+
+class TradingStatusChange(models.Model):
+    """Who moved a coin from where to where, when and why. Append-only."""
+
+    underlying = models.CharField(max_length=8)
+    from_state = models.CharField(max_length=8, blank=True)  # blank: it was judged for the first time
+    to_state = models.CharField(max_length=8)
+    spread_rate = models.DecimalField(max_digits=7, decimal_places=6)
+    reasons = ArrayField(models.CharField(max_length=24), default=list)
+    why = models.TextField(blank=True)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.underlying}: {self.from_state} -> {self.to_state}"
+
+
+class DeskCondition(models.Model):
+    """What the desk said last of one coin; `as_of` by its own clock, `received_at` by ours."""
+
+    underlying = models.CharField(max_length=8, unique=True)
+    unhedged_coin = models.DecimalField(
+        max_digits=20, decimal_places=8, default=Decimal(0)
+    )  # still to be bought (positive) or sold (negative)
+    venue_halted_since = models.DateTimeField(null=True)
+    doubtful_since = models.DateTimeField(
+        null=True
+    )  # the oldest conversion of unknown outcome, or a person's
+    as_of = models.DateTimeField()
+    received_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.underlying}: {self.unhedged_coin} unhedged"
