@@ -1,7 +1,7 @@
 # Every target that needs the virtual environment makes it first, from the lock, and only when the lock changed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down ps lint format bench bench-quick lock clean
+.PHONY: help setup demo test up down ps rolling chaos lint format bench bench-quick lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 TEST_WORKERS ?= 2
 
 help:
-	@echo "make demo | test | up | down | ps | lint | format | bench | bench-quick | setup | lock | clean"
+	@echo "make demo | test | up | down | ps | rolling | chaos | lint | format | bench | bench-quick | setup | lock | clean"
 
 setup: $(STAMP)
 
@@ -44,6 +44,14 @@ down: setup
 
 ps: setup
 	@$(BIN)/python -m config.stack ps
+
+# The programs of the running stack are replaced by the code that lies here now, while they serve.
+rolling: setup
+	@$(BIN)/python -m config.stack roll
+
+# CHAOS_SEED=7 CHAOS_MINUTES=20 make chaos: what it does to a stack of its own stands in docs/chaos.md.
+chaos: setup
+	@$(BIN)/python -m chaos
 
 lint: setup
 	@$(BIN)/ruff check .

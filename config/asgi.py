@@ -13,6 +13,7 @@ THREADS = 8
 wsgi: Any = WSGIMiddleware(get_wsgi_application(), workers=THREADS)  # type: ignore[arg-type]
 
 from config.bodies import WholeBodies  # noqa: E402 - the settings are there only now
+from config.retiring import Retiring  # noqa: E402
 from counter.api.lane import OrderLane  # noqa: E402 - its models can be imported only now
 
-application = OrderLane(WholeBodies(wsgi))
+application = Retiring(OrderLane(WholeBodies(wsgi)))

@@ -1,4 +1,4 @@
-"""Command line of the stack: `python -m config.stack up [--detach] | down | ps | restart NAME | clean`."""
+"""Command line of the stack: `python -m config.stack up [--detach] | down | ps | restart NAME | roll | clean`."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from config.embedded import places
-from config.stack import console, lifecycle
+from config.stack import console, lifecycle, rolling
 from config.stack.supervision import Supervisor
 
 
@@ -22,6 +22,7 @@ def main() -> int:
     commands.add_parser("clean", help="stop everything and delete its data")
     commands.add_parser("ps", help="list the processes")
     commands.add_parser("restart", help="stop and start one program").add_argument("name")
+    commands.add_parser("roll", help="replace the programs by the code of now while they serve")
     options = parser.parse_args()
     var_dir = places.absolute(options.var_dir)
     if options.command == "up":
@@ -40,6 +41,8 @@ def main() -> int:
     if options.command == "ps":
         console.show_processes(info.processes)
         return 0
+    if options.command == "roll":
+        return _roll(info)
     return _restart(var_dir, options.name)
 
 
@@ -65,6 +68,15 @@ def _up(var_dir: Path, *, detach: bool) -> int:
         console.tell("stopping ...")
         lifecycle.stop(var_dir=var_dir)
     console.tell("stopped")
+    return 0
+
+
+def _roll(info: lifecycle.StackInfo) -> int:
+    try:
+        rolling.roll(info, tell=console.tell)
+    except lifecycle.StackFailed as failure:
+        console.tell(f"not all replaced: {failure}")
+        return 1
     return 0
 
 

@@ -17,10 +17,14 @@ WORKER_PROCESSES = 4
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
 STOP_SECONDS = {"beat": 4}
 WEB_PROCESSES = 2
-# An order that waits is answered within 5 s. A process that is told to end while it still starts does not hear it.
-WEB_STOP_SECONDS = 6
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
+MIGRATIONS = tuple(
+    (sys.executable, MANAGE, "migrate", "--no-input", "--database", database)
+    for database in ("default", "desk")
+)
+# Fails where any process would fail to start.
+LOADS = (sys.executable, "-c", "import config.asgi, config.celery")
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
 SERVERS, APPS = "servers", "apps"
 
@@ -78,12 +82,8 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
     environment = {name: given.get(name) or value for name, value in defaults.items()}
     environment |= {"VAR_DIR": str(var_dir), "PYTHONUNBUFFERED": "1"}
     programs = (*_servers(var_dir, given, ports), *_apps(ports))
-    migrations = tuple(
-        (sys.executable, MANAGE, "migrate", "--no-input", "--database", database)
-        for database in ("default", "desk")
-    )
     return Plan(
-        var_dir=var_dir, programs=programs, environment=environment, ports=ports, preparations=migrations
+        var_dir=var_dir, programs=programs, environment=environment, ports=ports, preparations=MIGRATIONS
     )
 
 
@@ -127,12 +127,7 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
 
 def _apps(ports: Mapping[str, int]) -> list[Program]:
     commands = {
-        "web": _python(
-            *("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", ports["web"]),
-            # uvloop would keep a kernel thread polling, a third of a core.
-            *("--loop", "asyncio", "--workers", WEB_PROCESSES, "--workers-kill-timeout", WEB_STOP_SECONDS),
-            *("--no-ws", "config.asgi:application"),
-        ),
+        "web": _python("config.web", "--port", ports["web"], "--workers", WEB_PROCESSES),
         "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(
             *("celery", "-A", "config", "worker", "--pool", "prefork", "--concurrency", WORKER_PROCESSES),

@@ -32,7 +32,7 @@ ORDER_CODES: dict[str, ErrorCode] = {
     RejectCode.AMOUNT_TOO_LARGE: ErrorCode(422, "The order's amounts have more digits than are kept."),
     RejectCode.INSUFFICIENT_BALANCE: ErrorCode(422, "The cost is more than the account holds."),
     RejectCode.POSITION_TOO_SMALL: ErrorCode(422, "Fewer contracts are left in the position."),
-    RejectCode.QUOTE_STALE: ErrorCode(503, "The price is too old to trade on.", retry_after_seconds=1),
+    RejectCode.QUOTE_STALE: ErrorCode(409, "The price is too old to trade on.", retry_after_seconds=1),
 }
 
 REQUEST_CODES: dict[str, ErrorCode] = {

@@ -17,9 +17,9 @@ from django.conf import settings
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from chaos.proxy import Proxy
 from config.broker import dead_letter_queue, sync_queue
 from config.transports import transport_options, uses_redis
-from tests.support.proxy import Proxy
 
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
 TASK_QUEUES = ("convert", "settle", "sweeps")

@@ -243,7 +243,7 @@ def test_refused_orders_carry_their_code(caller, option):
     halted.update(state="LISTED")
     option.quote.quoted_at = option.quote.quoted_at.replace(year=2020)
     option.quote.save()
-    assert refused(opening(option, client_order_id="x")) == (503, "quote_stale", "1")
+    assert refused(opening(option, client_order_id="x")) == (409, "quote_stale", "1")
     option.quote.delete()
     assert refused(opening(option, client_order_id="x")) == (409, "quote_missing", None)
 

@@ -17,6 +17,7 @@ from acceptance import dead_letters as dead
 from acceptance.dead_letters import dead_letters
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.stream import IntakeProcess
+from chaos.proxy import Line
 from config import broker as brokers
 from config.broker import dispatcher, sync_queue
 from counter import outbox
@@ -26,7 +27,6 @@ from settlement.venues import ccxt_venue
 from tests.support.brokers import Broker, rabbitmq
 from tests.support.desk_bench import event, order_states
 from tests.support.factories import make_customer, make_option, place_open
-from tests.support.proxy import Line
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 

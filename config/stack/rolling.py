@@ -1,0 +1,82 @@
+"""Replacing the programs of a running stack one after another by the code of now, while it goes on serving.
+
+Invariant: nothing is touched unless the new code loads and its migrations are made; one program at a time is away.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import psutil
+
+from config.stack import programs
+from config.stack.lifecycle import ROOT, StackInfo
+from config.stack.readiness import StackFailed, log_tail
+from config.stack.supervision import ProcessInfo, Supervisor, wait_until
+
+REPLACED_WITHIN_SECONDS = 120.0
+# A program that ends sooner than this has not started.
+SETTLED_SECONDS = 5
+WEB = "web"
+
+Tell = Callable[[str], object]
+
+
+def roll(info: StackInfo, *, tell: Tell) -> None:
+    """Load the new code once, migrate, then replace web, and every other app after it.
+
+    Raises: StackFailed, with the rest left as it is, when a step does not succeed.
+    """
+    for command in (programs.LOADS, *programs.MIGRATIONS):
+        tell(" ".join(command[1:]))
+        _run(command, info)
+    supervisor = Supervisor(info.var_dir)
+    for process in [each for each in supervisor.processes() if each.group == programs.APPS]:
+        started = time.monotonic()
+        if process.name == WEB:
+            _replace_web(process, info)
+        else:
+            supervisor.restart(process.name)
+            _wait_settled(process.name, supervisor, info)
+        tell(f"replaced {process.name} in {time.monotonic() - started:.1f} s")
+
+
+def _run(command: tuple[str, ...], info: StackInfo) -> None:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **info.environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        raise StackFailed(f"{' '.join(command[1:])} failed\n{(done.stdout + done.stderr)[-3000:]}")
+
+
+def _replace_web(process: ProcessInfo, info: StackInfo) -> None:
+    """Have its master start a new process for each old one, and wait until the old ones have ended."""
+    if process.pid is None:
+        raise StackFailed(f"{WEB} does not run\n{log_tail(info.var_dir, WEB)}")
+    master = psutil.Process(process.pid)
+    old = master.children()
+    master.send_signal(signal.SIGHUP)
+
+    def replaced() -> bool:
+        return not any(child.is_running() for child in old) and len(master.children()) == len(old)
+
+    if not wait_until(lambda: not master.is_running() or replaced(), within_seconds=REPLACED_WITHIN_SECONDS):
+        raise StackFailed(f"{WEB} was not replaced\n{log_tail(info.var_dir, WEB)}")
+    if not master.is_running():
+        raise StackFailed(f"{WEB} ended\n{log_tail(info.var_dir, WEB)}")
+
+
+def _wait_settled(name: str, supervisor: Supervisor, info: StackInfo) -> None:
+    def settled() -> bool:
+        found = {each.name: each for each in supervisor.processes()}[name]
+        return found.state == "RUNNING" and found.uptime_seconds >= SETTLED_SECONDS
+
+    if not wait_until(settled, within_seconds=REPLACED_WITHIN_SECONDS, every_seconds=0.2):
+        raise StackFailed(f"{name} does not stay up\n{log_tail(info.var_dir, name)}")

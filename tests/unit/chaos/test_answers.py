@@ -1,0 +1,42 @@
+"""How available the order endpoint was, and what the customers know of their orders."""
+
+from chaos.answers import Answered, Asked, Heard, Outage, availability
+
+YES, ERROR, LATE = Answered.YES, Answered.SERVER_ERROR, Answered.TIMED_OUT
+
+
+def test_all_that_was_answered_in_time_without_a_5xx_counts():
+    asked = [Asked(n, n + 0.1, YES) for n in range(97)]
+    asked += [Asked(97, 98, ERROR, "503"), Asked(98, 108, LATE), Asked(99, 100, Answered.CONNECTION_LOST)]
+    found = availability(asked, [])
+    assert (found.share, found.overall, found.requests) == (0.97, 0.97, 100)
+    assert found.failed == {"5xx": 1, "time-out": 1, "connection lost": 1}
+    assert found.examples[0] == "5xx: 503"
+
+
+def test_what_was_under_way_in_an_outage_is_counted_apart_whether_it_failed_or_not():
+    asked = [Asked(1, 2, YES), Asked(4, 6, ERROR), Asked(5.5, 5.6, YES), Asked(8, 9, YES)]
+    found = availability(asked, [Outage("web", 5, 7)])
+    assert (found.share, found.overall, found.requests) == (1.0, 0.75, 2)
+    assert found.apart == {"web": {"requests": 2, "failed": 1}}
+
+
+def test_no_request_has_no_availability():
+    assert availability([], []).share is None
+
+
+def test_an_order_has_an_outcome_once_it_is_accepted_or_refused():
+    heard = Heard()
+    heard.sent(["a", "b", "c"])
+    heard.accept("a", 1)
+    heard.refuse("b", "quote_stale")
+    assert (heard.without_outcome, heard.accepted, heard.refused) == ({"c"}, {"a": 1}, {"quote_stale": 1})
+
+
+def test_two_different_orders_for_one_request_are_a_contradiction():
+    heard = Heard()
+    heard.accept("a", 1)
+    heard.accept("a", 1)
+    assert heard.contradicted == []
+    heard.accept("a", 2)
+    assert heard.contradicted == ["a"]
