@@ -66,10 +66,11 @@ class Proxy:
     def _drop_connections(self, *, resetting: bool = False) -> None:
         with self._lock:
             dropped, self._sockets = self._sockets, set()
-        for connection in dropped:
-            with contextlib.suppress(OSError):
-                if resetting:
+        if resetting:
+            for connection in dropped:  # all, before the end of one ends its peer
+                with contextlib.suppress(OSError):
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        for connection in dropped:
             _end(connection)  # which wakes the thread that reads it, for that to close it
 
     def _started(self, target: object, *arguments: object) -> threading.Thread:
