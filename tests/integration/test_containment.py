@@ -230,7 +230,7 @@ def test_stale_quotes_end_opens_first_and_closes_later_at_a_growing_spread(bench
 
     aged(301)
     before = bench.balance()
-    assert error_of(bench.close(held), 503)["code"] == "quote_stale"
+    assert error_of(bench.close(held), 409)["code"] == "quote_stale"
     assert bench.balance() == before
 
 
