@@ -13,6 +13,7 @@ from kombu import Message
 
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
+from config.leadership import LeadershipLost, Term
 from counter.contracts import VERSION, SyncBatch, SyncEvent, decode
 
 TOO_LARGE = "54"  # PostgreSQL's class of errors of what exceeds its limits, whenever it comes
@@ -52,20 +53,21 @@ def read(message: Message) -> Delivery:
     return Delivery(message, batch.events)
 
 
-def take(deliveries: Sequence[Delivery], *, now: datetime) -> Taken:
+def take(deliveries: Sequence[Delivery], *, now: datetime, term: Term) -> Taken:
     """Store deliveries together; when that fails they are halved until what cannot be stored stands alone.
 
-    Raises: OperationalError, InterfaceError when the database is away; some may be stored then, which does no harm.
+    Raises: OperationalError, InterfaceError when the database is away, LeadershipLost when the term is over; some may be
+    stored then, which does no harm.
     """
     taken = Taken()
-    _take(deliveries, taken, now)
+    _take(deliveries, taken, now, term)
     return taken
 
 
-def _take(deliveries: Sequence[Delivery], taken: Taken, now: datetime) -> None:
+def _take(deliveries: Sequence[Delivery], taken: Taken, now: datetime, term: Term) -> None:
     events = [event for delivery in deliveries for event in delivery.events]
     try:
-        taken.order_ids += ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=now).stored
+        taken.order_ids += ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=now, term=term).stored
     except Exception as error:
         if _is_passing(error):
             raise
@@ -73,11 +75,13 @@ def _take(deliveries: Sequence[Delivery], taken: Taken, now: datetime) -> None:
             taken.poison.append((deliveries[0].message, error))
             return
         half = len(deliveries) // 2
-        _take(deliveries[:half], taken, now)
-        _take(deliveries[half:], taken, now)
+        _take(deliveries[:half], taken, now, term)
+        _take(deliveries[half:], taken, now, term)
 
 
 def _is_passing(error: Exception) -> bool:
-    """Whether it is the database's state that is to blame, and not what was to be stored."""
+    """Whether it is the database's state, or ours, that is to blame, and not what was to be stored."""
+    if isinstance(error, LeadershipLost):
+        return True
     sqlstate = getattr(error.__cause__, "sqlstate", None) or ""
     return isinstance(error, (OperationalError, InterfaceError)) and not sqlstate.startswith(TOO_LARGE)

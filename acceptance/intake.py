@@ -22,6 +22,7 @@ from acceptance.validity import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable
 from config.arrays import array, columns
 from config.broker import dispatcher
 from config.leader import is_held
+from config.leadership import Term
 from counter.contracts import SyncEvent, encode
 
 log = structlog.get_logger(__name__)
@@ -75,10 +76,14 @@ class Intake:
         return self.accepted + self.known
 
 
-def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime) -> Intake:
+def ingest(
+    *, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime, term: Term | None = None
+) -> Intake:
     """Store events in one transaction; after its commit each coin concerned is converted, balanced and reported.
 
-    Idempotent: an event that is stored already has no effect. Raises only database errors, storing nothing then.
+    Idempotent: an event that is stored already has no effect. Whoever takes in as a leader gives his `term`.
+
+    Raises: LeadershipLost and database errors only, storing nothing then.
     """
     valid: list[SyncEvent] = []
     invalid: list[SyncEvent] = []
@@ -89,6 +94,8 @@ def ingest(*, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: dateti
     for event in sorted(valid, key=attrgetter("order_id")):
         first.setdefault(event.order_id, event)
     with transaction.atomic(using="desk"):
+        if term is not None:
+            term.fence()
         inserted = _insert(list(first.values()), door, now)
         again = [
             event for event in valid if event.order_id not in inserted or event is not first[event.order_id]

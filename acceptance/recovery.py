@@ -7,6 +7,7 @@ import structlog
 from acceptance import counter_client
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
+from config.leadership import Term
 
 log = structlog.get_logger(__name__)
 
@@ -15,19 +16,19 @@ PULL_LIMIT = 1000
 MAX_PULLS = 50
 
 
-def pull_unsynced(*, min_age_ms: int, now: datetime) -> int:
+def pull_unsynced(*, min_age_ms: int, now: datetime, term: Term | None = None) -> int:
     """Take in and acknowledge every order that has been waiting for `min_age_ms`; how many were new to the desk.
 
     Goes on after the last order of each page, so that conflicts, which are never acknowledged, hide none behind them.
 
-    Raises: CounterUnavailable, CounterRefused.
+    Raises: CounterUnavailable, CounterRefused; LeadershipLost for who gives a `term` that is over.
     """
     accepted = after_id = 0
     for _ in range(MAX_PULLS):
         events = counter_client.pull(min_age_ms=min_age_ms, limit=PULL_LIMIT, after_id=after_id)
         if not events:
             break
-        intake = ingest(events=events, door=AcceptedOrder.Door.PULL, now=now)
+        intake = ingest(events=events, door=AcceptedOrder.Door.PULL, now=now, term=term)
         accepted += len(intake.accepted)
         if intake.stored:
             counter_client.acknowledge(intake.stored)

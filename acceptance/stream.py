@@ -1,4 +1,4 @@
-"""The `intake` process: takes orders from the broker, and goes on without one.
+"""The `intake` process: takes orders from the broker while it leads, and goes on without one.
 
 Loops on threads of their own: consume the queue, acknowledge to counter, pull by HTTP what no message brought, and
 sweep. While the broker does not answer the pull takes everything at once and the sweeps run here, so that orders
@@ -21,6 +21,7 @@ from acceptance import counter_client, dead_letters, deliveries, recovery
 from acceptance.counter_client import CounterError
 from acceptance.deliveries import Delivery, Unreadable
 from config.broker import check, connect, dispatcher, sync_queue
+from config.leadership import Leadership, Term
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ RECONNECT_AFTER_SECONDS = 1.0
 # With what makes an order overdue: within 2 s, also while a broker that hangs is not yet found out.
 PULL_EVERY_SECONDS = 0.5
 STOP_WITHIN_SECONDS = 10.0
+LOOK_EVERY_SECONDS = 0.2
 # What beat would send to the workers, and how often, in seconds; all of it once at the start.
 LOCAL_SWEEPS = {
     "settlement.resume": 1.0,
@@ -43,10 +45,24 @@ LOCAL_SWEEPS = {
 }
 
 
-class IntakeProcess:
-    """Runs the loops until `stop`; each survives the failure of whatever it talks to."""
+def run(stopping: threading.Event) -> None:
+    """Take orders in while this process leads, until told to stop."""
 
-    def __init__(self) -> None:
+    def work(term: Term) -> None:
+        process = IntakeProcess(term)
+        process.start()
+        while term.holds() and not stopping.wait(LOOK_EVERY_SECONDS):
+            pass
+        process.stop()
+
+    Leadership("intake", using="desk").lead(work, stopping=stopping)
+
+
+class IntakeProcess:
+    """Runs the loops of one term until `stop`; each survives the failure of whatever it talks to."""
+
+    def __init__(self, term: Term) -> None:
+        self._term = term
         self.stopping = threading.Event()
         self.broker_up = threading.Event()
         self._to_acknowledge: queue.Queue[list[int]] = queue.Queue(1000)
@@ -59,7 +75,7 @@ class IntakeProcess:
     def start(self) -> None:
         """Start the loops. First of all, what was left by the process before is pulled and resumed."""
         current_app.loader.import_default_modules()  # to run tasks here, they have to be known here
-        dispatcher.broker_is_up = self.broker_up.is_set
+        dispatcher.fall_back(broker_is_up=self.broker_up.is_set, acting=self._term.acting)
         for thread in self._threads:
             thread.start()
 
@@ -118,7 +134,7 @@ class IntakeProcess:
 
     def _store(self, waiting: list[Delivery]) -> None:
         try:
-            taken = deliveries.take(waiting, now=timezone.now())
+            taken = deliveries.take(waiting, now=timezone.now(), term=self._term)
         except (OperationalError, InterfaceError) as error:
             # Kept, not given back: RabbitMQ would count one more delivery each time, as if the messages were to blame.
             log.warning("database away, messages wait", messages=len(waiting), error=repr(error))
@@ -157,7 +173,7 @@ class IntakeProcess:
             started = time.monotonic()
             min_age_ms = recovery.OVERDUE_AFTER_MS if self.broker_up.is_set() else 0
             try:
-                recovery.pull_unsynced(min_age_ms=min_age_ms, now=timezone.now())
+                recovery.pull_unsynced(min_age_ms=min_age_ms, now=timezone.now(), term=self._term)
             except CounterError as error:
                 log.warning("pull failed", error=str(error))
             self.stopping.wait(max(0.0, PULL_EVERY_SECONDS - (time.monotonic() - started)))
@@ -169,7 +185,8 @@ class IntakeProcess:
         while not self.stopping.is_set():
             for name, every in LOCAL_SWEEPS.items():
                 if (first or not self.broker_up.is_set()) and time.monotonic() >= due_at[name]:
-                    current_app.tasks[name]()
+                    with self._term.acting():
+                        current_app.tasks[name]()
                     due_at[name] = time.monotonic() + every
             first = False
             self.stopping.wait(PULL_EVERY_SECONDS)

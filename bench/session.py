@@ -13,7 +13,7 @@ from bench.bed import Bed
 from bench.servers import Servers
 from bench.sizes import Sizes
 
-DESK = ("intake", "worker", "beat", "flower")
+DESK = ("intake", "intake-standby", "worker", "beat", "beat-standby", "flower")
 
 
 @dataclass

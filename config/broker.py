@@ -6,6 +6,8 @@ The broker is a convenience: whatever it loses is found again in the databases, 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -62,15 +64,23 @@ def check(channel: Any) -> None:
     sync_queue()(channel).queue_declare()
 
 
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """When to run chains in this process, and what each of them runs inside."""
+
+    broker_is_up: Callable[[], bool]
+    acting: Callable[[], AbstractContextManager[None]]
+
+
 class Dispatcher:
     """Sends task chains to the workers, or runs them on threads of this process while the broker is away.
 
-    Only the intake process sets `broker_is_up`, and thereby becomes the desk's fallback when no broker answers. There
-    a chain is sent from a thread too, so that a broker that hangs holds up nobody who takes orders in.
+    Only the intake process that leads becomes the desk's fallback when no broker answers. There a chain is sent from
+    a thread too, so that a broker that hangs holds up nobody who takes orders in.
     """
 
     def __init__(self) -> None:
-        self.broker_is_up: Callable[[], bool] | None = None
+        self._fallback: Fallback | None = None
         self._pool = _local_pool()
         self._waiting: set[str] = set()
         self._lock = threading.Lock()
@@ -80,7 +90,7 @@ class Dispatcher:
 
         Tasks are named, not imported, so that an app may call one that lies above it in the import order.
         """
-        if self.broker_is_up is None:
+        if (fallback := self._fallback) is None:
             self._publish(steps)
             return
         key = repr(steps)
@@ -88,11 +98,17 @@ class Dispatcher:
             if key in self._waiting:
                 return  # the same chain waits for a thread, and will see what this one would
             self._waiting.add(key)
-        self._pool.submit(self._deliver, key, steps, self.broker_is_up)
+        self._pool.submit(self._deliver, key, steps, fallback)
+
+    def fall_back(
+        self, *, broker_is_up: Callable[[], bool], acting: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Run chains here while the broker is not up, each inside `acting`, which refuses by raising."""
+        self._fallback = Fallback(broker_is_up, acting)
 
     def drain(self) -> None:
         """Finish what runs here, and run nothing more."""
-        self.broker_is_up = None
+        self._fallback = None
         running, self._pool = self._pool, _local_pool()
         running.shutdown(wait=True)
 
@@ -104,14 +120,15 @@ class Dispatcher:
             return False
         return True
 
-    def _deliver(self, key: str, steps: Steps, broker_is_up: Callable[[], bool]) -> None:
+    def _deliver(self, key: str, steps: Steps, fallback: Fallback) -> None:
         with self._lock:
             self._waiting.discard(key)
-        if broker_is_up() and self._publish(steps):
+        if fallback.broker_is_up() and self._publish(steps):
             return
         try:
-            for name, args in steps:
-                current_app.tasks[name](*args)
+            with fallback.acting():
+                for name, args in steps:
+                    current_app.tasks[name](*args)
         except Exception:
             log.exception("a chain failed in this process; its sweep will resume it", steps=key)
         finally:

@@ -15,7 +15,7 @@ def exclusive(name: str, *, using: str) -> Iterator[bool]:
     """
     connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_key(name)])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock_key(name)])
         held = cursor.fetchone()[0]
     try:
         yield held
@@ -23,7 +23,7 @@ def exclusive(name: str, *, using: str) -> Iterator[bool]:
         if held:
             try:
                 with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_key(name)])
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [lock_key(name)])
             except DatabaseError:
                 connection.close()  # which frees the lock, and keeps the block's own error the one that is told
 
@@ -34,7 +34,7 @@ def is_held(name: str, *, using: str) -> bool:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = %s"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND granted)",
-            [_key(name)],
+            [lock_key(name)],
         )
         return cursor.fetchone()[0]
 
@@ -45,8 +45,9 @@ def exclusive_in_transaction(name: str, *, using: str) -> None:
     if not connection.in_atomic_block:
         raise RuntimeError("a lock of a transaction needs one")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_key(name)])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key(name)])
 
 
-def _key(name: str) -> int:
+def lock_key(name: str) -> int:
+    """The number that stands for a name among the database's advisory locks."""
     return zlib.crc32(name.encode())

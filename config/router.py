@@ -5,6 +5,8 @@ from typing import Any
 from django.db.models import Model
 
 DESK_APPS = frozenset({"acceptance", "settlement"})
+# Leases lie beside what they guard.
+IN_BOTH = frozenset({("config", "lease")})
 
 
 def _alias(app_label: str) -> str:
@@ -23,5 +25,5 @@ class TwoSystems:
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:
         return _alias(obj1._meta.app_label) == _alias(obj2._meta.app_label)
 
-    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
-        return db == _alias(app_label)
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool:
+        return (app_label, model_name) in IN_BOTH or db == _alias(app_label)

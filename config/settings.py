@@ -186,6 +186,7 @@ CELERY_BROKER_URL = BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_DEFAULT_QUEUE = "sweeps"
+WORKER_QUEUES = ("convert", "settle", "sweeps")  # every one that workers consume: a canary goes through each
 CELERY_TASK_ROUTES = {
     "settlement.convert": {"queue": "convert"},
     "settlement.balance": {"queue": "settle"},
@@ -205,7 +206,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = transport_options(BROKER_URL, timeout_seconds=
 if not uses_redis(BROKER_URL):
     CELERY_TASK_DEFAULT_QUEUE_TYPE = CELERY_TASK_CREATE_MISSING_QUEUE_TYPE = "quorum"
     CELERY_BROKER_HEARTBEAT = 10  # s; a consumer that hears nothing for two of them connects anew
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "config.scheduler:LeadingScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 CELERY_TIMEZONE = "UTC"

@@ -6,18 +6,21 @@ themselves, and orders are refused until prices are back. With each tick, failed
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import ccxt
 import structlog
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.utils import timezone
 
 from config.exchange import new_exchange
+from config.leadership import Leadership, LeadershipLost, Term
 from counter import chain, listing, quotes, trading_status
 from counter.model_quotes import model_quote
 from counter.models import Option
@@ -58,10 +61,14 @@ def _middle(book: Mapping[str, Any]) -> Decimal:
 
 
 class Feed:
-    """Lists options and quotes them; a recorded option chain among MARKET_DATA gives instruments and volatilities."""
+    """Lists options and quotes them; a recorded option chain among MARKET_DATA gives instruments and volatilities.
 
-    def __init__(self, source: IndexSource) -> None:
+    Whatever it writes is written as the leader's, or not at all.
+    """
+
+    def __init__(self, source: IndexSource, term: Term) -> None:
         self._source = source
+        self._term = term
         self._options: list[Option] = []
         self._listed_at: datetime | None = None
         self._surface: VolatilitySurface = DEFAULT_SURFACE
@@ -70,15 +77,23 @@ class Feed:
     def tick(self, *, now: datetime) -> int:
         """Read the index, quote every living option; how many were quoted.
 
-        Raises: what IndexSource.prices raises, and database errors; nothing is written then.
+        Raises: what IndexSource.prices raises, LeadershipLost and database errors; nothing is written then.
         """
         prices = self._source.prices()
         if self._listed_at is None or now - self._listed_at >= RELIST_EVERY:
             self._list(prices, now)
-        quotes.record_index(prices=prices, now=now)
+        with self._writing():
+            quotes.record_index(prices=prices, now=now)
         fresh = [self._quote(option, prices[option.underlying], now) for option in self._alive(now)]
-        quotes.update_quotes(quotes=fresh, now=now)
+        with self._writing():
+            quotes.update_quotes(quotes=fresh, now=now)
         return len(fresh)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with transaction.atomic():
+            self._term.fence()
+            yield
 
     def _list(self, prices: Mapping[str, Decimal], now: datetime) -> None:
         if self._recorded is not None:
@@ -91,7 +106,8 @@ class Feed:
                 for coin, index in prices.items()
                 for option in listing.listings(underlying=coin, index=index, now=now)
             ]
-        quotes.list_options(listings=offered, now=now)
+        with self._writing():
+            quotes.list_options(listings=offered, now=now)
         self._options = list(Option.objects.filter(expires_at__gt=now, underlying__in=list(prices)))
         self._listed_at = now
 
@@ -119,17 +135,25 @@ class Feed:
 
 
 def run(stopping: threading.Event) -> None:
-    """Tick until told to stop; a tick that fails is logged and tried again."""
-    feed = Feed(IndexSource())
-    watch = trading_status.Watch(started_at=timezone.now())
+    """Quote while this process leads, until told to stop."""
+    source = IndexSource()
+    Leadership("feed", using="default").lead(partial(_quote_on, source, stopping), stopping=stopping)
+
+
+def _quote_on(source: IndexSource, stopping: threading.Event, term: Term) -> None:
+    """Tick until told to stop or another process leads; a tick that fails is logged and tried again."""
+    feed = Feed(source, term)
+    watch = trading_status.Watch(started_at=timezone.now(), term=term)
     failing = False
-    while not stopping.is_set():
+    while term.holds() and not stopping.is_set():
         started = time.monotonic()
         try:
             count = feed.tick(now=timezone.now())
             if failing or count == 0:
                 log.info("quoting", options=count)
             failing = False
+        except LeadershipLost:
+            return
         except Exception as error:  # noqa: BLE001 - the feed outlives the venue and the database
             level = log.warning if isinstance(error, ccxt.BaseError) else log.exception
             if not failing:

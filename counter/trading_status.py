@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
+from config.leadership import LeadershipLost, Term
 from config.transitions import move
 from counter.containment import Limit, Reason, Standing, State, Terms, judge
 from counter.models import DeskCondition, TradingStatus, TradingStatusChange
@@ -93,10 +94,14 @@ def limits_of(underlying: str) -> dict[Reason, Limit]:
 
 
 class Watch:
-    """Measures and judges every coin; `started_at`: since when this process would have heard the desk."""
+    """Measures and judges every coin; `started_at`: since when this process would have heard the desk.
 
-    def __init__(self, *, started_at: datetime) -> None:
+    With a `term` it judges as long as that process leads.
+    """
+
+    def __init__(self, *, started_at: datetime, term: Term | None = None) -> None:
         self._started_at = started_at
+        self._term = term
         self._unsettled: dict[str, Unsettled] = {}
         self._unsettled_due_at = started_at
 
@@ -104,6 +109,8 @@ class Watch:
         """`judge`, for a loop that goes on whatever happens: coins that are not judged count as halted soon."""
         try:
             self.judge(now=now)
+        except LeadershipLost:
+            return  # another feed judges
         except Exception as error:  # noqa: BLE001 - the feed outlives the database
             log.warning("coins not judged", error=repr(error))
             close_old_connections()
@@ -111,7 +118,7 @@ class Watch:
     def judge(self, *, now: datetime) -> None:
         """Judge every coin of COINS by what is measured at `now`.
 
-        Raises: database errors; nothing is changed then.
+        Raises: LeadershipLost, database errors; nothing is changed then.
         """
         if now >= self._unsettled_due_at:
             self._unsettled_due_at = now + UNSETTLED_PAUSE_TIMES * self._read_unsettled()
@@ -121,7 +128,10 @@ class Watch:
         told = {condition.underlying: condition for condition in DeskCondition.objects.all()}
         for underlying in settings.COINS:
             measures = self._measures(underlying, quotes.get(underlying), told.get(underlying), now)
-            _store(underlying, measures, now)
+            with transaction.atomic():
+                if self._term is not None:
+                    self._term.fence()
+                _store(underlying, measures, now)
 
     def _read_unsettled(self) -> timedelta:
         """Read it; how long that took."""
@@ -164,34 +174,33 @@ def _seconds(age: timedelta) -> Decimal:
 
 
 def _store(underlying: str, measures: Mapping[Reason, Decimal], now: datetime) -> None:
-    """Judge one coin on its locked row, and keep what changed."""
-    with transaction.atomic():
-        status = TradingStatus.objects.select_for_update().filter(underlying=underlying).first()
-        if status is None:
-            status = _create(underlying, now)
-        elif status.judged_at >= now:
-            return
-        limits = limits_of(underlying)
-        before = Standing(State(status.state), tuple(map(Reason, status.reasons)), status.easing_since)
-        after = judge(
-            before=before,
-            measures=measures,
-            limits=limits,
-            reopen_below=settings.REOPEN_BELOW_RATE,
-            reopen_after=timedelta(seconds=settings.REOPEN_AFTER_SECONDS),
-            now=now,
-        )
-        changes: dict[str, Any] = {
-            "spread_rate": spread_rate_of(after.state),
-            "reasons": list(map(str, after.reasons)),
-            "why": _why(after, measures, limits),
-            "easing_since": after.easing_since,
-            "judged_at": now,
-        }
-        if after.state != before.state:
-            _move(status, after.state, changes, now)
-        else:
-            TradingStatus.objects.filter(pk=status.pk).update(**changes)
+    """Judge one coin on its locked row, and keep what changed, in the caller's transaction."""
+    status = TradingStatus.objects.select_for_update().filter(underlying=underlying).first()
+    if status is None:
+        status = _create(underlying, now)
+    elif status.judged_at >= now:
+        return
+    limits = limits_of(underlying)
+    before = Standing(State(status.state), tuple(map(Reason, status.reasons)), status.easing_since)
+    after = judge(
+        before=before,
+        measures=measures,
+        limits=limits,
+        reopen_below=settings.REOPEN_BELOW_RATE,
+        reopen_after=timedelta(seconds=settings.REOPEN_AFTER_SECONDS),
+        now=now,
+    )
+    changes: dict[str, Any] = {
+        "spread_rate": spread_rate_of(after.state),
+        "reasons": list(map(str, after.reasons)),
+        "why": _why(after, measures, limits),
+        "easing_since": after.easing_since,
+        "judged_at": now,
+    }
+    if after.state != before.state:
+        _move(status, after.state, changes, now)
+    else:
+        TradingStatus.objects.filter(pk=status.pk).update(**changes)
 
 
 def spread_rate_of(state: State) -> Decimal:

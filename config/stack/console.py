@@ -43,10 +43,10 @@ def show_addresses(info: StackInfo) -> None:
 
 def show_processes(found: list[ProcessInfo]) -> None:
     """One line for each process: name, state, pid, uptime."""
-    tell(f"{'NAME':<10} {'STATE':<10} {'PID':>8} {'UPTIME':>10}")
+    tell(f"{'NAME':<15} {'STATE':<10} {'PID':>8} {'UPTIME':>10}")
     for process in found:
         pid = str(process.pid) if process.pid else "-"
-        tell(f"{process.name:<10} {process.state:<10} {pid:>8} {_clock(process.uptime_seconds):>10}")
+        tell(f"{process.name:<15} {process.state:<10} {pid:>8} {_clock(process.uptime_seconds):>10}")
 
 
 def _clock(seconds: int) -> str:
@@ -77,7 +77,7 @@ def follow(info: StackInfo, *, still_running: Callable[[], object], stopping: St
         while not stopping and still_running():
             for name, log in logs.items():
                 for line in log.lines():
-                    prefix = Text(f"{name:<8} | ", style=colours.get(name, "white"))
+                    prefix = Text(f"{name:<14} | ", style=colours.get(name, "white"))
                     console.print(prefix + Text(compact(line)))
             time.sleep(POLL_EVERY_SECONDS)
     finally:

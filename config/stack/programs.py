@@ -15,7 +15,9 @@ WEB_PORT = 8000
 # Processes, not threads: rounds of two coins on one interpreter took three times as long to settle.
 WORKER_PROCESSES = 4
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
-STOP_SECONDS = {"beat": 4}
+STOP_SECONDS = {"beat": 4, "beat-standby": 4}
+# Of these two run, alike in all but their names: one leads, the other takes its place.
+LED = ("intake", "beat", "feed")
 WEB_PROCESSES = 2
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
@@ -146,16 +148,16 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
                 "-A",
                 "config",
                 "beat",
-                "--scheduler",
-                "django_celery_beat.schedulers:DatabaseScheduler",
+                "--loglevel",
+                "INFO",
             ),
-            *("--loglevel", "INFO"),
         ),
         "feed": (sys.executable, MANAGE, "feed"),
         "flower": _python(
             *("celery", "-A", "config", "flower", "--address=127.0.0.1", f"--port={ports['flower']}"),
         ),
     }
+    commands |= {f"{name}-standby": commands[name] for name in LED}
     return [
         Program(
             name=name, group=APPS, command=_launched(name, command), stop_seconds=STOP_SECONDS.get(name, 10)

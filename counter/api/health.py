@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from config.broker import connect
+from config.canary import trips
+from config.leadership import leaders
 from counter.api.errors import json_answer
 from counter.models import Quote
 
@@ -25,8 +27,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     checks = {
         "database": {**database, "required": True},
         "broker": {**_checked(_ask_broker), "required": False},
-        "quotes": {**(_checked(_newest_quote) if database["ok"] else {"ok": False}), "required": False},
     }
+    for name, check in (("quotes", _newest_quote), ("workers", _canaries), ("leaders", _leaders)):
+        checks[name] = {**(_checked(check) if database["ok"] else {"ok": False}), "required": False}
     return json_answer({"ready": database["ok"], "checks": checks}, status=200 if database["ok"] else 503)
 
 
@@ -49,6 +52,29 @@ def _ask_broker() -> dict[str, Any]:
     with connect() as broker:
         broker.connect()
     return {}
+
+
+def _canaries() -> dict[str, Any]:
+    """The canary's last way through each queue of the workers, and back."""
+    found = trips()
+    queues = {
+        trip.queue: {
+            "age_seconds": None if trip.age_seconds is None else round(trip.age_seconds, 3),
+            "round_trip_ms": None if trip.took_seconds is None else round(trip.took_seconds * 1000, 1),
+        }
+        for trip in found
+    }
+    return {"ok": all(trip.ok for trip in found), "queues": queues}
+
+
+def _leaders() -> dict[str, Any]:
+    """Who leads beside this database; the desk's own leases lie with the desk."""
+    found = leaders(using="default")
+    holders = {
+        leader.name: {"holder": leader.holder, "silent_seconds": round(leader.silent_seconds, 3)}
+        for leader in found
+    }
+    return {"ok": bool(found) and all(leader.is_alive for leader in found), "holders": holders}
 
 
 def _newest_quote() -> dict[str, Any]:

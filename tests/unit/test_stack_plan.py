@@ -11,7 +11,9 @@ import pytest
 from config.embedded import keys, places, server_urls, valkey
 from config.stack import lifecycle, programs, supervision
 
-ALL = ["postgres", "valkey", "venue", "web", "intake", "worker", "beat", "feed", "flower"]
+SERVERS = ["postgres", "valkey", "venue"]
+LED = ["intake", "beat", "feed"]
+ALL = [*SERVERS, "web", "intake", "worker", "beat", "feed", "flower", *(f"{name}-standby" for name in LED)]
 
 
 def _names(var_dir, **given):
@@ -34,6 +36,15 @@ def test_a_given_server_is_left_out_and_its_url_passed_on(tmp_path, given, left_
     plan = programs.plan(var_dir=tmp_path, given=given)
     assert [program.name for program in plan.programs] == [name for name in ALL if name != left_out]
     assert plan.environment.items() >= given.items()
+
+
+def test_a_standby_is_its_leader_under_another_name(tmp_path):
+    commands = {
+        program.name: program.command for program in programs.plan(var_dir=tmp_path, given={}).programs
+    }
+    for name in LED:
+        renamed = tuple(f"{name}-standby" if part == name else part for part in commands[name][:5])
+        assert commands[f"{name}-standby"] == renamed + commands[name][5:]
 
 
 def test_one_given_database_leaves_the_other_embedded(tmp_path):

@@ -1,10 +1,16 @@
 """Health checks: alive without any I/O, ready while the database answers."""
 
+from datetime import timedelta
+
 import pytest
-from django.db import OperationalError
+from django.conf import settings
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
+from config.canary import note_return
+from config.leadership import CLAIM
+from config.models import Canary, Lease
 from counter.api import health
 from tests.support.factories import make_option
 
@@ -18,6 +24,10 @@ def test_alive_needs_nothing():
 @pytest.mark.django_db
 def test_ready_while_the_database_answers(broker_url):
     make_option(now=timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, ["feed", "feed somewhere 17"])
+    for queue in settings.WORKER_QUEUES:
+        note_return(queue=queue, sent_at=timezone.now().isoformat())
     response = Client().get("/readyz")
     assert response.status_code == 200
     body = response.json()
@@ -26,8 +36,36 @@ def test_ready_while_the_database_answers(broker_url):
         "database": (True, True),
         "broker": (True, False),
         "quotes": (True, False),
+        "workers": (True, False),
+        "leaders": (True, False),
     }
+    assert body["checks"]["leaders"]["holders"]["feed"]["holder"] == "feed somewhere 17"
     assert 0 <= body["checks"]["quotes"]["age_seconds"] < 60
+
+
+@pytest.mark.django_db
+def test_a_canary_that_stays_away_is_told_by_queue(broker_url):
+    """Workers that live and consume nothing are not seen in any other way."""
+    for queue in settings.WORKER_QUEUES[1:]:
+        note_return(queue=queue, sent_at=timezone.now().isoformat())
+    Canary.objects.filter(queue="settle").update(returned_at=timezone.now() - timedelta(seconds=21))
+    workers = Client().get("/readyz").json()["checks"]["workers"]
+    assert workers["ok"] is False
+    assert workers["queues"]["convert"] == {"age_seconds": None, "round_trip_ms": None}
+    assert 21 < workers["queues"]["settle"]["age_seconds"] < 60
+    assert workers["queues"]["sweeps"]["age_seconds"] < 20
+    assert workers["queues"]["sweeps"]["round_trip_ms"] >= 0
+
+
+@pytest.mark.django_db
+def test_a_leader_that_is_silent_is_told(broker_url):
+    assert Client().get("/readyz").json()["checks"]["leaders"]["ok"] is False, "nobody leads"
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, ["feed", "feed somewhere 17"])
+    Lease.objects.update(renewed_at=timezone.now() - timedelta(seconds=6))
+    leaders = Client().get("/readyz").json()["checks"]["leaders"]
+    assert leaders["ok"] is False
+    assert leaders["holders"]["feed"]["silent_seconds"] > 5
 
 
 @pytest.mark.django_db

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from io import StringIO
 from typing import Any
 
@@ -20,6 +21,7 @@ from acceptance.stream import IntakeProcess
 from chaos.proxy import Line
 from config import broker as brokers
 from config.broker import dispatcher, sync_queue
+from config.leadership import Leadership, Term
 from counter import outbox
 from counter.contracts import SyncBatch, SyncEvent, encode
 from counter.models import SyncOrder
@@ -66,13 +68,29 @@ def mq(two_systems: None, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.fixture
+def term(two_systems: None) -> Iterator[Term]:
+    """This process leads."""
+    leadership = Leadership("intake", using="desk")
+    leadership.start()
+    until(lambda: leadership.term)
+    assert leadership.term
+    yield leadership.term
+    leadership.stop()
+
+
+@pytest.fixture
 def intake(
-    mq: Broker, venue: Any, live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+    term: Term,
+    mq: Broker,
+    venue: Any,
+    live_server: Any,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[IntakeProcess]:
     """The intake process on threads of this one, between the real counter, broker and venue."""
     settings.COUNTER_URL = live_server.url
     monkeypatch.setattr(ccxt_venue, "_venue", venue)
-    process = IntakeProcess()
+    process = IntakeProcess(term)
     process.start()
     until(process.broker_up.is_set)
     yield process
@@ -168,13 +186,13 @@ def test_without_a_broker_orders_are_taken_pulled_and_settled_and_all_returns_to
 
 
 def test_what_was_left_before_is_resumed_at_the_start_though_the_broker_hangs(
-    mq, venue, live_server, settings, monkeypatch
+    term, mq, venue, live_server, settings, monkeypatch
 ):
     settings.COUNTER_URL = live_server.url
     monkeypatch.setattr(ccxt_venue, "_venue", venue)
     mq.line.set(Line.HUNG)
     ids = place()
-    process = IntakeProcess()
+    process = IntakeProcess(term)
     process.start()
     try:
         assert until(lambda: accepted(ids) and order_states() == {"REPORTED"}) < 5.0
@@ -295,7 +313,7 @@ def test_a_chain_that_waits_for_a_thread_here_is_not_queued_twice(monkeypatch):
             ran.append(name)
 
     monkeypatch.setitem(current_app.tasks, "test.step", Task())
-    dispatcher.broker_is_up = lambda: False
+    dispatcher.fall_back(broker_is_up=lambda: False, acting=nullcontext)
     for _ in range(50):
         dispatcher.send([("test.step", ["busy"])])
     held.set()

@@ -1,0 +1,44 @@
+"""Leaders and standbys: one that is silent, and real processes that can be paused and killed."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from tests.support.databases import conninfo
+
+SOON_SECONDS = (
+    20.0  # generous for a machine that does other things; promises are asserted where they are made
+)
+
+
+def until(holds: Callable[[], Any], *, within: float = SOON_SECONDS) -> float:
+    """Wait until something holds; the seconds it took."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < within, "it did not come to hold"
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+class Paused:
+    """Holds lock and lease as a leader does that was stopped right after it won: it renews nothing."""
+
+    def __init__(self, name: str = "test", *, using: str = "default") -> None:
+        from config import leadership
+        from config.leader import lock_key
+
+        self._connection = psycopg.connect(conninfo(using), autocommit=True)
+        self._connection.execute("SELECT pg_advisory_lock(%s)", [lock_key(f"lead {name}")])
+        row = self._connection.execute(leadership.CLAIM, [name, "paused"]).fetchone()
+        assert row
+        self.term = leadership.Term(
+            name=name, using=using, token=row[0], holder="paused", until=time.monotonic() + 1000
+        )
+
+    def __enter__(self) -> "Paused":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.close()
