@@ -55,6 +55,7 @@ def run(stopping: threading.Event) -> None:
             pass
         process.stop()
 
+    current_app.loader.import_default_modules()  # takes seconds that a takeover does not have
     Leadership("intake", using="desk").lead(work, stopping=stopping)
 
 

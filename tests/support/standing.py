@@ -23,14 +23,14 @@ def until(holds: Callable[[], Any], *, within: float = SOON_SECONDS) -> float:
 
 
 class Paused:
-    """Holds lock and lease as a leader does that was stopped right after it won: it renews nothing."""
+    """Has won as a leader does that was stopped right after: it renews nothing. Whoever led before is not told."""
 
     def __init__(self, name: str = "test", *, using: str = "default") -> None:
         from config import leadership
         from config.leader import lock_key
 
         self._connection = psycopg.connect(conninfo(using), autocommit=True)
-        self._connection.execute("SELECT pg_advisory_lock(%s)", [lock_key(f"lead {name}")])
+        self._connection.execute("SELECT pg_try_advisory_lock(%s)", [lock_key(f"lead {name}")])
         row = self._connection.execute(leadership.CLAIM, [name, "paused"]).fetchone()
         assert row
         self.term = leadership.Term(
@@ -41,4 +41,8 @@ class Paused:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its connection."""
         self._connection.close()

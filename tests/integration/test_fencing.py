@@ -1,0 +1,168 @@
+"""Who leads no more writes nothing, although he thinks that he leads: quotes, orders and ticks."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis
+from celery import current_app
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from acceptance import counter_client, recovery
+from acceptance.intake import ingest
+from acceptance.models import AcceptedOrder
+from config.leadership import Leadership, LeadershipLost, Term
+from config.scheduler import LeadingScheduler
+from counter.feed import Feed
+from counter.models import IndexPrice, Option, Quote
+from tests.support.desk_bench import event
+from tests.support.standing import Paused, until
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
+
+
+class StandingSource:
+    """Prices that stay as they are."""
+
+    def prices(self) -> dict[str, Decimal]:
+        return {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}
+
+
+@pytest.fixture
+def led(request: Any) -> Any:
+    """A leader's term, and what takes its place."""
+    name, using = request.param
+    opened = []
+
+    def lead() -> Term:
+        if opened:
+            opened.pop().close()
+        opened.append(Paused(name, using=using))
+        return opened[-1].term
+
+    yield lead
+    opened.pop().close()
+
+
+@pytest.mark.parametrize("led", [("feed", "default")], indirect=True)
+def test_a_feed_that_leads_no_more_writes_no_index_no_listing_and_no_quote(led):
+    term = led()
+    feed = Feed(StandingSource(), term)
+    assert feed.tick(now=timezone.now()) > 0
+
+    led()
+    newest = Quote.objects.latest("quoted_at").quoted_at
+    counts = IndexPrice.objects.count(), Option.objects.count()
+    assert term.holds(), "its own clock says nothing yet"
+    with pytest.raises(LeadershipLost):
+        feed.tick(now=timezone.now())
+    assert (IndexPrice.objects.count(), Option.objects.count()) == counts
+    assert Quote.objects.latest("quoted_at").quoted_at == newest
+
+    Option.objects.all().delete()
+    with pytest.raises(LeadershipLost):  # one that would list first
+        Feed(StandingSource(), term).tick(now=timezone.now())
+    assert not Option.objects.exists()
+
+
+@pytest.mark.parametrize("led", [("intake", "desk")], indirect=True)
+def test_an_intake_that_leads_no_more_stores_nothing_by_any_door(led, monkeypatch):
+    term = led()
+    ingest(events=[event()], door=AcceptedOrder.Door.QUEUE, now=timezone.now(), term=term)
+    assert AcceptedOrder.objects.count() == 1
+
+    led()
+    acknowledged: list[list[int]] = []
+    monkeypatch.setattr(counter_client, "pull", lambda **_: [event()])
+    monkeypatch.setattr(counter_client, "acknowledge", acknowledged.append)
+    with pytest.raises(LeadershipLost):
+        ingest(events=[event()], door=AcceptedOrder.Door.QUEUE, now=timezone.now(), term=term)
+    with pytest.raises(LeadershipLost):
+        recovery.pull_unsynced(min_age_ms=0, now=timezone.now(), term=term)
+    assert AcceptedOrder.objects.count() == 1
+    assert acknowledged == []
+
+
+@pytest.fixture
+def scheduler(broker_url: str) -> Any:
+    """A beat's scheduler that leads and has one tick a second to send."""
+    every, _ = IntervalSchedule.objects.get_or_create(every=1, period="seconds")
+    PeriodicTask.objects.all().delete()
+    PeriodicTask.objects.create(name="tick", task="settlement.report", interval=every, expire_seconds=1)
+    made = LeadingScheduler(app=current_app._get_current_object())
+    until(lambda: made._leadership.term)
+    make_due()
+    yield made
+    made.close()
+
+
+def make_due() -> None:
+    PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(hours=1))
+
+
+def sent(broker_url: str) -> int:
+    with redis.Redis.from_url(broker_url) as client:
+        return client.llen("settle")
+
+
+def tick_until(scheduler: LeadingScheduler, holds: Any) -> None:
+    def ticked() -> bool:
+        scheduler.tick()
+        return holds()
+
+    until(ticked)
+
+
+def test_a_tick_is_counted_and_sent_once(scheduler, broker_url):
+    tick_until(scheduler, lambda: sent(broker_url) == 1)
+    first = PeriodicTask.objects.get(name="tick")
+    assert first.total_run_count == 1
+    for _ in range(5):
+        scheduler.tick()
+    assert sent(broker_url) <= 1 + int((timezone.now() - first.last_run_at).total_seconds())
+
+
+def test_a_beat_that_leads_no_more_sends_and_counts_nothing(scheduler, broker_url, monkeypatch):
+    tick_until(scheduler, lambda: sent(broker_url) == 1)
+    term = scheduler._leadership.term
+    monkeypatch.setattr(Leadership, "_renew", lambda *_: True)  # it does not hear of it
+    with Paused("beat") as new:
+        assert new.term.token > term.token
+        make_due()
+        before, runs = sent(broker_url), PeriodicTask.objects.get(name="tick").total_run_count
+        scheduler._term = None  # it reads anew, and finds the tick due
+        scheduler.tick()
+        assert not term.holds(), "it has tried"
+        assert sent(broker_url) == before
+        assert PeriodicTask.objects.get(name="tick").total_run_count == runs
+
+
+def test_a_schedule_that_changes_sends_no_tick_twice(scheduler, broker_url):
+    """The library's own scheduler makes its heap anew then, from entries that were sent already."""
+    tick_until(scheduler, lambda: sent(broker_url) == 1)
+    ran_at = PeriodicTask.objects.get(name="tick").last_run_at
+    scheduler._heap_invalidated = True
+    scheduler.tick()
+    count = sent(broker_url)
+    assert count <= 1 + int((timezone.now() - ran_at).total_seconds())
+
+
+def test_a_new_leader_goes_on_where_the_last_one_was(scheduler, broker_url):
+    tick_until(scheduler, lambda: sent(broker_url) == 1)
+    PeriodicTask.objects.update(last_run_at=timezone.now() + timedelta(hours=1))  # by another leader
+    scheduler._term = None
+    scheduler.tick()
+    assert sent(broker_url) == 1
+
+
+def test_leadership_is_what_a_scheduler_waits_for(scheduler, broker_url):
+    standby = LeadingScheduler(app=current_app._get_current_object())
+    try:
+        for _ in range(3):
+            standby.tick()
+        assert sent(broker_url) == 0
+        assert isinstance(standby._leadership, Leadership)
+    finally:
+        standby.close()
