@@ -56,8 +56,8 @@ def read(message: Message) -> Delivery:
 def take(deliveries: Sequence[Delivery], *, now: datetime, term: Term) -> Taken:
     """Store deliveries together; when that fails they are halved until what cannot be stored stands alone.
 
-    Raises: OperationalError, InterfaceError when the database is away, LeadershipLost when the term is over; some may be
-    stored then, which does no harm.
+    Raises: OperationalError, InterfaceError when the database is away, LeadershipLost when the term is over; some may
+    be stored then, which does no harm.
     """
     taken = Taken()
     _take(deliveries, taken, now, term)

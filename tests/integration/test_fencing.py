@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import redis
-from celery import current_app
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from kombu import Message
 
-from acceptance import counter_client, recovery
+from acceptance import counter_client, deliveries, recovery
+from acceptance.deliveries import Delivery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
+from config.celery import app
 from config.leadership import Leadership, LeadershipLost, Term
 from config.scheduler import LeadingScheduler
 from counter.feed import Feed
@@ -34,7 +36,7 @@ class StandingSource:
 def led(request: Any) -> Any:
     """A leader's term, and what takes its place."""
     name, using = request.param
-    opened = []
+    opened: list[Paused] = []
 
     def lead() -> Term:
         if opened:
@@ -79,6 +81,12 @@ def test_an_intake_that_leads_no_more_stores_nothing_by_any_door(led, monkeypatc
     monkeypatch.setattr(counter_client, "acknowledge", acknowledged.append)
     with pytest.raises(LeadershipLost):
         ingest(events=[event()], door=AcceptedOrder.Door.QUEUE, now=timezone.now(), term=term)
+    with pytest.raises(LeadershipLost):  # and takes no message for poison
+        deliveries.take(
+            [Delivery(Message(b""), [event()]), Delivery(Message(b""), [event()])],
+            now=timezone.now(),
+            term=term,
+        )
     with pytest.raises(LeadershipLost):
         recovery.pull_unsynced(min_age_ms=0, now=timezone.now(), term=term)
     assert AcceptedOrder.objects.count() == 1
@@ -91,7 +99,7 @@ def scheduler(broker_url: str) -> Any:
     every, _ = IntervalSchedule.objects.get_or_create(every=1, period="seconds")
     PeriodicTask.objects.all().delete()
     PeriodicTask.objects.create(name="tick", task="settlement.report", interval=every, expire_seconds=1)
-    made = LeadingScheduler(app=current_app._get_current_object())
+    made = LeadingScheduler(app=app)
     until(lambda: made._leadership.term)
     make_due()
     yield made
@@ -158,7 +166,7 @@ def test_a_new_leader_goes_on_where_the_last_one_was(scheduler, broker_url):
 
 
 def test_leadership_is_what_a_scheduler_waits_for(scheduler, broker_url):
-    standby = LeadingScheduler(app=current_app._get_current_object())
+    standby = LeadingScheduler(app=app)
     try:
         for _ in range(3):
             standby.tick()

@@ -12,7 +12,7 @@ from config import leadership
 from config.leader import lock_key
 from config.leadership import Leadership, LeadershipLost, leaders
 from tests.support.databases import conninfo
-from tests.support.standing import Paused, until
+from tests.support.standing import Paused, end_backend, lock_holders, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,21 +59,6 @@ def renewals(count):
 def renewed_at(cursor):
     cursor.execute("SELECT renewed_at FROM config_lease")
     return cursor.fetchone()[0]
-
-
-def lock_connection(name="test"):
-    """The backend that holds the lock."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted",
-            [lock_key(f"lead {name}")],
-        )
-        return cursor.fetchone()[0]
-
-
-def end_backend(pid):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
 @contextmanager
@@ -138,7 +123,7 @@ def test_a_lost_lock_connection_ends_the_term_and_one_leads_again(contend):
     contenders = [contend(), contend()]
     until(lambda: any(each.term for each in contenders))
     [term] = [each.term for each in contenders if each.term]
-    end_backend(lock_connection())
+    end_backend(*lock_holders("test"))
     until(lambda: [each.term for each in contenders if each.term not in (None, term)])
     assert sum(each.term is not None for each in contenders) == 1
     assert not term.holds()
@@ -233,7 +218,7 @@ def test_work_ends_with_its_term_and_begins_anew(contend):
     runner = threading.Thread(target=contender.lead, args=(work,), kwargs={"stopping": stopping})
     runner.start()
     until(lambda: terms)
-    end_backend(lock_connection())
+    end_backend(*lock_holders("test"))
     until(lambda: len(terms) == 2)
     assert not terms[0].holds()
     stopping.set()

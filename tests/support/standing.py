@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from django.db import connections
 
 from tests.support.databases import conninfo
 
@@ -20,6 +21,25 @@ def until(holds: Callable[[], Any], *, within: float = SOON_SECONDS) -> float:
         assert time.monotonic() - started < within, "it did not come to hold"
         time.sleep(0.01)
     return time.monotonic() - started
+
+
+def lock_holders(name: str, *, using: str = "default") -> list[int]:
+    """The database's processes that hold the lock of a name that is led."""
+    from config.leader import lock_key
+
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [lock_key(f"lead {name}")],
+        )
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+def end_backend(pid: int, *, using: str = "default") -> None:
+    """Cut a connection at the database."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
 class Paused:
