@@ -19,6 +19,7 @@ import psycopg
 import pytest
 import redis
 from django.conf import settings
+from pytest_django import DjangoDbBlocker
 
 from config.embedded import places, postgres, processes, valkey
 from config.stack.supervision import wait_until
@@ -115,8 +116,13 @@ def _remove_dead_sessions() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """Let the order gate's connection go before its database does."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let tests be cleared away, and the order gate's connection go before its database does."""
+    from tests.support.databases import may_be_emptied
+
+    with django_db_blocker.unblock():
+        for alias in ("default", "desk"):
+            may_be_emptied(alias)
     yield
     from counter.gate import gate
 

@@ -89,6 +89,15 @@ SECRET_KEY = _key("SECRET_KEY")
 ALLOWED_HOSTS = _env("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
 CSRF_TRUSTED_ORIGINS = [origin for origin in _env("CSRF_TRUSTED_ORIGINS").split(",") if origin]
 
+# HTTPS=1: customers come through a proxy that speaks TLS and says so in X-Forwarded-Proto, which it sets itself. The
+# desk's signed calls and the health checks may come past it.
+HTTPS = os.environ.get("HTTPS") == "1"
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^internal/", r"^(healthz|readyz|metrics)$"]
+SECURE_HSTS_SECONDS = int(_env("HSTS_SECONDS", "3600")) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+
 INSTALLED_APPS = [
     "unfold",
     "django.contrib.admin",

@@ -3,10 +3,13 @@
 import logging
 import os
 import sys
+from typing import Any
 
 import sentry_sdk
 import structlog
 from django.conf import settings
+
+from config.redaction import everywhere, hiding, secrets_of, without_amounts
 
 
 def configure() -> None:
@@ -26,7 +29,7 @@ def configure() -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Discreet(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -42,4 +45,39 @@ def configure() -> None:
     # A refused order is an answer, not an event: a line for each 4xx would only slow the others down.
     logging.getLogger("django.request").setLevel(logging.ERROR)
     if settings.SENTRY_DSN:
-        sentry_sdk.init(dsn=settings.SENTRY_DSN, send_default_pii=False, traces_sample_rate=0.0)
+        start_sentry(dsn=settings.SENTRY_DSN)
+
+
+class _Discreet(structlog.stdlib.ProcessorFormatter):
+    """Hides secrets in the line as it will be written, tracebacks included."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._hide = hiding(secrets_of(settings))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._hide(super().format(record))
+
+
+def start_sentry(**options: Any) -> None:
+    """Send errors, each with its place in the code and nothing of the data that it was about."""
+    hide = hiding(secrets_of(settings))
+
+    def discreet(event: Any, hint: dict[str, Any]) -> Any:
+        record = hint.get("log_record")
+        if record is not None and isinstance(record.msg, dict):
+            event["logentry"] = {"message": str(record.msg.get("event", ""))}  # and none of its fields
+        for part in ("extra", "breadcrumbs", "user"):
+            event.pop(part, None)
+        if "request" in event:
+            event["request"] = {name: event["request"].get(name) for name in ("method", "url")}
+        return everywhere(event, lambda text: without_amounts(hide(text)))
+
+    sentry_sdk.init(
+        **options,
+        before_send=discreet,
+        traces_sample_rate=0.0,
+        include_local_variables=False,
+        max_request_body_size="never",
+        max_breadcrumbs=0,
+    )

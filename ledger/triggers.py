@@ -17,3 +17,15 @@ def append_only(table: str) -> migrations.RunSQL:
         """,
         reverse_sql=f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}();",
     )
+
+
+def never_emptied(table: str) -> migrations.RunSQL:
+    """Migration operation: TRUNCATE of an `append_only` table raises too, which no row's trigger would see."""
+    name = f"{table}_never_emptied"
+    return migrations.RunSQL(
+        sql=f"""
+            CREATE TRIGGER {name} BEFORE TRUNCATE ON {table}
+                FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only();
+        """,
+        reverse_sql=f"DROP TRIGGER {name} ON {table};",
+    )

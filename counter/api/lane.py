@@ -8,13 +8,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from io import BytesIO
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
 from rest_framework.exceptions import AuthenticationFailed
 
 from counter.api.auth import Caller, caller_of, known_caller
@@ -24,6 +28,7 @@ from counter.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+RawHeaders = list[tuple[bytes, bytes]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -39,6 +44,7 @@ class OrderLane:
     def __init__(self, framework: Application) -> None:
         self._framework = framework
         self._looking_up = ThreadPoolExecutor(LOOKING_UP_THREADS, thread_name_prefix="callers")
+        self._of_all_answers = {secure: _of_all_answers(secure=secure) for secure in (False, True)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         placing = (
@@ -47,16 +53,18 @@ class OrderLane:
         if placing is None:
             await self._framework(scope, receive, send)
             return
+        headers = dict(scope["headers"])
+        of_all_answers = self._of_all_answers[_is_secure(scope, headers)]
         try:
-            customer_id = await self._customer(scope, dict(scope["headers"]))
+            customer_id = await self._customer(scope, headers)
             body = await _body(receive) if customer_id is not None else None
         except (OutcomeUnknown, RequestDataTooBig) as error:
-            await _send(answer(error, {}), send)
+            await _send(answer(error, {}), of_all_answers, send)
             return
         if customer_id is None:
             await self._framework(scope, receive, send)
         elif body is not None:
-            await _send(await _placed(placing, body, customer_id), send)
+            await _send(await _placed(placing, body, customer_id), of_all_answers, send)
 
     async def _customer(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
         """Who asks, if everything about the request is as usual.
@@ -72,7 +80,7 @@ class OrderLane:
             # One that does not say how long it is gets counted by `_body`.
             and _is_short(headers.get(b"content-length", b"0"))
             and _is_ours(headers.get(b"host", b""))
-            and (scope["scheme"] == "https" or not settings.SECURE_SSL_REDIRECT)
+            and (not settings.SECURE_SSL_REDIRECT or _is_secure(scope, headers))
             and not scope["query_string"]
             and len(headers) == len(scope["headers"])  # none of them twice
         )
@@ -88,6 +96,36 @@ class OrderLane:
             except TimeoutError as error:
                 raise OutcomeUnknown("the database did not say who asks") from error
         return None if caller is None else caller.customer_id
+
+
+def _is_secure(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether the customer speaks TLS, to us or to a proxy that says so."""
+    return scope["scheme"] == "https" or (
+        settings.SECURE_PROXY_SSL_HEADER is not None and headers.get(b"x-forwarded-proto") == b"https"
+    )
+
+
+def _of_all_answers(*, secure: bool) -> RawHeaders:
+    """The headers that Django's middleware adds to every answer."""
+    asked = WSGIRequest(
+        {
+            "REQUEST_METHOD": "POST",
+            "wsgi.url_scheme": "https" if secure else "http",
+            "HTTP_X_FORWARDED_PROTO": "https" if secure else "http",
+            "wsgi.input": BytesIO(),
+        }
+    )
+    answered = HttpResponse()
+    del answered["Content-Type"]
+    for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
+        middleware(lambda _: answered).process_response(asked, answered)
+    return _raw(answered)
+
+
+def _raw(response: HttpResponse) -> RawHeaders:
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
+    ]
 
 
 def _is_short(length: bytes) -> bool:
@@ -143,11 +181,8 @@ async def _placed(placing: Placing, body: bytes, customer_id: int) -> HttpRespon
         return answer(error, {})
 
 
-async def _send(response: HttpResponse, send: Send) -> None:
+async def _send(response: HttpResponse, of_all_answers: RawHeaders, send: Send) -> None:
     body = response.content
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
-    ]
-    headers += [(b"content-length", str(len(body)).encode()), (b"x-content-type-options", b"nosniff")]
+    headers = [*of_all_answers, *_raw(response), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": body})

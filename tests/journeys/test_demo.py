@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -64,6 +65,20 @@ def test_every_order_goes_from_the_customer_to_the_venue_and_back(tmp_path):
     assert set(report["netting"]) == {"BTC", "ETH"}
     assert all(report["latency_ms"][step]["p99"] > 0 for step in ("accept", "settle", "venue"))
     assert stack.running(var_dir) is None, "the demo stops what it started"
+    assert secrets_in_logs(var_dir) == {}
+
+
+def secrets_in_logs(var_dir: Path) -> dict[str, list[str]]:
+    """Which of the stack's secrets each process has written; customers' tokens are told by their length."""
+    known = {**json.loads((var_dir / "keys.json").read_text()), "venue secret": "paper-secret"}
+    found = {}
+    for log in sorted((var_dir / "log").glob("*.log")):
+        text = log.read_text()
+        seen = [name for name, secret in known.items() if secret in text]
+        seen += ["token"] if re.search(r"\b[0-9a-f]{40}\b", text) else []
+        if seen:
+            found[log.name] = seen
+    return found
 
 
 def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path):

@@ -20,6 +20,25 @@ def environment() -> dict[str, str]:
     return {"DATABASE_URL": conninfo("default"), "DESK_DATABASE_URL": conninfo("desk")}
 
 
+NEVER_EMPTIED = """
+    SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE '%\\_never\\_emptied' ORDER BY 1
+"""
+
+
+def never_emptied(alias: str) -> list[tuple[str, str]]:
+    """The tables that the database refuses to truncate, each with the trigger that does it."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(NEVER_EMPTIED)
+        return cursor.fetchall()
+
+
+def may_be_emptied(alias: str) -> None:
+    """Let the tables of a test database be truncated, which is how the rows of each test are cleared away."""
+    with connections[alias].cursor() as cursor:
+        for table, trigger in never_emptied(alias):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+
+
 @contextmanager
 def held_account(customer_id: int) -> Iterator[psycopg.Connection]:
     """Keep everyone who wants this customer's account waiting; yields the connection that holds it."""

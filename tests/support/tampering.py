@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import connections, transaction
 
+from tests.support.databases import may_be_emptied
+
 
 def execute(alias: str, sql: str, parameters: Sequence[Any] = ()) -> int:
     """Change a database directly; how many rows."""
@@ -42,6 +44,7 @@ def tampered(
         if without:
             execute(alias, f"ALTER TABLE {table} ADD CONSTRAINT {without} {constraint}")
         execute(alias, f"ALTER TABLE {table} ENABLE TRIGGER USER")
+        may_be_emptied(alias)
         execute(alias, "DROP TABLE untouched")
 
 

@@ -20,8 +20,7 @@ from counter.models import SyncOrder
 from tests.support.api import error_of
 from tests.support.asgi import AsgiClient, in_pieces
 
-# Not said of an order: who may frame a page and what its links tell, and which methods an address takes.
-OF_PAGES = {"x-frame-options", "referrer-policy", "cross-origin-opener-policy", "allow"}
+NOT_OF_ORDERS = {"allow"}  # REST framework tells with each answer which methods an address takes
 
 
 class HandedOn(Exception):
@@ -79,7 +78,29 @@ def test_both_doors_send_the_same_headers(alone, caller, order, body):
 
 def names_and_values(response):
     named = {name.lower(): value for name, value in response.headers.items()}
-    return {name: value for name, value in named.items() if name not in OF_PAGES}
+    return {name: value for name, value in named.items() if name not in NOT_OF_ORDERS}
+
+
+@pytest.fixture
+def behind_tls(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 3600
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+def test_behind_a_proxy_that_speaks_tls_orders_keep_their_lane(behind_tls, alone, caller, order):
+    alone.headers["X-Forwarded-Proto"] = "https"
+    assert alone.post(ORDERS, order).status_code == 201
+    by_lane = alone.post(ORDERS, order)
+    by_framework = Client(headers=alone.headers).post(ORDERS, order, content_type="application/json")
+    assert names_and_values(by_lane) == names_and_values(by_framework)
+    assert by_lane["Strict-Transport-Security"].startswith("max-age=3600")
+
+
+@pytest.mark.parametrize("said", [None, "http", "https, http", "HTTPS"])
+def test_behind_such_a_proxy_whoever_comes_without_tls_goes_to_the_framework(behind_tls, alone, order, said):
+    with pytest.raises(HandedOn):
+        alone.post(ORDERS, order, headers={"X-Forwarded-Proto": said})
 
 
 # --- what is handed on ----------------------------------------------------------------------------------------------

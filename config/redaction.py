@@ -1,0 +1,63 @@
+"""What never leaves a process: secrets, in log lines and in what is sent to Sentry; amounts, in the latter.
+
+One place for every door: whoever puts a key, a password or a customer's token into a text, it is hidden here. It is the
+last wall, not the only one: code that has a secret in hand does not write it.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+HIDDEN = "***"
+MIN_SECRET_LENGTH = 8  # shorter ones would hide parts of ordinary words
+_PATTERNS = (
+    re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{40}(?![0-9a-fA-F])"),  # customers' tokens
+    re.compile(r"(?<=://)[^/\s:@'\"]*:[^/\s@'\"]+(?=@)"),  # user and password of an address
+    re.compile(r"(?i)(?<=password=)\S+"),
+    re.compile(r"""(?i)(?<=signature=)["']?[0-9A-Za-z+/=%_:-]+"""),
+)
+_AMOUNT = re.compile(r"(?<![\w.])-?\d+\.\d+(?![\w.])")
+
+
+def secrets_of(settings: Any) -> set[str]:
+    """The secrets that this process knows by its settings."""
+    found = {settings.SECRET_KEY, *settings.SERVICE_KEY.split(",")}
+    found |= {settings.VENUE_API_KEY, settings.VENUE_API_SECRET}
+    found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
+    found.add(unquote(urlsplit(settings.BROKER_URL).password or ""))
+    return {secret.strip() for secret in found if len(secret.strip()) >= MIN_SECRET_LENGTH}
+
+
+def hiding(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that hides these secrets in a text, as they are or as JSON and addresses write them, and whatever
+    looks like one."""
+    written = {
+        form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""))
+    }
+    exact = [re.compile("|".join(re.escape(form) for form in sorted(written, key=len, reverse=True)))]
+    patterns = (*(exact if written else []), *_PATTERNS)
+
+    def hide(text: str) -> str:
+        for pattern in patterns:
+            text = pattern.sub(HIDDEN, text)
+        return text
+
+    return hide
+
+
+def without_amounts(text: str) -> str:
+    """The text with every decimal number hidden."""
+    return _AMOUNT.sub("#", text)
+
+
+def everywhere(value: Any, change: Callable[[str], str]) -> Any:
+    """A structure of JSON with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: everywhere(item, change) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [everywhere(item, change) for item in value]
+    return value
