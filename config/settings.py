@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
+from config import limits
 from config.embedded import server_urls
 from config.transports import transport_options, uses_redis
 
@@ -69,19 +70,6 @@ def _database(url: str) -> dict[str, Any]:
             **parts,
         },
     }
-
-
-def _of_coin(text: str, coin: str) -> str:
-    """A coin's part of `BTC=1,ETH=2`, or all of a text that names no coins.
-
-    Raises: ImproperlyConfigured for a coin that is missing.
-    """
-    if "=" not in text:
-        return text
-    parts = dict(part.split("=", 1) for part in text.split(","))
-    if coin not in parts:
-        raise ImproperlyConfigured(f"{text} says nothing of {coin}")
-    return parts[coin]
 
 
 DEBUG = os.environ.get("DEBUG") == "1"
@@ -227,7 +215,7 @@ COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
 COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
 SERVICE_KEY = _key("SERVICE_KEY")  # comma-separated: all are accepted, the first one signs
 SIGNATURE_WINDOW_SECONDS = float(os.environ.get("SIGNATURE_WINDOW_SECONDS", "30"))
-SPREAD_RATE = Decimal(os.environ.get("SPREAD_RATE", "0.005"))
+SPREAD_RATE = limits.rate("SPREAD_RATE", "0.005")
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))
 QUOTE_EVERY_SECONDS = 1.0
 CLOSE_STALE_AFTER_SECONDS = float(os.environ.get("CLOSE_STALE_AFTER_SECONDS", "30"))
@@ -236,29 +224,24 @@ MAX_BATCH_ORDERS = 1000
 MARKET_DATA = [path for path in _env("MARKET_DATA").split(",") if path]
 
 # --- containment: docs/decisions/containment.md says why these --------------------------------------------------------
-WIDE_SPREAD_RATE = Decimal(os.environ.get("WIDE_SPREAD_RATE", "0.02"))
-# From which measure a cause widens a coin's spread, and from which it halts the coin: ages in seconds, by cause.
+WIDE_SPREAD_RATE = limits.rate("WIDE_SPREAD_RATE", "0.02", least=SPREAD_RATE)
+# From which age in seconds a cause widens a coin's spread, and from which it halts the coin.
 CONTAINMENT_AFTER_SECONDS = {
-    cause: tuple(
-        Decimal(os.environ.get(f"{cause.upper()}_{step}_AFTER_SECONDS", default))
-        for step, default in (("WIDEN", widen), ("HALT", halt))
+    cause: limits.pair(
+        f"{cause.upper()}_WIDEN_AFTER_SECONDS", f"{cause.upper()}_HALT_AFTER_SECONDS", defaults
     )
-    for cause, widen, halt in (
-        ("quotes_stale", "4", "8"),
-        ("venue_halted", "0", "30"),
-        ("unknown_outcome", "60", "300"),
-        ("unsettled", "180", "600"),
-        ("desk_silent", "15", "60"),
-    )
+    for cause, defaults in {
+        "quotes_stale": ("4", "8"),
+        "venue_halted": ("0", "30"),
+        "unknown_outcome": ("60", "300"),
+        "unsettled": ("180", "600"),
+        "desk_silent": ("15", "60"),
+    }.items()
 }
-# And the exposure in USDT, by coin: one number for every coin, or BTC=5000000,ETH=2000000.
-CONTAINMENT_EXPOSURE_USDT = {
-    coin: tuple(
-        Decimal(_of_coin(os.environ.get(f"{step}_ABOVE_EXPOSURE_USDT", default), coin))
-        for step, default in (("WIDEN", "5000000"), ("HALT", "10000000"))
-    )
-    for coin in COINS
-}
+# And from which unhedged USDT, by coin.
+CONTAINMENT_EXPOSURE_USDT = limits.pairs_by_coin(
+    "WIDEN_ABOVE_EXPOSURE_USDT", "HALT_ABOVE_EXPOSURE_USDT", ("5000000", "10000000"), COINS
+)
 REOPEN_BELOW_RATE = Decimal("0.8")  # of a limit: less than this has to be left of a cause
 REOPEN_AFTER_SECONDS = float(os.environ.get("REOPEN_AFTER_SECONDS", "10"))
 

@@ -56,7 +56,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A coin's state with its reasons; `easing_since`: since when nothing has asked for a state as bad as this."""
+    """A coin's state with its reasons; `easing_since`: since when nothing has asked for a state as bad as this.
+
+    Of the standing before, its reasons count for nothing: they are measured anew.
+    """
 
     state: State = State.NORMAL
     reasons: tuple[Reason, ...] = ()

@@ -6,7 +6,7 @@ Guards the order of time as quotes do: a judgement that is older than the one st
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 BY = "feed"
 ZERO = Decimal(0)
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # What is unsettled is read off the indexes of the two states: milliseconds, but with 200,000 unsettled orders a tenth
 # of a second. It is read again after this many times as long as it took, so that it costs no more than 2 % of a core.
 UNSETTLED_PAUSE_TIMES = 50
@@ -175,13 +176,11 @@ def _seconds(age: timedelta) -> Decimal:
 
 def _store(underlying: str, measures: Mapping[Reason, Decimal], now: datetime) -> None:
     """Judge one coin on its locked row, and keep what changed, in the caller's transaction."""
-    status = TradingStatus.objects.select_for_update().filter(underlying=underlying).first()
-    if status is None:
-        status = _create(underlying, now)
-    elif status.judged_at >= now:
+    status = _locked(underlying, now)
+    if status.judged_at >= now:
         return
     limits = limits_of(underlying)
-    before = Standing(State(status.state), tuple(map(Reason, status.reasons)), status.easing_since)
+    before = Standing(State(status.state), easing_since=status.easing_since)
     after = judge(
         before=before,
         measures=measures,
@@ -208,11 +207,16 @@ def spread_rate_of(state: State) -> Decimal:
     return settings.SPREAD_RATE if state is State.NORMAL else settings.WIDE_SPREAD_RATE
 
 
-def _create(underlying: str, now: datetime) -> TradingStatus:
-    status = TradingStatus.objects.create(
-        underlying=underlying, spread_rate=settings.SPREAD_RATE, since=now, judged_at=now
-    )
-    _record(status, from_state="", changes={}, now=now)
+def _locked(underlying: str, now: datetime) -> TradingStatus:
+    """The coin's row, locked; one that has never been judged begins as usual, whoever else judges it at this moment."""
+    rows = TradingStatus.objects.select_for_update()
+    status = rows.filter(underlying=underlying).first()
+    if status is None:
+        new = {"spread_rate": settings.SPREAD_RATE, "since": now, "judged_at": NEVER}
+        made, is_new = TradingStatus.objects.get_or_create(underlying=underlying, defaults=new)
+        if is_new:
+            _record(made, from_state="", changes={}, now=now)
+        status = rows.get(underlying=underlying)
     return status
 
 

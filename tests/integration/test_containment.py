@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, OperationalError, connections
 from django.utils import timezone
 
 from acceptance import counter_client
@@ -12,12 +12,12 @@ from acceptance.models import AcceptedOrder
 from counter.contracts import CoinCondition
 from counter.gate import gate
 from counter.models import DeskCondition, SyncOrder, TradingStatus, TradingStatusChange, Transfer
-from counter.trading_status import Watch
+from counter.trading_status import Watch, trading_by_coin
 from settlement import conditions, conversion
 from settlement.models import Carry, Conversion, VenueHalt
 from tests.support import desk as steps
 from tests.support.api import Caller, error_of
-from tests.support.desk_bench import Desk
+from tests.support.desk_bench import Desk, at_once
 from tests.support.factories import make_customer, make_option, make_quote, unique
 
 LIMITS = {
@@ -251,6 +251,30 @@ def test_a_judgement_of_the_past_changes_nothing(bench):
     TradingStatus.objects.filter(underlying="BTC").update(state="HALTED")
     assert bench.judged(19).state == "HALTED"
     assert TradingStatusChange.objects.filter(underlying="BTC").count() == 1
+
+
+def test_two_feeds_that_judge_at_once_leave_one_history(bench):
+    other = Watch(started_at=bench.started_at)
+    for after in (0, 16, 31):
+        now = bench.started_at + timedelta(seconds=after)
+        make_quote(bench.option, now=now)
+        make_quote(bench.ether, now=now)
+        at_once(*[lambda watch=watch, now=now: watch.judge(now=now) for watch in (bench.watch, other)])
+    for coin in ("BTC", "ETH"):
+        path = TradingStatusChange.objects.filter(underlying=coin).order_by("id")
+        assert list(path.values_list("to_state", flat=True)) == ["NORMAL", "WIDE", "HALTED"]
+
+
+def test_a_feed_that_cannot_judge_goes_on_and_its_coins_count_as_halted_soon(bench, monkeypatch):
+    bench.judged(0)
+
+    def no_answer(**_):
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(bench.watch, "judge", no_answer)
+    bench.watch.tick(now=timezone.now() + timedelta(seconds=9))
+    later = trading_by_coin(now=bench.started_at + timedelta(seconds=8, milliseconds=1))
+    assert later["BTC"].reasons == ("unwatched",)
 
 
 def test_a_batch_with_a_halted_coin_places_the_rest(bench):

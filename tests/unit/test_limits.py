@@ -1,0 +1,47 @@
+"""Limits from the environment: what contradicts itself does not start."""
+
+from decimal import Decimal
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config import limits
+
+COINS = ["BTC", "ETH"]
+
+
+def by_coin():
+    return limits.pairs_by_coin("WIDEN", "HALT", ("5", "10"), COINS)
+
+
+def test_one_number_is_for_every_coin_and_named_ones_are_each_for_its_own(monkeypatch):
+    assert by_coin() == dict.fromkeys(COINS, (Decimal(5), Decimal(10)))
+    monkeypatch.setenv("HALT", "BTC=30, ETH=20.5")
+    assert by_coin() == {"BTC": (Decimal(5), Decimal(30)), "ETH": (Decimal(5), Decimal("20.5"))}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HALT", "4"),  # below the first
+        ("WIDEN", "-1"),
+        ("WIDEN", "NaN"),
+        ("HALT", "Infinity"),
+        ("HALT", "ten"),
+        ("HALT", "BTC=30"),
+        ("HALT", "BTC=30,ETH=4"),
+        ("HALT", "BTC=30,ETH="),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured):
+        by_coin()
+
+
+@pytest.mark.parametrize("value", ["1", "0.004", "-0.1", "NaN", "x"])
+def test_a_rate_is_a_fraction_and_no_less_than_its_least(monkeypatch, value):
+    assert limits.rate("RATE", "0.005", least=Decimal("0.005")) == Decimal("0.005")
+    monkeypatch.setenv("RATE", value)
+    with pytest.raises(ImproperlyConfigured):
+        limits.rate("RATE", "0.005", least=Decimal("0.005"))
