@@ -17,14 +17,18 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from counter.models import Account, Option, Position, Quote, SyncOrder
+from counter.models import Account, Option, Position, Quote, SyncOrder, TradingStatus
 from counter.order_requests import Accepted, CloseRequest, OpenRequest
 from counter.orders import place_orders
 from tests.support.factories import make_customer, make_option, make_quote
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 STALE_AT = NOW - timedelta(seconds=settings.QUOTE_STALE_AFTER_SECONDS, microseconds=1)
-RATE = Fraction(settings.SPREAD_RATE)
+RATE, WIDE_RATE = Fraction(settings.SPREAD_RATE), Fraction(settings.WIDE_SPREAD_RATE)
+# Of a close at a price that is a microsecond older than its limit.
+STALE_RATE = Fraction(
+    ceil(WIDE_RATE * (1 + Fraction(1, int(settings.QUOTE_STALE_AFTER_SECONDS * 10**6))) ** 2 * 10**6), 10**6
+)
 NOBODY = 10**9  # a customer without account, a position that is not there
 BALANCES = ("60", "25.5", "0")
 
@@ -62,8 +66,10 @@ class Series:
     bid: Fraction | None
     ask: Fraction | None
     index: Fraction
+    rate: Fraction = RATE
     is_stale: bool = False
     is_halted: bool = False
+    is_coin_halted: bool = False
 
 
 @dataclass
@@ -105,12 +111,14 @@ class Bookkeeper:
         series = self.series[ask.option]
         if series.is_halted:
             return ("option_halted",)
+        if series.is_coin_halted:
+            return ("coin_halted",)
         if series.ask is None:
             return ("quote_missing",)
         if series.is_stale:
             return ("quote_stale",)
         coin = Fraction(ceil(ask.contracts * series.multiplier * series.ask * 10**8), 10**8)
-        cost = Fraction(ceil(coin * series.index * (1 + RATE) * 10**6), 10**6)
+        cost = Fraction(ceil(coin * series.index * (1 + series.rate) * 10**6), 10**6)
         if ask.limit is not None and cost > ask.limit:
             return ("price_moved",)
         if cost > self.balances[ask.customer]:
@@ -129,10 +137,9 @@ class Bookkeeper:
         series = self.series[held.option]
         if series.bid is None:
             return ("quote_missing",)
-        if series.is_stale:
-            return ("quote_stale",)
+        rate = STALE_RATE if series.is_stale else series.rate
         coin = Fraction(floor(contracts * series.multiplier * series.bid * 10**8), 10**8)
-        proceeds = Fraction(floor(coin * series.index * (1 - RATE) * 10**6), 10**6)
+        proceeds = Fraction(floor(coin * series.index * (1 - rate) * 10**6), 10**6)
         if ask.limit is not None and proceeds < ask.limit:
             return ("price_moved",)
         held.remaining -= contracts
@@ -146,7 +153,7 @@ class Bookkeeper:
 
 @pytest.fixture
 def market(db):
-    """Three customers; options that are ordinary, cheap, stale, halted, without a bid, never quoted."""
+    """Three customers; options: ordinary, cheap, stale, halted, without a bid, never quoted, of a coin that is wide."""
     customers = [make_customer(balance=balance, now=NOW).pk for balance in BALANCES]
     options = [make_option(strike=90_000 + 1_000 * number, now=NOW) for number in range(6)]
     make_quote(options[1], bid="0.000333", ask="0.000777", index=Decimal("64321.12345678"), now=NOW)
@@ -154,6 +161,10 @@ def market(db):
     Option.objects.filter(pk=options[3].pk).update(state="HALTED")
     make_quote(options[4], bid=None, ask="0.01", now=NOW)
     options[5].quote.delete()
+    options.append(make_option(underlying="ETH", now=NOW))
+    TradingStatus.objects.create(
+        underlying="ETH", state="WIDE", spread_rate=settings.WIDE_SPREAD_RATE, since=NOW, judged_at=NOW
+    )
     return customers, options
 
 
@@ -171,6 +182,7 @@ def reference(market):
                 index=Fraction(quote.index_price) if quote else Fraction(0),
                 is_stale=bool(quote and quote.quoted_at < NOW),
                 is_halted=option.state == "HALTED",
+                rate=WIDE_RATE if option.underlying == "ETH" else RATE,
             )
         )
     return Bookkeeper(series, dict(enumerate(map(Fraction, BALANCES))))
@@ -183,7 +195,7 @@ opens = st.builds(
     Ask,
     customer=who,
     client_order_id=ids,
-    option=st.sampled_from([0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6]),
+    option=st.sampled_from([0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7]),
     contracts=st.integers(1, 4),
     limit=limits,
 )
@@ -217,6 +229,12 @@ close_a = Ask(0, "b", opened_by="a")
     turn=None,
 )
 @example(asked=[open_a, replace(close_a, by_id=True, payout="at_fill")], cuts={1}, turn=1)
+@example(asked=[replace(open_a, option=1), close_a], cuts={1}, turn=1)
+@example(
+    asked=[replace(open_a, option=6), replace(open_a, option=6, client_order_id="c"), close_a],
+    cuts={1},
+    turn=1,
+)
 def test_any_cut_into_batches_decides_as_one_at_a_time(market, asked, cuts, turn):
     customers, options = market
     with transaction.atomic():
@@ -236,10 +254,11 @@ def test_any_cut_into_batches_decides_as_one_at_a_time(market, asked, cuts, turn
 
 
 def turn_market(options, books):
-    """What could be traded so far is halted, or its quote has grown old."""
+    """What could be traded so far is halted, by itself or with its coin, or its quote has grown old."""
     Option.objects.filter(pk=options[0].pk).update(state="HALTED")
     Quote.objects.filter(option=options[1]).update(quoted_at=STALE_AT)
-    books.series[0].is_halted = books.series[1].is_stale = True
+    TradingStatus.objects.update(state="HALTED")
+    books.series[0].is_halted = books.series[1].is_stale = books.series[6].is_coin_halted = True
 
 
 def known_position(ask, books, customers):
