@@ -1,44 +1,37 @@
-"""Does the desk's work in a process of its own that is killed at a named point: `python -m tests.recovery.doomed`.
+"""Does a process's work and is killed at a named point of it: `python -m tests.recovery.doomed`.
 
 Reads one task a line from stdin, works on it in a fork, and tells the fork's pid and how it ended, a line of JSON
-each. The points lie before and after every commit, call, acknowledgement and report on the way of an order.
+each. The points are those of `tests.recovery.points`.
 """
 
+import asyncio
 import importlib
 import json
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-# name: (module or class, attribute, whether it is called before the kill)
-POINTS: dict[str, tuple[str, str, bool]] = {
-    "before the orders are stored": ("acceptance.recovery", "ingest", False),
-    "before the orders are acknowledged": ("acceptance.counter_client", "acknowledge", False),
-    "after the orders are acknowledged": ("acceptance.counter_client", "acknowledge", True),
-    "before the plan is committed": ("settlement.history", "begin_attempt", True),
-    "before the order is sent": ("settlement.venues.ccxt_venue.CcxtVenue", "submit", False),
-    "before the answer is stored": ("settlement.venues.ccxt_venue.CcxtVenue", "submit", True),
-    "after the answer is stored": ("settlement.history", "end_attempt", True),
-    "before the fills are committed": ("settlement.outcomes", "insert", True),
-    "after the fills are committed": ("settlement.conversion", "after_report", True),
-    "before the shares are committed": ("settlement.balancing", "_post_legs", True),
-    "after the shares are committed": ("settlement.balancing", "book", True),
-    "before the settlements are reported": ("acceptance.counter_client", "report", False),
-    "before it is noted that they are": ("acceptance.counter_client", "report", True),
-    "after it is noted that they are": ("settlement.reporting", "report_settled", True),
-}
+from tests.recovery.points import POINTS, Moment, Point, Work
+
+BAND_THAT_IS_LEFT = {"BTC": {"low": Decimal(0), "target": Decimal(1), "high": Decimal(2)}}
 
 
 def main() -> None:
     import django
 
     django.setup()
+    importlib.import_module("config.urls")  # what every fork would else read anew
+    importlib.import_module("granian.server.embed")
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
             try:
-                work(json.loads(line))
+                do(json.loads(line))
             except BaseException as error:  # noqa: BLE001 - told in the exit status, and on stderr
                 sys.stderr.write(f"{error!r}\n")
                 os._exit(1)
@@ -52,36 +45,137 @@ def tell(what: dict[str, int]) -> None:
     sys.stdout.flush()
 
 
-def work(task: dict[str, Any]) -> None:
-    """The desk's whole work on what waits at counter, to the end or to the kill."""
+def do(task: dict[str, Any]) -> None:
+    """The work, to its end, to SIGTERM or to the kill."""
     from django.conf import settings
+
+    for name, value in task["settings"].items():
+        setattr(settings, name, value)
+    if task["point"]:
+        if task["work"] == Work.INTAKE:
+            pull_nothing()  # or the queue's points might not be reached
+        trap(POINTS[task["point"]])
+    WORK[Work(task["work"])]()
+
+
+def pull_nothing() -> None:
+    from acceptance import counter_client
+
+    counter_client.pull = lambda **_: []
+
+
+def serve() -> None:
+    """The web process: its own application and server, on the port of COUNTER_URL."""
+    from django.conf import settings
+    from granian.constants import Interfaces
+    from granian.server.embed import Server
+
+    from config.asgi import application
+
+    async def until_told() -> None:
+        port = int(settings.COUNTER_URL.rsplit(":", 1)[1])
+        server = Server(
+            application, port=port, interface=Interfaces.ASGI, log_enabled=False, websockets=False
+        )
+        # SIGTERM is the application's own; the server has to hear the other one.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, server.stop)
+        await server.serve()
+
+    asyncio.run(until_told())
+
+
+def intake() -> None:
+    """The intake process, by its own command."""
+    from django.core.management import call_command
+
+    call_command("intake")
+
+
+def settle() -> None:
+    """The worker's whole work on what waits at counter."""
     from django.utils import timezone
 
     from acceptance import recovery
     from settlement import balancing, reporting
     from settlement.tasks import convert
 
-    for name, value in task["settings"].items():
-        setattr(settings, name, value)
-    if task["point"]:
-        trap(*POINTS[task["point"]])
     recovery.pull_unsynced(min_age_ms=0, now=timezone.now())
     convert("BTC")
     balancing.balance_filled(now=timezone.now())
     reporting.report_settled(clock=timezone.now)
 
 
-def trap(place: str, attribute: str, is_called_first: bool) -> None:
-    """Kill this process where `attribute` is called."""
+def ask() -> None:
+    """The sweep, at a moment when whatever is out of sight is due."""
+    from django.utils import timezone
+
+    from settlement import recovery
+    from settlement.venues.ccxt_venue import venue
+
+    recovery.resume(venue=venue(), now=timezone.now() + timedelta(seconds=9))
+
+
+def move_funds() -> None:
+    """The treasury's task, with a wallet above its band."""
+    from django.conf import settings
+
+    from settlement.tasks import rebalance
+
+    settings.WALLET_BANDS = BAND_THAT_IS_LEFT
+    rebalance()
+
+
+WORK: dict[Work, Callable[[], None]] = {
+    Work.WEB: serve,
+    Work.INTAKE: intake,
+    Work.SETTLE: settle,
+    Work.ASK: ask,
+    Work.TREASURY: move_funds,
+}
+
+
+def trap(point: Point) -> None:
+    """Kill this process at the point."""
+    place, attribute = point.place.rsplit(".", 1)
     owner = find(place)
     real = getattr(owner, attribute)
+    inside = threading.local()
 
-    def killed(*args: Any, **kwargs: Any) -> None:
-        if is_called_first:
-            real(*args, **kwargs)
-        os.kill(os.getpid(), signal.SIGKILL)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        if point.moment is Moment.BEFORE:
+            die()
+        inside.it = True
+        try:
+            result = real(*args, **kwargs)
+        finally:
+            inside.it = False
+        if point.moment is Moment.AFTER:
+            die()
+        return result
 
-    setattr(owner, attribute, killed)
+    if point.moment in (Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT):
+        trap_commits(point.moment, lambda: getattr(inside, "it", False))
+    setattr(owner, attribute, watched)
+
+
+def trap_commits(moment: Moment, is_meant: Callable[[], bool]) -> None:
+    """Kill this process at the first commit that is meant."""
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    commit = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
+
+    def doomed_commit(connection: Any) -> None:
+        if is_meant() and moment is Moment.BEFORE_COMMIT:
+            die()
+        commit(connection)
+        if is_meant():
+            die()
+
+    BaseDatabaseWrapper._commit = doomed_commit  # type: ignore[attr-defined]
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def find(place: str) -> Any:

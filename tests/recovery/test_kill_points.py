@@ -7,28 +7,38 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from django.conf import settings as django_settings
 from django.utils import timezone
+from rest_framework.authtoken.models import Token
 
+import audit
 from acceptance import counter_client
 from acceptance import recovery as pulling
+from acceptance.counter_client import CounterUnavailable
+from acceptance.models import AcceptedOrder
+from config.embedded import valkey
+from counter import outbox
 from counter.models import SyncOrder
+from counter.order_requests import OpenRequest
 from settlement import recovery, reporting
-from settlement.models import Allocation, Conversion
-from tests.recovery.doomed import POINTS
+from settlement.models import Allocation, Conversion, FundsTransfer
+from tests.recovery.points import POINTS, Work
 from tests.support.databases import conninfo
-from tests.support.desk_bench import Desk, assert_books_agree, order_states, states
-from tests.support.factories import make_customer, make_option, place_open
+from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
+from tests.support.factories import make_customer, make_option, place, unique
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = (1, 2, 3)
 
 
 class Doomed:
@@ -45,10 +55,11 @@ class Doomed:
             text=True,
         )
 
-    def begin(self, point: str, **settings: str) -> int:
+    def begin(self, work: Work, point: str, settings: dict[str, str]) -> int:
         """Set a process to work; its pid."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"point": point, "settings": settings}) + "\n")
+        task = {"work": work, "point": point, "settings": settings}
+        self.process.stdin.write(json.dumps(task) + "\n")
         self.process.stdin.flush()
         return self._heard()["pid"]
 
@@ -99,10 +110,20 @@ def task(
     counter_client._local.__dict__.clear()
 
 
-def place() -> None:
+def place_three() -> None:
+    """In one transaction, which is one message."""
     option, customer = make_option(), make_customer()
-    for contracts in (1, 2, 3):
-        place_open(customer, option, contracts=contracts)
+    place(
+        *(
+            OpenRequest(
+                customer_id=customer.pk,
+                client_order_id=unique("open"),
+                symbol=option.symbol,
+                contracts=contracts,
+            )
+            for contracts in CONTRACTS
+        )
+    )
 
 
 def standing_at(now: datetime) -> Callable[[], datetime]:
@@ -110,9 +131,9 @@ def standing_at(now: datetime) -> Callable[[], datetime]:
     return lambda: now
 
 
-def carry_on(desk: Desk) -> None:
-    """What the next process does, again and again, as if time passed quickly."""
-    for step in range(1, 20):
+def carry_on(desk: Desk) -> datetime:
+    """What the next process does, again and again, as if time passed quickly; until when."""
+    for step in range(20):
         now = timezone.now() + timedelta(seconds=12 * step)
         pulling.pull_unsynced(min_age_ms=0, now=now)
         recovery.resume(venue=desk.venue, now=now)
@@ -120,36 +141,156 @@ def carry_on(desk: Desk) -> None:
             desk.convert()
             recovery.resume(venue=desk.venue, now=now)
         reporting.report_settled(clock=standing_at(now))
-        if order_states() == {"REPORTED"}:
-            return
+        if order_states() <= {"REPORTED"} and not FundsTransfer.objects.filter(
+            state__in=FundsTransfer.OPEN_STATES
+        ):
+            return now
     raise AssertionError((order_states(), states()))
 
 
-def assert_same_books(desk: Desk) -> None:
-    """What an undisturbed run leaves: one execution of 6 contracts, three shares, nothing pending anywhere."""
+def assert_same_books(desk: Desk, now: datetime) -> None:
+    """What an undisturbed run leaves: one execution of 6 contracts, three shares, nothing pending, a clean audit."""
     executed = [order for order in desk.venue_has("orders") if Decimal(order["executedQty"])]
     assert [Decimal(order["executedQty"]) for order in executed] == [Decimal("0.0015")]
+    assert sorted(SyncOrder.objects.values_list("contracts", flat=True)) == list(CONTRACTS)
     assert Allocation.objects.count() == 3
     assert Conversion.objects.filter(state="BOOKED").count() == 1
     assert set(SyncOrder.objects.values_list("state", flat=True)) == {"SETTLED"}
+    assert_clean(desk, now)
+
+
+def assert_clean(desk: Desk, now: datetime) -> None:
     assert_books_agree(desk)
+    report = audit.run(now=now, venue=desk.venue.real)
+    assert (report.broken, report.in_flight, report.unchecked) == (0, 0, []), report
 
 
-@pytest.mark.parametrize("point", [*POINTS, ""])
-def test_whatever_dies_at_any_point_ends_in_the_same_books(desk, doomed, task, point):
-    place()
-    doomed.begin(point, **task)
+def at(*works: Work) -> list[str]:
+    """The names of the points of these works."""
+    return [name for name, point in POINTS.items() if point.work in works]
+
+
+def assert_killed(doomed: Doomed) -> None:
+    assert doomed.end() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("point", [*at(Work.SETTLE), ""])
+def test_a_worker_killed_at_any_point_ends_in_the_same_books(desk, doomed, task, point):
+    place_three()
+    doomed.begin(Work.SETTLE, point, task)
     assert doomed.end() == (-signal.SIGKILL if point else 0)
+    assert_same_books(desk, carry_on(desk))
 
-    carry_on(desk)
-    assert_same_books(desk)
+
+@pytest.mark.parametrize("point", at(Work.ASK))
+def test_a_worker_killed_while_it_asks_ends_in_the_same_books(desk, doomed, task, point):
+    place_three()
+    desk.paper.add_fault("reply_lost", **POST)
+    pulling.pull_unsynced(min_age_ms=0, now=timezone.now())
+    assert desk.convert().state == Conversion.State.UNKNOWN
+    doomed.begin(Work.ASK, point, task)
+    assert_killed(doomed)
+    assert_same_books(desk, carry_on(desk))
+
+
+@pytest.mark.parametrize("point", at(Work.TREASURY))
+def test_a_worker_killed_while_it_moves_funds_moves_them_once(desk, doomed, task, point):
+    doomed.begin(Work.TREASURY, point, task)
+    assert_killed(doomed)
+    now = carry_on(desk)
+    done = FundsTransfer.objects.filter(state=FundsTransfer.State.CONFIRMED).count()
+    assert len(desk.venue_has("transfers")) == done <= 1
+    assert_clean(desk, now)
+
+
+@pytest.fixture
+def web(task: dict, settings: Any) -> str:
+    """Where counter is: the doomed process will serve there."""
+    url = f"http://127.0.0.1:{valkey.free_port()}"
+    task["COUNTER_URL"] = settings.COUNTER_URL = url
+    return url
+
+
+class Client:
+    """A customer who sends each order until it is answered, under the same client order id."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.symbol = make_option().symbol
+        self.http = requests.Session()
+        self.http.trust_env = False
+        token = Token.objects.create(user=make_customer().user)
+        self.http.headers["Authorization"] = f"Token {token.key}"
+
+    def send(self) -> list[int]:
+        """The ids of three orders; of all that are asked for again, the same ones."""
+        return [self._send(contracts) for contracts in CONTRACTS]
+
+    def _send(self, contracts: int) -> int:
+        order = {"type": "open", "client_order_id": f"c-{contracts}", "symbol": self.symbol}
+        answer = self.http.post(
+            f"{self.url}/api/v1/orders", json=order | {"contracts": contracts}, timeout=15
+        )
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    def reaches(self) -> bool:
+        """Whether the web process answers."""
+        try:
+            return self.http.get(f"{self.url}/healthz", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+
+@pytest.mark.parametrize("point", at(Work.WEB))
+def test_a_web_process_killed_at_any_point_has_each_order_once(desk, doomed, task, web, point):
+    client = Client(web)
+    doomed.begin(Work.WEB, point, task)
+    wait_for(client.reaches)
+    with suppress(requests.ConnectionError, CounterUnavailable):
+        client.send()
+        pulling.pull_unsynced(min_age_ms=0, now=timezone.now())
+        desk.convert()
+        carry_on(desk)
+    assert_killed(doomed)
+
+    pid = doomed.begin(Work.WEB, "", task)
+    wait_for(client.reaches)
+    ids = client.send()
+    assert client.send() == ids
+    now = carry_on(desk)
+    os.kill(pid, signal.SIGINT)
+    assert doomed.end() == 0
+    assert_same_books(desk, now)
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Whether the process has a handler of its own: it is past its start."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.split("SigCgt:")[1].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.parametrize("point", at(Work.INTAKE))
+def test_an_intake_process_killed_at_any_point_has_each_order_once(desk, doomed, task, point):
+    doomed.begin(Work.INTAKE, point, task)
+    place_three()
+    assert outbox.publisher.flush(10)
+    assert_killed(doomed)
+
+    pid = doomed.begin(Work.INTAKE, "", task)
+    wait_for(lambda: catches_sigterm(pid) and not SyncOrder.objects.filter(state="PENDING").exists())
+    os.kill(pid, signal.SIGTERM)
+    assert doomed.end() == 0
+    assert AcceptedOrder.objects.count() == 3
+    assert_same_books(desk, carry_on(desk))
 
 
 @pytest.mark.parametrize("fault", ["latency", "reply_delay"])
 def test_a_process_killed_while_its_order_is_under_way_sends_no_second_one(desk, doomed, task, fault):
-    place()
+    place_three()
     desk.paper.add_fault(fault, path="/api/v3/order$", method="POST", delay_ms=700)
-    pid = doomed.begin("", **task)
+    pid = doomed.begin(Work.SETTLE, "", task)
     wait_for(lambda: desk.paper.state()["faults"][0]["struck"])
     os.kill(pid, signal.SIGKILL)
     assert doomed.end() == -signal.SIGKILL
@@ -157,8 +298,7 @@ def test_a_process_killed_while_its_order_is_under_way_sends_no_second_one(desk,
 
     recovery.resume(venue=desk.venue, now=timezone.now() + timedelta(seconds=9))
     wait_for(lambda: desk.venue_has("orders"))  # with latency it is executed only after we first asked
-    carry_on(desk)
-    assert_same_books(desk)
+    assert_same_books(desk, carry_on(desk))
     assert len(desk.venue_has("orders")) == 1
 
 
