@@ -139,6 +139,9 @@ DATABASES = {
 # A plan for any state cannot use the index of one, and seems cheap where the first row found is enough: it would read
 # millions of reported orders to see that none waits. The desk's statements are of batches, so planning each is little.
 DATABASES["desk"]["OPTIONS"]["options"] += " -c plan_cache_mode=force_custom_plan"
+WEB_STATEMENT_SECONDS = float(
+    _env("WEB_STATEMENT_SECONDS", "10")
+)  # how long one may take in the web processes
 DATABASES["desk"]["TEST"] = {"DEPENDENCIES": []}  # a test of the desk needs no counter
 DATABASE_ROUTERS = ["config.router.TwoSystems"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

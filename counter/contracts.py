@@ -154,6 +154,9 @@ def encode(message: Message) -> bytes:
 def decode(raw: bytes | str, kind: type[M]) -> M:
     """Strict decoding.
 
-    Raises: msgspec.ValidationError (a wrong shape or type), msgspec.DecodeError (no JSON).
+    Raises: msgspec.ValidationError (a wrong shape or type), msgspec.DecodeError (no JSON, or not in UTF-8).
     """
-    return msgspec.json.decode(raw, type=kind)
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except UnicodeDecodeError as error:  # msgspec's own answer to a text that is no UTF-8
+        raise msgspec.DecodeError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can take orders. The broker is reported, never required."""
+"""Whether this process can take orders. The broker is reported, never required."""
 
 import time
 from collections.abc import Callable
@@ -14,11 +14,6 @@ from config.canary import trips
 from config.leadership import leaders
 from counter.api.errors import json_answer
 from counter.models import Quote
-
-
-def healthz(request: HttpRequest) -> HttpResponse:
-    """The process answers; nothing else is looked at."""
-    return json_answer({"alive": True})
 
 
 def readyz(request: HttpRequest) -> HttpResponse:

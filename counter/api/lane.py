@@ -5,32 +5,21 @@ request (another kind of credentials, a token that is not valid, a type or size 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from io import BytesIO
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.core.handlers.wsgi import WSGIRequest
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
-from django.middleware.clickjacking import XFrameOptionsMiddleware
-from django.middleware.security import SecurityMiddleware
 from rest_framework.exceptions import AuthenticationFailed
 
 from counter.api.auth import Caller, caller_of, known_caller
 from counter.api.errors import answer
+from counter.api.loop import Answers, Application, Receive, Scope, Send, is_secure
 from counter.api.orders import BATCH, SINGLE, Placing
 from counter.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-RawHeaders = list[tuple[bytes, bytes]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOKING_UP_THREADS = 2
 _PLACINGS = {"/api/v1/orders": SINGLE, "/api/v1/orders/batch": BATCH}
@@ -44,7 +33,7 @@ class OrderLane:
     def __init__(self, framework: Application) -> None:
         self._framework = framework
         self._looking_up = ThreadPoolExecutor(LOOKING_UP_THREADS, thread_name_prefix="callers")
-        self._of_all_answers = {secure: _of_all_answers(secure=secure) for secure in (False, True)}
+        self._answers = Answers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         placing = (
@@ -54,17 +43,18 @@ class OrderLane:
             await self._framework(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        of_all_answers = self._of_all_answers[_is_secure(scope, headers)]
+        secure = is_secure(scope, headers)
         try:
             customer_id = await self._customer(scope, headers)
             body = await _body(receive) if customer_id is not None else None
         except (OutcomeUnknown, RequestDataTooBig) as error:
-            await _send(answer(error, {}), of_all_answers, send)
+            await self._answers.send(answer(error, {}), scope, send, secure=secure)
             return
         if customer_id is None:
             await self._framework(scope, receive, send)
         elif body is not None:
-            await _send(await _placed(placing, body, customer_id), of_all_answers, send)
+            placed = await _placed(placing, body, customer_id)
+            await self._answers.send(placed, scope, send, secure=secure)
 
     async def _customer(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
         """Who asks, if everything about the request is as usual.
@@ -80,7 +70,7 @@ class OrderLane:
             # One that does not say how long it is gets counted by `_body`.
             and _is_short(headers.get(b"content-length", b"0"))
             and _is_ours(headers.get(b"host", b""))
-            and (not settings.SECURE_SSL_REDIRECT or _is_secure(scope, headers))
+            and (not settings.SECURE_SSL_REDIRECT or is_secure(scope, headers))
             and not scope["query_string"]
             and len(headers) == len(scope["headers"])  # none of them twice
         )
@@ -96,36 +86,6 @@ class OrderLane:
             except TimeoutError as error:
                 raise OutcomeUnknown("the database did not say who asks") from error
         return None if caller is None else caller.customer_id
-
-
-def _is_secure(scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    """Whether the customer speaks TLS, to us or to a proxy that says so."""
-    return scope["scheme"] == "https" or (
-        settings.SECURE_PROXY_SSL_HEADER is not None and headers.get(b"x-forwarded-proto") == b"https"
-    )
-
-
-def _of_all_answers(*, secure: bool) -> RawHeaders:
-    """The headers that Django's middleware adds to every answer."""
-    asked = WSGIRequest(
-        {
-            "REQUEST_METHOD": "POST",
-            "wsgi.url_scheme": "https" if secure else "http",
-            "HTTP_X_FORWARDED_PROTO": "https" if secure else "http",
-            "wsgi.input": BytesIO(),
-        }
-    )
-    answered = HttpResponse()
-    del answered["Content-Type"]
-    for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
-        middleware(lambda _: answered).process_response(asked, answered)
-    return _raw(answered)
-
-
-def _raw(response: HttpResponse) -> RawHeaders:
-    return [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
-    ]
 
 
 def _is_short(length: bytes) -> bool:
@@ -179,10 +139,3 @@ async def _placed(placing: Placing, body: bytes, customer_id: int) -> HttpRespon
         return placing.answer(asked, await gate.place_soon(asked.requests) if asked.requests else [])
     except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
         return answer(error, {})
-
-
-async def _send(response: HttpResponse, of_all_answers: RawHeaders, send: Send) -> None:
-    body = response.content
-    headers = [*of_all_answers, *_raw(response), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

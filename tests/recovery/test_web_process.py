@@ -14,7 +14,7 @@ from rest_framework.authtoken.models import Token
 
 from config.stack.supervision import wait_until
 from counter.models import SyncOrder
-from tests.support.databases import held_account, waiting_for_a_lock
+from tests.support.databases import held_account, locked_table, waiting_for_a_lock
 from tests.support.factories import make_customer, make_option
 from tests.support.web import SOON, Web
 
@@ -204,3 +204,32 @@ def test_an_order_that_waits_when_the_program_is_asked_to_end_is_answered(broker
         assert asked.result(SOON).status_code == 201, web.log
     assert web.process.wait(timeout=SOON) == 0, web.log
     assert SyncOrder.objects.count() == 1
+
+
+# --- a database that hangs ------------------------------------------------------------------------------------------
+
+
+def test_requests_that_wait_for_the_database_hold_up_neither_health_nor_orders(
+    broker, tmp_path, http, customer
+):
+    web = Web(tmp_path, WEB_STATEMENT_SECONDS="2")
+    try:
+        assert http.post(f"{web.url}/api/v1/orders", json=opening()).status_code == 201
+        with locked_table("django_session"), ThreadPoolExecutor(24) as pool:
+            waiting = [pool.submit(ask_with_a_session, web) for _ in range(24)]  # more than it has threads
+            assert wait_until(lambda: len(waiting_for_a_lock()) >= 8, within_seconds=SOON)
+            for number in range(2, 6):
+                assert web.answers()
+                answer = http.post(f"{web.url}/api/v1/orders", json=opening(number), timeout=SOON)
+                assert answer.status_code == 201
+            answers = [each.result(3 * SOON) for each in waiting]
+        assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} <= {
+            *((503, "unavailable"), (503, "overloaded")),
+        }
+        assert wait_until(lambda: ask_with_a_session(web).status_code == 401, within_seconds=SOON)
+    finally:
+        web.stop()
+
+
+def ask_with_a_session(web):
+    return requests.get(f"{web.url}/api/v1/accounts", cookies={"sessionid": "x" * 32}, timeout=3 * SOON)

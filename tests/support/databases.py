@@ -47,6 +47,14 @@ def held_account(customer_id: int) -> Iterator[psycopg.Connection]:
         yield other
 
 
+@contextmanager
+def locked_table(table: str) -> Iterator[None]:
+    """Keep everyone who wants a table of counter's waiting."""
+    with psycopg.connect(conninfo("default")) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
 def waiting_for_a_lock() -> list[int]:
     """Process ids of the backends of counter's database that wait for a lock."""
     with connection.cursor() as cursor:

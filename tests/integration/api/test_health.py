@@ -12,13 +12,15 @@ from config.canary import note_return
 from config.leadership import CLAIM
 from config.models import Canary, Lease
 from counter.api import health
+from tests.support.asgi import AsgiClient
 from tests.support.factories import make_option
 
 
 def test_alive_needs_nothing():
     """No database mark: touching one would fail the test."""
-    response = Client().get("/healthz")
+    response = AsgiClient().request("GET", "/healthz", headers={"Host": "of.a.probe"})
     assert (response.status_code, response.json()) == (200, {"alive": True})
+    assert AsgiClient().request("HEAD", "/healthz").content == b""
 
 
 @pytest.mark.django_db

@@ -1,0 +1,61 @@
+"""Answers that are given on the event loop itself, past the framework: as the framework gives them."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from io import BytesIO
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class Answers:
+    """Sends responses with the headers that Django's middleware adds to every one of them."""
+
+    def __init__(self) -> None:
+        self._of_all = {secure: _of_all_answers(secure=secure) for secure in (False, True)}
+
+    async def send(self, response: HttpResponse, scope: Scope, send: Send, *, secure: bool = False) -> None:
+        """Answer a request, of a customer who speaks TLS if `secure`."""
+        body = response.content
+        headers = [*self._of_all[secure], *_raw(response), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def is_secure(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Whether the customer speaks TLS, to us or to a proxy that says so."""
+    return scope["scheme"] == "https" or (
+        settings.SECURE_PROXY_SSL_HEADER is not None and headers.get(b"x-forwarded-proto") == b"https"
+    )
+
+
+def _of_all_answers(*, secure: bool) -> RawHeaders:
+    """The headers that Django's middleware adds to every answer."""
+    asked = WSGIRequest(
+        {
+            "REQUEST_METHOD": "POST",
+            "wsgi.url_scheme": "https" if secure else "http",
+            "HTTP_X_FORWARDED_PROTO": "https" if secure else "http",
+            "wsgi.input": BytesIO(),
+        }
+    )
+    answered = HttpResponse()
+    del answered["Content-Type"]
+    for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
+        middleware(lambda _: answered).process_response(asked, answered)
+    return _raw(answered)
+
+
+def _raw(response: HttpResponse) -> RawHeaders:
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
+    ]
