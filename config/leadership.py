@@ -12,8 +12,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from django.db import DatabaseError, OperationalError, connections
@@ -61,11 +59,6 @@ END_HOLDERS = """
 END_SILENT_LEADER = f"""
     {END_HOLDERS} AND EXISTS (SELECT FROM config_lease
         WHERE name = %s AND renewed_at < clock_timestamp() - make_interval(secs => %s))
-"""
-
-LEADERS = """
-    SELECT name, holder, token, won_at, extract(epoch FROM clock_timestamp() - renewed_at)::float8
-    FROM config_lease ORDER BY name
 """
 
 
@@ -273,28 +266,6 @@ class Leadership:
             )
             cursor.execute("SELECT pg_advisory_lock(%s)", [key])
         cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
-
-
-@dataclass(frozen=True, slots=True)
-class Leader:
-    """Who holds a lease, since when, and how many seconds ago it was last renewed."""
-
-    name: str
-    holder: str
-    token: int
-    won_at: datetime
-    silent_seconds: float
-
-    @property
-    def is_alive(self) -> bool:
-        return self.silent_seconds < SILENT_AFTER_SECONDS
-
-
-def leaders(*, using: str) -> list[Leader]:
-    """The leaders whose leases lie in one database, by name; one that is not alive has no successor yet."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(LEADERS)
-        return [Leader(*row) for row in cursor.fetchall()]
 
 
 def _writing(name: str) -> int:

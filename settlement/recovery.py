@@ -12,8 +12,9 @@ import structlog
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from acceptance.intake import settle_soon
+from acceptance.intake import converting, settle_soon
 from config.broker import dispatcher
+from config.leader import is_held
 from settlement import balancing, conversion, halts, resolving, transfers
 from settlement.history import MovedMeanwhile
 from settlement.models import Conversion, FundsTransfer
@@ -53,7 +54,7 @@ def _step_on(venue: Venue, now: datetime, moment: Callable[[], datetime]) -> Non
     steps: list[tuple[Callable[..., None], Any]] = [
         (transfers.ask, transfer) for transfer in _due(FundsTransfer, now)
     ]
-    for row in _due(Conversion, now):
+    for row in [*_orphans(now), *_due(Conversion, now)]:
         again = row.state == Conversion.State.RETRY_WAIT
         steps.append((conversion.send_again if again else resolving.ask, row))
     for step, row in steps:
@@ -75,6 +76,18 @@ def _due(model: type[Conversion] | type[FundsTransfer], now: datetime) -> list[A
             | Q(state="SUBMITTED", submitted_at__lt=now - SILENT_AFTER)
         ).order_by("id")[:RESUME_AT_ONCE]
     )
+
+
+def _orphans(now: datetime) -> list[Conversion]:
+    """Conversions that were sent a moment ago by who does not live any more: the coin's lock is free.
+
+    Read before the locks are looked at, so that one whose sender has ended well meanwhile has moved on.
+    """
+    sent = list(
+        Conversion.objects.filter(state="SUBMITTED", submitted_at__gte=now - SILENT_AFTER).order_by("id")
+    )
+    held = {coin: is_held(converting(coin), using="desk") for coin in {row.underlying for row in sent}}
+    return [row for row in sent if not held[row.underlying]]
 
 
 def _guarded(step: Callable[..., None], row: Conversion | FundsTransfer, venue: Venue, now: datetime) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from config.broker import connect
 from config.canary import trips
-from config.leadership import leaders
+from config.leases import leaders
 from counter.api.errors import json_answer
 from counter.models import Quote
 

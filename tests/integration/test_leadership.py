@@ -4,14 +4,12 @@ import threading
 import time
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
 from config import leadership
-from config.leader import lock_key
-from config.leadership import Leadership, LeadershipLost, leaders
-from tests.support.databases import conninfo
+from config.leadership import Leadership, LeadershipLost
+from config.leases import leaders
 from tests.support.standing import Paused, end_backend, lock_holders, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -224,5 +222,4 @@ def test_work_ends_with_its_term_and_begins_anew(contend):
     stopping.set()
     runner.join(10)
     assert not runner.is_alive()
-    with psycopg.connect(conninfo("default"), autocommit=True) as other:
-        assert other.execute("SELECT pg_try_advisory_lock(%s)", [lock_key("lead test")]).fetchone()[0]
+    until(lambda: not lock_holders("test"))

@@ -1,7 +1,8 @@
 """Forks the programs that are led, each a process of its own: `python -m tests.recovery.led`.
 
-Reads one program a line from stdin, with the settings that it gets, and tells its pid. Importing Django once for all
-of them is what makes them start at once; everything else is theirs. They end with this process.
+Reads one program a line from stdin (or `worker QUEUES`), with the settings that it gets, and tells its pid. That Django
+and all tasks are imported once for all of them makes them start at once; everything else is theirs. They end with this
+process.
 """
 
 import json
@@ -17,6 +18,9 @@ def main() -> None:
     import django
 
     django.setup()
+    from celery import current_app
+
+    current_app.loader.import_default_modules()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what has ended is gone
     for line in sys.stdin:
         pid = os.fork()
@@ -43,6 +47,11 @@ def become(program: str, log: str, settings: dict[str, Any]) -> None:
         from config.celery import app
 
         app.Beat(loglevel="INFO", quiet=True).run()
+    elif program.startswith("worker"):
+        from config.celery import app
+
+        _, queues = program.split(" ")
+        app.worker_main(["worker", "--pool", "solo", "--queues", queues, "--without-mingle"])
     else:
         call_command(program)
 

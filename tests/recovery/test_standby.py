@@ -22,11 +22,13 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from acceptance import counter_client
 from acceptance.models import AcceptedOrder
-from config.leadership import leaders
+from config.canary import trips
+from config.leases import leaders
+from config.models import Canary
 from counter.models import IndexPrice
 from tests.support.databases import environment
 from tests.support.factories import make_customer, make_option, place_open
-from tests.support.standing import end_backend, lock_holders, until
+from tests.support.standing import SOON_SECONDS, end_backend, lock_holders, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
 
@@ -57,7 +59,7 @@ class Stable:
     def start(self, program: str) -> psutil.Process:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        log = self._folder / f"{program}-{len(self.started)}.log"
+        log = self._folder / f"{program.partition(' ')[0]}-{len(self.started)}.log"
         task = {"program": program, "log": str(log), "settings": self.settings}
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()
@@ -263,6 +265,24 @@ def test_a_paused_leader_is_replaced_and_writes_nothing_when_it_wakes(stable):
         process.kill()
     all_work_again(new)
     assert present() == old, "they stand by"
+
+
+def test_a_canary_comes_back_from_the_queues_that_are_consumed_and_from_no_other(forks, broker_url):
+    every, _ = IntervalSchedule.objects.get_or_create(every=TICK_EVERY_SECONDS, period="seconds")
+    for queue in django_settings.WORKER_QUEUES:
+        PeriodicTask.objects.create(
+            name=f"canary {queue}", task="config.canary", args=f'["{queue}"]', queue=queue, interval=every
+        )
+    try:
+        forks.start("beat")
+        forks.start("worker convert,sweeps")
+        until(lambda: {trip.queue for trip in trips() if trip.ok} == {"convert", "sweeps"})
+        seen = dict(Canary.objects.values_list("queue", "returned_at"))
+        until(lambda: all(Canary.objects.get(queue=queue).returned_at > at for queue, at in seen.items()))
+        assert seen.keys() == {"convert", "sweeps"}, "though settle's worker lives and is connected"
+        assert all(0 <= trip.took_seconds < SOON_SECONDS for trip in trips() if trip.ok)
+    finally:
+        forks.end_all()
 
 
 def tokens() -> dict[str, int]:

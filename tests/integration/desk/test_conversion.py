@@ -5,7 +5,9 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from acceptance.intake import converting
 from acceptance.models import AcceptedOrder
+from config.leader import exclusive
 from settlement import balancing, conversion, treasury
 from settlement.models import Attempt, Carry, Conversion, DeskTransfer, StateChange
 from settlement.venues.protocol import VenueError
@@ -280,8 +282,22 @@ def test_a_conversion_is_left_alone_while_its_sender_may_live_and_asked_for_when
         desk.convert()
     asked = Attempt.objects.filter(call=Attempt.Call.ASK)
 
-    desk.resume(after=7)
-    assert (states(), asked.count()) == (["SUBMITTED"], 0)
-    desk.resume(after=9)
-    assert (states(), asked.count()) == (["UNKNOWN"], 1)
+    with exclusive(converting("BTC"), using="desk"):
+        desk.resume(after=7)
+        assert (states(), asked.count()) == (["SUBMITTED"], 0)
+        desk.resume(after=9)
+        assert (states(), asked.count()) == (["UNKNOWN"], 1)
+    assert len(desk.venue.submissions) == 1
+
+
+def test_a_conversion_whose_sender_is_gone_with_its_lock_is_asked_for_at_once(desk):
+    def die(_: str) -> None:
+        raise KeyboardInterrupt
+
+    desk.venue.before_submit = die
+    take_in(event())
+    with pytest.raises(KeyboardInterrupt):
+        desk.convert()
+    desk.resume()
+    assert (states(), Attempt.objects.filter(call=Attempt.Call.ASK).count()) == (["UNKNOWN"], 1)
     assert len(desk.venue.submissions) == 1
