@@ -18,7 +18,8 @@ from config.celery import app
 from config.leadership import Leadership, LeadershipLost, Term
 from config.scheduler import LeadingScheduler
 from counter.feed import Feed
-from counter.models import IndexPrice, Option, Quote
+from counter.models import IndexPrice, Option, Quote, TradingStatus
+from counter.trading_status import Watch
 from tests.support.desk_bench import event
 from tests.support.standing import Paused, until
 
@@ -62,6 +63,10 @@ def test_a_feed_that_leads_no_more_writes_no_index_no_listing_and_no_quote(led):
         feed.tick(now=timezone.now())
     assert (IndexPrice.objects.count(), Option.objects.count()) == counts
     assert Quote.objects.latest("quoted_at").quoted_at == newest
+
+    with pytest.raises(LeadershipLost):
+        Watch(started_at=timezone.now(), term=term).judge(now=timezone.now())
+    assert not TradingStatus.objects.exists()
 
     Option.objects.all().delete()
     with pytest.raises(LeadershipLost):  # one that would list first
