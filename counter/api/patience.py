@@ -21,7 +21,7 @@ class Patience:
     def __init__(self, framework: Application) -> None:
         self._framework = framework
         self._answers = Answers()
-        self._inside: set[asyncio.Task[None]] = set()
+        self._inside: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,7 +43,7 @@ class Patience:
             if not given_up:
                 await send(message)
 
-        asked = asyncio.create_task(self._framework(scope, receive, tell))
+        asked = asyncio.ensure_future(self._framework(scope, receive, tell))
         self._inside.add(asked)
         asked.add_done_callback(self._end)
         try:
@@ -60,7 +60,7 @@ class Patience:
         given_up = True
         await self._answers.send(error_answer("unavailable"), scope, send)
 
-    def _end(self, asked: asyncio.Task[None]) -> None:
+    def _end(self, asked: asyncio.Future[None]) -> None:
         self._inside.discard(asked)
         if not asked.cancelled():
             asked.exception()  # of one that was given up nobody else asks; the framework has told of it
