@@ -33,7 +33,8 @@ def roll(info: StackInfo, *, tell: Tell) -> None:
         tell(" ".join(command[1:]))
         _run(command, info)
     supervisor = Supervisor(info.var_dir)
-    for process in [each for each in supervisor.processes() if each.group == programs.APPS]:
+    apps = [each for each in supervisor.processes() if each.group == programs.APPS]
+    for process in sorted(apps, key=lambda each: each.name != WEB):
         started = time.monotonic()
         if process.name == WEB:
             _replace_web(process, info)
