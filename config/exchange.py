@@ -1,5 +1,6 @@
 """ccxt exchanges as both systems use them: amounts as strings, no retries of their own, on whatever host is set."""
 
+from collections.abc import Collection
 from typing import Any
 
 import ccxt
@@ -29,6 +30,20 @@ def new_exchange(*, client: str, url: str, timeout_seconds: float, **credentials
     if url:
         _point_to(exchange, url.rstrip("/"))
     return exchange
+
+
+def read_markets(exchange: Any, symbols: Collection[str]) -> dict[str, Any]:
+    """The exchange's markets, read anew.
+
+    An answer without one of `symbols` is none: an empty list parses as a venue that trades nothing, and from then on
+    ccxt would say of every order that its symbol does not exist.
+
+    Raises: ccxt.BaseError.
+    """
+    markets = exchange.load_markets(True)
+    if missing := sorted(set(symbols) - markets.keys()):
+        raise ccxt.BadResponse(f"{exchange.id} lists no {', '.join(missing)}")
+    return markets
 
 
 def _point_to(exchange: Any, url: str) -> None:

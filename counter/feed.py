@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 
-from config.exchange import new_exchange
+from config.exchange import new_exchange, read_markets
 from config.leadership import Leadership, LeadershipLost, Term
 from counter import chain, listing, quotes, trading_status
 from counter.model_quotes import model_quote
@@ -47,7 +47,7 @@ class IndexSource:
             exchange = new_exchange(
                 client=settings.VENUE, url=settings.VENUE_URL, timeout_seconds=settings.VENUE_TIMEOUT_SECONDS
             )
-            exchange.load_markets()
+            read_markets(exchange, settings.COINS.values())
             self._exchange = exchange
         books = self._exchange.fetch_bids_asks(list(settings.COINS.values()))
         return {coin: _middle(books[symbol]) for coin, symbol in settings.COINS.items()}

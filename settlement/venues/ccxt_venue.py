@@ -16,7 +16,7 @@ import ccxt
 import structlog
 from django.conf import settings
 
-from config.exchange import new_exchange
+from config.exchange import new_exchange, read_markets
 from settlement.netting import Lot
 from settlement.venues.hearing import heard, noting_answers
 from settlement.venues.protocol import (
@@ -246,9 +246,10 @@ class CcxtVenue:
 
     def _read_markets(self, exchange: Any) -> None:
         """Filters and clock; those of before are used when they cannot be read again. Raises: VenueError."""
+        self._local.markets = None  # what is read, also if it is of no use, replaces what this exchange has
         try:
             with heard(exchange):
-                self._markets = exchange.load_markets(True)
+                self._markets = read_markets(exchange, settings.COINS.values())
                 if exchange.has["fetchTime"]:
                     self._ahead_ms = exchange.load_time_difference()
         except VenueError as error:

@@ -7,15 +7,18 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import ccxt
 import pytest
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
 from config.embedded import valkey
+from counter.feed import IndexSource
 from settlement import policy
 from settlement.models import Attempt, Conversion
 from settlement.venues import ccxt_venue
 from settlement.venues.ccxt_venue import CcxtVenue
+from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import (
     POST,
     Desk,
@@ -334,3 +337,36 @@ def test_every_call_is_stored_before_it_is_made_and_its_answer_after(desk):
     asked = Attempt.objects.get(call="ask")
     assert (asked.outcome, asked.follow, asked.http_status) == ("done", "", None)
     assert len({before.request_id, asked.request_id}) == 2
+
+
+@pytest.mark.parametrize("kind", ["empty_object", "empty_body", "cut_body"])
+def test_markets_that_are_read_in_part_do_not_replace_those_that_are_known(desk, kind):
+    venue = desk.venue.real
+    known = venue.market("BTC")
+    desk.paper.add_fault(kind, path="/api/v3/exchangeInfo$", count=1)
+    venue._markets_read_at = float("-inf")
+    assert venue.market("BTC") == known
+    desk.settle(event())
+    assert_settled_once(desk, venue_orders=1)
+
+
+def test_a_process_that_starts_with_a_list_without_our_symbols_reads_it_again(paper_venue, venue_account):
+    _, key, secret = venue_account
+    venue = CcxtVenue(
+        client="binance", url=paper_venue.url, api_key=key, api_secret=secret, timeout_seconds=5
+    )
+    paper_venue.add_fault("empty_object", path="/api/v3/exchangeInfo$", count=1)
+    with pytest.raises(VenueError):
+        venue.market("BTC")
+    assert venue.market("BTC").symbol == "BTC/USDT"
+    paper_venue.clear_faults()
+
+
+def test_the_feed_reads_the_list_again_as_well(paper_venue, settings):
+    settings.VENUE_URL = paper_venue.url
+    source = IndexSource()
+    paper_venue.add_fault("empty_object", path="/api/v3/exchangeInfo$", count=1)
+    with pytest.raises((ccxt.BaseError, LookupError, TypeError)):
+        source.prices()
+    assert set(source.prices()) == set(settings.COINS)
+    paper_venue.clear_faults()
