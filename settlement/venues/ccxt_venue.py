@@ -30,14 +30,14 @@ from settlement.venues.protocol import (
     VenueError,
     Wallet,
 )
-from settlement.venues.reading import order_report, positive, raw, trade_of, transfer_of
+from settlement.venues.reading import order_report, positive, raw, transfer_of
+from settlement.venues.trade_pages import HISTORY_PAGE, trades_since
 
 log = structlog.get_logger(__name__)
 
 PRICE_FRESH_SECONDS = 1.0
 MARKETS_FRESH_SECONDS = 3600.0
 RECEIVE_WINDOW_MS = 10_000
-HISTORY_PAGE = 1000
 WALLET_NAMES = {"trading": "spot", "reserve": "funding"}
 UNBOUNDED = Decimal("9000000000")
 
@@ -150,19 +150,8 @@ class CcxtVenue:
             return order_report(order, client_order_id)
 
     def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
-        symbol = settings.COINS[underlying]
-        found: list[Trade] = []
-        parameters: dict[str, Any] = {"startTime": int(since.timestamp() * 1000)}
         with self._call() as exchange:
-            while True:
-                page = exchange.fetch_my_trades(symbol, None, HISTORY_PAGE, parameters)
-                found += [trade_of(trade) for trade in page]
-                if len(page) < HISTORY_PAGE:
-                    return found
-                following = int(page[-1]["id"]) + 1
-                if following <= parameters.get("fromId", 0):
-                    raise VenueError(kind="BadAnswer", message=f"the trades after {following} do not go on")
-                parameters = {"fromId": following}
+            return trades_since(exchange, settings.COINS[underlying], since)
 
     def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:
         with self._call() as exchange:

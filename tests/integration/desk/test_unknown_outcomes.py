@@ -16,7 +16,7 @@ from config.embedded import valkey
 from counter.feed import IndexSource
 from settlement import policy
 from settlement.models import Attempt, Conversion
-from settlement.venues import ccxt_venue
+from settlement.venues import trade_pages
 from settlement.venues.ccxt_venue import CcxtVenue
 from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import (
@@ -296,11 +296,38 @@ def test_what_a_long_sweep_sends_at_its_end_does_not_count_as_silent_since_its_b
 
 
 def test_every_page_of_trades_is_read_however_many(desk, monkeypatch):
-    monkeypatch.setattr(ccxt_venue, "HISTORY_PAGE", 1)
+    monkeypatch.setattr(trade_pages, "HISTORY_PAGE", 1)
     began = timezone.now() - timedelta(seconds=5)
     for _ in range(55):
         desk.settle(event())
     assert len(desk.venue.trades(underlying="BTC", since=began)) == len(desk.venue_has("trades")) >= 55
+
+
+@pytest.mark.parametrize("days", [0, 1, 3])
+def test_trades_since_days_ago_are_read_though_the_venue_answers_of_a_day(desk, monkeypatch, days):
+    for _ in range(3):
+        desk.settle(event())
+    exchange = desk.venue.real._exchange()
+    ask, asked = exchange.fetch_my_trades, []
+
+    def of_a_day(symbol, since, limit, parameters):
+        asked.append(parameters)
+        found = ask(symbol, since, limit, parameters)
+        start = parameters.get("startTime")
+        return [each for each in found if start is None or each["timestamp"] < start + 24 * 3600 * 1000]
+
+    monkeypatch.setattr(exchange, "fetch_my_trades", of_a_day)
+    found = desk.venue.trades(underlying="BTC", since=timezone.now() - timedelta(days=days, seconds=60))
+    assert len(found) == len({trade.venue_trade_id for trade in found}) == len(desk.venue_has("trades")) >= 3
+    assert len(asked) == days + 1
+
+
+def test_trades_after_those_of_an_earlier_day_are_read_too(desk, monkeypatch):
+    monkeypatch.setattr(trade_pages, "WITHIN_MS", 200)
+    began = timezone.now() - timedelta(seconds=1)
+    for _ in range(3):
+        desk.settle(event())
+    assert len(desk.venue.trades(underlying="BTC", since=began)) == len(desk.venue_has("trades")) >= 3
 
 
 def test_two_who_ask_at_once_settle_it_once(desk):
