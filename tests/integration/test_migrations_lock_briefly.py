@@ -13,6 +13,7 @@ import pytest
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connections, migrations, models
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
 
 from config.router import DESK_APPS
 
@@ -34,7 +35,7 @@ NOT_ASKED = (
 LOCKS_BRIEFLY = migrations.RunSQL("SET LOCAL lock_timeout = '2s'", migrations.RunSQL.noop)
 
 
-def sql_of(migration: migrations.Migration, state: object) -> str:
+def sql_of(migration: migrations.Migration, state: ProjectState) -> str:
     """What the migration would run, from the state that it finds."""
     connection = connections["desk" if migration.app_label in DESK_APPS else "default"]
     with connection.schema_editor(collect_sql=True, atomic=migration.atomic) as editor:
