@@ -40,6 +40,8 @@ class Program:
     command: tuple[str, ...]
     stop_signal: str = "TERM"
     stop_seconds: int = 10
+    # Whether its children are asked too; else only its kill reaches them.
+    stops_as_group: bool = True
     # Ending sooner counts as a failed start, and each further attempt waits a second longer: a program that cannot
     # start must not take the machine from those that can.
     settled_seconds: int = 3
@@ -160,7 +162,12 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
     commands |= {f"{name}-standby": commands[name] for name in LED}
     return [
         Program(
-            name=name, group=APPS, command=_launched(name, command), stop_seconds=STOP_SECONDS.get(name, 10)
+            name=name,
+            group=APPS,
+            command=_launched(name, command),
+            stop_seconds=STOP_SECONDS.get(name, 10),
+            # Its children would end at once, in the middle of a conversion; their master waits for them.
+            stops_as_group=name != "worker",
         )
         for name, command in commands.items()
     ]

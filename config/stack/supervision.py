@@ -83,8 +83,8 @@ def _program(plan: Plan, program: Program) -> dict[str, Any]:
         "startretries": RESTARTS_WITHOUT_END,
         "stopsignal": program.stop_signal,
         "stopwaitsecs": program.stop_seconds,
-        "stopasgroup": "true",  # a master that is cut short must not leave its workers
-        "killasgroup": "true",
+        "stopasgroup": str(program.stops_as_group).lower(),
+        "killasgroup": "true",  # a master that is cut short must not leave its workers
         "redirect_stderr": "true",
         "stdout_logfile": places.log_file(plan.var_dir, program.name),
         "stdout_logfile_maxbytes": LOG_MAX_BYTES,

@@ -19,13 +19,13 @@ class Web:
     """The running program; `log` is what it has written."""
 
     def __init__(self, var_dir, **environment):
-        given = environment | {
+        given = {
             "DATABASE_URL": conninfo("default"),
             "DESK_DATABASE_URL": conninfo("desk"),
             "BROKER_URL": settings.BROKER_URL,
             "VENUE_URL": "http://127.0.0.1:9",
             "PORT": str(valkey.free_port()),
-        }
+        } | environment
         planned = plan(var_dir=var_dir, given=given)
         [program] = [program for program in planned.programs if program.name == "web"]
         self.url = planned.web_url
