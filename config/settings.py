@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from config import limits
 from config.embedded import server_urls
+from config.embedded.processes import PROGRAM_MARK
 from config.transports import transport_options, uses_redis
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -64,6 +65,8 @@ def _database(url: str) -> dict[str, Any]:
         # Prepared by their third use, statements are parsed and planned once a connection: half the server's work.
         "OPTIONS": {
             "connect_timeout": 5,
+            # Who is connected, in pg_stat_activity; `config.stack.rolling` waits for it.
+            "application_name": f"{os.environ.get(PROGRAM_MARK, 'crossbook')} {os.getpid()}",
             "server_side_binding": True,
             "prepare_threshold": 3,
             **_KEEPALIVE,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+import psycopg
 
 from config.stack import programs
 from config.stack.lifecycle import ROOT, StackInfo
@@ -20,6 +21,8 @@ REPLACED_WITHIN_SECONDS = 120.0
 # A program that ends sooner than this has not started.
 SETTLED_SECONDS = 5
 WEB = "web"
+WITHOUT_DATABASE = ("flower",)
+CONNECTED = "SELECT FROM pg_stat_activity WHERE application_name = %s"
 
 Tell = Callable[[str], object]
 
@@ -75,9 +78,21 @@ def _replace_web(process: ProcessInfo, info: StackInfo) -> None:
 
 
 def _wait_settled(name: str, supervisor: Supervisor, info: StackInfo) -> None:
+    """Until it stays up and works: only then a standby can take over from the program that is next."""
+
     def settled() -> bool:
         found = {each.name: each for each in supervisor.processes()}[name]
-        return found.state == "RUNNING" and found.uptime_seconds >= SETTLED_SECONDS
+        stays = found.state == "RUNNING" and found.uptime_seconds >= SETTLED_SECONDS
+        return stays and (name in WITHOUT_DATABASE or _is_connected(f"{name} {found.pid}", info))
 
     if not wait_until(settled, within_seconds=REPLACED_WITHIN_SECONDS, every_seconds=0.2):
         raise StackFailed(f"{name} does not stay up\n{log_tail(info.var_dir, name)}")
+
+
+def _is_connected(application_name: str, info: StackInfo) -> bool:
+    """Whether the process of that name (`config.settings`) has a connection to either database."""
+    for url in {info.environment["DATABASE_URL"], info.environment["DESK_DATABASE_URL"]}:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            if connection.execute(CONNECTED, [application_name]).fetchone() is not None:
+                return True
+    return False
