@@ -19,10 +19,13 @@ from config.retiring import Retiring  # noqa: E402
 from counter.api.lane import OrderLane  # noqa: E402 - its models can be imported only now
 from counter.api.patience import Patience  # noqa: E402
 
-# A thread that waits for a lock, or a server in trouble, is given back by the database itself.
-for database in connections.settings.values():
-    options = database["OPTIONS"].get("options", "")
-    milliseconds = int(settings.WEB_STATEMENT_SECONDS * 1000)
-    database["OPTIONS"]["options"] = f"{options} -c statement_timeout={milliseconds}"
 
-application = Retiring(OrderLane(WholeBodies(Patience(wsgi))))
+def bound_statements() -> None:
+    """Have the database give back a thread that waits for it: on connections made from now on, by this server only."""
+    for database in connections.settings.values():
+        options = database["OPTIONS"].get("options", "")
+        milliseconds = int(settings.WEB_STATEMENT_SECONDS * 1000)
+        database["OPTIONS"]["options"] = f"{options} -c statement_timeout={milliseconds}"
+
+
+application = Retiring(OrderLane(WholeBodies(Patience(wsgi))), at_start=bound_statements)

@@ -25,10 +25,11 @@ CLOSE = (b"connection", b"close")
 
 
 class Retiring:
-    """An ASGI application: `application` until SIGTERM, and for a moment longer."""
+    """An ASGI application: `application` from `at_start` until SIGTERM, and for a moment longer."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, *, at_start: Callable[[], None]) -> None:
         self._application = application
+        self._at_start = at_start
         self._is_retiring = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -44,6 +45,7 @@ class Retiring:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._at_start()
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._retire)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
