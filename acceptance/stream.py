@@ -20,7 +20,7 @@ from kombu import Message
 from acceptance import counter_client, dead_letters, deliveries, recovery
 from acceptance.counter_client import CounterError
 from acceptance.deliveries import Delivery, Unreadable
-from config.broker import check, connect, dispatcher, sync_queue
+from config.broker import check, connect, dead_letter_queue, dispatcher, sync_queue
 from config.leadership import Leadership, Term
 
 log = structlog.get_logger(__name__)
@@ -109,6 +109,9 @@ class IntakeProcess:
 
         try:
             with connect() as connection:
+                dead_letter_queue()(
+                    connection.default_channel
+                ).declare()  # where RabbitMQ puts what it gives up
                 consumer = connection.Consumer(
                     [sync_queue()], on_message=receive, accept=["json"], prefetch_count=PREFETCH_MESSAGES
                 )

@@ -1,16 +1,12 @@
 """A process killed between any two lines is resumed to the same books: every order settled once, reported once."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,53 +26,14 @@ from counter.models import SyncOrder
 from counter.order_requests import OpenRequest
 from settlement import recovery, reporting
 from settlement.models import Allocation, Conversion, FundsTransfer
+from tests.recovery.dooming import Doomed, catches_sigterm
 from tests.recovery.points import POINTS, Work
-from tests.support.databases import conninfo
 from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
 from tests.support.factories import make_customer, make_option, place, unique
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
 
-ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = (1, 2, 3)
-
-
-class Doomed:
-    """The process that forks one that is killed for each test."""
-
-    def __init__(self) -> None:
-        urls = {name: conninfo(alias) for name, alias in ALIASES.items()}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.recovery.doomed"],
-            cwd=ROOT,
-            env={**os.environ, **urls},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def begin(self, work: Work, point: str, settings: dict[str, str]) -> int:
-        """Set a process to work; its pid."""
-        assert self.process.stdin is not None
-        task = {"work": work, "point": point, "settings": settings}
-        self.process.stdin.write(json.dumps(task) + "\n")
-        self.process.stdin.flush()
-        return self._heard()["pid"]
-
-    def end(self) -> int:
-        """How it ended: 0, or less the signal that killed it."""
-        return self._heard()["status"]
-
-    def stop(self) -> None:
-        """End the process that forks."""
-        self.process.communicate(timeout=10)
-
-    def _heard(self) -> dict[str, int]:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
-
-
-ALIASES = {"DATABASE_URL": "default", "DESK_DATABASE_URL": "desk"}
 
 
 @pytest.fixture(scope="module")
@@ -262,13 +219,6 @@ def test_a_web_process_killed_at_any_point_has_each_order_once(desk, doomed, tas
     os.kill(pid, signal.SIGINT)
     assert doomed.end() == 0
     assert_same_books(desk, now)
-
-
-def catches_sigterm(pid: int) -> bool:
-    """Whether the process has a handler of its own: it is past its start."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = int(status.split("SigCgt:")[1].split()[0], 16)
-    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.mark.parametrize("point", at(Work.INTAKE))

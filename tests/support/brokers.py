@@ -6,6 +6,7 @@ RabbitMQ is the machine's own, with a virtual host that is made for this process
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -124,6 +125,14 @@ class Broker:
                 producer.publish(
                     body, routing_key=sync_queue().name, content_type=content_type, content_encoding="utf-8"
                 )
+
+    def read_and_die(self) -> None:
+        """Take a message of the sync queue and lose the connection; returns once it waits there again, or has gone."""
+        with self._channel() as channel:
+            deadline = time.monotonic() + 10
+            while channel.basic_get(sync_queue().name) is None and self.depth(sync_queue().name):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
 
     @contextmanager
     def _channel(self) -> Iterator[Any]:
