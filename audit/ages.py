@@ -68,7 +68,12 @@ FUNDS_TRANSFERS = """
     SELECT 'funds transfer ' || id AS name, state, COALESCE(submitted_at, planned_at) AS since,
            CASE WHEN state = 'UNKNOWN' THEN due_at END AS due_at,
            CASE WHEN state = 'MANUAL' THEN 'a person' ELSE '' END AS owner, reason AS note
-    FROM settlement_fundstransfer WHERE state NOT IN ('CONFIRMED', 'RELEASED')
+    FROM settlement_fundstransfer WHERE state NOT IN ('CONFIRMED', 'RELEASED', 'WRITTEN_OFF')
+"""
+INTERVENTIONS = """
+    SELECT 'intervention ' || id AS name, state, requested_at AS since, NULL::timestamptz AS due_at,
+           'whoever approves' AS owner, kind || ' ' || subject || ' ' || subject_id AS note
+    FROM settlement_intervention WHERE state = 'REQUESTED'
 """
 
 
@@ -86,6 +91,7 @@ KINDS = (
     Kind("accepted_order", "desk", ACCEPTED_ORDERS),
     Kind("conversion", "desk", CONVERSIONS),
     Kind("funds_transfer", "desk", FUNDS_TRANSFERS),
+    Kind("intervention", "desk", INTERVENTIONS),
 )
 
 

@@ -4,7 +4,7 @@
 Invariant: NUMERIC is exact and nothing is rounded but where the formulas round, so a figure is equal or wrong.
 """
 
-from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING, USDT, VENUE
+from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, SUSPENSE, TRADING, USDT, VENUE
 
 ACCEPTED = "SELECT count(*) FROM acceptance_acceptedorder"
 MISPLACED = """
@@ -77,7 +77,10 @@ FACTS = f"""
                COALESCE(s.fee_borne, 0) AS fee_borne, COALESCE(s.due_on_opens, 0) AS due_on_opens,
                COALESCE(s.due_on_closes, 0) AS due_on_closes, COALESCE(s.slippage, 0) AS slippage,
                COALESCE(s.rounding, 0) AS rounding,
-               COALESCE(e.sign * e.coin, 0) AS took_coin, COALESCE(e.sign * e.usdt, 0) AS took_usdt,
+               COALESCE(e.sign * e.coin, 0) AS traded_coin, COALESCE(e.sign * e.usdt, 0) AS traded_usdt,
+               COALESCE(e.sign * e.coin, 0) + w.coin AS took_coin,
+               COALESCE(e.sign * e.usdt, 0) + w.usdt AS took_usdt,
+               w.coin AS suspense_coin, w.usdt AS suspense_usdt,
                COALESCE(e.fee_coin, 0) AS fee_in_coin, COALESCE(e.fee_usdt, 0) AS fee_in_usdt,
                COALESCE(e.fee_other, 0) AS fee_in_other, e.fills,
                {HALF_EVEN.format(x="(c.bought - c.sold) * c.price")} AS net_value,
@@ -85,6 +88,9 @@ FACTS = f"""
                {HALF_EVEN.format(x="c.carry_out_coin * c.price")} AS carry_out_value,
                {HALF_EVEN.format(x="c.carry_in_coin * c.price")} AS carry_in_value
         FROM settlement_conversion AS c
+        CROSS JOIN LATERAL (SELECT
+            CASE c.side WHEN 'sell' THEN -c.written_off_coin ELSE c.written_off_coin END AS coin,
+            CASE c.side WHEN 'sell' THEN -c.written_off_usdt ELSE c.written_off_usdt END AS usdt) AS w
         LEFT JOIN shares AS s ON s.id = c.id LEFT JOIN executed AS e ON e.id = c.id
         WHERE c.state = 'BOOKED'
     )
@@ -93,8 +99,10 @@ FACTS = f"""
 UNEQUAL = f"""{FACTS}, expected AS (
         SELECT b.id, l.code, l.asset, l.amount FROM booked AS b CROSS JOIN LATERAL (VALUES
             ('{COUNTER}', '{USDT}', b.due_on_opens - b.due_on_closes),
-            ('{VENUE}', '{USDT}', -b.took_usdt - b.fee_in_usdt),
-            ('{VENUE}', b.underlying, b.took_coin - b.fee_in_coin),
+            ('{VENUE}', '{USDT}', -b.traded_usdt - b.fee_in_usdt),
+            ('{VENUE}', b.underlying, b.traded_coin - b.fee_in_coin),
+            ('{SUSPENSE}', '{USDT}', -b.suspense_usdt),
+            ('{SUSPENSE}', b.underlying, b.suspense_coin),
             ('{OPTIONS}', b.underlying, b.sold - b.bought),
             ('{TRADING}', b.underlying, b.carry_out_coin - b.carry_in_coin),
             ('{TRADING}', '{USDT}', b.carry_in_usdt - b.carry_out_usdt),
@@ -131,7 +139,7 @@ UNEQUAL = f"""{FACTS}, expected AS (
             ('coin carried out', b.carry_out_coin,
                 b.carry_in_coin + b.bought - b.sold - b.took_coin + b.fee_in_coin),
             ('USDT carried out', b.carry_out_usdt, b.carry_out_value),
-            ('price', b.price, CASE WHEN b.fills IS NULL THEN b.reference_price
+            ('price', b.price, CASE WHEN b.took_coin = 0 THEN b.reference_price
                 WHEN abs(b.price * b.took_coin - b.took_usdt) <= abs(b.took_coin) * 0.000000005 THEN b.price
                 ELSE round(b.took_usdt / b.took_coin, 8) END)
         ) AS f (figure, has, should)

@@ -11,7 +11,8 @@ from audit import graphs
 from audit.findings import Finding, Result
 from audit.reading import Reading, where_order
 from audit.snapshots import Snapshot
-from settlement.models import Conversion, FundsTransfer
+from settlement.history import Traced
+from settlement.models import Conversion, FundsTransfer, Intervention
 from settlement.models.history import Subject
 
 PATHS = """
@@ -94,7 +95,11 @@ POSITIONS = """
 
 def legal_histories(reading: Reading, result: Result) -> None:
     """7: logs are paths of the graph from creation to the row's state; orders and positions fit their states."""
-    for model, subject in ((Conversion, Subject.CONVERSION), (FundsTransfer, Subject.FUNDS_TRANSFER)):
+    for model, subject in (
+        (Conversion, Subject.CONVERSION),
+        (FundsTransfer, Subject.FUNDS_TRANSFER),
+        (Intervention, Subject.INTERVENTION),
+    ):
         _paths(reading.desk, model, subject, result)
     tolerance = reading.tolerance
     _order_states(reading.counter, "counter", "counter_syncorder", SYNC_ORDERS, tolerance, result)
@@ -102,9 +107,7 @@ def legal_histories(reading: Reading, result: Result) -> None:
     _positions(reading.counter, result)
 
 
-def _paths(
-    desk: Snapshot, model: type[Conversion] | type[FundsTransfer], subject: Subject, result: Result
-) -> None:
+def _paths(desk: Snapshot, model: type[Traced], subject: Subject, result: Result) -> None:
     def illegal(subject_id: int, previous: str, source: str, target: str, state: str) -> Finding:
         step = (
             f"step from {source or 'nothing'} to {target} after {previous or 'nothing'}"

@@ -17,7 +17,7 @@ from audit.findings import Finding, Result
 from audit.reading import Reading
 from audit.trades import Unbooked
 from audit.venue_view import VenueView
-from settlement.chart import INVENTORY, USDT, VENUE
+from settlement.chart import INVENTORY, SUSPENSE, USDT, VENUE
 from settlement.venues.protocol import TransferReport, Wallet
 
 ACCOUNTS: dict[Wallet, str] = {"trading": VENUE, "reserve": INVENTORY}
@@ -31,12 +31,13 @@ BOOKED = """
 OPENED = "SELECT EXISTS (SELECT 1 FROM settlement_desktransfer)"
 OPEN_TRANSFERS = """
     SELECT id, asset, direction, amount, submitted_at FROM settlement_fundstransfer
-    WHERE state NOT IN ('CONFIRMED', 'RELEASED')
+    WHERE state NOT IN ('CONFIRMED', 'RELEASED', 'WRITTEN_OFF')
 """
 CONFIRMED = """
     SELECT venue_transfer_id FROM settlement_fundstransfer WHERE state = 'CONFIRMED' AND confirmed_at >= %s
 """
-# A confirmed transfer has one leg between the two wallets, any other has none.
+# A confirmed transfer has one leg between the two wallets, one that was written off one from where it left into
+# suspense, any other none.
 LEGS = """
     WITH legs AS (
         SELECT t.funds_transfer_id AS id, count(*) AS legs, sum(t.amount) AS amount, min(d.code) AS to_code,
@@ -52,6 +53,9 @@ LEGS = """
     WHERE CASE f.state
         WHEN 'CONFIRMED' THEN l.legs = 1 AND l.amount = f.amount AND l.asset = f.asset
             AND l.to_code = CASE f.direction WHEN 'to_trading' THEN %(trading)s ELSE %(reserve)s END
+            AND l.from_code = CASE f.direction WHEN 'to_trading' THEN %(reserve)s ELSE %(trading)s END
+        WHEN 'WRITTEN_OFF' THEN l.legs = 1 AND l.amount = f.amount AND l.asset = f.asset
+            AND l.to_code = %(suspense)s
             AND l.from_code = CASE f.direction WHEN 'to_trading' THEN %(reserve)s ELSE %(trading)s END
         ELSE f.id IS NOT NULL AND l.id IS NULL
     END IS NOT TRUE
@@ -76,7 +80,7 @@ class DeskWallets:
 def read_wallets(reading: Reading, result: Result) -> DeskWallets:
     """The desk's side, from its snapshot, whose own transfers and legs are checked on the way."""
     desk, tolerance = reading.desk, reading.tolerance
-    rows = desk.rows(LEGS, {"trading": VENUE, "reserve": INVENTORY})
+    rows = desk.rows(LEGS, {"trading": VENUE, "reserve": INVENTORY, "suspense": SUSPENSE})
     result.broken.extend_from(rows, _wrong_legs)
     wallet_of = {account: wallet for wallet, account in ACCOUNTS.items()}
     open_rows = desk.rows(OPEN_TRANSFERS)

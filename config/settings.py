@@ -277,6 +277,7 @@ AUDIT_AGE_LIMITS_SECONDS = {
     "accepted_order": {"RECEIVED": 60, "SETTLED": 60},
     "conversion": {"PLANNED": 30, "SUBMITTED": 30, "FILLED": 30},
     "funds_transfer": {"PLANNED": 30, "SUBMITTED": 30},
+    "intervention": {},
 }
 AUDIT_OVERDUE_AFTER_SECONDS = 60.0  # and how long after its due time one that has one
 AUDIT_CLOCK_TOLERANCE_SECONDS = 10.0  # by which times of different processes and of the venue may differ

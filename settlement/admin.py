@@ -23,6 +23,7 @@ from settlement.models import (
     DeskTransfer,
     Fill,
     FundsTransfer,
+    Intervention,
     StateChange,
     VenueHalt,
 )
@@ -183,3 +184,16 @@ class VenueHaltAdmin(SearchedAdmin):
         lifted = halts.lift(queryset, by=request.user.get_username(), now=timezone.now())
         level = messages.SUCCESS if lifted else messages.WARNING
         self.message_user(request, f"{lifted} of the selected halts lifted.", level)
+
+
+@admin.register(Intervention)
+class InterventionAdmin(SearchedAdmin):
+    """What people asked for and decided; what waits for a decision comes by the filter."""
+
+    list_display = [
+        *("id", "kind", "subject", "subject_id", "state", "reason", "requested_by", "requested_at"),
+        *("decided_by", "decided_at"),
+    ]
+    list_filter = ["state", "kind", "subject"]
+    search_help_text = "Id, or that of the conversion, transfer or conflict"
+    number_fields = ["pk", "subject_id"]

@@ -15,7 +15,7 @@ from config.arrays import columns
 from config.transitions import move_selected
 from settlement import history, netting
 from settlement.booking import Legs
-from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING, USDT, VENUE
+from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, SUSPENSE, TRADING, USDT, VENUE
 from settlement.conversion import DEMANDED, demand_of
 from settlement.fill import Fill as NettedFill
 from settlement.history import MovedMeanwhile
@@ -47,6 +47,19 @@ def book(conversion: Conversion, *, now: datetime) -> bool:
     """Book one conversion and settle its orders; False when it is not there to be booked (any more)."""
     if conversion.state != Conversion.State.FILLED:
         return False
+    try:
+        orders = enter(conversion, now=now)
+    except MovedMeanwhile:
+        return False
+    log.info("conversion booked", conversion=conversion.pk, orders=orders, coin=conversion.underlying)
+    return True
+
+
+def enter(conversion: Conversion, *, now: datetime) -> int:
+    """Enter a filled conversion into the book, in the caller's transaction or one of its own; how many orders it had.
+
+    Raises: MovedMeanwhile.
+    """
     orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk)
     demands = [demand_of(*row) for row in orders.order_by("id").values_list(*DEMANDED)]
     fills = list(conversion.fills.order_by("id"))
@@ -56,44 +69,41 @@ def book(conversion: Conversion, *, now: datetime) -> bool:
         fill=netted_fill(conversion, fills),
         price_if_unfilled=conversion.reference_price,
     )
-    try:
-        with transaction.atomic(using="desk"):
-            # First of all: whoever moves the conversion is the one who books it.
-            history.advance(
-                conversion,
-                Conversion.book,
-                at=now,
-                by=BY,
-                price=settlement.price,
-                fee_usdt=settlement.fee_total,
-                carry_out_coin=settlement.carry_out.coin,
-                carry_out_usdt=settlement.carry_out.usdt,
-                booked_at=now,
-            )
-            settled = move_selected(orders, AcceptedOrder.settle, same={"settled_at": now}, returning=["id"])
-            if len(settled) != len(demands):
-                raise RuntimeError(f"{len(demands)} orders to settle, {len(settled)} settled")
-            _allocate(conversion, settlement)
-            _post_legs(conversion, fills, demands, settlement, now)
-            add_to_carry(
-                conversion.underlying, coin=settlement.carry_out.coin, usdt=settlement.carry_out.usdt
-            )
-    except MovedMeanwhile:
-        return False
-    log.info("conversion booked", conversion=conversion.pk, orders=len(demands), coin=conversion.underlying)
-    return True
+    with transaction.atomic(using="desk"):
+        # First of all: whoever moves the conversion is the one who books it.
+        history.advance(
+            conversion,
+            Conversion.book,
+            at=now,
+            by=BY,
+            price=settlement.price,
+            fee_usdt=settlement.fee_total,
+            carry_out_coin=settlement.carry_out.coin,
+            carry_out_usdt=settlement.carry_out.usdt,
+            booked_at=now,
+        )
+        settled = move_selected(orders, AcceptedOrder.settle, same={"settled_at": now}, returning=["id"])
+        if len(settled) != len(demands):
+            raise RuntimeError(f"{len(demands)} orders to settle, {len(settled)} settled")
+        _allocate(conversion, settlement)
+        _post_legs(conversion, fills, demands, settlement, now)
+        add_to_carry(conversion.underlying, coin=settlement.carry_out.coin, usdt=settlement.carry_out.usdt)
+    return len(demands)
 
 
 def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | None:
-    """A conversion's trades added up, their fees told apart by what they were taken in."""
-    if not fills:
+    """A conversion's trades added up, their fees told apart by what they were taken in.
+
+    What was written off counts like a trade without a fee: the other side of it is suspense instead of the venue.
+    """
+    if not fills and not conversion.written_off_coin:
         return None
     coin_fees = [fill.fee for fill in fills if fill.fee_asset == conversion.underlying]
     usdt_fees = [fill.fee for fill in fills if fill.fee_asset == USDT]
     return NettedFill(
         side=conversion.side,  # type: ignore[arg-type]
-        coin=sum((fill.coin for fill in fills), ZERO),
-        usdt=sum((fill.usdt for fill in fills), ZERO),
+        coin=sum((fill.coin for fill in fills), conversion.written_off_coin),
+        usdt=sum((fill.usdt for fill in fills), conversion.written_off_usdt),
         fee_coin=sum(coin_fees, ZERO),
         fee_usdt=sum(usdt_fees, ZERO),
         fee_other_usdt=sum((fill.fee_usdt for fill in fills if fill.fee_usdt is not None), ZERO),
@@ -133,6 +143,12 @@ def _post_legs(
         if fill.fee_asset == coin:
             # Coin kept by the venue has yet to be bought: the expense moves to USDT, the need to the carry.
             legs.add("fee", coin, debit=TRADING, credit=FEES, amount=fill.fee)
+    written_off_coin, written_off_usdt = (
+        sign * conversion.written_off_coin,
+        sign * conversion.written_off_usdt,
+    )
+    legs.add("write_off", coin, debit=SUSPENSE, credit=TRADING, amount=written_off_coin)
+    legs.add("write_off", USDT, debit=TRADING, credit=SUSPENSE, amount=written_off_usdt)
     legs.add("fee", USDT, debit=FEES, credit=TRADING, amount=settlement.fee_coin_value)
     legs.add("fee_borne", USDT, debit=TRADING, credit=FEES, amount=borne_by_payouts)
 

@@ -10,13 +10,19 @@ from django.db import transaction
 
 from config.rows import insert
 from config.transitions import move, sources_and_target
-from settlement.models import Attempt, Conversion, FundsTransfer, StateChange
+from settlement.models import Attempt, Conversion, FundsTransfer, Intervention, StateChange
 from settlement.models.history import Subject
 from settlement.policy import Verdict
 from settlement.venues.protocol import VenueError
 
-Traced = Conversion | FundsTransfer
+Traced = Conversion | FundsTransfer | Intervention
+SUBJECTS: dict[type[Traced], Subject] = {
+    Conversion: Subject.CONVERSION,
+    FundsTransfer: Subject.FUNDS_TRANSFER,
+    Intervention: Subject.INTERVENTION,
+}
 RAW_ANSWER_CHARACTERS = 20_000
+NAME_CHARACTERS = 64
 
 
 class MovedMeanwhile(Exception):
@@ -25,7 +31,13 @@ class MovedMeanwhile(Exception):
 
 def subject_of(row: Traced) -> Subject:
     """How history names this kind of row."""
-    return Subject.CONVERSION if isinstance(row, Conversion) else Subject.FUNDS_TRANSFER
+    return SUBJECTS[type(row)]
+
+
+def begin(row: Traced, *, at: datetime, by: str) -> None:
+    """Store a new row in its first state and note that it came into being; joins the caller's transaction."""
+    row.save(force_insert=True)
+    insert([_note(row, "", row.state, at, by, "")])
 
 
 def create(
@@ -87,7 +99,7 @@ def _note(row: Traced, from_state: str, to_state: str, at: datetime, by: str, wh
         from_state=from_state,
         to_state=to_state,
         at=at,
-        by=by,
+        by=by[:NAME_CHARACTERS],
         why=why,
     )
 

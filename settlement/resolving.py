@@ -26,7 +26,9 @@ def ask(conversion: Conversion, venue: Venue, now: datetime) -> None:
     attempt = history.begin_attempt(conversion, Attempt.Call.ASK, request, at=now)
     try:
         report = venue.find(underlying=conversion.underlying, client_order_id=conversion.client_order_id)
-        doubt = _doubt(conversion, venue, now) if report is None else ""
+        # The wallet is looked at only when it decides: that costs a sum over the book and the venue's dearest question.
+        decides = report is None and _would_be_missed(conversion, now)
+        doubt = what_speaks_for(conversion, venue, with_wallet=decides) if report is None else ""
     except VenueError as error:
         failures.take(attempt, error, now=now)
         _ask_later(conversion, now, misses=conversion.misses, asked_for=error.retry_after_seconds)
@@ -37,12 +39,11 @@ def ask(conversion: Conversion, venue: Venue, now: datetime) -> None:
         _ask_later(conversion, now, misses=0)
 
 
-def _doubt(conversion: Conversion, venue: Venue, now: datetime) -> str:
+def what_speaks_for(conversion: Conversion, venue: Venue, *, with_wallet: bool = True) -> str:
     """What speaks against the venue's word that there is no such order; blank when nothing does. Raises: VenueError."""
     if _may_be_a_stranger(conversion, venue):
         return "a trade that may be its own"
-    # The wallet is looked at only when it decides: that costs a sum over the book and the venue's dearest question.
-    if _would_be_missed(conversion, now) and wallets.speak_of_order(conversion, venue):
+    if with_wallet and wallets.speak_of_order(conversion, venue):
         return "coin in the wallet that may be its own"
     return ""
 

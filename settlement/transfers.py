@@ -66,32 +66,29 @@ def _send(transfer: FundsTransfer, attempt: Attempt, venue: Venue, stamp: int) -
         log.info("transfer was resolved by somebody else", transfer=transfer.pk)
 
 
-def confirm(transfer: FundsTransfer, *, venue_transfer_id: str, now: datetime, by: str = BY) -> None:
+def confirm(
+    transfer: FundsTransfer, *, venue_transfer_id: str, now: datetime, by: str = BY, why: str = ""
+) -> None:
     """The venue has done it: book its leg, and let the conversions that wait for it go on at once.
 
     Raises: MovedMeanwhile.
     """
-    incoming = transfer.direction == FundsTransfer.Direction.TO_TRADING
+    source, target = accounts(transfer)
     with transaction.atomic(using="desk"):
         history.advance(
             transfer,
             FundsTransfer.confirm,
             at=now,
             by=by,
+            why=why,
             venue_transfer_id=venue_transfer_id,
             confirmed_at=now,
             due_at=None,
         )
         legs = Legs(now=now, funds_transfer_id=transfer.pk)
-        legs.add(
-            "transfer",
-            transfer.asset,
-            debit=VENUE if incoming else INVENTORY,
-            credit=INVENTORY if incoming else VENUE,
-            amount=transfer.amount,
-        )
+        legs.add("transfer", transfer.asset, debit=target, credit=source, amount=transfer.amount)
         legs.post()
-        _wake_waiting(transfer, now)
+        wake_waiting(transfer, now)
 
 
 def release(transfer: FundsTransfer, *, why: str, now: datetime, by: str = BY) -> None:
@@ -101,10 +98,17 @@ def release(transfer: FundsTransfer, *, why: str, now: datetime, by: str = BY) -
     """
     with transaction.atomic(using="desk"):
         history.advance(transfer, FundsTransfer.release, at=now, by=by, why=why, reason=why, due_at=None)
-        _wake_waiting(transfer, now)
+        wake_waiting(transfer, now)
 
 
-def _wake_waiting(transfer: FundsTransfer, now: datetime) -> None:
+def accounts(transfer: FundsTransfer) -> tuple[str, str]:
+    """The accounts that it leaves and comes to."""
+    incoming = transfer.direction == FundsTransfer.Direction.TO_TRADING
+    return (INVENTORY, VENUE) if incoming else (VENUE, INVENTORY)
+
+
+def wake_waiting(transfer: FundsTransfer, now: datetime) -> None:
+    """Let the conversions that wait for this transfer go on."""
     Conversion.objects.filter(waits_for_id=transfer.pk, state=Conversion.State.RETRY_WAIT).update(due_at=now)
 
 
@@ -132,9 +136,9 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
     request = {"asset": transfer.asset, "since": transfer.submitted_at}
     attempt = history.begin_attempt(transfer, Attempt.Call.ASK_TRANSFER, request, at=now)
     try:
-        fitting = _find(transfer, venue)
-        done = next((report.venue_transfer_id for report in fitting if report.done), None)
-        doubt = _doubt(transfer, fitting, venue) if done is None else ""
+        reports = fitting(transfer, venue)
+        done = next((report.venue_transfer_id for report in reports if report.done), None)
+        doubt = _doubt(transfer, reports, venue) if done is None else ""
     except VenueError as error:
         failures.take(attempt, error, now=now)
         _ask_later(transfer, now, misses=transfer.misses, asked_for=error.retry_after_seconds)
@@ -152,16 +156,16 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
         _ask_later(transfer, now, misses=misses)
 
 
-def _doubt(transfer: FundsTransfer, fitting: list[TransferReport], venue: Venue) -> str:
+def _doubt(transfer: FundsTransfer, reports: list[TransferReport], venue: Venue) -> str:
     """What speaks against its not having been done; blank when nothing does. Raises: VenueError."""
-    if any(report.state == "pending" for report in fitting):
+    if any(report.state == "pending" for report in reports):
         return "one that may be it is pending"
     if wallets.speak_of_transfer(transfer, venue):
         return "the reserve wallet shows it as done"
     return ""
 
 
-def _find(transfer: FundsTransfer, venue: Venue) -> list[TransferReport]:
+def fitting(transfer: FundsTransfer, venue: Venue) -> list[TransferReport]:
     """Movements that fit and that no other transfer of ours has claimed, oldest first. Raises: VenueError."""
     assert transfer.submitted_at is not None  # noqa: S101
     since = transfer.submitted_at - CLOCK_MARGIN

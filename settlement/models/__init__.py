@@ -5,6 +5,7 @@ from settlement.models.conversions import Allocation, Carry, Conversion, Fill
 from settlement.models.funds import FundsTransfer
 from settlement.models.halts import VenueHalt
 from settlement.models.history import Attempt, StateChange
+from settlement.models.interventions import Intervention
 
 __all__ = [
     "Allocation",
@@ -15,6 +16,7 @@ __all__ = [
     "DeskTransfer",
     "Fill",
     "FundsTransfer",
+    "Intervention",
     "StateChange",
     "VenueHalt",
 ]

@@ -65,6 +65,9 @@ class Conversion(models.Model):
     reason = models.TextField(blank=True)
     filled_coin = models.DecimalField(max_digits=20, decimal_places=8, default=Decimal(0))
     filled_usdt = models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0))
+    # What was settled against suspense because nobody can tell what the venue did.
+    written_off_coin = models.DecimalField(max_digits=20, decimal_places=8, default=Decimal(0), db_default=0)
+    written_off_usdt = models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0), db_default=0)
     price = models.DecimalField(max_digits=20, decimal_places=8, null=True)  # settlement price of every share
     fee_usdt = models.DecimalField(max_digits=28, decimal_places=8, null=True)
     carry_out_coin = models.DecimalField(max_digits=20, decimal_places=8, null=True)
@@ -144,9 +147,13 @@ class Conversion(models.Model):
     def release(self) -> None:
         """A person has shown that nothing was executed; its orders are released."""
 
+    @transition(field=state, source=State.MANUAL, target=State.UNKNOWN)
+    def hand_back(self) -> None:
+        """The venue is asked once more; only its answer leads on from there."""
+
 
 class Fill(models.Model):
-    """One trade of a conversion's order as the venue reports it."""
+    """One trade of a conversion's order as the venue reports it, or as two people have booked it by hand."""
 
     conversion = models.ForeignKey(Conversion, on_delete=models.PROTECT, related_name="fills")
     symbol = models.CharField(max_length=24)
@@ -160,6 +167,7 @@ class Fill(models.Model):
         max_digits=28, decimal_places=8, null=True
     )  # worth of a fee in a third asset
     traded_at = models.DateTimeField()
+    intervention_id = models.BigIntegerField(null=True)  # booked by hand, not on the venue's word
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["symbol", "venue_trade_id"], name="fill_once")]

@@ -17,6 +17,7 @@ class FundsTransfer(models.Model):
         CONFIRMED = "CONFIRMED"
         MANUAL = "MANUAL"
         RELEASED = "RELEASED"
+        WRITTEN_OFF = "WRITTEN_OFF"
 
     class Direction(models.TextChoices):
         TO_TRADING = "to_trading"
@@ -72,3 +73,11 @@ class FundsTransfer(models.Model):
     @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN, State.MANUAL], target=State.RELEASED)
     def release(self) -> None:
         """It was certainly never done: by the venue's answer, by its history, or as a person has shown."""
+
+    @transition(field=state, source=State.MANUAL, target=State.WRITTEN_OFF)
+    def write_off(self) -> None:
+        """It left the one wallet and never came to the other; what is missing lies in suspense."""
+
+    @transition(field=state, source=State.MANUAL, target=State.UNKNOWN)
+    def hand_back(self) -> None:
+        """The venue's history is looked through once more; only that leads on from there."""

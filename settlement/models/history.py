@@ -7,6 +7,8 @@ from django.db import models
 class Subject(models.TextChoices):
     CONVERSION = "conversion"
     FUNDS_TRANSFER = "funds_transfer"
+    CONFLICT = "conflict"
+    INTERVENTION = "intervention"
 
 
 class StateChange(models.Model):

@@ -15,7 +15,10 @@ from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
 from settlement import halts, treasury
-from settlement.models import Conversion, DeskTransfer, Fill, StateChange, VenueHalt
+from settlement.interventions import deciding
+from settlement.interventions.operations import Person
+from settlement.interventions.terms import Terms
+from settlement.models import Conversion, DeskTransfer, Fill, Intervention, StateChange, VenueHalt
 from tests.support.desk_bench import Desk, event, take_in
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
@@ -54,6 +57,20 @@ def listed(client: Client, model: Any, query: str = "") -> set[Any]:
     return {row.pk for row in response.context["cl"].result_list}
 
 
+def keep_ours(desk: Desk, row: Conflict, *, by: Person) -> Intervention:
+    return deciding.request(
+        operation=deciding.OPERATIONS["conflict", "keep_ours"],
+        row_id=row.pk,
+        seen=("OPEN", 0),
+        terms=Terms(),
+        reason="why",
+        evidence="",
+        by=by,
+        venue=desk.venue,
+        now=timezone.now(),
+    )
+
+
 @pytest.mark.parametrize("model", DESK_MODELS)
 def test_every_table_of_the_desk_can_be_read_and_not_changed(desk, model):
     order = event()
@@ -61,6 +78,7 @@ def test_every_table_of_the_desk_can_be_read_and_not_changed(desk, model):
     take_in(event(order_id=order.order_id, coin="7"))
     treasury.start(asset="BTC", amount=1, direction="to_trading", venue=desk.venue, now=timezone.now())
     halts.begin(venue="binance", reason="the key was refused", now=timezone.now())
+    keep_ours(desk, Conflict.objects.get(), by=Person(1, "ann"))
     staff, row = user(superuser=True), model.objects.order_by("-pk").first()
 
     assert row.pk in listed(staff, model)

@@ -1,0 +1,200 @@
+"""What people may do about a conversion: have it asked for again, take it over, book it, release it, write it off.
+
+Nothing here sends an order. What the venue may have is ended by its own word (retry), or by two people with evidence
+that the venue, asked at that moment, does not contradict.
+"""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+
+from acceptance.intake import settle_soon
+from config.broker import dispatcher
+from config.rows import insert
+from settlement import balancing, history, outcomes, policy
+from settlement.interventions.asking import no_execution_known, same_execution_known
+from settlement.interventions.operations import Deed, Operation
+from settlement.interventions.terms import OrderTerms, Refused, Terms, check_trade, worth_usdt
+from settlement.models import Conversion, Fill, Intervention
+from settlement.models.history import Subject
+
+CLOCK_MARGIN = timedelta(seconds=60)  # by which the venue's clock may differ from ours
+MAX_VENUE_ID_CHARACTERS = 64
+State, Kind = Conversion.State, Intervention.Kind
+
+
+def _was_sent(row: Conversion, terms: Terms, now: datetime) -> None:
+    if row.submitted_at is None:
+        raise Refused("it was never sent, so the venue cannot be asked for it")
+
+
+def _may_be_undone(row: Conversion, terms: Terms, now: datetime) -> None:
+    """Too early nothing can be said: what was sent may still arrive."""
+    if row.filled_coin:
+        raise Refused("the venue has executed it")
+    if row.submitted_at and now - row.submitted_at < timedelta(seconds=policy.MISSED_AFTER_SECONDS):
+        raise Refused(f"it was sent less than {policy.MISSED_AFTER_SECONDS:.0f} s ago and may still arrive")
+
+
+def _fits(row: Conversion, terms: OrderTerms, now: datetime) -> None:
+    """Whether the trades can be those of this order, and nobody else's."""
+    if not 0 < len(terms.venue_order_id) <= MAX_VENUE_ID_CHARACTERS or not terms.trades:
+        raise Refused("the venue's order id and at least one trade are needed")
+    for trade in terms.trades:
+        check_trade(trade, underlying=row.underlying)
+        if not row.planned_at - CLOCK_MARGIN <= trade.traded_at <= now + CLOCK_MARGIN:
+            raise Refused(f"trade {trade.venue_trade_id} is not of the time since the order was planned")
+        _within_limit(row, trade.price)
+    ids = [trade.venue_trade_id for trade in terms.trades]
+    twice = [trade_id for trade_id, times in Counter(ids).items() if times > 1]
+    symbol = settings.COINS[row.underlying]
+    taken = list(
+        Fill.objects.filter(symbol=symbol, venue_trade_id__in=ids).values_list("venue_trade_id", flat=True)
+    )
+    if twice or taken:
+        raise Refused(f"trades are there twice or booked already: {', '.join(twice + taken)}")
+    coin = sum((trade.coin for trade in terms.trades), Decimal(0))
+    if coin > row.quantity:
+        raise Refused(f"{coin} {row.underlying} is more than the {row.quantity} that were ordered")
+    others = Conversion.objects.filter(underlying=row.underlying, venue_order_id=terms.venue_order_id)
+    if others.exclude(pk=row.pk).exists():
+        raise Refused(f"order {terms.venue_order_id} belongs to another conversion")
+
+
+def _within_limit(row: Conversion, price: Decimal) -> None:
+    beyond = row.limit_price is not None and (
+        price > row.limit_price if row.side == Conversion.Side.BUY else price < row.limit_price
+    )
+    if beyond:
+        raise Refused(f"at {price} the order, with its limit of {row.limit_price}, cannot have traded")
+
+
+def _retry(deed: Deed) -> None:
+    changes = {"due_at": deed.now, "misses": 0, "reason": deed.why}
+    history.advance(deed.row, Conversion.hand_back, at=deed.now, by=deed.by, why=deed.why, **changes)
+    _after_commit(partial(dispatcher.send, [("settlement.resume", [])]))
+
+
+def _take_over(deed: Deed) -> None:
+    changes = {"due_at": None, "reason": deed.why}
+    history.advance(deed.row, Conversion.hand_over, at=deed.now, by=deed.by, why=deed.why, **changes)
+
+
+def _book_by_hand(deed: Deed) -> None:
+    row, terms = deed.row, deed.terms
+    history.advance(
+        row,
+        Conversion.fill,
+        at=deed.now,
+        by=deed.by,
+        why=deed.why,
+        venue_order_id=terms.venue_order_id,
+        filled_coin=sum((trade.coin for trade in terms.trades), Decimal(0)),
+        filled_usdt=sum((trade.usdt for trade in terms.trades), Decimal(0)),
+        filled_at=deed.now,
+        due_at=None,
+        reason=deed.why,
+    )
+    symbol = settings.COINS[row.underlying]
+    insert(
+        [
+            Fill(conversion=row, symbol=symbol, intervention_id=deed.intervention_id, **_fill_columns(trade))
+            for trade in terms.trades
+        ]
+    )
+    _enter(deed)
+
+
+def _fill_columns(trade: Terms) -> dict[str, object]:
+    return {name: getattr(trade, name) for name in trade.__struct_fields__}
+
+
+def _write_off(deed: Deed) -> None:
+    row = deed.row
+    history.advance(
+        row,
+        Conversion.fill,
+        at=deed.now,
+        by=deed.by,
+        why=deed.why,
+        written_off_coin=row.quantity,
+        written_off_usdt=worth_usdt(row.reference_price, row.quantity),
+        filled_at=deed.now,
+        due_at=None,
+        reason=deed.why,
+    )
+    _enter(deed)
+
+
+def _enter(deed: Deed) -> None:
+    balancing.enter(deed.row, now=deed.now)
+    _after_commit(partial(dispatcher.send, [("settlement.report", [])]))
+
+
+def _release(deed: Deed) -> None:
+    outcomes.give_back(deed.row, Conversion.release, why=deed.why, by=deed.by, now=deed.now)
+    _after_commit(partial(settle_soon, deed.row.underlying))
+
+
+def _after_commit(call: partial[None]) -> None:
+    # Robust: what cannot be sent now is done by the next sweep.
+    transaction.on_commit(call, using="desk", robust=True)
+
+
+OPERATIONS = (
+    Operation(
+        kind=Kind.RETRY,
+        subject=Subject.CONVERSION,
+        title="Ask the venue, then try again",
+        does="The venue is asked for the order once more. If it shows fills they are booked; if it certainly has "
+        "nothing, the orders are released and converted anew. Nothing is sent before that is certain.",
+        states=(State.MANUAL,),
+        check=_was_sent,
+        apply=_retry,
+    ),
+    Operation(
+        kind=Kind.TAKE_OVER,
+        subject=Subject.CONVERSION,
+        title="Take over",
+        does="The desk leaves it alone from now on: it is neither asked for nor sent, until a person decides.",
+        states=(State.UNKNOWN, State.RETRY_WAIT),
+        apply=_take_over,
+    ),
+    Operation(
+        kind=Kind.BOOK_BY_HAND,
+        subject=Subject.CONVERSION,
+        title="Book by hand",
+        does="The trades given here are booked as the fills of the order, and its orders settled by them.",
+        states=(State.MANUAL,),
+        terms=OrderTerms,
+        check=_fits,
+        ask=same_execution_known,
+        apply=_book_by_hand,
+    ),
+    Operation(
+        kind=Kind.RELEASE,
+        subject=Subject.CONVERSION,
+        title="Release the orders",
+        does="The order counts as never executed: its orders and its carry go into the next conversion, which is sent "
+        "under an id of its own. If the venue did execute it, the desk will have traded twice.",
+        states=(State.MANUAL,),
+        check=_may_be_undone,
+        ask=no_execution_known,
+        apply=_release,
+    ),
+    Operation(
+        kind=Kind.WRITE_OFF,
+        subject=Subject.CONVERSION,
+        title="Write off to suspense",
+        does="Its orders are settled at the reference price at which it was planned. The coin and the USDT of the "
+        "whole order go to the account suspense instead of the venue's wallet, until somebody can explain them.",
+        states=(State.MANUAL,),
+        check=_may_be_undone,
+        ask=no_execution_known,
+        apply=_write_off,
+    ),
+)

@@ -1,0 +1,84 @@
+"""Each operation as data: on what, in which states, with which permission, by how many people, and what does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from acceptance.models import Conflict
+from settlement.interventions.terms import Terms
+from settlement.models import Conversion, FundsTransfer, Intervention
+from settlement.models.history import Subject
+from settlement.venues.protocol import Venue
+
+Row = Conversion | FundsTransfer | Conflict
+OPEN, RESOLVED = "OPEN", "RESOLVED"  # a conflict has no states of its own
+SUBJECTS: dict[Subject, type[Row]] = {
+    Subject.CONVERSION: Conversion,
+    Subject.FUNDS_TRANSFER: FundsTransfer,
+    Subject.CONFLICT: Conflict,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks or decides: the user's id, and the name for people to read."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One operation as it is being done to one row, in a transaction that may be undone to show what it would do."""
+
+    row: Any
+    terms: Any
+    intervention_id: int
+    by: str
+    why: str
+    now: datetime
+
+
+def _no_objection(row: Any, terms: Any, now: datetime) -> None:
+    return None
+
+
+def _nothing_to_ask(row: Any, terms: Any, venue: Venue, now: datetime) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that people may do about one kind of row.
+
+    `check` and `ask` raise Refused: the first by what the desk knows, the second, outside of any transaction, by what
+    the venue says. `ask` returns its words.
+    """
+
+    kind: Intervention.Kind
+    subject: Subject
+    title: str
+    does: str
+    states: tuple[str, ...]
+    apply: Callable[[Deed], None]
+    terms: type[Terms] = Terms
+    check: Callable[[Any, Any, datetime], None] = _no_objection
+    ask: Callable[[Any, Any, Venue, datetime], str] = _nothing_to_ask
+
+    @property
+    def needs_two(self) -> bool:
+        """Whether another person has to approve it."""
+        return self.kind not in Intervention.ALONE
+
+    @property
+    def permission(self) -> str:
+        """What whoever asks for it needs."""
+        return f"settlement.{self.kind}_{SUBJECTS[self.subject]._meta.model_name}"
+
+
+def state_of(row: Row) -> tuple[str, int]:
+    """State and version that a request is bound to."""
+    if isinstance(row, Conflict):
+        return (OPEN if row.resolved_at is None else RESOLVED), 0
+    return str(row.state), row.version

@@ -1,0 +1,117 @@
+"""What people may do about a funds transfer: have it looked for again, take it over, and say what became of it.
+
+Three ends, as there are three things that can have happened: it arrived, it never left, or it left and is missing.
+"""
+
+from datetime import datetime
+from functools import partial
+
+from django.db import transaction
+
+from config.broker import dispatcher
+from settlement import history, transfers
+from settlement.booking import Legs
+from settlement.chart import SUSPENSE
+from settlement.interventions.asking import not_arrived, not_done, same_movement_known
+from settlement.interventions.operations import Deed, Operation
+from settlement.interventions.terms import FoundTerms, Refused
+from settlement.models import FundsTransfer, Intervention
+from settlement.models.history import Subject
+
+MAX_VENUE_ID_CHARACTERS = 64
+State, Kind = FundsTransfer.State, Intervention.Kind
+
+
+def _is_nobody_elses(row: FundsTransfer, terms: FoundTerms, now: datetime) -> None:
+    if not 0 < len(terms.venue_transfer_id) <= MAX_VENUE_ID_CHARACTERS:
+        raise Refused("the venue's id of the transfer is needed")
+    if FundsTransfer.objects.filter(venue_transfer_id=terms.venue_transfer_id).exists():
+        raise Refused(f"{terms.venue_transfer_id} is another transfer of ours")
+
+
+def _retry(deed: Deed) -> None:
+    changes = {"due_at": deed.now, "misses": 0, "reason": deed.why}
+    history.advance(deed.row, FundsTransfer.hand_back, at=deed.now, by=deed.by, why=deed.why, **changes)
+    call = partial(dispatcher.send, [("settlement.resume", [])])
+    transaction.on_commit(call, using="desk", robust=True)
+
+
+def _take_over(deed: Deed) -> None:
+    changes = {"due_at": None, "reason": deed.why}
+    history.advance(deed.row, FundsTransfer.hand_over, at=deed.now, by=deed.by, why=deed.why, **changes)
+
+
+def _mark_found(deed: Deed) -> None:
+    transfers.confirm(
+        deed.row,
+        venue_transfer_id=deed.terms.venue_transfer_id,
+        now=deed.now,
+        by=deed.by,
+        why=deed.why,
+    )
+
+
+def _release(deed: Deed) -> None:
+    transfers.release(deed.row, why=deed.why, now=deed.now, by=deed.by)
+
+
+def _write_off(deed: Deed) -> None:
+    row = deed.row
+    changes = {"due_at": None, "reason": deed.why}
+    history.advance(row, FundsTransfer.write_off, at=deed.now, by=deed.by, why=deed.why, **changes)
+    legs = Legs(now=deed.now, funds_transfer_id=row.pk)
+    source, _ = transfers.accounts(row)
+    legs.add("write_off", row.asset, debit=SUSPENSE, credit=source, amount=row.amount)
+    legs.post()
+    transfers.wake_waiting(row, deed.now)
+
+
+OPERATIONS = (
+    Operation(
+        kind=Kind.RETRY,
+        subject=Subject.FUNDS_TRANSFER,
+        title="Look for it again",
+        does="The venue's history is looked through once more. If it is there it is booked; if it certainly was not "
+        "done it is released, and the treasury works out anew what is needed.",
+        states=(State.MANUAL,),
+        apply=_retry,
+    ),
+    Operation(
+        kind=Kind.TAKE_OVER,
+        subject=Subject.FUNDS_TRANSFER,
+        title="Take over",
+        does="The desk looks for it no more, until a person decides.",
+        states=(State.UNKNOWN,),
+        apply=_take_over,
+    ),
+    Operation(
+        kind=Kind.MARK_FOUND,
+        subject=Subject.FUNDS_TRANSFER,
+        title="Mark as found",
+        does="The transfer has arrived under the id given here: its amount is booked from the one wallet to the other.",
+        states=(State.MANUAL,),
+        terms=FoundTerms,
+        check=_is_nobody_elses,
+        ask=same_movement_known,
+        apply=_mark_found,
+    ),
+    Operation(
+        kind=Kind.RELEASE,
+        subject=Subject.FUNDS_TRANSFER,
+        title="Release",
+        does="The transfer counts as never done: nothing is booked, and the treasury works out anew what is needed.",
+        states=(State.MANUAL,),
+        ask=not_done,
+        apply=_release,
+    ),
+    Operation(
+        kind=Kind.WRITE_OFF,
+        subject=Subject.FUNDS_TRANSFER,
+        title="Write off to suspense",
+        does="The amount has left the one wallet and is missing in the other: it goes to the account suspense, until "
+        "somebody can explain it.",
+        states=(State.MANUAL,),
+        ask=not_arrived,
+        apply=_write_off,
+    ),
+)
