@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
 from psycopg.conninfo import conninfo_to_dict
 
 from config import limits
@@ -90,6 +91,7 @@ SECURE_HSTS_SECONDS = int(_env("HSTS_SECONDS", "3600")) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 
 INSTALLED_APPS = [
+    "cockpit.apps.CockpitConfig",  # before unfold, whose first page it replaces
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -157,7 +159,13 @@ STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "/admin/login/"
 
-UNFOLD = {"SITE_TITLE": "Crossbook", "SITE_HEADER": "Crossbook"}
+UNFOLD = {
+    "SITE_TITLE": "Crossbook",
+    "SITE_HEADER": "Crossbook",
+    "SITE_DROPDOWN": [
+        {"icon": "search", "title": "Find an order", "link": reverse_lazy("find_order")},
+    ],
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

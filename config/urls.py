@@ -5,6 +5,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("counter.api.urls")),
+    path("admin/timeline/", include("cockpit.timeline.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("config", "ledger", "counter", "acceptance", "settlement", "audit", "demo", "chaos")
+PACKAGES = ("config", "ledger", "counter", "acceptance", "settlement", "audit", "cockpit", "demo", "chaos")
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 
