@@ -29,7 +29,9 @@ def _told(made: Intervention) -> Iterator[Event]:
         f"{made.requested_by} asked for: {what}",
         facts(reason=made.reason, evidence=made.evidence, was=made.subject_state),
         link,
-        (("terms", "\n".join(f"{name}: {value}" for name, value in made.terms.items())),) if made.terms else (),
+        (("terms", "\n".join(f"{name}: {value}" for name, value in made.terms.items())),)
+        if made.terms
+        else (),
     )
     if made.decided_at:
         yield Event(

@@ -16,7 +16,11 @@ from acceptance.models import AcceptedOrder, Conflict
 from cockpit.timeline import desk_side, find, timeline
 from counter.models import Customer, SyncOrder, Transfer
 from settlement import halts
+from settlement.interventions import deciding
+from settlement.interventions.operations import Person, state_of
+from settlement.interventions.terms import Terms
 from settlement.models import Allocation, Conversion, DeskTransfer, Fill
+from settlement.models.history import Subject
 from tests.support import desk
 from tests.support.factories import make_customer, make_option, place_close, place_open
 
@@ -245,3 +249,28 @@ def test_nobody_who_is_not_staff_sees_a_timeline(settled):
     answer = Client().get(reverse("order_timeline", args=[settled[0].id]))
     assert answer.status_code == 302
     assert "/admin/login/" in answer["Location"]
+
+
+def test_people_who_stepped_in_are_named(settled, venue, paper_venue):
+    opened, _ = settled
+    paper_venue.add_fault("reply_lost", method="POST", path="/api/v3/order$", count=1)
+    desk.deliver()
+    desk.convert(venue)
+    stuck = Conversion.objects.latest("id")
+    deciding.request(
+        operation=deciding.OPERATIONS[Subject.CONVERSION, "take_over"],
+        row_id=stuck.pk,
+        seen=state_of(stuck),
+        terms=Terms(),
+        reason="the venue is silent",
+        evidence="",
+        by=Person(1, "ann"),
+        venue=venue,
+        now=timezone.now(),
+    )
+    asked, decided = of(opened, "intervention")
+    assert asked.title.startswith("ann asked for")
+    assert dict(asked.facts)["reason"] == "the venue is silent"
+    assert decided.title.endswith("applied by ann")
+    handed = [event for event in of(opened, "state") if event.system == "people"]
+    assert [dict(event.facts)["by"] for event in handed] == ["ann"]
