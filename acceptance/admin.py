@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from acceptance.models import AcceptedOrder, Conflict
-from config.readonly import ReadOnlyAdmin, is_number
+from config.readonly import LeadsToTimeline, ReadOnlyAdmin, is_number
 
 
 class SearchedAdmin(ReadOnlyAdmin):
@@ -36,9 +36,21 @@ class SearchedAdmin(ReadOnlyAdmin):
 
 
 @admin.register(AcceptedOrder)
-class AcceptedOrderAdmin(SearchedAdmin):
+class AcceptedOrderAdmin(LeadsToTimeline, SearchedAdmin):
     list_display = [
-        *("id", "source", "order_id", "kind", "symbol", "coin", "fair", "payout", "state", "door"),
+        *(
+            "id",
+            "source",
+            "order_id",
+            "timeline",
+            "kind",
+            "symbol",
+            "coin",
+            "fair",
+            "payout",
+            "state",
+            "door",
+        ),
         *("conversion_id", "received_at", "settled_at", "reported_at"),
     ]
     search_help_text = "Counter's id of the order, the desk's own, or the conversion's"
@@ -54,8 +66,8 @@ class AcceptedOrderAdmin(SearchedAdmin):
 
 
 @admin.register(Conflict)
-class ConflictAdmin(SearchedAdmin):
-    list_display = ["id", "source", "order_id", "reason", "door", "noted_at", "resolved_at"]
+class ConflictAdmin(LeadsToTimeline, SearchedAdmin):
+    list_display = ["id", "source", "order_id", "timeline", "reason", "door", "noted_at", "resolved_at"]
     list_filter = ["reason", "door", ("resolved_at", admin.EmptyFieldListFilter)]
     search_help_text = "Counter's id of the order"
     number_fields = ["order_id", "pk"]

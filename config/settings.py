@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.templatetags.static import static
+from django.urls import reverse_lazy
 from psycopg.conninfo import conninfo_to_dict
 
 from config import limits
@@ -162,8 +162,9 @@ LOGIN_URL = "/admin/login/"
 UNFOLD = {
     "SITE_TITLE": "Crossbook",
     "SITE_HEADER": "Crossbook",
-    "DASHBOARD_CALLBACK": "cockpit.views.dashboard",
-    "STYLES": [lambda request: static("cockpit/cockpit.css")],
+    "SITE_DROPDOWN": [
+        {"icon": "search", "title": "Find an order", "link": reverse_lazy("find_order")},
+    ],
 }
 
 REST_FRAMEWORK = {
@@ -293,5 +294,4 @@ AUDIT_VENUE_TRADES_DAYS = 7  # trades older than this are proved by the wallets 
 
 # --- watching -----------------------------------------------------------------------------------------------------
 SENTRY_DSN = _env("SENTRY_DSN")
-METRICS_TOKEN = _env("METRICS_TOKEN")  # none: /metrics answers this machine only
 LOGGING_CONFIG = None

@@ -1,14 +1,11 @@
-"""All addresses: customers' API, the desk's internal API, admin, health, metrics."""
+"""All addresses: customers' API, the desk's internal API, admin, health."""
 
 from django.contrib import admin
 from django.urls import include, path
 
-from cockpit import views
-
 urlpatterns = [
     path("", include("counter.api.urls")),
-    path("metrics", views.metrics),
-    path("admin/figures/", views.figures, name="figures"),
+    path("admin/timeline/", include("cockpit.timeline.urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from config.readonly import ReadOnlyAdmin, is_number
+from config.readonly import LeadsToTimeline, ReadOnlyAdmin, is_number
 from counter.models import (
     Account,
     CashMovement,
@@ -104,9 +104,11 @@ class DeskConditionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Position)
-class PositionAdmin(SearchByNumber):
+class PositionAdmin(LeadsToTimeline, SearchByNumber):
+    order_id_path = "id"  # of the order that opened it
     list_display = [
         "id",
+        "timeline",
         "customer",
         "option",
         "state",
@@ -120,19 +122,20 @@ class PositionAdmin(SearchByNumber):
 
 
 @admin.register(SyncOrder)
-class SyncOrderAdmin(SearchByNumber):
+class SyncOrderAdmin(LeadsToTimeline, SearchByNumber):
+    order_id_path = "id"
     list_display = [
-        *("id", "customer", "client_order_id", "kind", "symbol", "contracts", "amount"),
+        *("id", "timeline", "customer", "client_order_id", "kind", "symbol", "contracts", "amount"),
         *("payout", "state", "placed_at", "settled_at"),
     ]
     list_select_related = ["customer"]
 
 
 @admin.register(Transfer)
-class TransferAdmin(SearchByNumber):
+class TransferAdmin(LeadsToTimeline, SearchByNumber):
     list_display = [
         *("id", "created_at", "kind", "debit_account", "credit_account", "amount", "asset"),
-        *("order_id", "balance_after"),
+        *("order_id", "timeline", "balance_after"),
     ]
     list_select_related = ["debit_account", "credit_account"]
     number_field = "order_id"

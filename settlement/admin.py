@@ -13,6 +13,7 @@ from django.utils import timezone
 from unfold.decorators import action
 
 from acceptance.admin import SearchedAdmin
+from config.readonly import LeadsToTimeline
 from settlement import halts, recovery
 from settlement.models import (
     Allocation,
@@ -100,8 +101,10 @@ class FillAdmin(SearchedAdmin):
 
 
 @admin.register(Allocation)
-class AllocationAdmin(SearchedAdmin):
-    list_display = ["order_id", "conversion_id", "value", "fee", "due", "slippage", "rounding"]
+class AllocationAdmin(LeadsToTimeline, SearchedAdmin):
+    list_select_related = ["order"]
+    order_id_path = "order.order_id"
+    list_display = ["order_id", "timeline", "conversion_id", "value", "fee", "due", "slippage", "rounding"]
     search_help_text = "The desk's id of the order, or the conversion's"
     number_fields = ["pk", "conversion_id"]
 

@@ -31,6 +31,7 @@ from settlement.venues.protocol import (
     Wallet,
 )
 from settlement.venues.reading import order_report, positive, raw, transfer_of
+from settlement.venues.repeats import asked_again
 from settlement.venues.trade_pages import HISTORY_PAGE, trades_since
 
 log = structlog.get_logger(__name__)
@@ -85,6 +86,7 @@ class CcxtVenue:
                 tick=positive(entry["precision"]["price"]),
             )
 
+    @asked_again
     def top_of_book(self, underlying: str) -> TopOfBook:
         read_at, top = self._tops.get(underlying, (0.0, None))
         if top is None or time.monotonic() - read_at > PRICE_FRESH_SECONDS:
@@ -136,6 +138,7 @@ class CcxtVenue:
         if count.isdecimal():
             self._order_count = (time.monotonic(), int(count))
 
+    @asked_again
     def find(self, *, underlying: str, client_order_id: str) -> OrderReport | None:
         symbol = settings.COINS[underlying]
         with self._call() as exchange:
@@ -149,10 +152,12 @@ class CcxtVenue:
                 )
             return order_report(order, client_order_id)
 
+    @asked_again
     def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
         with self._call() as exchange:
             return trades_since(exchange, settings.COINS[underlying], since)
 
+    @asked_again
     def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:
         with self._call() as exchange:
             try:
@@ -163,6 +168,7 @@ class CcxtVenue:
                 raise VenueError(kind="BadAnswer", message="an order without a client id", raw=raw(order))
             return str(order["clientOrderId"])
 
+    @asked_again
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         if wallet == "reserve" and not settings.VENUE_HAS_RESERVE:
             return {}
@@ -192,6 +198,7 @@ class CcxtVenue:
                 raise VenueError(kind="BadAnswer", message="a transfer without an id", raw=raw(answer))
             return str(answer["id"])
 
+    @asked_again
     def transfers(self, *, asset: str, since: datetime) -> list[TransferReport]:
         found = []
         with self._call() as exchange:

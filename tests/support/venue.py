@@ -78,6 +78,10 @@ class PaperVenue:
         """Switch a fault on (docs/paper-venue.md), such as `add_fault("reply_lost", path="/api/v3/order", count=1)`."""
         return self._call("POST", "faults", {"kind": kind, **details})
 
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults that are on, with how often each was seen and has struck."""
+        return self._call("GET", "faults")
+
     def clear_faults(self) -> None:
         """Switch all faults off."""
         self._call("DELETE", "faults")

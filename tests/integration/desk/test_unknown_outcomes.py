@@ -5,6 +5,7 @@ While an outcome is unknown nothing is sent. The venue's own state, which no fau
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import ccxt
@@ -16,7 +17,7 @@ from config.embedded import valkey
 from counter.feed import IndexSource
 from settlement import policy
 from settlement.models import Attempt, Conversion
-from settlement.venues import trade_pages
+from settlement.venues import repeats, trade_pages
 from settlement.venues.ccxt_venue import CcxtVenue
 from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import (
@@ -397,3 +398,26 @@ def test_the_feed_reads_the_list_again_as_well(paper_venue, settings):
         source.prices()
     assert set(source.prices()) == set(settings.COINS)
     paper_venue.clear_faults()
+
+
+@pytest.mark.parametrize("kind", ["request_lost", "reply_lost", "empty_body", "cut_body"])
+def test_a_question_that_breaks_off_is_asked_again_at_once(desk, kind):
+    made = desk.settle(event())
+    desk.paper.add_fault(kind, **GET, count=repeats.TIMES - 1)
+    found = desk.venue.real.find(underlying="BTC", client_order_id=made.client_order_id)
+    assert found.venue_order_id == made.venue_order_id
+
+
+def test_a_question_is_not_asked_for_ever_nor_when_the_venue_itself_refuses_it(desk):
+    ask = partial(desk.venue.real.find, underlying="BTC", client_order_id="xb-none")
+    for fault, asked in (
+        ({"kind": "request_lost"}, repeats.TIMES),
+        ({"kind": "error_before", "status": 503, "code": -1001}, 1),
+        ({"kind": "rate_limit"}, 1),
+    ):
+        added = desk.paper.add_fault(**fault, **GET)
+        with pytest.raises(VenueError):
+            ask()
+        struck = {each["fault_id"]: each["struck"] for each in desk.paper.faults()}
+        assert struck[added["fault_id"]] == asked
+        desk.paper.clear_faults()

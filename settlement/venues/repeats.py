@@ -1,0 +1,40 @@
+"""Asking again at once what broke off: a question changes nothing, and one answer often takes several of them.
+
+Never for what sends an order or moves funds, nor for a question that the venue took too long over or refused: those
+wait for their time.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from settlement.venues.protocol import VenueError
+
+log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TIMES = 3
+# The connection ended, the answer came from a gateway or not whole.
+BROKE_OFF = ("NetworkError", "ServerError", "BadAnswer")
+
+
+def asked_again(question: Callable[P, T]) -> Callable[P, T]:
+    """A question to the venue, asked up to TIMES times."""
+
+    @wraps(question)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(TIMES - 1):
+            try:
+                return question(*args, **kwargs)
+            except VenueError as error:
+                # With a code of its own the venue itself has spoken.
+                if error.kind not in BROKE_OFF or error.code:
+                    raise
+                log.info("asked again", question=question.__name__, error=str(error))
+        return question(*args, **kwargs)
+
+    return asked
