@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from acceptance.models import AcceptedOrder, Conflict
+from acceptance.models import AcceptedOrder
 from config.readonly import LeadsToTimeline, ReadOnlyAdmin, is_number
 
 
@@ -63,11 +63,3 @@ class AcceptedOrderAdmin(LeadsToTimeline, SearchedAdmin):
         return super().get_search_results(
             request, queryset.filter(source=settings.COUNTER_SOURCE), search_term
         )
-
-
-@admin.register(Conflict)
-class ConflictAdmin(LeadsToTimeline, SearchedAdmin):
-    list_display = ["id", "source", "order_id", "timeline", "reason", "door", "noted_at", "resolved_at"]
-    list_filter = ["reason", "door", ("resolved_at", admin.EmptyFieldListFilter)]
-    search_help_text = "Counter's id of the order"
-    number_fields = ["order_id", "pk"]

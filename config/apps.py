@@ -10,6 +10,9 @@ class ConfigConfig(AppConfig):
     label = "config"
 
     def ready(self) -> None:
-        from config import celery, watching  # noqa: F401
+        from django.db.models.signals import post_migrate
+
+        from config import celery, roles, watching  # noqa: F401
 
         watching.configure()
+        post_migrate.connect(roles.keep_up, dispatch_uid="config.roles")

@@ -90,10 +90,14 @@ SECURE_REDIRECT_EXEMPT = [r"^internal/", r"^(healthz|readyz|metrics)$"]
 SECURE_HSTS_SECONDS = int(_env("HSTS_SECONDS", "3600")) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 
+# Whether staff need a token of an authenticator besides their password: with HTTPS, unless it says otherwise.
+STAFF_TWO_FACTOR = os.environ.get("STAFF_TWO_FACTOR", "1" if HTTPS else "0") == "1"
+OTP_TOTP_ISSUER = "Crossbook"
+
 INSTALLED_APPS = [
     "cockpit.apps.CockpitConfig",  # before unfold, whose first page it replaces
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.staff.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -103,6 +107,9 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "drf_spectacular",
     "django_celery_beat",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "config.apps.ConfigConfig",
     "counter.apps.CounterConfig",
     "acceptance.apps.AcceptanceConfig",
@@ -117,6 +124,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

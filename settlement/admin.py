@@ -1,6 +1,6 @@
-"""The desk's treasury as staff see it, and what they may do here for now: have the venue asked again, lift its halt.
+"""The desk's treasury as staff see it, and what they may do: have the venue asked again, lift its halt, intervene.
 
-Guards money by offering nothing that decides: what was executed is for the venue to say, and here one only looks.
+Guards money: rows are only looked at here. What decides is an operation with a permission of its own.
 """
 
 from typing import Any
@@ -13,8 +13,10 @@ from django.utils import timezone
 from unfold.decorators import action
 
 from acceptance.admin import SearchedAdmin
+from acceptance.models import Conflict
 from config.readonly import LeadsToTimeline
 from settlement import halts, recovery
+from settlement.intervention_pages.admins import InterventionAdmin, OperatedAdmin
 from settlement.models import (
     Allocation,
     Attempt,
@@ -28,9 +30,10 @@ from settlement.models import (
     StateChange,
     VenueHalt,
 )
+from settlement.models.history import Subject
 
 
-class AskingAdmin(SearchedAdmin):
+class AskingAdmin(OperatedAdmin):
     """Rows that the venue may be asked about again, by whoever has the permission `ask_venue_...` of the model."""
 
     actions = ["ask_venue_again"]
@@ -62,6 +65,7 @@ class CoinFilter(admin.SimpleListFilter):
 
 @admin.register(Conversion)
 class ConversionAdmin(AskingAdmin):
+    subject = Subject.CONVERSION
     list_display = [
         *("id", "underlying", "state", "side", "quantity", "filled_coin", "price", "fee_usdt"),
         *("order_count", "attempts", "due_at", "reason", "planned_at", "booked_at"),
@@ -74,6 +78,7 @@ class ConversionAdmin(AskingAdmin):
 
 @admin.register(FundsTransfer)
 class FundsTransferAdmin(AskingAdmin):
+    subject = Subject.FUNDS_TRANSFER
     list_display = [
         *("id", "asset", "direction", "amount", "state", "venue_transfer_id"),
         *("due_at", "reason", "planned_at", "confirmed_at"),
@@ -189,14 +194,15 @@ class VenueHaltAdmin(SearchedAdmin):
         self.message_user(request, f"{lifted} of the selected halts lifted.", level)
 
 
-@admin.register(Intervention)
-class InterventionAdmin(SearchedAdmin):
-    """What people asked for and decided; what waits for a decision comes by the filter."""
+@admin.register(Conflict)
+class ConflictAdmin(LeadsToTimeline, OperatedAdmin):
+    """Here, because what resolves a conflict is an intervention."""
 
-    list_display = [
-        *("id", "kind", "subject", "subject_id", "state", "reason", "requested_by", "requested_at"),
-        *("decided_by", "decided_at"),
-    ]
-    list_filter = ["state", "kind", "subject"]
-    search_help_text = "Id, or that of the conversion, transfer or conflict"
-    number_fields = ["pk", "subject_id"]
+    subject = Subject.CONFLICT
+    list_display = ["id", "source", "order_id", "timeline", "reason", "door", "noted_at", "resolved_at"]
+    list_filter = ["reason", "door", ("resolved_at", admin.EmptyFieldListFilter)]
+    search_help_text = "Counter's id of the order"
+    number_fields = ["order_id", "pk"]
+
+
+admin.site.register(Intervention, InterventionAdmin)

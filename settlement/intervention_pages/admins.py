@@ -1,0 +1,87 @@
+"""Admin classes of rows that people may intervene on, and of the interventions themselves."""
+
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+
+from acceptance.admin import SearchedAdmin
+from settlement.intervention_pages import deciding_page
+from settlement.intervention_pages.operating import operate
+from settlement.interventions import deciding
+from settlement.models import Intervention
+from settlement.models.history import Subject
+
+
+class OperatedAdmin(SearchedAdmin):
+    """Shows on a row's page the operations that its state allows, to whoever may see the row."""
+
+    subject: Subject
+    change_form_outer_before_template = "settlement/interventions/operations.html"
+
+    @property
+    def _operate(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_operate"
+
+    def get_urls(self) -> list[URLPattern]:
+        """With one address for each operation."""
+        view = self.admin_site.admin_view(partial(operate, site=self.admin_site, subject=self.subject))
+        return [path("<int:row_id>/operate/<slug:kind>/", view, name=self._operate), *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """With what can be done."""
+        row = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if row is not None:
+            context["waiting"] = deciding.waiting_for(self.subject, row.pk)
+            context["operations"] = [
+                {
+                    "operation": operation,
+                    "url": reverse(f"admin:{self._operate}", args=[row.pk, operation.kind]),
+                    "allowed": request.user.has_perm(operation.permission),
+                }
+                for operation in deciding.operations_on(row)
+            ]
+        return super().change_view(request, object_id, form_url, context)
+
+
+class InterventionAdmin(SearchedAdmin):
+    """What people asked for and decided; what waits for a decision comes by the filter."""
+
+    list_display = [
+        *("id", "kind", "subject", "subject_id", "state", "reason", "requested_by", "requested_at"),
+        *("decided_by", "decided_at"),
+    ]
+    list_filter = ["state", "kind", "subject"]
+    search_help_text = "Id, or that of the conversion, transfer or conflict"
+    number_fields = ["pk", "subject_id"]
+    change_form_outer_before_template = "settlement/interventions/decision.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the address for decisions."""
+        view = self.admin_site.admin_view(deciding_page.decide)
+        return [
+            path("<int:intervention_id>/decide/", view, name="settlement_intervention_decide"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """With what it would change now, and the decision."""
+        made = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if isinstance(made, Intervention) and self.has_view_permission(request, made):
+            context |= deciding_page.shown(request, made)
+        return super().change_view(request, object_id, form_url, context)
