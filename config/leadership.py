@@ -42,13 +42,10 @@ CLAIM = """
 RENEW = """
     UPDATE config_lease SET renewed_at = clock_timestamp() WHERE name = %s AND token = %s AND holder = %s
 """
-# The row is locked so that its newest version is looked at, however old the statement's view; renewing does not
-# conflict with that. Waiting for nobody, because only a new leader could be waited for.
-FENCE = """
-    SELECT FROM config_lease
-    WHERE name = %s AND token = %s AND holder = %s AND pg_try_advisory_xact_lock_shared(%s)
-    FOR KEY SHARE
-"""
+SHARE = "SELECT pg_try_advisory_lock_shared(%s)"
+SHARE_IN_TRANSACTION = "SELECT pg_try_advisory_xact_lock_shared(%s)"
+# Looked at by a statement of its own, after the lock of those who write is held: one that takes the lock sees the lease
+# as it was before, and by then a new leader may have found nobody writing.
 IS_OURS = "SELECT FROM config_lease WHERE name = %s AND token = %s AND holder = %s"
 END_HOLDERS = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_locks
@@ -99,8 +96,8 @@ class Term:
         if not connection.in_atomic_block:
             raise RuntimeError("only a transaction can be fenced")
         with connection.cursor() as cursor:
-            cursor.execute(FENCE, [*self._identity, _writing(self.name)])
-            self._require(cursor.rowcount == 1)
+            self._share(cursor, SHARE_IN_TRANSACTION)
+            self._require_lease(cursor)
 
     @contextmanager
     def acting(self) -> Iterator[None]:
@@ -112,12 +109,10 @@ class Term:
         """
         connection = connections[self._using]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock_shared(%s)", [_writing(self.name)])
-            self._require(cursor.fetchone()[0])
+            self._share(cursor, SHARE)
         try:
             with connection.cursor() as cursor:
-                cursor.execute(IS_OURS, self._identity)
-                self._require(cursor.rowcount == 1)
+                self._require_lease(cursor)
             yield
         finally:
             try:
@@ -125,6 +120,15 @@ class Term:
                     cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [_writing(self.name)])
             except DatabaseError:
                 connection.close()  # which frees the lock, and keeps the block's own error the one that is told
+
+    def _share(self, cursor: CursorWrapper, lock: str) -> None:
+        """Be among those who write, waiting for nobody: only a new leader could be waited for."""
+        cursor.execute(lock, [_writing(self.name)])
+        self._require(cursor.fetchone()[0])
+
+    def _require_lease(self, cursor: CursorWrapper) -> None:
+        cursor.execute(IS_OURS, self._identity)
+        self._require(cursor.rowcount == 1)
 
     def _require(self, leads: bool) -> None:
         if not leads:

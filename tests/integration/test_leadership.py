@@ -84,6 +84,71 @@ def fenced(term):
     thread.join(10)
 
 
+HELD_UP = 4711
+
+
+@pytest.fixture
+def held_up():
+    """Have the database take its time over the lock of those who write, until it may go on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            CREATE SCHEMA slow;
+            CREATE FUNCTION slow.pg_try_advisory_xact_lock_shared(key bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM pg_advisory_xact_lock_shared({HELD_UP});
+                RETURN pg_catalog.pg_try_advisory_xact_lock_shared(key);
+            END $$
+            """
+        )
+
+    @contextmanager
+    def hold():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [HELD_UP])
+            yield lambda: cursor.execute("SELECT pg_advisory_unlock(%s)", [HELD_UP])
+
+    yield hold
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all(); DROP SCHEMA slow CASCADE")
+
+
+def fence_elsewhere(term):
+    """Begin to fence a transaction on a thread of its own, at a database that is held up; what came of it."""
+    came = []
+
+    def write():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET search_path = slow, pg_catalog, public")
+            with transaction.atomic():
+                term.fence()
+            came.append("committed")
+        except Exception as error:  # noqa: BLE001 - is looked at by the test
+            came.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+
+    def outcome():
+        thread.join(20)
+        return came[0]
+
+    return outcome
+
+
+def waits_for(key):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [key],
+        )
+        return cursor.rowcount
+
+
 def test_one_of_many_leads(contend):
     contenders = [contend() for _ in range(4)]
     until(lambda: any(each.term for each in contenders))
@@ -153,6 +218,18 @@ def test_a_new_leader_waits_for_a_write_under_way(contend, monkeypatch):
         assert second.term is None
     assert outcome == ["committed"]
     won(second)
+
+
+def test_a_view_from_before_the_new_leader_does_not_let_the_old_one_write(contend, held_up):
+    first = contend()
+    old = won(first)
+    with held_up() as go_on:  # the statement that takes the lock has begun, and has its view of the lease
+        outcome = fence_elsewhere(old)
+        until(lambda: waits_for(HELD_UP))
+        first.stop()
+        won(contend())
+        go_on()
+        assert isinstance(outcome(), LeadershipLost)
 
 
 def test_a_write_that_does_not_end_is_undone(contend, monkeypatch):
