@@ -19,7 +19,10 @@ def check_no_repeats(raw: bytes | msgspec.Raw, *, colons: int) -> None:
     """
     body = raw if isinstance(raw, bytes) else bytes(raw)
     if body.count(b":") != colons or b"\\" in body:
-        json.loads(body, object_pairs_hook=_all_different)
+        try:
+            json.loads(body, object_pairs_hook=_all_different)
+        except (ValueError, RecursionError) as error:  # in a part that was not decoded yet
+            raise ApiError("malformed_json", str(error)) from error
 
 
 def _all_different(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

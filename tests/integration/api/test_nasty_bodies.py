@@ -218,6 +218,19 @@ def test_orders_that_are_given_twice_are_refused(send):
             assert error_of(answer, 400)["code"] == "invalid_request"
 
 
+NO_ORDERS = {
+    "5,000 digits": b'{"a":%s,"b":"\\u0041"}' % (b"9" * 5000),
+    "no UTF-8": b'{"a":"\xff","b":"\\u0041"}',
+    "900 brackets": b"[" * 900 + b'"\\u0041"' + b"]" * 900,
+}
+
+
+@pytest.mark.parametrize("order", NO_ORDERS.values(), ids=NO_ORDERS)
+def test_a_batch_with_what_is_no_order_is_refused_or_the_order_in_it(send, order):
+    for content_type in (BY_LANE, BY_FRAMEWORK):
+        assert code_of(send(BATCH, content_type, lambda valid: b'{"orders":[%s]}' % order)) in UNREADABLE
+
+
 def test_ten_megabytes_are_refused(send):
     for path, content_type in EVERYWHERE:
         for headers in ({}, {"Content-Length": None, "Transfer-Encoding": "chunked"}):
