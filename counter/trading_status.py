@@ -25,8 +25,10 @@ BY = "feed"
 ZERO = Decimal(0)
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # What is unsettled is read off the indexes of the two states: milliseconds, but with 200,000 unsettled orders a tenth
-# of a second. It is read again after this many times as long as it took, so that it costs no more than 2 % of a core.
+# of a second. It is read again after this many times as long as it took, so that it costs no more than 2 % of a core;
+# but soon, for what took long because the database hung says nothing of the next time.
 UNSETTLED_PAUSE_TIMES = 50
+UNSETTLED_PAUSE_AT_MOST = timedelta(seconds=10)
 UNSETTLED = """
     SELECT underlying, sum(CASE kind WHEN 'OPEN' THEN coin ELSE -coin END), min(placed_at) FROM (
         SELECT underlying, kind, coin, placed_at FROM counter_syncorder WHERE state = 'PENDING'
@@ -122,7 +124,8 @@ class Watch:
         Raises: LeadershipLost, database errors; nothing is changed then.
         """
         if now >= self._unsettled_due_at:
-            self._unsettled_due_at = now + UNSETTLED_PAUSE_TIMES * self._read_unsettled()
+            pause = UNSETTLED_PAUSE_TIMES * self._read_unsettled()
+            self._unsettled_due_at = now + min(pause, UNSETTLED_PAUSE_AT_MOST)
         with connection.cursor() as cursor:
             cursor.execute(NEWEST_QUOTES, [now])
             quotes = {underlying: (quoted_at, index) for underlying, quoted_at, index in cursor.fetchall()}

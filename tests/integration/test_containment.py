@@ -1,8 +1,10 @@
 """A coin is contained for as long as there is a cause: seen through the API, with the desk, the venue and HTTP real."""
 
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
+import psycopg
 import pytest
 from django.db import DatabaseError, OperationalError, connections
 from django.utils import timezone
@@ -17,6 +19,7 @@ from settlement import conditions, conversion
 from settlement.models import Carry, Conversion, VenueHalt
 from tests.support import desk as steps
 from tests.support.api import Caller, error_of
+from tests.support.databases import conninfo
 from tests.support.desk_bench import Desk, at_once
 from tests.support.factories import make_customer, make_option, make_quote, unique
 
@@ -203,6 +206,20 @@ def test_orders_that_stay_unsettled_contain_their_coin_whatever_the_desk_says(be
     assert [bench.judged(after).state for after in (1, 4, 8)] == ["NORMAL", "WIDE", "HALTED"]
     steps.run_desk(bench.desk.venue)
     assert [bench.judged(after).state for after in (9, 11, 13)] == ["HALTED", "WIDE", "NORMAL"]
+
+
+def test_a_database_that_hung_once_does_not_leave_a_coin_contained_by_what_was_settled_long_ago(
+    bench, settings
+):
+    settings.CONTAINMENT_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(60))}
+    bench.opened()
+    bench.started_at = SyncOrder.objects.get().placed_at
+    with psycopg.connect(conninfo("default")) as other:
+        other.execute("LOCK TABLE counter_syncorder")
+        threading.Timer(0.5, other.rollback).start()
+        assert bench.judged(4).state == "WIDE"
+    steps.run_desk(bench.desk.venue)
+    assert [bench.judged(after).state for after in (15, 18)] == ["WIDE", "NORMAL"]
 
 
 def test_stale_quotes_end_opens_first_and_closes_later_at_a_growing_spread(bench, settings):
