@@ -21,7 +21,7 @@ from acceptance import counter_client, dead_letters, deliveries, recovery
 from acceptance.counter_client import CounterError
 from acceptance.deliveries import Delivery, Unreadable
 from config.broker import check, connect, dead_letter_queue, dispatcher, sync_queue
-from config.leadership import Leadership, Term
+from config.leadership import Leadership, LeadershipLost, Term
 
 log = structlog.get_logger(__name__)
 
@@ -189,11 +189,21 @@ class IntakeProcess:
         while not self.stopping.is_set():
             for name, every in LOCAL_SWEEPS.items():
                 if (first or not self.broker_up.is_set()) and time.monotonic() >= due_at[name]:
-                    with self._term.acting():
-                        current_app.tasks[name]()
+                    self._swept(name)
                     due_at[name] = time.monotonic() + every
             first = False
             self.stopping.wait(PULL_EVERY_SECONDS)
+
+    def _swept(self, name: str) -> None:
+        """One sweep; what goes wrong in it stops none of the others. Raises: LeadershipLost."""
+        try:
+            with self._term.acting():
+                current_app.tasks[name]()
+        except LeadershipLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - it comes round again
+            log.warning("a sweep failed", sweep=name, error=repr(error))
+            close_old_connections()
 
 
 def _put_aside(message: Message, reason: Exception) -> None:

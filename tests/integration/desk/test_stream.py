@@ -3,14 +3,17 @@
 import random
 import threading
 import time
+from collections import Counter
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 from celery import current_app
 
+from acceptance.counter_client import CounterRefused
 from acceptance.dead_letters import dead_letters
 from acceptance.models import AcceptedOrder, Conflict
-from acceptance.stream import IntakeProcess
+from acceptance.stream import LOCAL_SWEEPS, IntakeProcess
 from chaos.proxy import Line
 from config.broker import dispatcher, sync_queue
 from counter.models import SyncOrder
@@ -98,6 +101,25 @@ def test_what_was_left_before_is_resumed_at_the_start_though_the_broker_hangs(
     process.start()
     try:
         assert until(lambda: accepted(ids) and order_states() == {"REPORTED"}) < 5.0
+    finally:
+        process.stop()
+
+
+def test_a_sweep_that_fails_stops_no_other_while_the_broker_is_away(term, mq, monkeypatch):
+    swept: Counter[str] = Counter()
+
+    def sweep(name: str) -> None:
+        swept[name] += 1
+        if name != "settlement.rebalance":  # the last of them
+            raise CounterRefused("400")
+
+    for name in LOCAL_SWEEPS:
+        monkeypatch.setitem(current_app.tasks, name, partial(sweep, name))
+    mq.line.set(Line.HUNG)
+    process = IntakeProcess(term)
+    process.start()
+    try:
+        until(lambda: swept.keys() == LOCAL_SWEEPS.keys() and swept["settlement.resume"] > 1)
     finally:
         process.stop()
 
