@@ -27,6 +27,7 @@ def secrets_of(settings: Any) -> set[str]:
     found |= {settings.VENUE_API_KEY, settings.VENUE_API_SECRET}
     found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
     found.add(unquote(urlsplit(settings.BROKER_URL).password or ""))
+    found |= {login.partition(":")[2] for login in settings.FLOWER_BASIC_AUTH.split(",")}
     return {secret.strip() for secret in found if len(secret.strip()) >= MIN_SECRET_LENGTH}
 
 

@@ -167,11 +167,18 @@ STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "/admin/login/"
 
+FLOWER_URL = _env("FLOWER_URL")
+FLOWER_BASIC_AUTH = _env("FLOWER_BASIC_AUTH")  # user:password, comma-separated; Flower reads it by itself
 UNFOLD = {
     "SITE_TITLE": "Crossbook",
     "SITE_HEADER": "Crossbook",
     "SITE_DROPDOWN": [
         {"icon": "search", "title": "Find an order", "link": reverse_lazy("find_order")},
+        *(
+            [{"icon": "lan", "title": "Workers and queues (Flower)", "link": FLOWER_URL}]
+            if FLOWER_URL
+            else []
+        ),
     ],
 }
 

@@ -6,19 +6,21 @@ from pathlib import Path
 
 from config.embedded.places import write_private
 
-# What other processes may ask for by name; the broker's password travels inside BROKER_URL only.
+# What other processes may ask for by name; the passwords of broker and Flower travel inside their settings only.
 PUBLISHED = ("SECRET_KEY", "SERVICE_KEY")
+KEPT = ("BROKER_PASSWORD", "FLOWER_PASSWORD")
 KEY_BYTES = 48
 
 
-def _file(var_dir: Path) -> Path:
+def file(var_dir: Path) -> Path:
+    """Where they are kept, readable by the owner only."""
     return var_dir / "keys.json"
 
 
 def stored(var_dir: Path) -> dict[str, str]:
     """The keys made earlier; empty before the first start."""
     try:
-        return json.loads(_file(var_dir).read_text())
+        return json.loads(file(var_dir).read_text())
     except FileNotFoundError:
         return {}
 
@@ -30,8 +32,8 @@ def published(var_dir: Path) -> dict[str, str]:
 def ensure(var_dir: Path) -> dict[str, str]:
     """All keys by name, made and stored (mode 600) where missing."""
     known = stored(var_dir)
-    missing = [name for name in (*PUBLISHED, "BROKER_PASSWORD") if name not in known]
+    missing = [name for name in (*PUBLISHED, *KEPT) if name not in known]
     if missing:
         known |= {name: secrets.token_urlsafe(KEY_BYTES) for name in missing}
-        write_private(_file(var_dir), json.dumps(known, indent=1))
+        write_private(file(var_dir), json.dumps(known, indent=1))
     return known

@@ -9,7 +9,7 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from config.embedded import places
+from config.embedded import keys, places
 from config.stack.lifecycle import StackInfo
 from config.stack.logs import Followed, compact
 from config.stack.supervision import ProcessInfo
@@ -36,7 +36,7 @@ def tell(line: str) -> None:
 
 def show_addresses(info: StackInfo) -> None:
     tell(f"serving  {info.web_url}")
-    tell(f"flower   {info.flower_url}")
+    tell(f"flower   {info.flower_url}  (user crossbook, FLOWER_PASSWORD of {keys.file(info.var_dir)})")
     tell(f"venue    {info.environment['VENUE_URL']}")
     tell(f"logs     {places.log_file(info.var_dir, '*')}")
 

@@ -12,6 +12,7 @@ from config.embedded import keys, server_urls, valkey
 
 MANAGE = "manage.py"  # every program starts in the project folder
 WEB_PORT = 8000
+FLOWER_USER = "crossbook"
 # Processes, not threads: rounds of two coins on one interpreter took three times as long to settle.
 WORKER_PROCESSES = 4
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
@@ -80,6 +81,8 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
         "BROKER_URL": valkey.url(var_dir=var_dir, port=ports["valkey"]),
         "VENUE_URL": f"http://127.0.0.1:{ports['venue']}",
         "COUNTER_URL": f"http://127.0.0.1:{ports['web']}",
+        "FLOWER_URL": f"http://127.0.0.1:{ports['flower']}",
+        "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{own_keys['FLOWER_PASSWORD']}",
     }
     if not given.get("VENUE_URL"):
         defaults["VENUE_ORDERS_PER_10S"] = str(PAPER_ORDERS_PER_10S)

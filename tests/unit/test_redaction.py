@@ -20,12 +20,14 @@ SECRETS = {
     "VENUE_API_KEY": "venue-key-that-nobody-sees",
     "VENUE_API_SECRET": 'venue"secret\\ü-that-nobody-sees',
     "BROKER_URL": "redis://:br%2Foker-pass@127.0.0.1:6379/0",
+    "FLOWER_BASIC_AUTH": "crossbook:flower-pass",
     "SENTRY_DSN": "",
 }
 PASSWORD = "database-pass"
 PLAIN = [
     *("django-key-that-nobody-sees", "service-key-of-today", "service-key-of-yesterday"),
     *("venue-key-that-nobody-sees", 'venue"secret\\ü-that-nobody-sees', "br/oker-pass", PASSWORD, TOKEN),
+    "flower-pass",
 ]
 
 
