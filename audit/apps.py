@@ -1,4 +1,4 @@
-"""The audit as a Django app: a management command, no tables."""
+"""The audit as a Django app: a management command, and the table of what it found."""
 
 from django.apps import AppConfig
 
@@ -7,3 +7,4 @@ class AuditConfig(AppConfig):
     """Gives `manage.py audit` its home."""
 
     name = "audit"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from psycopg.conninfo import conninfo_to_dict
 
@@ -180,6 +181,8 @@ UNFOLD = {
             else []
         ),
     ],
+    "DASHBOARD_CALLBACK": "cockpit.views.dashboard",
+    "STYLES": [lambda request: static("cockpit/cockpit.css")],
 }
 
 REST_FRAMEWORK = {
@@ -309,4 +312,5 @@ AUDIT_VENUE_TRADES_DAYS = 7  # trades older than this are proved by the wallets 
 
 # --- watching -----------------------------------------------------------------------------------------------------
 SENTRY_DSN = _env("SENTRY_DSN")
+METRICS_TOKEN = _env("METRICS_TOKEN")  # none: /metrics answers this machine only
 LOGGING_CONFIG = None

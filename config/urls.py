@@ -1,11 +1,15 @@
-"""All addresses: customers' API, the desk's internal API, admin, health."""
+"""All addresses: customers' API, the desk's internal API, admin, health, metrics."""
 
 from django.contrib import admin
 from django.urls import include, path
 
+from cockpit import views
+
 urlpatterns = [
     path("", include("counter.api.urls")),
     path("admin/timeline/", include("cockpit.timeline.urls")),
+    path("metrics", views.metrics),
+    path("admin/figures/", views.figures, name="figures"),
     path("admin/", admin.site.urls),
 ]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Any, NamedTuple
 
 import structlog
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 BY = "feed"
 ZERO = Decimal(0)
+USDT_UNIT = Decimal("0.000001")
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # What is unsettled is read off the indexes of the two states: milliseconds, but with 200,000 unsettled orders a tenth
 # of a second. It is read again after this many times as long as it took, so that it costs no more than 2 % of a core;
@@ -172,6 +173,10 @@ class Watch:
         return measures
 
 
+def _usdt(measure: Decimal | None) -> Decimal | None:
+    return None if measure is None else measure.quantize(USDT_UNIT, ROUND_UP)
+
+
 def _seconds(age: timedelta) -> Decimal:
     """Never negative: clocks of two systems differ."""
     return max(Decimal(age // timedelta(milliseconds=1)) / 1000, ZERO)
@@ -196,6 +201,7 @@ def _store(underlying: str, measures: Mapping[Reason, Decimal], now: datetime) -
         "spread_rate": spread_rate_of(after.state),
         "reasons": list(map(str, after.reasons)),
         "why": _why(after, measures, limits),
+        "exposure_usdt": _usdt(measures.get(Reason.EXPOSURE)),
         "easing_since": after.easing_since,
         "judged_at": now,
     }

@@ -6,6 +6,7 @@ Nothing is listed by hand but the doors: what they ask of the databases is their
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ import audit
 from acceptance import recovery as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
+from cockpit import figures, tally
 from counter import accounts, outbox, quotes, trading_status
 from counter.listing import listings
 from counter.models import Account, Customer
@@ -79,7 +81,8 @@ class Ground:
 
 def run_all(ground: Ground) -> None:
     """Every operation once, in the order of an order's way."""
-    for part in (_take_orders, _contain, _settle, _sweep, _read_api, _read_admin):
+    tally.take_if_due(now=timezone.now())
+    for part in (_take_orders, _contain, _settle, _sweep, _read_api, _read_admin, _watch):
         part(ground)
     with ground.named(AUDIT):
         audit.run(now=timezone.now(), venue=None)
@@ -173,6 +176,18 @@ def _read_api(ground: Ground) -> None:
         with ground.named(name):
             response = ground.api.get(path)
         assert response.status_code == 200, (path, response.content)
+
+
+def _watch(ground: Ground) -> None:
+    """The second tally sees what there is, the third one counts it, and its calls later."""
+    now = timezone.now()
+    for later in (10, 20, 30, 40):
+        with ground.named(f"cockpit.tally, {later} s later"):
+            tally.take_if_due(now=now + timedelta(seconds=later))
+    for path in ("/admin/", "/admin/figures/", "/metrics"):
+        figures.shared.forget()
+        with ground.named(f"GET {path}"):
+            assert ground.staff.get(path).status_code == 200, path
 
 
 def _read_admin(ground: Ground) -> None:

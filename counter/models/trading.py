@@ -21,6 +21,8 @@ class TradingStatus(models.Model):
     spread_rate = models.DecimalField(max_digits=7, decimal_places=6)  # a fraction of an order's fair value
     reasons = ArrayField(models.CharField(max_length=24), default=list)
     why = models.TextField(blank=True)
+    # What is not hedged, as it was judged against its limits; null where no index is known.
+    exposure_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
     since = models.DateTimeField()
     easing_since = models.DateTimeField(null=True)
     judged_at = models.DateTimeField()  # nobody watches the coin when this is long ago

@@ -8,6 +8,7 @@ from django.utils import timezone
 from rich.console import Console
 
 import audit
+from audit.record import record
 from audit.table import show
 from settlement.venues.ccxt_venue import venue
 
@@ -25,6 +26,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         offline = options["offline"]
         report = audit.run(now=timezone.now(), venue=None if offline else venue())
+        if not offline:
+            record(report)
         if options["json"]:
             self.stdout.write(json.dumps(report.as_dict(), indent=2))
         else:

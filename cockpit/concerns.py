@@ -1,0 +1,233 @@
+"""What needs a human, from the figures: each with how much of it there is, since when, what to do next, and where."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.urls import reverse
+
+from cockpit.figures import Figures
+from cockpit.pipeline import Stage
+from config.broker import dead_letter_queue
+from config.leases import Leader
+
+AUDIT_OLD_AFTER = timedelta(hours=3)  # it runs every hour
+# How old the oldest row of a state may grow before somebody should look, beside the limits that the audit knows.
+UNKNOWN_AFTER_SECONDS = 60.0
+CODES = (
+    *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
+    *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "orders_stuck", "venue_halted"),
+    *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One thing that does not end by itself, or not soon; `code` is stable and names its paragraph in the guide."""
+
+    code: str
+    what: str
+    count: int
+    oldest_seconds: float | None
+    do: str
+    url: str
+
+
+def concerns(figures: Figures) -> list[Concern]:
+    """Everything that needs a human now; what loses money first, what only blinds us last."""
+    return [concern for find in FINDERS for concern in find(figures)]
+
+
+def _list(model: str, query: str = "") -> str:
+    return reverse(f"admin:{model}_changelist") + query
+
+
+def _age_seconds(figures: Figures, since: datetime | None) -> float | None:
+    return None if since is None else max(0.0, (figures.at - since).total_seconds())
+
+
+def _stage(figures: Figures, kind: str, state: str) -> Stage | None:
+    """The stage, if anything is in it."""
+    found = (stage for stage in figures.stages if (stage.kind, stage.state) == (kind, state) and stage.count)
+    return next(found, None)
+
+
+def _audit(figures: Figures) -> Iterator[Concern]:
+    run = figures.audit
+    if run is None:
+        return
+    url = reverse("admin:audit_auditrun_change", args=[run.pk])
+    age = _age_seconds(figures, run.at)
+    if run.broken:
+        yield Concern(
+            "audit_broken",
+            "The audit found something broken",
+            run.broken,
+            age,
+            "Open the report: each finding names its rule and its row. Run manage.py audit again to see what is left.",
+            url,
+        )
+    if run.unchecked:
+        numbers = ", ".join(map(str, run.unchecked))
+        yield Concern(
+            "audit_unchecked",
+            f"The audit could not check invariant {numbers}",
+            len(run.unchecked),
+            age,
+            "The report says why; mostly the venue did not answer. Run manage.py audit when it does.",
+            url,
+        )
+    if figures.at - run.at > AUDIT_OLD_AFTER:
+        yield Concern(
+            "audit_old",
+            "No audit has run for hours",
+            1,
+            age,
+            "See whether the workers work (below) and the schedule is on; run manage.py audit by hand.",
+            _list("django_celery_beat_periodictask"),
+        )
+
+
+def _manual(figures: Figures) -> Iterator[Concern]:
+    for kind, name in (("conversion", "conversions"), ("funds_transfer", "transfers")):
+        if stage := _stage(figures, kind, "MANUAL"):
+            yield Concern(
+                f"{kind}_manual",
+                f"{name.capitalize()} wait for a decision",
+                stage.count,
+                stage.oldest_seconds,
+                "Open the oldest, read its reason and the venue's last answer, and ask the venue or decide.",
+                stage.url,
+            )
+        stage = _stage(figures, kind, "UNKNOWN")
+        if stage and (stage.oldest_seconds or 0) > UNKNOWN_AFTER_SECONDS:
+            yield Concern(
+                f"{kind}_unknown",
+                f"Nobody knows whether {name} were executed",
+                stage.count,
+                stage.oldest_seconds,
+                "The venue is asked again and again. See whether it answers, and what speaks against a miss.",
+                stage.url,
+            )
+
+
+def _conflicts(figures: Figures) -> Iterator[Concern]:
+    if figures.desk and figures.desk.conflicts:
+        yield Concern(
+            "conflict_open",
+            "Orders came again with other content",
+            figures.desk.conflicts,
+            _age_seconds(figures, figures.desk.oldest_conflict_at),
+            "Compare what was received with the order that stands, and find out who sent it.",
+            _list("acceptance_conflict", "?resolved_at__isempty=1"),
+        )
+
+
+def _stuck(figures: Figures) -> Iterator[Concern]:
+    limits = settings.AUDIT_AGE_LIMITS_SECONDS
+    synced_limit, _ = settings.CONTAINMENT_AFTER_SECONDS["unsettled"]
+    waits = (
+        ("counter_order", "PENDING", limits["sync_order"]["PENDING"], "intake and the broker"),
+        (
+            "counter_order",
+            "SYNCED",
+            synced_limit,
+            "the desk: the stages after this one, the venue, the workers",
+        ),
+        ("desk_order", "RECEIVED", limits["accepted_order"]["RECEIVED"], "the venue and the workers"),
+        ("desk_order", "SETTLED", limits["accepted_order"]["SETTLED"], "whether counter answers the desk"),
+    )
+    for kind, state, limit, look in waits:
+        stage = _stage(figures, kind, state)
+        if stage and Decimal(stage.oldest_seconds or 0) > limit:
+            yield Concern(
+                "orders_stuck",
+                f"Orders stay {state} for longer than {limit} s",
+                stage.count,
+                stage.oldest_seconds,
+                f"Look at {look}.",
+                stage.url,
+            )
+
+
+def _venue(figures: Figures) -> Iterator[Concern]:
+    if figures.desk is None:
+        yield Concern(
+            "desk_database_down",
+            "The desk's database does not answer",
+            1,
+            None,
+            "Orders are still taken and wait. Bring the database back; everything resumes by itself.",
+            "",
+        )
+    elif halt := figures.desk.halt:
+        yield Concern(
+            "venue_halted",
+            f"{halt.venue} is halted: {halt.reason}",
+            1,
+            _age_seconds(figures, halt.began_at),
+            "A ban or an outage ends by itself. A refused key has to be put right. Do not lift a ban's halt.",
+            _list("settlement_venuehalt"),
+        )
+
+
+def _coins(figures: Figures) -> Iterator[Concern]:
+    for coin in figures.coins:
+        if coin.state in ("WIDE", "HALTED"):
+            yield Concern(
+                "coin_contained",
+                f"{coin.coin} is {coin.state.lower()}: {', '.join(coin.reasons) or 'no reason given'}",
+                1,
+                None,
+                "It opens again by itself when the cause is gone: look for the cause.",
+                _list("counter_tradingstatus"),
+            )
+
+
+def _queues(figures: Figures) -> Iterator[Concern]:
+    dead = dead_letter_queue().name
+    for queue in figures.queues:
+        if queue.queue == dead and queue.messages:
+            yield Concern(
+                "dead_letters",
+                "Messages that the desk could not take in",
+                queue.messages,
+                None,
+                "manage.py dead_letters shows them; replay them once the cause is gone. No order is lost by them.",
+                "",
+            )
+
+
+def _processes(figures: Figures) -> Iterator[Concern]:
+    missed = [trip for trip in figures.trips if not trip.ok]
+    if missed:
+        ages = [trip.age_seconds for trip in missed if trip.age_seconds is not None]
+        yield Concern(
+            "workers_silent",
+            f"No canary came back through {', '.join(trip.queue for trip in missed)}",
+            len(missed),
+            max(ages, default=None),
+            "See whether beat leads, the broker answers and the workers live; restart workers that take nothing.",
+            "",
+        )
+    silent = [leader for leader in _all_leaders(figures) if not leader.is_alive]
+    if silent:
+        yield Concern(
+            "leader_silent",
+            f"Nobody leads {', '.join(leader.name for leader in silent)}",
+            len(silent),
+            max(leader.silent_seconds for leader in silent),
+            "Both processes of that name are down or cut off from the database: see make ps and their logs.",
+            "",
+        )
+
+
+def _all_leaders(figures: Figures) -> list[Leader]:
+    return [*figures.leaders, *(figures.desk.leaders if figures.desk else [])]
+
+
+FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
+    *(_audit, _manual, _conflicts, _stuck, _venue, _coins, _queues, _processes),
+)

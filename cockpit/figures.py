@@ -1,0 +1,319 @@
+"""Every figure of the cockpit, read once for all who look: the first page of the admin and /metrics share it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connections
+
+from audit.models import AuditRun
+from cockpit import pipeline, tally
+from cockpit.histogram import percentile_seconds, since
+from cockpit.models import QueueDepth, Tally
+from cockpit.pipeline import Stage
+from config.canary import Trip, trips
+from config.leases import Leader, leaders
+from counter.containment import Reason
+from counter.models import TradingStatus
+from counter.trading_status import limits_of, trading_by_coin
+from settlement.halts import standing
+from settlement.models import VenueHalt
+
+log = structlog.get_logger(__name__)
+
+SHARED_FOR_SECONDS = 1.0
+PAUSE_TIMES = 5  # and for so many times as long as reading it took
+RATE_OVER = timedelta(minutes=1)
+RECENT = timedelta(minutes=5)
+DAY = timedelta(hours=24)
+HOUR = timedelta(hours=1)
+BUDGET_OVER = timedelta(seconds=10)
+BASIS_POINTS = 10_000
+
+SERIES = """
+    SELECT DISTINCT ON (date_trunc('minute', at)) as_of, accepted, synced, settled, reported
+    FROM cockpit_tally WHERE at > %s ORDER BY date_trunc('minute', at), at DESC
+"""
+SUBMITTED = "SELECT count(*) FROM settlement_attempt WHERE id > %s AND call = 'submit' AND sent_at > %s"
+# Counted while that is quick; of more the last ANALYZE has an estimate.
+STORED = """
+    SELECT CASE WHEN reltuples > %(counted)s THEN reltuples::bigint ELSE (
+        SELECT count(*) FROM (SELECT FROM counter_syncorder LIMIT %(counted)s) AS few) END
+    FROM pg_class WHERE oid = 'counter_syncorder'::regclass
+"""
+COUNTED_ORDERS = 20_000
+OPEN_CONFLICTS = "SELECT count(*), min(noted_at) FROM acceptance_conflict WHERE resolved_at IS NULL"
+STEPS = ("accepted", "synced", "settled", "reported")
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Orders a minute at each step, over the minute or so that ended at `at`."""
+
+    at: datetime
+    rates: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds from an order's acceptance to its settlement, of `orders`; `above` is what the venue did not take."""
+
+    orders: int
+    p50: float | None
+    p99: float | None
+    above_p50: float | None
+    above_p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """How a coin is traded, and its unhedged USDT against the two limits; None where nobody has measured it."""
+
+    coin: str
+    state: str
+    reasons: tuple[str, ...]
+    spread_rate: Decimal | None
+    exposure: Decimal | None
+    widen_from: Decimal
+    halt_from: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """USDT of the last day, or since the first tally; gains are positive."""
+
+    since: datetime
+    turnover: Decimal
+    spread: Decimal
+    slippage: Decimal
+    carry: Decimal
+    fees: Decimal
+    rounding: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        """What is left of all of it."""
+        return self.spread + self.slippage + self.carry + self.fees + self.rounding
+
+    @property
+    def slippage_bp(self) -> Decimal | None:
+        """Slippage in basis points of the turnover, to two decimals."""
+        if not self.turnover:
+            return None
+        return (self.slippage / self.turnover * BASIS_POINTS).quantize(Decimal("0.01"))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Venue calls of one kind that ended alike."""
+
+    call: str
+    outcome: str
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What only the desk's database tells."""
+
+    stages: list[Stage]
+    leaders: list[Leader]
+    halt: VenueHalt | None
+    orders_in_10s: int
+    conflicts: int
+    oldest_conflict_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All there is to see at one moment. `desk` is None while the desk's database does not answer."""
+
+    at: datetime
+    took_seconds: float
+    totals: Tally | None
+    rates: dict[str, float] | None
+    series: list[Point]
+    latency: Latency | None
+    result: Result | None
+    recent_calls: list[Call]
+    stored_orders: int
+    counter_stages: list[Stage]
+    coins: list[Coin]
+    trips: list[Trip]
+    leaders: list[Leader]
+    queues: list[QueueDepth]
+    audit: AuditRun | None
+    desk: Desk | None
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The unfinished states of both systems, in the order of an order's way."""
+        return self.counter_stages + (self.desk.stages if self.desk else [])
+
+
+class Shared:
+    """One reading for everybody who asks this process within a second; who asks meanwhile waits for it."""
+
+    def __init__(self, read: Callable[..., Figures]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._figures: Figures | None = None
+        self._good_until = 0.0
+
+    def current(self, *, now: datetime) -> Figures:
+        """Figures that are SHARED_FOR_SECONDS old at most, or older where reading them takes long.
+
+        Raises: DatabaseError when counter's database does not answer.
+        """
+        with self._lock:
+            started = time.monotonic()
+            if self._figures is None or started >= self._good_until:
+                self._figures = self._read(now=now)
+                ended = time.monotonic()
+                self._good_until = ended + max(SHARED_FOR_SECONDS, PAUSE_TIMES * (ended - started))
+            return self._figures
+
+    def forget(self) -> None:
+        """Read anew when somebody asks next."""
+        with self._lock:
+            self._figures = None
+
+
+def read(*, now: datetime) -> Figures:
+    """Read everything, and count on first if that is due.
+
+    Raises: DatabaseError when counter's database does not answer.
+    """
+    started = time.monotonic()
+    _if_it_answers(lambda: tally.take_if_due(now=now))
+    newest = tally.newest()
+    return Figures(
+        at=now,
+        totals=newest,
+        rates=_rates(newest, tally.at_or_before(newest.at - RATE_OVER)) if newest else None,
+        series=_series(now),
+        latency=_latency(newest) if newest else None,
+        result=_result(newest) if newest else None,
+        recent_calls=_recent_calls(newest) if newest else [],
+        stored_orders=_rows("default", STORED, {"counted": COUNTED_ORDERS})[0][0],
+        counter_stages=pipeline.counter_stages(now=now),
+        coins=_coins(now),
+        trips=trips(),
+        leaders=leaders(using="default"),
+        queues=list(QueueDepth.objects.order_by("queue")),
+        audit=AuditRun.objects.order_by("-id").first(),
+        desk=_if_it_answers(lambda: _desk(now)),
+        took_seconds=time.monotonic() - started,
+    )
+
+
+shared = Shared(read)
+
+
+def _if_it_answers(ask: Callable[[], Found]) -> Found | None:
+    """What the desk's database says; None, and a new connection for the next time, if it says nothing."""
+    try:
+        return ask()
+    except (OperationalError, InterfaceError) as error:
+        log.warning("the desk's figures cannot be read", error=repr(error))
+        connections["desk"].close()
+        return None
+
+
+def _rows(alias: str, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+def _rates(later: Tally, earlier: Tally | None) -> dict[str, float] | None:
+    """Orders a minute at each step between two tallies."""
+    minutes = (later.as_of - earlier.as_of) / RATE_OVER if earlier else 0
+    if not earlier or minutes <= 0:
+        return None
+    return {step: (getattr(later, step) - getattr(earlier, step)) / minutes for step in STEPS}
+
+
+def _series(now: datetime) -> list[Point]:
+    rows = _rows("default", SERIES, [now - HOUR - RATE_OVER])
+    points = []
+    for (before, *earlier), (at, *later) in pairwise(rows):
+        minutes = (at - before) / RATE_OVER
+        if minutes > 0:
+            totals = zip(STEPS, earlier, later, strict=True)
+            points.append(Point(at, {step: (new - old) / minutes for step, old, new in totals}))
+    return points
+
+
+def _latency(newest: Tally) -> Latency:
+    earlier = tally.at_or_before(newest.at - RECENT) or newest
+    settle = since(newest.settle_counts, earlier.settle_counts)
+    above = since(newest.above_venue_counts, earlier.above_venue_counts)
+    return Latency(
+        sum(settle),
+        percentile_seconds(settle, 0.5),
+        percentile_seconds(settle, 0.99),
+        percentile_seconds(above, 0.5),
+        percentile_seconds(above, 0.99),
+    )
+
+
+def _result(newest: Tally) -> Result:
+    earlier = tally.at_or_before(newest.at - DAY) or newest
+    names = ("turnover", "spread", "slippage", "carry", "fees", "rounding")
+    return Result(earlier.as_of, *(getattr(newest, name) - getattr(earlier, name) for name in names))
+
+
+def _recent_calls(newest: Tally) -> list[Call]:
+    earlier = tally.at_or_before(newest.at - RECENT) or newest
+    before = {(call, outcome, code): count for call, outcome, code, count in earlier.calls}
+    new = (
+        Call(call, outcome, code, count - before.get((call, outcome, code), 0))
+        for call, outcome, code, count in newest.calls
+    )
+    return sorted((call for call in new if call.count), key=lambda call: -call.count)
+
+
+def _coins(now: datetime) -> list[Coin]:
+    traded = trading_by_coin(now=now)
+    exposures = dict(TradingStatus.objects.values_list("underlying", "exposure_usdt"))
+    found = []
+    for coin in settings.COINS:
+        limit = limits_of(coin)[Reason.EXPOSURE]
+        trading = traded.get(coin)
+        found.append(
+            Coin(
+                coin=coin,
+                state=str(trading.state) if trading else "",
+                reasons=tuple(map(str, trading.reasons)) if trading else (),
+                spread_rate=trading.spread_rate if trading else None,
+                exposure=exposures.get(coin),
+                widen_from=limit.widen_from,
+                halt_from=limit.halt_from,
+            )
+        )
+    return found
+
+
+def _desk(now: datetime) -> Desk:
+    [(conflicts, oldest_conflict_at)] = _rows("desk", OPEN_CONFLICTS)
+    window_began = tally.at_or_before(now - BUDGET_OVER)
+    after = window_began.seen_attempt if window_began else 0
+    return Desk(
+        stages=pipeline.desk_stages(now=now),
+        leaders=leaders(using="desk"),
+        halt=standing(settings.VENUE),
+        orders_in_10s=_rows("desk", SUBMITTED, [after, now - BUDGET_OVER])[0][0],
+        conflicts=conflicts,
+        oldest_conflict_at=oldest_conflict_at,
+    )

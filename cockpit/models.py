@@ -1,0 +1,60 @@
+"""What the cockpit remembers: running totals of both systems, and how full the broker's queues were."""
+
+from decimal import Decimal
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+def _usdt() -> models.DecimalField:
+    return models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0))
+
+
+class Tally(models.Model):
+    """Totals since the first tally, in which every order, booking and venue call counts once and for good.
+
+    `counted_...` is the last row of a growing table that is in the totals, `seen_...` the last there was: what was seen
+    is counted by a later tally, when whatever was being written beside it is committed or undone.
+    """
+
+    at = models.DateTimeField(unique=True)
+    as_of = models.DateTimeField()  # when what is counted was seen
+    seen_order = models.BigIntegerField()
+    seen_state_change = models.BigIntegerField()
+    seen_attempt = models.BigIntegerField()
+    counted_order = models.BigIntegerField()
+    counted_state_change = models.BigIntegerField()
+    counted_attempt = models.BigIntegerField()
+    accepted = models.BigIntegerField(default=0)
+    synced = models.BigIntegerField(default=0)
+    settled = models.BigIntegerField(default=0)
+    reported = models.BigIntegerField(default=0)
+    conversions = models.BigIntegerField(default=0)
+    turnover = _usdt()  # what customers' orders were settled at, opens and closes
+    spread = _usdt()  # gains are positive, here and below
+    slippage = _usdt()
+    carry = _usdt()  # result of coin that was carried from one conversion to the next
+    fees = _usdt()  # the desk's; what a payout at fill bears is the customer's
+    rounding = _usdt()
+    settle_seconds = models.FloatField(default=0)
+    settle_counts = ArrayField(models.BigIntegerField())  # by bucket of `cockpit.histogram`
+    above_venue_seconds = models.FloatField(default=0)
+    above_venue_counts = ArrayField(models.BigIntegerField())
+    calls = models.JSONField(default=list)  # [call, outcome, code, how many]
+
+    class Meta:
+        verbose_name_plural = "tallies"
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.accepted} accepted"
+
+
+class QueueDepth(models.Model):
+    """How many messages waited in one of the broker's queues when it was last asked."""
+
+    queue = models.CharField(max_length=128, primary_key=True)
+    messages = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.queue}: {self.messages}"

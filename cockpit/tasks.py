@@ -1,0 +1,36 @@
+"""Doors for Celery: what keeps the figures going while nobody looks."""
+
+import structlog
+from celery import shared_task
+from django.db import DatabaseError
+from django.utils import timezone
+
+import audit
+from audit.record import record
+from cockpit import queues, tally
+from settlement.venues.ccxt_venue import venue
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="cockpit.tally")
+def take_tally() -> None:
+    """Count on; while a database is away the next one takes along what this one would have counted."""
+    try:
+        tally.take_if_due(now=timezone.now())
+    except DatabaseError as error:
+        log.warning("nothing is counted", error=repr(error))
+
+
+@shared_task(name="cockpit.measure_queues")
+def measure_queues() -> None:
+    """Store how full the queues are."""
+    queues.measure(now=timezone.now())
+
+
+@shared_task(name="cockpit.audit")
+def run_audit() -> None:
+    """Check the nine invariants with the venue, and keep what was found."""
+    report = record(audit.run(now=timezone.now(), venue=venue()))
+    if report.broken:
+        log.error("the audit found something broken", broken=report.broken, audit=report.pk)

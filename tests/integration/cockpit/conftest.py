@@ -1,0 +1,56 @@
+"""Two systems that have worked and been counted, and one that has lost a database.
+
+Django is imported late: this may load before its set-up.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.venue import PaperVenue
+
+if TYPE_CHECKING:
+    from cockpit.models import Tally
+    from settlement.venues.ccxt_venue import CcxtVenue
+    from tests.support.cockpit import Clock
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """What another test has read is not shared with this one."""
+    from cockpit.figures import shared
+
+    shared.forget()
+    yield
+    shared.forget()
+
+
+@pytest.fixture
+def clock(two_systems: None) -> "Clock":
+    """Tallies at times of the test's own, none taken yet."""
+    from tests.support.cockpit import Clock
+
+    return Clock()
+
+
+@pytest.fixture
+def worked(clock: "Clock", venue: "CcxtVenue", paper_venue: PaperVenue) -> "Tally":
+    """A history with a refusal of the venue, counted; every process has done its part and told of it."""
+    from tests.support.cockpit import work
+
+    return work(clock, venue, paper_venue)
+
+
+@pytest.fixture
+def desk_away() -> Iterator[None]:
+    """The desk's database is where nobody answers."""
+    from django.db import connections
+
+    where = connections["desk"].settings_dict
+    was = where["HOST"]
+    connections["desk"].close()
+    where["HOST"] = "/nowhere"
+    yield
+    connections["desk"].close()
+    where["HOST"] = was

@@ -1,0 +1,127 @@
+"""What is under way, what needs a human, and what one reading serves."""
+
+import threading
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+import audit
+from acceptance.models import Conflict
+from audit.record import record
+from cockpit import figures
+from cockpit.concerns import CODES, concerns
+from cockpit.figures import Shared
+from cockpit.models import QueueDepth
+from config.broker import dead_letter_queue
+from counter.models import TradingStatus
+from counter.trading_status import Watch
+from settlement.models import VenueHalt
+from tests.support import desk
+from tests.support.cockpit import SECOND
+from tests.support.factories import INDEX, make_customer, make_option, place_open
+from tests.support.threads import at_once
+
+
+def read(after_seconds=0):
+    return figures.read(now=timezone.now() + after_seconds * SECOND)
+
+
+def codes(found):
+    return {concern.code: concern for concern in concerns(found)}
+
+
+def under_way(found):
+    return {(stage.kind, stage.state): stage.count for stage in found.stages if stage.count}
+
+
+@pytest.fixture
+def order(two_systems):
+    return place_open(make_customer(), make_option(), contracts=50)
+
+
+def test_a_new_installation_has_figures_and_needs_nobody_but_for_its_workers(two_systems):
+    found = read()
+    assert under_way(found) == {}
+    assert found.rates is None
+    assert codes(found).keys() == {"workers_silent"}
+
+
+def test_an_order_is_seen_in_each_state_with_its_age(order, venue, paper_venue):
+    placed_at = timezone.now()
+    assert under_way(read()) == {("counter_order", "PENDING"): 1}
+    stage = read(after_seconds=20).stages[0]
+    assert 19 < stage.oldest_seconds < 20 + (timezone.now() - placed_at).total_seconds() + 1
+    desk.deliver()
+    assert under_way(read()) == {("counter_order", "SYNCED"): 1, ("desk_order", "RECEIVED"): 1}
+    paper_venue.add_fault(kind="error_after", status=504, path="/api/v3/order$", method="POST", count=1)
+    desk.convert(venue)
+    assert under_way(read()) == {
+        ("counter_order", "SYNCED"): 1,
+        ("desk_order", "CONVERTING"): 1,
+        ("conversion", "UNKNOWN"): 1,
+    }
+    concern = codes(read(after_seconds=90))["conversion_unknown"]
+    assert concern.count == 1
+    assert concern.url.endswith("?state__exact=UNKNOWN")
+
+
+def test_orders_that_stay_are_said_to_be_stuck(order):
+    assert "orders_stuck" not in codes(read())
+    assert "PENDING" in codes(read(after_seconds=31))["orders_stuck"].what
+
+
+def test_each_thing_that_needs_a_human_is_said_with_what_to_do(order):
+    now = timezone.now()
+    Conflict.objects.create(
+        source="x", order_id=1, reason="invalid", received={}, digest="d", door="queue", noted_at=now
+    )
+    VenueHalt.objects.create(venue=settings.VENUE, reason="a refused key", began_at=now, ask_at=now)
+    QueueDepth.objects.create(queue=dead_letter_queue().name, messages=3, at=now)
+    found = codes(read())
+    assert {"conflict_open", "venue_halted", "dead_letters"} <= found.keys()
+    assert found["dead_letters"].count == 3
+    assert all(concern.do and concern.code in CODES for concern in found.values())
+
+
+def test_a_broken_audit_is_kept_and_shown_until_one_finds_nothing(order, venue):
+    run = record(audit.run(now=timezone.now() + 100 * SECOND, venue=venue))
+    assert run.broken
+    assert codes(read())["audit_broken"].url.endswith(f"/{run.pk}/change/")
+    desk.run_desk(venue)
+    assert not record(audit.run(now=timezone.now(), venue=venue)).broken
+    assert "audit_broken" not in codes(read())
+
+
+def test_exposure_is_the_one_that_the_coin_is_judged_by(order):
+    now = timezone.now()
+    Watch(started_at=now).judge(now=now)
+    coin = next(coin for coin in read().coins if coin.coin == "BTC")
+    assert coin.exposure == TradingStatus.objects.get(underlying="BTC").exposure_usdt
+    assert coin.exposure == order.coin * INDEX["BTC"]
+    assert coin.halt_from == settings.CONTAINMENT_EXPOSURE_USDT["BTC"][1]
+
+
+def test_without_the_desks_database_the_rest_is_shown(order, desk_away):
+    found = read()
+    assert found.desk is None
+    assert under_way(found) == {("counter_order", "PENDING"): 1}
+    assert "desk_database_down" in codes(found)
+
+
+def test_many_viewers_cost_one_reading():
+    began, may_end = threading.Event(), threading.Event()
+    readings = []
+
+    def slow(*, now):
+        readings.append(now)
+        began.set()
+        assert may_end.wait(timeout=30)
+        return object()
+
+    shared = Shared(slow)
+    threading.Timer(0.2, may_end.set).start()
+    seen = at_once([lambda: shared.current(now=timezone.now())] * 8)
+    assert began.is_set()
+    assert len(readings) == 1
+    assert len(set(map(id, seen))) == 1

@@ -1,0 +1,53 @@
+"""Tallies at times of one's own, and two systems that have worked and told of it."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+import audit
+from audit.record import record
+from cockpit import queues, tally
+from cockpit.models import Tally
+from config.canary import note_return
+from config.models import Lease
+from counter.trading_status import Watch
+from settlement.venues.protocol import Venue
+from tests.support.history import write_history
+from tests.support.venue import PaperVenue
+
+POST = {"path": "/api/v3/order$", "method": "POST"}
+SECOND = timedelta(seconds=1)
+
+
+class Clock:
+    """Tallies taken one after another, each when it is due."""
+
+    def __init__(self):
+        self.now = timezone.now()
+
+    def tick(self, seconds=5):
+        self.now += seconds * SECOND
+        return tally.take_if_due(now=self.now)
+
+
+def counted(clock):
+    """The tally that counts all that there is: what the last one saw, and calls that ended 15 s ago."""
+    for _ in range(4):
+        clock.tick()
+    return clock.tick()
+
+
+def work(clock: Clock, venue: Venue, paper: PaperVenue) -> Tally:
+    """A history with a refusal of the venue, counted, and what every process tells of itself."""
+    clock.tick()
+    paper.add_fault(kind="error_before", status=400, code=-1013, count=1, **POST)
+    write_history(venue)
+    now = timezone.now()
+    queues.measure(now=now)
+    Watch(started_at=now).judge(now=now)
+    record(audit.run(now=now, venue=venue))
+    Lease.objects.create(name="beat", token=1, holder="beat here 1 x", won_at=now, renewed_at=now)
+    for queue in settings.WORKER_QUEUES:
+        note_return(queue=queue, sent_at=now.isoformat())
+    return counted(clock)
