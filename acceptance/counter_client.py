@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 
 from config import signing
+from config.bounded_calls import BoundedSession
 from counter.contracts import (
     Acknowledgement,
     CoinCondition,
@@ -29,7 +30,8 @@ from counter.contracts import (
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT_SECONDS = (1.0, 10.0)  # to connect, to answer
+TIMEOUT_SECONDS = (1.0, 10.0)  # to connect, to begin to answer
+CALL_SECONDS = 15.0  # to its end
 
 
 class CounterError(Exception):
@@ -101,7 +103,7 @@ def _decoded(body: bytes, kind: type[Any]) -> Any:
 
 def _session() -> requests.Session:
     if not hasattr(_local, "session"):
-        _local.session = requests.Session()
+        _local.session = BoundedSession(within_seconds=CALL_SECONDS)
         _local.session.trust_env = False
         _local.session.headers["Content-Type"] = "application/json"
         _local.session.auth = _sign

@@ -5,11 +5,17 @@ from typing import Any
 
 import ccxt
 
+from config.bounded_calls import BoundedSession
+
+# An answer that begins just within the time-out may still be read to its end.
+READ_ON_SECONDS = 1.0
+
 
 def new_exchange(*, client: str, url: str, timeout_seconds: float, **credentials: str) -> Any:
     """An exchange that is not connected yet: `client` names a ccxt class, `url` (unless blank) replaces its host.
 
-    `credentials` are ccxt's (`apiKey`, `secret`); public data needs none.
+    `credentials` are ccxt's (`apiKey`, `secret`); public data needs none. A call lasts READ_ON_SECONDS longer than
+    `timeout_seconds` at most, however slowly its answer comes.
     """
     exchange = getattr(ccxt, client)(
         {
@@ -26,6 +32,7 @@ def new_exchange(*, client: str, url: str, timeout_seconds: float, **credentials
         }
     )
     exchange.number = str
+    exchange.session = BoundedSession(within_seconds=timeout_seconds + READ_ON_SECONDS)
     exchange.session.trust_env = False
     if url:
         _point_to(exchange, url.rstrip("/"))

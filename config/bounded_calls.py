@@ -1,0 +1,88 @@
+"""HTTP calls that end in time, whoever answers: `requests` bounds each silence of the other side, not its whole answer.
+
+A gateway that sends a byte now and then would keep a caller for as long as it likes, and the lock that he holds.
+"""
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+Sockets = WeakSet[socket.socket]
+
+
+class BoundedSession(requests.Session):
+    """A session of one thread, each of whose calls lasts `within_seconds` at most: then its connection is cut.
+
+    A call that is cut raises ReadTimeout, whatever it had heard by then.
+    """
+
+    def __init__(self, *, within_seconds: float) -> None:
+        super().__init__()
+        self.within_seconds = within_seconds
+        self._sockets: Sockets = WeakSet()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _NotingAdapter(self._sockets))
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send one request and read its answer."""
+        is_late = threading.Event()
+        timer = threading.Timer(self.within_seconds, self._cut, [is_late])
+        timer.daemon = True
+        timer.start()
+        try:
+            response = super().send(request, **options)
+        except requests.RequestException as error:
+            if is_late.is_set() and not isinstance(error, requests.ConnectTimeout):
+                raise self._timeout(request) from error
+            raise
+        finally:
+            timer.cancel()
+        if is_late.is_set():
+            raise self._timeout(request)
+        return response
+
+    def _cut(self, is_late: threading.Event) -> None:
+        is_late.set()
+        for each in list(self._sockets):
+            with suppress(OSError):
+                socket.socket.shutdown(each, socket.SHUT_RDWR)  # past TLS, which would say goodbye first
+
+    def _timeout(self, request: requests.PreparedRequest) -> requests.ReadTimeout:
+        return requests.ReadTimeout(f"no whole answer within {self.within_seconds:g} s", request=request)
+
+
+class _NotingAdapter(HTTPAdapter):
+    """Notes the sockets of its connections; they go from the set with the connection."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        sockets = self._sockets
+
+        class Connection(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class SecureConnection(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class Pool(HTTPConnectionPool):
+            ConnectionCls = Connection
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = SecureConnection
+
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
