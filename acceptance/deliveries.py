@@ -16,6 +16,7 @@ from acceptance.models import AcceptedOrder
 from config.leadership import LeadershipLost, Term
 from counter.contracts import VERSION, SyncBatch, SyncEvent, decode
 
+MAX_BATCH_NAME = 36
 TOO_LARGE = "54"  # PostgreSQL's class of errors of what exceeds its limits, whenever it comes
 
 
@@ -51,6 +52,12 @@ def read(message: Message) -> Delivery:
     if batch.version != VERSION:
         raise Unreadable(f"version {batch.version} is not understood")
     return Delivery(message, batch.events)
+
+
+def batches(deliveries: Sequence[Delivery]) -> str:
+    """What their senders call the messages; a stranger may have written anything."""
+    names = (delivery.message.properties.get("correlation_id") for delivery in deliveries)
+    return " ".join(str(name)[:MAX_BATCH_NAME] for name in names if name)
 
 
 def take(deliveries: Sequence[Delivery], *, now: datetime, term: Term) -> Taken:

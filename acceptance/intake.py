@@ -19,6 +19,7 @@ from django.db import connections, transaction
 
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.validity import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable_text
+from config import trail
 from config.arrays import array, columns
 from config.broker import dispatcher
 from config.leader import is_held
@@ -108,6 +109,8 @@ def ingest(
         if inserted:
             called_for = partial(_call_for, _first_rows(first, inserted))
             transaction.on_commit(called_for, using="desk", robust=True)
+    if inserted:
+        log.info("orders taken in", door=door.value, orders=trail.runs(inserted))
     return Intake(
         accepted=list(inserted),
         known=sorted({event.order_id for event in known}),

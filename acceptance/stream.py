@@ -16,10 +16,12 @@ from celery import current_app
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 from kombu import Message
+from structlog.contextvars import bound_contextvars
 
 from acceptance import counter_client, dead_letters, deliveries, recovery
 from acceptance.counter_client import CounterError
 from acceptance.deliveries import Delivery, Unreadable
+from config import trail
 from config.broker import check, connect, dead_letter_queue, dispatcher, sync_queue
 from config.leadership import Leadership, LeadershipLost, Term
 
@@ -138,7 +140,8 @@ class IntakeProcess:
 
     def _store(self, waiting: list[Delivery]) -> None:
         try:
-            taken = deliveries.take(waiting, now=timezone.now(), term=self._term)
+            with bound_contextvars(batch=deliveries.batches(waiting)):
+                taken = deliveries.take(waiting, now=timezone.now(), term=self._term)
         except (OperationalError, InterfaceError) as error:
             # Kept, not given back: RabbitMQ would count one more delivery each time, as if the messages were to blame.
             log.warning("database away, messages wait", messages=len(waiting), error=repr(error))
@@ -155,7 +158,7 @@ class IntakeProcess:
         try:
             self._to_acknowledge.put_nowait(taken.order_ids)
         except queue.Full:
-            log.warning("acknowledgements left to the pull", orders=len(taken.order_ids))
+            log.warning("acknowledgements left to the pull", orders=trail.runs(taken.order_ids))
 
     def _acknowledge(self) -> None:
         """Acknowledge to counter what is stored; what fails is offered again by the pull and acknowledged then."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +99,7 @@ class Dispatcher:
             if key in self._waiting:
                 return  # the same chain waits for a thread, and will see what this one would
             self._waiting.add(key)
-        self._pool.submit(self._deliver, key, steps, fallback)
+        self._pool.submit(copy_context().run, self._deliver, key, steps, fallback)
 
     def fall_back(
         self, *, broker_is_up: Callable[[], bool], acting: Callable[[], AbstractContextManager[None]]

@@ -9,7 +9,10 @@ import sentry_sdk
 import structlog
 from django.conf import settings
 
+from config import trail
 from config.redaction import everywhere, hiding, secrets_of, without_amounts
+
+MAX_TAG = 200  # characters that Sentry keeps
 
 
 def configure() -> None:
@@ -59,14 +62,24 @@ class _Discreet(structlog.stdlib.ProcessorFormatter):
         return self._hide(super().format(record))
 
 
+def _tags(ids: dict[str, Any]) -> dict[str, str]:
+    """Ids as Sentry can be searched by; orders that are one are an order."""
+    tags = {name: str(value)[:MAX_TAG] for name, value in ids.items() if value}
+    if tags.get("orders", "").isdigit():
+        tags["order_id"] = tags.pop("orders")
+    return tags
+
+
 def start_sentry(**options: Any) -> None:
     """Send errors, each with its place in the code and nothing of the data that it was about."""
     hide = hiding(secrets_of(settings))
 
     def discreet(event: Any, hint: dict[str, Any]) -> Any:
         record = hint.get("log_record")
-        if record is not None and isinstance(record.msg, dict):
-            event["logentry"] = {"message": str(record.msg.get("event", ""))}  # and none of its fields
+        fields = record.msg if record is not None and isinstance(record.msg, dict) else {}
+        if fields:
+            event["logentry"] = {"message": str(fields.get("event", ""))}  # and none of its fields but ids
+        event["tags"] = {**(event.get("tags") or {}), **_tags({**trail.bound(), **trail.ids_of(fields)})}
         for part in ("extra", "breadcrumbs", "user"):
             event.pop(part, None)
         if "request" in event:

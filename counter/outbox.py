@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
@@ -17,6 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from kombu import Producer
 
+from config import trail
 from config.arrays import array
 from config.broker import connect, sync_queue
 from config.transitions import move
@@ -53,7 +55,7 @@ class Publisher:
         try:
             self._waiting.put_nowait(orders)
         except queue.Full:
-            log.warning("sync events left to the desk's pull", orders=len(orders))
+            _left_to_the_pull([orders])
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until everything handed over is sent or dropped; False when that takes too long."""
@@ -90,6 +92,7 @@ class Publisher:
                 batches.append(self._waiting.get_nowait())
                 orders.extend(batches[-1])
             events = [order.sync_event(settings.COUNTER_SOURCE) for order in orders]
+            batch = trail.new_batch()
             producer.publish(
                 encode(SyncBatch(events=events)),
                 exchange="",
@@ -97,9 +100,14 @@ class Publisher:
                 content_type="application/json",
                 content_encoding="utf-8",
                 delivery_mode=2,
+                correlation_id=batch,
                 retry=False,
                 timeout=settings.BROKER_TIMEOUT_SECONDS,
             )
+            log.info("orders published", batch=batch, orders=trail.runs(order.id for order in orders))
+        except Exception:
+            _left_to_the_pull(batches)
+            raise
         finally:
             for _ in batches:
                 self._waiting.task_done()
@@ -107,12 +115,18 @@ class Publisher:
     def _drop_for(self, seconds: float) -> None:
         """Empty the queue while the broker is away: what waited is old news that the desk's pull will have by then."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                self._waiting.get(timeout=left)
+        dropped = []
+        with suppress(queue.Empty):
+            while (left := deadline - time.monotonic()) > 0:
+                dropped.append(self._waiting.get(timeout=left))
                 self._waiting.task_done()
-            except queue.Empty:
-                return
+        _left_to_the_pull(dropped)
+
+
+def _left_to_the_pull(batches: Sequence[Sequence[Order]]) -> None:
+    if batches:
+        orders = trail.runs(order.id for batch in batches for order in batch)
+        log.warning("orders left to the desk's pull", orders=orders)
 
 
 publisher = Publisher()
@@ -147,4 +161,6 @@ def acknowledge(*, order_ids: Sequence[int], now: datetime) -> int:
     """Mark orders that the desk has stored; how many were not marked before. One that is settled is left as it is."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(PENDING, [array(order_ids)])
-        return len(move(SyncOrder, SyncOrder.sync, [row[0] for row in cursor], same={"synced_at": now}))
+        marked = move(SyncOrder, SyncOrder.sync, [row[0] for row in cursor], same={"synced_at": now})
+    log.info("orders acknowledged", orders=trail.runs(order_ids))
+    return len(marked)

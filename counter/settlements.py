@@ -5,8 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import structlog
 from django.db import connection, transaction
 
+from config import trail
 from config.arrays import array
 from config.transitions import move
 from counter import order_sql
@@ -14,6 +16,8 @@ from counter.chart import SystemAccount
 from counter.contracts import SettlementAnswer, SettlementReport
 from counter.models import Position, SyncOrder
 from counter.order_sql import PositionRow, TransferRow
+
+log = structlog.get_logger(__name__)
 
 PAID_AT_FILL = """
     SELECT DISTINCT customer_id FROM counter_syncorder WHERE id = ANY(%s::bigint[]) AND payout = 'at_fill'
@@ -69,6 +73,11 @@ def take_reports(*, reports: Sequence[SettlementReport], now: datetime) -> Settl
         taken |= _taken_before(
             [order.id for order in stored if order.state == SyncOrder.State.SETTLED], by_id
         )
+    log.info(
+        "settlements taken",
+        orders=trail.runs(taken),
+        conversion=trail.runs(by_id[order_id].conversion_id for order_id in taken),
+    )
     return SettlementAnswer(taken=sorted(taken), refused=sorted(by_id.keys() - taken))
 
 

@@ -11,6 +11,7 @@ import structlog
 from django.db import connections, transaction
 
 from acceptance.models import AcceptedOrder
+from config import trail
 from config.arrays import columns
 from config.transitions import move_selected
 from settlement import history, netting
@@ -39,7 +40,10 @@ def balance_filled(*, now: datetime) -> int:
         try:
             booked += book(conversion, now=now)
         except Exception:
-            log.exception("conversion cannot be booked", conversion=conversion.pk)
+            orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk).values_list(
+                "order_id", flat=True
+            )
+            log.exception("conversion cannot be booked", conversion=conversion.pk, orders=trail.runs(orders))
     return booked
 
 
@@ -48,10 +52,9 @@ def book(conversion: Conversion, *, now: datetime) -> bool:
     if conversion.state != Conversion.State.FILLED:
         return False
     try:
-        orders = enter(conversion, now=now)
+        enter(conversion, now=now)
     except MovedMeanwhile:
         return False
-    log.info("conversion booked", conversion=conversion.pk, orders=orders, coin=conversion.underlying)
     return True
 
 

@@ -16,6 +16,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
+from config import trail
 from config.transitions import move_selected
 from settlement import halts, history, netting, treasury
 from settlement.history import MovedMeanwhile
@@ -103,7 +104,7 @@ def plan(
     """
     with transaction.atomic(using="desk"):
         conversion_id, carry = _lock_carry(underlying)
-        claimed = _claim(underlying, conversion_id, now)
+        claimed, order_ids = _claim(underlying, conversion_id, now)
         plan = netting.plan(
             demands=claimed,
             carry=carry,
@@ -130,6 +131,7 @@ def plan(
             client_order_id=f"xb{uuid4().hex}",
             planned_at=now,
         )
+        trail.tell("orders netted", using="desk", conversion=conversion_id, orders=trail.runs(order_ids))
         if not plan.quantity:
             why = "nothing to trade"
             history.create(conversion, Conversion.fill, at=now, by=BY, why=why, filled_at=now)
@@ -138,16 +140,16 @@ def plan(
         return conversion, _begin_attempt(conversion, market, now)
 
 
-def _claim(underlying: str, conversion_id: int, now: datetime) -> list[netting.Demand]:
-    """Claim the oldest waiting orders that nobody else is claiming; what they demand."""
+def _claim(underlying: str, conversion_id: int, now: datetime) -> tuple[list[netting.Demand], list[int]]:
+    """Claim the oldest waiting orders that nobody else is claiming; what they demand, and what counter calls them."""
     waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
     claimed = move_selected(
         waiting.order_by("id").select_for_update(skip_locked=True)[: settings.CONVERSION_MAX_ORDERS],
         AcceptedOrder.convert,
         same={"conversion_id": conversion_id, "converting_at": now},
-        returning=DEMANDED,
+        returning=("order_id", *DEMANDED),
     )
-    return [demand_of(*row) for row in claimed]
+    return [demand_of(*row[1:]) for row in claimed], [row[0] for row in claimed]
 
 
 def _lock_carry(underlying: str) -> tuple[int, netting.Carry]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from config import trail
 from config.rows import insert
 from config.transitions import move, sources_and_target
 from settlement.models import Attempt, Conversion, FundsTransfer, Intervention, StateChange
@@ -56,6 +57,7 @@ def create(
     _show(row, target, changes)
     row.save(force_insert=True)
     insert([_note(row, "", planned, at, by, ""), _note(row, planned, target, at, by, why)])
+    _tell(row, planned, target, by, why)
 
 
 def advance(
@@ -82,7 +84,13 @@ def advance(
                 f"{subject_of(row)} {row.pk} is no longer {row.state} at version {row.version}"
             )
         insert([_note(row, row.state, target, at, by, why)])
+        _tell(row, row.state, target, by, why)
     _show(row, target, changes)
+
+
+def _tell(row: Traced, from_state: str, to_state: str, by: str, why: str) -> None:
+    subject = {str(subject_of(row)): row.pk}
+    trail.tell("moved", using="desk", from_state=from_state, to_state=to_state, by=by, why=why, **subject)
 
 
 def _show(row: Traced, state: str, changes: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from django.db import connections
 from acceptance import counter_client
 from acceptance.counter_client import ContentRefused
 from acceptance.models import AcceptedOrder
+from config import trail
 from config.arrays import array
 from config.leader import exclusive
 from config.transitions import move
@@ -92,15 +93,20 @@ def _report(page: Sequence[Unreported], clock: Callable[[], datetime]) -> int:
         if len(page) > 1:
             middle = len(page) // 2
             return _report(page[:middle], clock) + _report(page[middle:], clock)
-        log.error("counter cannot read a settlement", order=page[0].report.order_id, error=str(error))
+        log.error("counter cannot read a settlement", order_id=page[0].report.order_id, error=str(error))
         _aside[page[0].id] = clock() + REFUSED_WAITS
         return 0
     now = clock()
     taken = set(answer.taken)
     ids = [unreported.id for unreported in page if unreported.report.order_id in taken]
+    log.info(
+        "orders reported",
+        orders=trail.runs(taken),
+        conversion=trail.runs(unreported.report.conversion_id for unreported in page),
+    )
     for unreported in page:
         if unreported.report.order_id not in taken:
             _aside[unreported.id] = now + REFUSED_WAITS
     if answer.refused:
-        log.error("counter refuses settlements", orders=answer.refused[:20], count=len(answer.refused))
+        log.error("counter refuses settlements", orders=trail.runs(answer.refused), count=len(answer.refused))
     return len(move(AcceptedOrder, AcceptedOrder.report, ids, same={"reported_at": now}))
