@@ -42,6 +42,15 @@ def covers(written: str, order_id: int) -> bool:
     return any(int(first) <= order_id <= int(last or first) for first, last in _RUN.findall(written))
 
 
+def named(written: str) -> list[int]:
+    """The ids that such a text names."""
+    return [
+        order_id
+        for first, last in _RUN.findall(written)
+        for order_id in range(int(first), int(last or first) + 1)
+    ]
+
+
 def bound() -> dict[str, Any]:
     """The ids bound here, to be sent along."""
     return ids_of(get_contextvars())

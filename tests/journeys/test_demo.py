@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config import stack
+from config import stack, trail
+from config.management.commands import follow
 from config.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +67,27 @@ def test_every_order_goes_from_the_customer_to_the_venue_and_back(tmp_path):
     assert all(report["latency_ms"][step]["p99"] > 0 for step in ("accept", "settle", "venue"))
     assert stack.running(var_dir) is None, "the demo stops what it started"
     assert secrets_in_logs(var_dir) == {}
+    assert_orders_can_be_followed(var_dir, report["orders"]["reported"])
+
+
+def assert_orders_can_be_followed(var_dir: Path, count: int) -> None:
+    """Each order by its id alone, from process to process, in the lines that they wrote."""
+    lines = list(follow.lines_of(var_dir / "log"))
+    told = " ".join(line["orders"] for line in lines if line["event"] == "settlements taken")
+    order_ids = trail.named(told)
+    assert len(order_ids) == count
+    for order_id in order_ids:
+        found = trail.follow(lines, order_id)
+        events = [line["event"] for line in found]
+        assert {"orders taken in", "orders netted", "orders reported", "settlements taken"} <= set(events)
+        assert {"web", "worker"} < {line["process"] for line in found}
+        conversions = {line["conversion"] for line in found if line["event"] == "moved"}
+        assert len(conversions) >= 1
+        states = [line["to_state"] for line in found if line["event"] == "moved"]
+        assert states[-2:] == ["FILLED", "BOOKED"]
+    [batches] = {tuple(line.get("batch", "").split()) for line in trail.follow(lines, order_ids[0])[:1]}
+    assert batches, "the first thing told of an order is the message that it went out with"
+    assert any(line["process"] == "worker" and line.get("batch") for line in lines), "and tasks name it"
 
 
 def secrets_in_logs(var_dir: Path) -> dict[str, list[str]]:

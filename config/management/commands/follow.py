@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--logs", type=Path, default=settings.VAR_DIR / "log", help="folder of the logs")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = trail.follow(_lines(options["logs"]), options["order_id"])
+        found = trail.follow(lines_of(options["logs"]), options["order_id"])
         if not found:
             raise CommandError(f"no line in {options['logs']} is about order {options['order_id']}")
         for line in found:
@@ -33,8 +33,8 @@ class Command(BaseCommand):
             self.stdout.write("  ".join([*(str(line.get(name, "")) for name in SHOWN_FIRST), *rest]))
 
 
-def _lines(folder: Path) -> Iterator[dict[str, Any]]:
-    """What is written as JSON; servers write lines of their own."""
+def lines_of(folder: Path) -> Iterator[dict[str, Any]]:
+    """What the processes wrote that has an id in it; servers write lines of their own."""
     for file in sorted(folder.glob("*.log*")):
         process = file.name.split(".log")[0]
         with file.open(errors="replace") as log:
