@@ -8,3 +8,8 @@ class CockpitConfig(AppConfig):
 
     name = "cockpit"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django.contrib import admin
+
+        admin.site.index_title = "Overview"

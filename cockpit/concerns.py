@@ -13,12 +13,14 @@ from cockpit.pipeline import Stage
 from config.broker import dead_letter_queue
 from config.leases import Leader
 
-AUDIT_OLD_AFTER = timedelta(hours=3)  # it runs every hour
+AUDIT_OLD_AFTER = timedelta(hours=3)  # it runs every hour, or less often where it takes minutes
+AUDIT_OLD_TIMES = 40
 # How old the oldest row of a state may grow before somebody should look, beside the limits that the audit knows.
 UNKNOWN_AFTER_SECONDS = 60.0
 CODES = (
     *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
-    *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "orders_stuck", "venue_halted"),
+    *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "intervention_waiting"),
+    *("orders_stuck", "venue_halted"),
     *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
 )
 
@@ -79,7 +81,7 @@ def _audit(figures: Figures) -> Iterator[Concern]:
             "The report says why; mostly the venue did not answer. Run manage.py audit when it does.",
             url,
         )
-    if figures.at - run.at > AUDIT_OLD_AFTER:
+    if figures.at - run.at > max(AUDIT_OLD_AFTER, AUDIT_OLD_TIMES * timedelta(seconds=run.seconds)):
         yield Concern(
             "audit_old",
             "No audit has run for hours",
@@ -122,6 +124,18 @@ def _conflicts(figures: Figures) -> Iterator[Concern]:
             _age_seconds(figures, figures.desk.oldest_conflict_at),
             "Compare what was received with the order that stands, and find out who sent it.",
             _list("acceptance_conflict", "?resolved_at__isempty=1"),
+        )
+
+
+def _requests(figures: Figures) -> Iterator[Concern]:
+    if figures.desk and figures.desk.requests:
+        yield Concern(
+            "intervention_waiting",
+            "Interventions wait for a second person",
+            figures.desk.requests,
+            _age_seconds(figures, figures.desk.oldest_request_at),
+            "Whoever may approve, and did not ask for it, reads the evidence and approves or rejects.",
+            _list("settlement_intervention", "?state__exact=REQUESTED"),
         )
 
 
@@ -180,7 +194,7 @@ def _coins(figures: Figures) -> Iterator[Concern]:
                 "coin_contained",
                 f"{coin.coin} is {coin.state.lower()}: {', '.join(coin.reasons) or 'no reason given'}",
                 1,
-                None,
+                _age_seconds(figures, coin.since),
                 "It opens again by itself when the cause is gone: look for the cause.",
                 _list("counter_tradingstatus"),
             )
@@ -229,5 +243,5 @@ def _all_leaders(figures: Figures) -> list[Leader]:
 
 
 FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
-    *(_audit, _manual, _conflicts, _stuck, _venue, _coins, _queues, _processes),
+    *(_audit, _manual, _requests, _conflicts, _stuck, _venue, _coins, _queues, _processes),
 )

@@ -220,9 +220,8 @@ def _budget(figures: Figures) -> Bar | None:
     limit, used = settings.VENUE_ORDERS_PER_10S, figures.desk.orders_in_10s
     left = max(0, limit - used)
     level = "halted" if not left else "wide" if left < limit / 4 else "normal"
-    return Bar(
-        "orders in 10 s", f"{used:,} of {limit:,}", charts.share_percent(used, limit), f"{left:,} left", level
-    )
+    note = "halted: nothing is sent" if figures.desk.halt else f"{left:,} left"
+    return Bar("orders in 10 s", f"{used:,} of {limit:,}", charts.share_percent(used, limit), note, level)
 
 
 def _calls(figures: Figures) -> list[Row]:

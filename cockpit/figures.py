@@ -50,6 +50,7 @@ STORED = """
 """
 COUNTED_ORDERS = 20_000
 OPEN_CONFLICTS = "SELECT count(*), min(noted_at) FROM acceptance_conflict WHERE resolved_at IS NULL"
+REQUESTED = "SELECT count(*), min(requested_at) FROM settlement_intervention WHERE state = 'REQUESTED'"
 STEPS = ("accepted", "synced", "settled", "reported")
 
 Found = TypeVar("Found")
@@ -80,6 +81,7 @@ class Coin:
 
     coin: str
     state: str
+    since: datetime | None
     reasons: tuple[str, ...]
     spread_rate: Decimal | None
     exposure: Decimal | None
@@ -132,6 +134,8 @@ class Desk:
     orders_in_10s: int
     conflicts: int
     oldest_conflict_at: datetime | None
+    requests: int  # of interventions that a second person has to decide
+    oldest_request_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,18 +290,19 @@ def _recent_calls(newest: Tally) -> list[Call]:
 
 def _coins(now: datetime) -> list[Coin]:
     traded = trading_by_coin(now=now)
-    exposures = dict(TradingStatus.objects.values_list("underlying", "exposure_usdt"))
+    judged = {status.underlying: status for status in TradingStatus.objects.all()}
     found = []
     for coin in settings.COINS:
         limit = limits_of(coin)[Reason.EXPOSURE]
-        trading = traded.get(coin)
+        trading, status = traded.get(coin), judged.get(coin)
         found.append(
             Coin(
                 coin=coin,
                 state=str(trading.state) if trading else "",
+                since=status.since if status else None,
                 reasons=tuple(map(str, trading.reasons)) if trading else (),
                 spread_rate=trading.spread_rate if trading else None,
-                exposure=exposures.get(coin),
+                exposure=status.exposure_usdt if status else None,
                 widen_from=limit.widen_from,
                 halt_from=limit.halt_from,
             )
@@ -307,6 +312,7 @@ def _coins(now: datetime) -> list[Coin]:
 
 def _desk(now: datetime) -> Desk:
     [(conflicts, oldest_conflict_at)] = _rows("desk", OPEN_CONFLICTS)
+    [(requests, oldest_request_at)] = _rows("desk", REQUESTED)
     window_began = tally.at_or_before(now - BUDGET_OVER)
     after = window_began.seen_attempt if window_began else 0
     return Desk(
@@ -316,4 +322,6 @@ def _desk(now: datetime) -> Desk:
         orders_in_10s=_rows("desk", SUBMITTED, [after, now - BUDGET_OVER])[0][0],
         conflicts=conflicts,
         oldest_conflict_at=oldest_conflict_at,
+        requests=requests,
+        oldest_request_at=oldest_request_at,
     )

@@ -1,0 +1,61 @@
+"""What beat has done for the figures: with both brokers, and an audit that holds nobody up."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from audit.models import AuditRun
+from cockpit import queues, tasks
+from cockpit.models import QueueDepth, Tally
+from config.broker import connect, dead_letter_queue, sync_queue
+from tests.support.brokers import Broker, rabbitmq
+
+
+@pytest.fixture(params=["valkey", "rabbitmq"])
+def broker_in_use(request, monkeypatch):
+    if request.param == "valkey":
+        url = request.getfixturevalue("broker_url")
+        with Broker(url).in_use(monkeypatch):
+            yield
+    else:
+        with rabbitmq() as url, Broker(url).in_use(monkeypatch):
+            yield
+
+
+@pytest.mark.django_db
+def test_queues_are_measured_also_those_that_are_not_there(broker_in_use):
+    with connect() as broker:
+        for queue, messages in ((sync_queue(), 3), (dead_letter_queue(), 1)):
+            bound = queue(broker.default_channel)
+            bound.declare()
+            with broker.Producer() as producer:
+                for _ in range(messages):
+                    producer.publish(b"{}", routing_key=queue.name, exchange="")
+    now = timezone.now()
+    queues.measure(now=now)
+    found = dict(QueueDepth.objects.values_list("queue", "messages"))
+    assert found[settings.SYNC_QUEUE] == 3
+    assert found[dead_letter_queue().name] == 1
+    assert found.keys() == set(queues.measured())
+
+
+def test_a_tally_is_taken_when_beat_asks_for_it(two_systems):
+    tasks.take_tally()
+    assert Tally.objects.count() == 1
+
+
+def test_an_audit_is_run_and_kept_but_not_again_while_it_would_take_much_of_the_time(
+    two_systems, venue, monkeypatch
+):
+    monkeypatch.setattr(tasks, "venue", lambda: venue)
+    tasks.run_audit()
+    run = AuditRun.objects.get()
+    assert (run.broken, run.unchecked) == (0, [])
+    AuditRun.objects.filter(pk=run.pk).update(seconds=600)
+    tasks.run_audit()
+    assert AuditRun.objects.count() == 1
+    AuditRun.objects.filter(pk=run.pk).update(at=timezone.now() - timedelta(seconds=20 * 600 + 1))
+    tasks.run_audit()
+    assert AuditRun.objects.count() == 2
