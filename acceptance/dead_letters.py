@@ -54,9 +54,9 @@ def replay() -> int:
     Raises: what the broker's client raises; what was not sent by then stays.
     """
     with _taken() as (connection, messages):
-        return _each(
-            messages, lambda message: _publish(connection, sync_queue().name, _body(message), headers={})
-        )
+        queue = sync_queue()(connection.default_channel)
+        queue.declare()  # RabbitMQ confirms what it throws away because no queue of that name is there
+        return _each(messages, lambda message: _publish(connection, queue.name, _body(message), headers={}))
 
 
 def discard() -> int:
