@@ -16,7 +16,7 @@ from cockpit.models import QueueDepth
 from config.broker import dead_letter_queue
 from counter.models import TradingStatus
 from counter.trading_status import Watch
-from settlement.models import VenueHalt
+from settlement.models import Intervention, VenueHalt
 from tests.support import desk
 from tests.support.cockpit import SECOND
 from tests.support.factories import INDEX, make_customer, make_option, place_open
@@ -78,8 +78,20 @@ def test_each_thing_that_needs_a_human_is_said_with_what_to_do(order):
     )
     VenueHalt.objects.create(venue=settings.VENUE, reason="a refused key", began_at=now, ask_at=now)
     QueueDepth.objects.create(queue=dead_letter_queue().name, messages=3, at=now)
+    Intervention.objects.create(
+        kind="release",
+        subject="conversion",
+        subject_id=1,
+        subject_state="MANUAL",
+        subject_version=1,
+        reason="it never arrived",
+        evidence="their support's mail",
+        requested_by_id=1,
+        requested_by="ann",
+        requested_at=now,
+    )
     found = codes(read())
-    assert {"conflict_open", "venue_halted", "dead_letters"} <= found.keys()
+    assert {"conflict_open", "venue_halted", "dead_letters", "intervention_waiting"} <= found.keys()
     assert found["dead_letters"].count == 3
     assert all(concern.do and concern.code in CODES for concern in found.values())
 
