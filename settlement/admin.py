@@ -42,6 +42,9 @@ class AskingAdmin(OperatedAdmin):
         """Decides on the server who is offered the action and whose request for it is obeyed."""
         return request.user.has_perm(f"settlement.ask_venue_{self.model._meta.model_name}")
 
+    def _can_be_asked_for(self, request: HttpRequest, row: Any) -> bool:
+        return row.state == "UNKNOWN" and self.has_ask_venue_permission(request)
+
     @action(description="Ask the venue again", permissions=["ask_venue"])
     def ask_venue_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Have the next sweep, called for at once, look for what became of the selected rows."""

@@ -24,6 +24,10 @@ class OperatedAdmin(SearchedAdmin):
     def _operate(self) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_operate"
 
+    def _can_be_asked_for(self, request: HttpRequest, row: Any) -> bool:
+        """Whether the venue may be asked about the row at once; not every kind of row is the venue's."""
+        return False
+
     def get_urls(self) -> list[URLPattern]:
         """With one address for each operation."""
         view = self.admin_site.admin_view(partial(operate, site=self.admin_site, subject=self.subject))
@@ -39,6 +43,8 @@ class OperatedAdmin(SearchedAdmin):
         """With what can be done."""
         row = self.get_object(request, object_id)
         context = dict(extra_context or {})
+        if row is not None and self._can_be_asked_for(request, row):
+            context["ask_again"] = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         if row is not None:
             context["waiting"] = deciding.waiting_for(self.subject, row.pk)
             context["operations"] = [

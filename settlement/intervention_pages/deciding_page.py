@@ -23,6 +23,7 @@ def shown(request: HttpRequest, made: Intervention) -> dict[str, Any]:
     context: dict[str, Any] = {
         "made": made,
         "operation": operation,
+        "terms": made.terms,  # as they are stored: amounts as text
         "subject_page": page_of(made.subject, made.subject_id),
         "waits": made.state == Intervention.State.REQUESTED,
         "is_own": made.requested_by_id == request.user.pk,

@@ -23,9 +23,16 @@ def _text(label: str, *, help_text: str = "", max_length: int = 64) -> forms.Cha
     )
 
 
-def _amount(label: str, *, required: bool = True) -> forms.DecimalField:
-    widget = UnfoldAdminDecimalFieldWidget(attrs={"step": "any", "inputmode": "decimal"})
-    return forms.DecimalField(label=label, max_digits=28, decimal_places=8, required=required, widget=widget)
+def _amount(label: str, *, left_out: str = "") -> forms.DecimalField:
+    """An amount; `left_out` says what it means to leave it out, if it may be."""
+    return forms.DecimalField(
+        label=label,
+        max_digits=28,
+        decimal_places=8,
+        required=not left_out,
+        help_text=left_out,
+        widget=UnfoldAdminDecimalFieldWidget(attrs={"step": "any", "inputmode": "decimal"}),
+    )
 
 
 class WhyForm(forms.Form):
@@ -67,10 +74,10 @@ class TradeForm(forms.Form):
     venue_trade_id = _text("Trade id")
     price = _amount("Price")
     coin = _amount("Coin")
-    usdt = _amount("USDT (price x coin if left out)", required=False)
+    usdt = _amount("USDT", left_out="Price times coin, if left out.")
     fee = _amount("Fee")
     fee_asset = _text("Fee in", max_length=8)
-    fee_usdt = _amount("Fee's worth in USDT (of a third asset)", required=False)
+    fee_usdt = _amount("Fee, in USDT", left_out="Of a fee in a third asset only.")
     traded_at = forms.DateTimeField(
         label="Time (UTC)",
         input_formats=[TIME_FORMAT, "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"],

@@ -79,7 +79,13 @@ def _figures(row: Row, order_ids: list[int]) -> Mapping[str, str]:
     elif isinstance(row, Conflict):
         held = AcceptedOrder.objects.filter(source=row.source, order_id=row.order_id).first()
         figures["order at the desk"] = f"{held.state}: {held}" if held else ""
-    return {name: "" if value is None else str(value) for name, value in figures.items()}
+    return {name: _text(value) for name, value in figures.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # a zero with eight decimals would read 0E-8
+    return "" if value is None else str(value)
 
 
 def _of_conversion(row: Conversion, order_ids: list[int]) -> dict[str, Any]:

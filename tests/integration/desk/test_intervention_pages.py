@@ -1,6 +1,7 @@
 """The admin's pages: two people mend a stuck conversion by them, and nobody without the permission moves anything."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_two_people_mend_a_stuck_conversion_without_a_shell(desk):
     page = ann.post(operate(made, "book_by_hand"), filled_in(page, step="read"))
     why = {"reason": "the venue lost its answer", "evidence": "the venue's own trades"}
     page = ann.post(operate(made, "book_by_hand"), filled_in(page, step="preview", **why))
-    assert "the venue shows the same trades" in page.content.decode()
+    assert "The venue shows the same trades" in page.content.decode()
     assert {leg.kind for leg in page.context["page"].effects.legs} >= {"fill", "open", "fee"}
     page = ann.post(operate(made, "book_by_hand"), filled_in(page, step="confirm", **why), follow=True)
     waiting = Intervention.objects.get(state="REQUESTED")
@@ -159,6 +160,22 @@ def test_another_trade_can_be_filled_in_and_slips_are_said(desk):
     page = ann.post(url, data | {"trades-0-traded_at": f"{timezone.now():%Y-%m-%d %H:%M:%S}"})
     assert "more than" in " ".join(page.context["page"].problems)
     assert "traded_at" in str(ann.post(url, data).context["page"].trades.errors)
+
+
+def test_what_is_out_of_sight_is_asked_for_from_its_page(desk):
+    desk.paper.add_fault("reply_lost", **POST)
+    take_in(event())
+    made = desk.convert()
+    Conversion.objects.filter(pk=made.pk).update(due_at=timezone.now() + timedelta(hours=1))
+    url = reverse("admin:settlement_conversion_change", args=[made.pk])
+    assert "ask_venue_again" not in staff("eve", role="viewer").get(url).content.decode()
+    page = (ann := staff("ann", role="operator")).get(url)
+    assert "ask_venue_again" in page.content.decode()
+    ann.post(
+        page.context["ask_again"], {"action": "ask_venue_again", "_selected_action": [made.pk], "index": 0}
+    )
+    made.refresh_from_db()
+    assert made.due_at <= timezone.now()
 
 
 def test_a_reader_sees_what_could_be_done_and_cannot_do_it(desk):

@@ -342,6 +342,7 @@ def test_what_is_shown_before_is_what_is_done_after_and_showing_changes_nothing(
     }
     assert {(leg.kind, leg.debit, leg.credit, leg.asset): leg.amount for leg in shown.legs} == legs
     after = {change.what: change.after for change in shown.changes}
+    assert not any("E" in change.before + change.after for change in shown.changes if "BTC" in change.what)
     made.refresh_from_db()
     assert after["state"] == made.state
     assert after["orders"] == f"1 {AcceptedOrder.objects.get().state}"
