@@ -18,7 +18,9 @@ RETRY_LIMIT = 20  # tries, then its orders are given back to be netted anew
 TOP_UP_LIMIT = 8  # tries, then a person has to find the funds
 HALT_LIMIT = 5  # tries that halted the venue, then a person has to see to it
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
-HALT_SECONDS = (10.0, 30.0, 60.0, 120.0, 300.0)  # before a halted venue is asked whether it answers again
+# Before a halted venue is asked whether it answers again. What it asks for in Retry-After comes first, and beyond that
+# one question a minute angers nobody, while each minute is one in which nothing is hedged.
+HALT_SECONDS = (10.0, 15.0, 30.0, 45.0, 60.0)
 FAILURES_TO_HALT = 10  # calls in a row without an answer
 JITTER_RATE = 0.25
 REFUSING = range(400, 500)  # HTTP statuses that with a code of the venue say no
