@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError
 from kombu import Message
 
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
-from config.leadership import LeadershipLost, Term
+from acceptance.spoiled import store_apart
+from config.leadership import Term
 from counter.contracts import VERSION, SyncBatch, SyncEvent, decode
 
 MAX_BATCH_NAME = 36
-TOO_LARGE = "54"  # PostgreSQL's class of errors of what exceeds its limits, whenever it comes
 
 
 class Unreadable(Exception):
@@ -67,28 +66,13 @@ def take(deliveries: Sequence[Delivery], *, now: datetime, term: Term) -> Taken:
     be stored then, which does no harm.
     """
     taken = Taken()
-    _take(deliveries, taken, now, term)
-    return taken
 
-
-def _take(deliveries: Sequence[Delivery], taken: Taken, now: datetime, term: Term) -> None:
-    events = [event for delivery in deliveries for event in delivery.events]
-    try:
+    def store(some: Sequence[Delivery]) -> None:
+        events = [event for delivery in some for event in delivery.events]
         taken.order_ids += ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=now, term=term).stored
-    except Exception as error:
-        if _is_passing(error):
-            raise
-        if len(deliveries) == 1:
-            taken.poison.append((deliveries[0].message, error))
-            return
-        half = len(deliveries) // 2
-        _take(deliveries[:half], taken, now, term)
-        _take(deliveries[half:], taken, now, term)
 
+    def spoiled(delivery: Delivery, error: Exception) -> None:
+        taken.poison.append((delivery.message, error))
 
-def _is_passing(error: Exception) -> bool:
-    """Whether it is the database's state, or ours, that is to blame, and not what was to be stored."""
-    if isinstance(error, LeadershipLost):
-        return True
-    sqlstate = getattr(error.__cause__, "sqlstate", None) or ""
-    return isinstance(error, (OperationalError, InterfaceError)) and not sqlstate.startswith(TOO_LARGE)
+    store_apart(deliveries, store=store, spoiled=spoiled)
+    return taken

@@ -1,13 +1,16 @@
 """Pulling what the broker lost: orders that counter still counts as unacknowledged come in by HTTP."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 
 from acceptance import counter_client
-from acceptance.intake import ingest
+from acceptance.intake import Intake, ingest
 from acceptance.models import AcceptedOrder
+from acceptance.spoiled import store_apart
 from config.leadership import Term
+from counter.contracts import SyncEvent
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +22,8 @@ MAX_PULLS = 50
 def pull_unsynced(*, min_age_ms: int, now: datetime, term: Term | None = None) -> int:
     """Take in and acknowledge every order that has been waiting for `min_age_ms`; how many were new to the desk.
 
-    Goes on after the last order of each page, so that conflicts, which are never acknowledged, hide none behind them.
+    Goes on after the last order of each page, so that conflicts, and what the database refuses, hide none behind them:
+    neither is ever acknowledged, and the latter is tried again each time.
 
     Raises: CounterUnavailable, CounterRefused; LeadershipLost for who gives a `term` that is over.
     """
@@ -28,13 +32,27 @@ def pull_unsynced(*, min_age_ms: int, now: datetime, term: Term | None = None) -
         events = counter_client.pull(min_age_ms=min_age_ms, limit=PULL_LIMIT, after_id=after_id)
         if not events:
             break
-        intake = ingest(events=events, door=AcceptedOrder.Door.PULL, now=now, term=term)
-        accepted += len(intake.accepted)
-        if intake.stored:
-            counter_client.acknowledge(intake.stored)
+        taken = _take(events, now, term)
+        accepted += sum(len(intake.accepted) for intake in taken)
+        if stored := [order_id for intake in taken for order_id in intake.stored]:
+            counter_client.acknowledge(stored)
         if len(events) < PULL_LIMIT:
             break
         after_id = events[-1].order_id
     if accepted:
         log.info("pulled orders that no message brought", accepted=accepted)
     return accepted
+
+
+def _take(events: Sequence[SyncEvent], now: datetime, term: Term | None) -> list[Intake]:
+    taken: list[Intake] = []
+    store_apart(
+        events,
+        store=lambda some: taken.append(
+            ingest(events=some, door=AcceptedOrder.Door.PULL, now=now, term=term)
+        ),
+        spoiled=lambda event, error: log.error(
+            "order cannot be stored", order_id=event.order_id, error=repr(error)
+        ),
+    )
+    return taken

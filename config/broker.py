@@ -112,6 +112,8 @@ class Dispatcher:
         self._fallback = None
         running, self._pool = self._pool, _local_pool()
         running.shutdown(wait=True)
+        with self._lock:
+            self._waiting.clear()  # of what came too late to be begun
 
     def _publish(self, steps: Steps) -> bool:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from acceptance import counter_client, recovery
@@ -96,6 +97,22 @@ def test_a_conflict_is_not_acknowledged_and_holds_up_no_other():
     assert pull() == [first]
     assert list(AcceptedOrder.objects.values_list("order_id", "contracts")) == [(first, 99), (second, 1)]
     assert Conflict.objects.get().order_id == first
+
+
+def test_an_order_that_the_database_refuses_holds_up_no_other_and_comes_in_once_it_can():
+    ids = placed(5)
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(
+            f"ALTER TABLE acceptance_acceptedorder ADD CONSTRAINT not_this CHECK (order_id <> {ids[2]}) NOT VALID"
+        )
+    try:
+        assert pull_all() == 4
+        assert pull() == [ids[2]]
+    finally:
+        with connections["desk"].cursor() as cursor:
+            cursor.execute("ALTER TABLE acceptance_acceptedorder DROP CONSTRAINT not_this")
+    assert pull_all() == 1
+    assert sync_states() == {"SYNCED"}
 
 
 def test_more_conflicts_than_a_page_hide_no_order_behind_them(monkeypatch):
