@@ -17,6 +17,7 @@ from config import signing
 from config.bounded_calls import BoundedSession
 from counter.contracts import (
     Acknowledgement,
+    ClearingSums,
     CoinCondition,
     DeskConditions,
     SettlementAnswer,
@@ -92,6 +93,15 @@ def tell_conditions(coins: Sequence[CoinCondition], *, as_of: datetime) -> None:
     """
     message = DeskConditions(source=settings.COUNTER_SOURCE, as_of=as_of, coins=list(coins))
     _call("POST", "conditions", data=encode(message))
+
+
+def clearing(*, after_id: int, placed_before: datetime, width: int, runs: int) -> ClearingSums:
+    """Counter's clearing by runs of `width` order ids, after one order and up to a moment; `runs` at most.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    asked = {"after_id": after_id, "placed_before": placed_before.isoformat(), "width": width, "runs": runs}
+    return _decoded(_call("GET", "clearing", params=asked), ClearingSums)
 
 
 def _decoded(body: bytes, kind: type[Any]) -> Any:

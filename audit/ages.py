@@ -15,7 +15,7 @@ from django.conf import settings
 
 from audit.findings import Finding, Result
 from audit.reading import Reading
-from audit.snapshots import Snapshot
+from config.snapshots import Snapshot
 
 JUDGED = """
     SELECT name, state, since, due_at, owner, note, is_broken,

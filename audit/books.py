@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from audit.findings import Finding, Result
 from audit.reading import Reading
-from audit.snapshots import Snapshot
+from config.snapshots import Snapshot
 from counter.models import Account, Transfer
 from ledger import models as ledger
 from ledger.posting import trial_balance

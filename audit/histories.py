@@ -10,9 +10,9 @@ from datetime import timedelta
 from audit import graphs
 from audit.findings import Finding, Result
 from audit.reading import Reading, where_order
-from audit.snapshots import Snapshot
+from config.snapshots import Snapshot
 from settlement.history import Traced
-from settlement.models import Conversion, FundsTransfer, Intervention
+from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
 
 PATHS = """
@@ -99,6 +99,7 @@ def legal_histories(reading: Reading, result: Result) -> None:
         (Conversion, Subject.CONVERSION),
         (FundsTransfer, Subject.FUNDS_TRANSFER),
         (Intervention, Subject.INTERVENTION),
+        (ReconciliationBreak, Subject.BREAK),
     ):
         _paths(reading.desk, model, subject, result)
     tolerance = reading.tolerance

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from audit.snapshots import Snapshot
+from config.snapshots import Snapshot
 
 BUCKET_ORDERS = 10_000
 BUCKETS_OPENED = (

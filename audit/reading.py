@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from audit.orders import OrderComparison, compare
-from audit.snapshots import Snapshot, snapshot
+from config.snapshots import Snapshot, snapshot
 
 
 @dataclass(frozen=True)

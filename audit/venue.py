@@ -6,14 +6,25 @@ whose conversion is still open, or nobody's: a surplus is as broken as a shortag
 """
 
 from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
 
 from audit.findings import Finding, Result
 from audit.reading import Reading
-from audit.trades import compare_trades, read_trades
-from audit.venue_view import look
-from audit.wallets import compare_wallets, read_wallets
+from settlement.reconciliation.trades import DeskTrades, compare_trades, read_trades
+from settlement.reconciliation.venue_view import look
+from settlement.reconciliation.wallets import (
+    DeskWallets,
+    all_booked,
+    compare_wallets,
+    judge_legs,
+    oldest_open_transfer,
+    read_wallets,
+)
 from settlement.venues.protocol import Venue, VenueError
 
+FIRST_CONVERSION = "SELECT min(planned_at) FROM settlement_conversion"
 # A conversion is sent again only once the venue has certainly not executed it, so all its sends but the last say so.
 SENT_TWICE = """
     SELECT subject_id, outcome, count(*) OVER () FROM (
@@ -26,7 +37,8 @@ SENT_TWICE = """
 def venue_and_desk(reading: Reading, result: Result) -> Callable[[Venue | None], None]:
     """5: reads the desk's side; what it returns asks the venue and compares, once the snapshots are closed."""
     result.broken.extend_from(reading.desk.rows(SENT_TWICE), _sent_twice)
-    trades, wallets = read_trades(reading), read_wallets(reading, result)
+    judge_legs(reading.desk, result)
+    trades, wallets = _trades(reading), _wallets(reading)
 
     def ask(venue: Venue | None) -> None:
         if venue is None:
@@ -41,6 +53,26 @@ def venue_and_desk(reading: Reading, result: Result) -> Callable[[Venue | None],
         compare_wallets(wallets, view, unbooked, result)
 
     return ask
+
+
+def _trades(reading: Reading) -> DeskTrades:
+    """Everything since the desk's first conversion, at most AUDIT_VENUE_TRADES_DAYS."""
+    now, tolerance = reading.now, reading.tolerance
+    (first,) = reading.desk.row(FIRST_CONVERSION)
+    since = max((first or now) - tolerance, now - timedelta(days=settings.AUDIT_VENUE_TRADES_DAYS))
+    return read_trades(reading.desk, since=since, now=now, tolerance=tolerance)
+
+
+def _wallets(reading: Reading) -> DeskWallets:
+    desk, tolerance = reading.desk, reading.tolerance
+    earliest = desk.at - timedelta(days=settings.AUDIT_VENUE_TRADES_DAYS)
+    return read_wallets(
+        desk,
+        booked=all_booked(desk),
+        transfers_since=max(oldest_open_transfer(desk), earliest) - tolerance,
+        now=reading.now,
+        tolerance=tolerance,
+    )
 
 
 def _sent_twice(conversion_id: int, outcome: str) -> Finding:

@@ -1,12 +1,15 @@
 """Admin pages to look at, shared by all apps: nothing is changed through them, and no table is counted whole."""
 
+from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
+from django.contrib import admin
 from django.core.paginator import Paginator
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
@@ -14,6 +17,31 @@ from unfold.decorators import display
 
 MAX_COUNTED = 10_000
 MAX_DIGITS = 18  # of a number that a bigint holds
+MAX_AGE_DIGITS = 9
+
+
+AGES = {"5 minutes": 300, "1 hour": 3600, "1 day": 86_400, "7 days": 604_800}  # in seconds
+
+
+def age_filter(column: str) -> type[admin.SimpleListFilter]:
+    """A filter of a list by how old rows are by one of their times, younger and older than each of AGES."""
+
+    class Age(admin.SimpleListFilter):
+        title = f"age, by {column.replace('_', ' ')}"
+        parameter_name = f"age_{column}"
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            within = [(f"within-{seconds}", f"younger than {name}") for name, seconds in AGES.items()]
+            return within + [(f"over-{seconds}", f"older than {name}") for name, seconds in AGES.items()]
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            side, _, seconds = (self.value() or "").partition("-")
+            if side not in ("within", "over") or not is_number(seconds) or len(seconds) > MAX_AGE_DIGITS:
+                return queryset
+            moment = timezone.now() - timedelta(seconds=int(seconds))
+            return queryset.filter(**{f"{column}__{'gte' if side == 'within' else 'lt'}": moment})
+
+    return Age
 
 
 class BoundedPaginator(Paginator):

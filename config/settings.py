@@ -310,6 +310,10 @@ AUDIT_CLOCK_TOLERANCE_SECONDS = 10.0  # by which times of different processes an
 AUDIT_RECHECK_AFTER_SECONDS = 2.5  # longer than the resuming sweep takes to come round
 AUDIT_VENUE_TRADES_DAYS = 7  # trades older than this are proved by the wallets only
 
+# --- reconciliation -----------------------------------------------------------------------------------------------
+RECONCILE_OVERLAP_SECONDS = 600.0  # before its watermark a run looks again: what the venue showed late
+RECONCILE_GRACE_SECONDS = 60.0  # younger orders are left to the next run: they are still on their way
+
 # --- watching -----------------------------------------------------------------------------------------------------
 SENTRY_DSN = _env("SENTRY_DSN")
 METRICS_TOKEN = _env("METRICS_TOKEN")  # none: /metrics answers this machine only

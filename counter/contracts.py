@@ -146,6 +146,26 @@ class ConditionsAnswer(Message, frozen=True):
     taken: list[str]
 
 
+class ClearingSum(Message, frozen=True):
+    """What counter's clearing account got of `asset` from the `orders` of one run of order ids, which begins at
+    `first_id`: positive is owed to the desk."""
+
+    first_id: Id
+    orders: int
+    asset: str
+    amount: Decimal
+
+
+class ClearingSums(Message, frozen=True):
+    """Clearing up to order `until_id`; `is_all` when no older order comes after it. `of_no_order` should be zero."""
+
+    sums: list[ClearingSum]
+    until_id: int
+    is_all: bool
+    of_no_order: Decimal
+    version: int = VERSION
+
+
 def encode(message: Message) -> bytes:
     """JSON with amounts as strings and times in ISO 8601."""
     return msgspec.json.encode(message)

@@ -27,10 +27,13 @@ from settlement.models import (
     Fill,
     FundsTransfer,
     Intervention,
+    ReconciliationBreak,
+    ReconciliationRun,
     StateChange,
     VenueHalt,
 )
 from settlement.models.history import Subject
+from settlement.reconciliation_admin import ReconciliationBreakAdmin, ReconciliationRunAdmin
 
 
 class AskingAdmin(OperatedAdmin):
@@ -133,7 +136,7 @@ class DeskAccountAdmin(SearchedAdmin):
 class DeskTransferAdmin(SearchedAdmin):
     list_display = [
         *("id", "created_at", "kind", "debit_account", "credit_account", "amount", "asset"),
-        *("conversion_id", "funds_transfer_id"),
+        *("conversion_id", "funds_transfer_id", "break_id"),
     ]
     list_select_related = ["debit_account", "credit_account"]
     search_help_text = "Id of the conversion, or the leg's own"
@@ -209,3 +212,5 @@ class ConflictAdmin(LeadsToTimeline, OperatedAdmin):
 
 
 admin.site.register(Intervention, InterventionAdmin)
+admin.site.register(ReconciliationBreak, ReconciliationBreakAdmin)
+admin.site.register(ReconciliationRun, ReconciliationRunAdmin)

@@ -9,15 +9,21 @@ from settlement.models import DeskTransfer
 
 
 class Legs:
-    """Collects the legs of one conversion or funds transfer and posts them together."""
+    """Collects the legs of one conversion, funds transfer or break and posts them together."""
 
     def __init__(
-        self, *, now: datetime, conversion_id: int | None = None, funds_transfer_id: int | None = None
+        self,
+        *,
+        now: datetime,
+        conversion_id: int | None = None,
+        funds_transfer_id: int | None = None,
+        break_id: int | None = None,
     ) -> None:
         self._chart = Chart()
         self._now = now
         self._conversion_id = conversion_id
         self._funds_transfer_id = funds_transfer_id
+        self._break_id = break_id
         self._transfers: list[DeskTransfer] = []
 
     def add(self, kind: str, asset: str, *, debit: str, credit: str, amount: Decimal) -> None:
@@ -35,6 +41,7 @@ class Legs:
                 kind=kind,
                 conversion_id=self._conversion_id,
                 funds_transfer_id=self._funds_transfer_id,
+                break_id=self._break_id,
                 created_at=self._now,
             )
         )

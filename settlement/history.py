@@ -11,16 +11,24 @@ from django.db import transaction
 from config import trail
 from config.rows import insert
 from config.transitions import move, sources_and_target
-from settlement.models import Attempt, Conversion, FundsTransfer, Intervention, StateChange
+from settlement.models import (
+    Attempt,
+    Conversion,
+    FundsTransfer,
+    Intervention,
+    ReconciliationBreak,
+    StateChange,
+)
 from settlement.models.history import Subject
 from settlement.policy import Verdict
 from settlement.venues.protocol import VenueError
 
-Traced = Conversion | FundsTransfer | Intervention
+Traced = Conversion | FundsTransfer | Intervention | ReconciliationBreak
 SUBJECTS: dict[type[Traced], Subject] = {
     Conversion: Subject.CONVERSION,
     FundsTransfer: Subject.FUNDS_TRANSFER,
     Intervention: Subject.INTERVENTION,
+    ReconciliationBreak: Subject.BREAK,
 }
 RAW_ANSWER_CHARACTERS = 20_000
 NAME_CHARACTERS = 64

@@ -12,7 +12,16 @@ from django.utils import timezone
 from acceptance.counter_client import CounterUnavailable
 from acceptance.intake import settle_soon
 from config.leader import exclusive
-from settlement import balancing, conditions, conversion, recovery, reporting, rounds, treasury
+from settlement import (
+    balancing,
+    conditions,
+    conversion,
+    reconciliation,
+    recovery,
+    reporting,
+    rounds,
+    treasury,
+)
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
 
@@ -77,6 +86,14 @@ def resume() -> None:
     with exclusive("resume", using="desk") as alone:
         if alone:
             recovery.resume(venue=venue(), now=timezone.now())
+
+
+@shared_task(name="settlement.reconcile")
+def reconcile(by: str = "schedule") -> None:
+    """Hold venue, book and counter's clearing against each other, unless somebody is at it."""
+    with exclusive("reconcile", using="desk") as alone:
+        if alone:
+            reconciliation.reconcile(venue=venue(), clock=timezone.now, by=by)
 
 
 @shared_task(name="settlement.rebalance")

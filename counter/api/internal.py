@@ -20,6 +20,7 @@ from counter import contracts, nonces, outbox
 from counter.api.errors import ApiError, answer, error_answer, json_answer
 from counter.api.fields import Query
 from counter.api.views import body_of, decode, query_of
+from counter.clearing import clearing_sums
 from counter.conditions import FromTheFuture, take_conditions
 from counter.settlements import take_reports
 
@@ -30,6 +31,9 @@ _ACKNOWLEDGEMENT = msgspec.json.Decoder(contracts.Acknowledgement)
 _SETTLEMENTS = msgspec.json.Decoder(contracts.SettlementBatch)
 _CONDITIONS = msgspec.json.Decoder(contracts.DeskConditions)
 
+MAX_RUN_ORDERS = 1000
+MAX_RUNS = 1000
+
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -39,6 +43,15 @@ class UnsyncedQuery(Query):
     min_age_ms: Annotated[int, Meta(ge=0, le=_DAY_MS)] = 0
     limit: Annotated[int, Meta(ge=1, le=MAX_ENTRIES)] = 1000
     after_id: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+
+
+class ClearingQuery(Query):
+    """After which order, placed before which moment, over how many order ids each sum goes, and how many sums."""
+
+    placed_before: contracts.Moment
+    after_id: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    width: Annotated[int, Meta(ge=1, le=MAX_RUN_ORDERS)] = MAX_RUN_ORDERS
+    runs: Annotated[int, Meta(ge=1, le=MAX_RUNS)] = 200
 
 
 def _for_the_desk(method: str) -> Callable[[Handler], Handler]:
@@ -122,6 +135,17 @@ def conditions(request: HttpRequest) -> HttpResponse:
     except FromTheFuture as error:
         raise ApiError("invalid_request", str(error), path="$.as_of") from error
     return json_answer(contracts.ConditionsAnswer(taken))
+
+
+@_for_the_desk("GET")
+def clearing(request: HttpRequest) -> HttpResponse:
+    """ClearingSums of the orders after one, up to a moment."""
+    query = query_of(request, ClearingQuery)
+    return json_answer(
+        clearing_sums(
+            after_id=query.after_id, placed_before=query.placed_before, width=query.width, runs=query.runs
+        )
+    )
 
 
 def _check(

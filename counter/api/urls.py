@@ -23,6 +23,7 @@ urlpatterns = [
     path("internal/v1/sync-orders/ack", internal.acknowledge),
     path("internal/v1/settlements", internal.settlements),
     path("internal/v1/conditions", internal.conditions),
+    path("internal/v1/clearing", internal.clearing),
     path("readyz", health.readyz),
     path("api/<path:rest>", csrf_exempt(unknown_address)),
     path("internal/<path:rest>", csrf_exempt(unknown_address)),

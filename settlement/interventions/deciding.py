@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from settlement import history
 from settlement.history import MovedMeanwhile
-from settlement.interventions import conflicts, conversions, effects, transfers
+from settlement.interventions import breaks, conflicts, conversions, effects, transfers
 from settlement.interventions.effects import Effects
 from settlement.interventions.operations import SUBJECTS, Deed, Operation, Person, Row, state_of
 from settlement.interventions.terms import Refused, Terms, as_given, as_stored
@@ -24,7 +24,12 @@ log = structlog.get_logger(__name__)
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     (operation.subject, operation.kind): operation
-    for operation in (*conversions.OPERATIONS, *transfers.OPERATIONS, *conflicts.OPERATIONS)
+    for operation in (
+        *conversions.OPERATIONS,
+        *transfers.OPERATIONS,
+        *conflicts.OPERATIONS,
+        *breaks.OPERATIONS,
+    )
 }
 MOVED = "the row has moved since it was looked at"
 

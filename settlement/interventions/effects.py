@@ -10,7 +10,14 @@ from django.db.models import Count, Sum
 
 from acceptance.models import AcceptedOrder, Conflict
 from settlement.interventions.operations import Deed, Operation, Row, state_of
-from settlement.models import Carry, Conversion, DeskTransfer, FundsTransfer
+from settlement.models import Carry, Conversion, DeskTransfer, FundsTransfer, ReconciliationBreak
+
+# By which column of the book's legs a row is traced.
+TRACED_BY: dict[type[Row], str] = {
+    Conversion: "conversion_id",
+    FundsTransfer: "funds_transfer_id",
+    ReconciliationBreak: "break_id",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,8 @@ def _figures(row: Row, order_ids: list[int]) -> Mapping[str, str]:
         figures["conversions that wait for it until"] = ", ".join(
             f"{pk}: {due_at:%H:%M:%S}" for pk, due_at in waiting.values_list("pk", "due_at") if due_at
         )
+    elif isinstance(row, ReconciliationBreak):
+        figures["written off at"] = row.written_off_at
     elif isinstance(row, Conflict):
         held = AcceptedOrder.objects.filter(source=row.source, order_id=row.order_id).first()
         figures["order at the desk"] = f"{held.state}: {held}" if held else ""
@@ -108,7 +117,7 @@ def _of_conversion(row: Conversion, order_ids: list[int]) -> dict[str, Any]:
 def _legs(row: Row) -> tuple[Leg, ...]:
     if isinstance(row, Conflict):
         return ()
-    traced = {"conversion_id": row.pk} if isinstance(row, Conversion) else {"funds_transfer_id": row.pk}
+    traced = {TRACED_BY[type(row)]: row.pk}
     sums = (
         DeskTransfer.objects.filter(**traced)
         .values_list("kind", "debit_account__code", "credit_account__code", "asset")

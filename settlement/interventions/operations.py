@@ -7,16 +7,17 @@ from typing import Any
 
 from acceptance.models import Conflict
 from settlement.interventions.terms import Terms
-from settlement.models import Conversion, FundsTransfer, Intervention
+from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
 from settlement.venues.protocol import Venue
 
-Row = Conversion | FundsTransfer | Conflict
+Row = Conversion | FundsTransfer | Conflict | ReconciliationBreak
 OPEN, RESOLVED = "OPEN", "RESOLVED"  # a conflict has no states of its own
 SUBJECTS: dict[Subject, type[Row]] = {
     Subject.CONVERSION: Conversion,
     Subject.FUNDS_TRANSFER: FundsTransfer,
     Subject.CONFLICT: Conflict,
+    Subject.BREAK: ReconciliationBreak,
 }
 
 

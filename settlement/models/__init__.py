@@ -6,6 +6,7 @@ from settlement.models.funds import FundsTransfer
 from settlement.models.halts import VenueHalt
 from settlement.models.history import Attempt, StateChange
 from settlement.models.interventions import Intervention
+from settlement.models.reconciliation import ReconciliationBreak, ReconciliationRun
 
 __all__ = [
     "Allocation",
@@ -17,6 +18,8 @@ __all__ = [
     "Fill",
     "FundsTransfer",
     "Intervention",
+    "ReconciliationBreak",
+    "ReconciliationRun",
     "StateChange",
     "VenueHalt",
 ]

@@ -15,7 +15,7 @@ class DeskAccount(ledger.Account):
 
 
 class DeskTransfer(ledger.Transfer):
-    """One leg of the desk's book, traced to the conversion or funds transfer that caused it."""
+    """One leg of the desk's book, traced to the conversion, funds transfer or reconciliation break that caused it."""
 
     debit_account = models.ForeignKey(
         DeskAccount, on_delete=models.PROTECT, related_name="debits", db_constraint=False, db_index=False
@@ -25,6 +25,7 @@ class DeskTransfer(ledger.Transfer):
     )
     conversion_id = models.BigIntegerField(null=True)
     funds_transfer_id = models.BigIntegerField(null=True)
+    break_id = models.BigIntegerField(null=True)
 
     class Meta:
         constraints = [

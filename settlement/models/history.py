@@ -9,6 +9,7 @@ class Subject(models.TextChoices):
     FUNDS_TRANSFER = "funds_transfer"
     CONFLICT = "conflict"
     INTERVENTION = "intervention"
+    BREAK = "break"
 
 
 class StateChange(models.Model):

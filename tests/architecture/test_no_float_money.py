@@ -15,6 +15,7 @@ MODEL = re.compile(r"counter/(black76|model_quotes|volatility\w*)\.py")
 MEASURES = re.compile(r"(^|_)(seconds|every|timeout|after|at|ms|probability)(_|$)", re.IGNORECASE)
 TIMERS = {"sleep", "wait", "flush"}
 NAMES_OF_MEASURES = {
+    "age_s",  # seconds
     "_tops",  # (time of reading, price) by coin
     "asked_for",  # the pause that a venue asked for, in seconds
     "LOCAL_SWEEPS",  # seconds between two runs, by task

@@ -11,6 +11,7 @@ from counter import contracts
 from counter.api import internal
 from counter.contracts import (
     Acknowledgement,
+    ClearingSums,
     CoinCondition,
     ConditionsAnswer,
     DeskConditions,
@@ -21,14 +22,15 @@ from counter.contracts import (
 )
 from counter.models import DeskCondition, SyncOrder
 from tests.support.api import error_of
-from tests.support.factories import place_open
+from tests.support.factories import make_customer, place_open
 from tests.support.signing import DeskClient
 
-SYNC, ACK, SETTLEMENTS, CONDITIONS = (
+SYNC, ACK, SETTLEMENTS, CONDITIONS, CLEARING = (
     "/internal/v1/sync-orders",
     "/internal/v1/sync-orders/ack",
     "/internal/v1/settlements",
     "/internal/v1/conditions",
+    "/internal/v1/clearing",
 )
 
 
@@ -55,7 +57,7 @@ def pulled(desk, **query):
 # --- access ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [SYNC, ACK, SETTLEMENTS, CONDITIONS])
+@pytest.mark.parametrize("path", [SYNC, ACK, SETTLEMENTS, CONDITIONS, CLEARING])
 @pytest.mark.django_db
 def test_nobody_comes_in_without_a_signature(path, settings):
     client = Client(headers={"Authorization": f"Bearer {settings.SERVICE_KEY}"})
@@ -261,3 +263,38 @@ def test_reports_are_read_strictly(desk, settings, change, old):
 def test_what_is_no_message_is_refused(desk, path):
     for raw in (b"{", b"\xff", b"[]", b"{}"):
         assert error_of(post(desk, path, raw), 400)["code"] in {"malformed_json", "invalid_request"}
+
+
+# --- clearing -------------------------------------------------------------------------------------------------------
+
+
+def sums(desk, **query):
+    query = {"placed_before": (timezone.now() + timedelta(minutes=1)).isoformat(), **query}
+    return contracts.decode(desk.get(CLEARING, query_params=query).content, ClearingSums)
+
+
+def test_clearing_is_added_up_by_runs_of_orders_up_to_a_moment(desk, option):
+    customer = make_customer()
+    placed = [place_open(customer, option) for _ in range(3)]
+    first = placed[0].id - 1
+    one_by_one = sums(desk, after_id=first, width=1)
+    assert [(entry.first_id, entry.amount) for entry in one_by_one.sums] == [
+        (order.id, order.fair) for order in placed
+    ]
+    together = sums(desk, after_id=first, width=1000)
+    assert [(entry.orders, entry.amount) for entry in together.sums] == [
+        (3, sum(order.fair for order in placed))
+    ]
+    assert (together.until_id, together.is_all, together.of_no_order) == (placed[-1].id, True, 0)
+    page = sums(desk, after_id=first, width=1, runs=2)
+    assert (page.until_id, page.is_all) == (placed[1].id, False)
+    before = sums(desk, after_id=first, placed_before=placed[0].placed_at.isoformat())
+    assert (before.sums, before.until_id, before.is_all) == ([], first, True)
+
+
+@pytest.mark.parametrize(
+    "query", [{"width": 0}, {"width": 5000}, {"placed_before": "yesterday"}, {"other": 1}]
+)
+def test_clearing_refuses_what_it_cannot_add_up(desk, query):
+    asked = {"placed_before": timezone.now().isoformat(), **query}
+    assert error_of(desk.get(CLEARING, query_params=asked), 400)["code"] == "invalid_request"

@@ -18,7 +18,16 @@ from settlement import halts, treasury
 from settlement.interventions import deciding
 from settlement.interventions.operations import Person
 from settlement.interventions.terms import Terms
-from settlement.models import Conversion, DeskTransfer, Fill, Intervention, StateChange, VenueHalt
+from settlement.models import (
+    Conversion,
+    DeskTransfer,
+    Fill,
+    Intervention,
+    ReconciliationBreak,
+    ReconciliationRun,
+    StateChange,
+    VenueHalt,
+)
 from tests.support.desk_bench import Desk, event, take_in
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
@@ -79,6 +88,24 @@ def test_every_table_of_the_desk_can_be_read_and_not_changed(desk, model):
     treasury.start(asset="BTC", amount=1, direction="to_trading", venue=desk.venue, now=timezone.now())
     halts.begin(venue="binance", reason="the key was refused", now=timezone.now())
     keep_ours(desk, Conflict.objects.get(), by=Person(1, "ann"))
+    then = timezone.now()
+    ReconciliationBreak.objects.create(
+        what="w", where="w", detail="d", since=then, found_at=then, seen_at=then
+    )
+    ReconciliationRun.objects.create(
+        at=then,
+        seconds=0,
+        by="test",
+        trades_until=then,
+        orders_until=0,
+        legs_until=0,
+        balances={},
+        checked=0,
+        found=0,
+        closed=0,
+        open=0,
+        in_flight=0,
+    )
     staff, row = user(superuser=True), model.objects.order_by("-pk").first()
 
     assert row.pk in listed(staff, model)

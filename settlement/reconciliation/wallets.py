@@ -1,4 +1,4 @@
-"""The venue's wallets held against the desk's book, asset by asset (part of invariant 5).
+"""The venue's wallets held against the desk's book, asset by asset (part of the audit's invariant 5).
 
     balance at the venue = account in the book + trades that are not booked yet + transfers that are not booked yet
 
@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.conf import settings
-
-from audit.findings import Finding, Result
-from audit.reading import Reading
-from audit.trades import Unbooked
-from audit.venue_view import VenueView
-from settlement.chart import INVENTORY, SUSPENSE, USDT, VENUE
+from config.snapshots import Snapshot
+from settlement.chart import INVENTORY, SUSPENSE, VENUE
+from settlement.reconciliation.findings import Finding, Result, Trace
+from settlement.reconciliation.trades import Unbooked, effect_of
+from settlement.reconciliation.venue_view import VenueView
 from settlement.venues.protocol import TransferReport, Wallet
 
 ACCOUNTS: dict[Wallet, str] = {"trading": VENUE, "reserve": INVENTORY}
+WALLET_OF = {account: wallet for wallet, account in ACCOUNTS.items()}
+NOT_THE_BOOK = "wallet is not what the book says"
+NEVER_ASKED = "wallet transfer that the desk never asked for"
 
 BOOKED = """
     SELECT a.code, a.asset, sum(CASE t.debit_account_id WHEN a.id THEN t.amount ELSE -t.amount END)
@@ -33,8 +34,11 @@ OPEN_TRANSFERS = """
     SELECT id, asset, direction, amount, submitted_at FROM settlement_fundstransfer
     WHERE state NOT IN ('CONFIRMED', 'RELEASED', 'WRITTEN_OFF')
 """
-CONFIRMED = """
+KNOWN = """
     SELECT venue_transfer_id FROM settlement_fundstransfer WHERE state = 'CONFIRMED' AND confirmed_at >= %s
+    UNION ALL
+    SELECT venue_transfer_id FROM settlement_reconciliationbreak
+    WHERE written_off_at IS NOT NULL AND venue_transfer_id <> '' AND since >= %s
 """
 # A confirmed transfer has one leg between the two wallets, one that was written off one from where it left into
 # suspense, any other none.
@@ -77,27 +81,43 @@ class DeskWallets:
     transfers_since: datetime
 
 
-def read_wallets(reading: Reading, result: Result) -> DeskWallets:
-    """The desk's side, from its snapshot, whose own transfers and legs are checked on the way."""
-    desk, tolerance = reading.desk, reading.tolerance
+def judge_legs(desk: Snapshot, result: Result) -> None:
+    """Every funds transfer of the desk has the one leg of its state. Reads all there are."""
     rows = desk.rows(LEGS, {"trading": VENUE, "reserve": INVENTORY, "suspense": SUSPENSE})
     result.broken.extend_from(rows, _wrong_legs)
-    wallet_of = {account: wallet for wallet, account in ACCOUNTS.items()}
+
+
+def all_booked(desk: Snapshot) -> dict[tuple[Wallet, str], Decimal]:
+    """What the book says of every wallet and asset, from all its legs."""
+    rows = desk.rows(BOOKED, [list(ACCOUNTS.values())])
+    return {(WALLET_OF[code], asset): amount for code, asset, amount in rows}
+
+
+def oldest_open_transfer(desk: Snapshot) -> datetime:
+    """When the oldest transfer was sent that may still be under way; the snapshot's moment when none is."""
+    return min((row[4] for row in desk.rows(OPEN_TRANSFERS) if row[4]), default=desk.at)
+
+
+def read_wallets(
+    desk: Snapshot,
+    *,
+    booked: dict[tuple[Wallet, str], Decimal],
+    transfers_since: datetime,
+    now: datetime,
+    tolerance: timedelta,
+) -> DeskWallets:
+    """The desk's side, from its snapshot, which holds `booked` as well."""
     open_rows = desk.rows(OPEN_TRANSFERS)
-    oldest = min((row[4] for row in open_rows if row[4]), default=desk.at)
-    since = max(oldest, desk.at - timedelta(days=settings.AUDIT_VENUE_TRADES_DAYS)) - tolerance
+    known = desk.rows(KNOWN, [transfers_since - tolerance, transfers_since - tolerance])
     return DeskWallets(
         at=desk.at,
-        now=reading.now,
+        now=now,
         tolerance=tolerance,
         opened=desk.row(OPENED)[0],
-        booked={
-            (wallet_of[code], asset): amount
-            for code, asset, amount in desk.rows(BOOKED, [list(ACCOUNTS.values())])
-        },
+        booked=booked,
         open_transfers={(asset, direction, amount) for _, asset, direction, amount, _ in open_rows},
-        booked_transfers={row[0] for row in desk.rows(CONFIRMED, [since - tolerance])},
-        transfers_since=since,
+        booked_transfers={row[0] for row in known},
+        transfers_since=transfers_since,
     )
 
 
@@ -107,9 +127,7 @@ def compare_wallets(desk: DeskWallets, view: VenueView, unbooked: Iterable[Unboo
         result.in_flight.add(Finding("books are not opened", "wallets", "the desk has booked nothing yet"))
         return
     expected = defaultdict(Decimal, desk.booked)
-    comparable = view.quiet
     for item in unbooked:
-        comparable = comparable and bool(item.side)
         _apply_trade(item, expected)
     for transfer in view.transfers.values():
         if transfer.venue_transfer_id not in desk.booked_transfers:
@@ -121,18 +139,19 @@ def compare_wallets(desk: DeskWallets, view: VenueView, unbooked: Iterable[Unboo
             continue
         detail = f"the venue holds {held}, the book says {expected[wallet, asset]}"
         where = f"{wallet} wallet {asset}"
-        if comparable:
-            result.broken.add(Finding("wallet is not what the book says", where, detail))
+        if view.quiet:
+            surplus = held - expected[wallet, asset]
+            effect = ((ACCOUNTS[wallet], asset, surplus),)
+            trace = Trace(asset=asset, amount=surplus, account=ACCOUNTS[wallet], effect=effect)
+            result.broken.add(Finding(NOT_THE_BOOK, where, detail, trace=trace))
         else:
-            result.in_flight.add(Finding("wallet is moving", where, detail, 0.0))
+            result.in_flight.add(Finding("wallet is moving", where, detail, age_s=0.0))
     result.checked += len(expected)
 
 
 def _apply_trade(item: Unbooked, expected: dict[tuple[Wallet, str], Decimal]) -> None:
-    sign = 1 if item.side == "buy" else -1
-    expected["trading", item.coin] += sign * item.trade.coin
-    expected["trading", USDT] -= sign * item.trade.usdt
-    expected["trading", item.trade.fee_asset] -= item.trade.fee
+    for _, asset, amount in effect_of(item.coin, item.trade):
+        expected["trading", asset] += amount
 
 
 def _apply_transfer(transfer: TransferReport, expected: dict[tuple[Wallet, str], Decimal]) -> None:
@@ -149,7 +168,15 @@ def _judge_transfer(transfer: TransferReport, desk: DeskWallets, result: Result)
         age_s = max(0.0, (desk.now - transfer.at).total_seconds())
         result.in_flight.add(Finding("wallet transfer is not booked yet", where, detail, age_s))
     else:
-        result.broken.add(Finding("wallet transfer that the desk never asked for", where, detail))
+        into_trading = transfer.amount if transfer.direction == "to_trading" else -transfer.amount
+        trace = Trace(
+            asset=transfer.asset,
+            amount=into_trading,
+            venue_transfer_id=transfer.venue_transfer_id,
+            since=transfer.at,
+            effect=((VENUE, transfer.asset, into_trading), (INVENTORY, transfer.asset, -into_trading)),
+        )
+        result.broken.add(Finding(NEVER_ASKED, where, detail, trace=trace))
 
 
 def _wrong_legs(

@@ -2,30 +2,46 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from audit.findings import Finding, Result
-from audit.reading import Reading
-from audit.venue_view import VenueView
+from config.snapshots import Snapshot
+from settlement.chart import USDT, VENUE
 from settlement.models import Conversion
+from settlement.reconciliation.findings import Finding, Result, Trace
+from settlement.reconciliation.venue_view import VenueView
 from settlement.venues.protocol import Trade, Venue
 
-LOOKUPS = 20  # order ids that the venue is asked about in one audit
+LOOKUPS = 20  # order ids that the venue is asked about in one comparison
+NOBODYS = "trade belongs to no conversion"
+NOT_BOOKED = "trade was not booked"
+DIFFERS = "trade differs from its fill"
+NOT_AT_VENUE = "fill is not among the venue's trades"
 # States of conversions of which the venue may be executing something right now.
 MAY_EXECUTE = {"PLANNED", "SUBMITTED", "UNKNOWN", "MANUAL"}
 
-FIRST_CONVERSION = "SELECT min(planned_at) FROM settlement_conversion"
+LAST_BEFORE = """
+    SELECT max(id) FROM (
+        SELECT id FROM settlement_conversion WHERE planned_at < %s ORDER BY id DESC LIMIT 1
+    ) AS last
+"""
 CONVERSION_COLUMNS = ("id", "underlying", "side", "state", "client_order_id", "venue_order_id")
 CONVERSIONS = f"""
     SELECT {", ".join(CONVERSION_COLUMNS)} FROM settlement_conversion
-    WHERE planned_at >= %s OR state NOT IN ('BOOKED', 'MISSED', 'RELEASED')
+    WHERE (planned_at >= %s AND id > %s) OR state NOT IN ('BOOKED', 'MISSED', 'RELEASED')
 """  # noqa: S608 - columns of our own
 FILLS = """
     SELECT f.symbol, f.venue_trade_id, c.venue_order_id, f.price, f.coin, f.usdt, f.fee, f.fee_asset, f.traded_at,
-           c.state
-    FROM settlement_fill AS f JOIN settlement_conversion AS c ON c.id = f.conversion_id WHERE f.traded_at >= %s
+           c.state, c.id
+    FROM settlement_fill AS f JOIN settlement_conversion AS c ON c.id = f.conversion_id
+    WHERE f.traded_at >= %s AND f.conversion_id > %s
+"""
+# Trades that two people have booked to suspense belong to no conversion, and are in the book all the same.
+WRITTEN_OFF = """
+    SELECT symbol, venue_trade_id FROM settlement_reconciliationbreak
+    WHERE written_off_at IS NOT NULL AND venue_trade_id <> '' AND since >= %s
 """
 
 
@@ -52,6 +68,7 @@ class FillRow(NamedTuple):
     content: Content
     traded_at: datetime
     conversion_state: str
+    conversion_id: int
 
 
 class ConversionRow(NamedTuple):
@@ -74,6 +91,7 @@ class DeskTrades:
     since: datetime
     tolerance: timedelta
     fills: dict[tuple[str, str], FillRow]
+    written_off: set[tuple[str, str]]
     by_venue_id: dict[tuple[str, str], ConversionRow]
     by_client_id: dict[str, ConversionRow]
 
@@ -88,10 +106,9 @@ class DeskTrades:
 
 @dataclass(slots=True)
 class Unbooked:
-    """A trade whose legs are not in the desk's snapshot; `side` is blank when nobody knows it."""
+    """A trade whose legs are not in the desk's snapshot."""
 
     coin: str
-    side: str
     trade: Trade
 
 
@@ -121,21 +138,34 @@ class Origins:
         return ConversionRow(*row) if row else None
 
 
-def read_trades(reading: Reading) -> DeskTrades:
-    """The desk's side, from its snapshot: everything since its first conversion, at most AUDIT_VENUE_TRADES_DAYS."""
-    desk, now, tolerance = reading.desk, reading.now, reading.tolerance
-    (first,) = desk.row(FIRST_CONVERSION)
-    since = max((first or now) - tolerance, now - timedelta(days=settings.AUDIT_VENUE_TRADES_DAYS))
-    conversions = [ConversionRow(*row) for row in desk.rows(CONVERSIONS, [since - tolerance])]
+def last_conversion_before(desk: Snapshot, moment: datetime) -> int:
+    """The id of the last conversion planned before a moment, 0 for none; read from the newest back."""
+    return desk.row(LAST_BEFORE, [moment])[0] or 0
+
+
+def read_trades(
+    desk: Snapshot, *, since: datetime, now: datetime, tolerance: timedelta, after_conversion: int = 0
+) -> DeskTrades:
+    """The desk's side of all trades since a moment, from its snapshot.
+
+    Closed conversions up to `after_conversion` are not read: none of their trades may be that young.
+    """
+    conversions = [
+        ConversionRow(*row) for row in desk.rows(CONVERSIONS, [since - tolerance, after_conversion])
+    ]
+    lowest = min([after_conversion + 1, *(row.id for row in conversions)]) - 1
     return DeskTrades(
         at=desk.at,
         now=now,
         since=since,
         tolerance=tolerance,
         fills={
-            (symbol, trade_id): FillRow(Content(*content), traded_at, state)
-            for symbol, trade_id, *content, traded_at, state in desk.rows(FILLS, [since])
+            (symbol, trade_id): FillRow(Content(*content), traded_at, state, conversion_id)
+            for symbol, trade_id, *content, traded_at, state, conversion_id in desk.rows(
+                FILLS, [since, lowest]
+            )
         },
+        written_off={(symbol, trade_id) for symbol, trade_id in desk.rows(WRITTEN_OFF, [since])},
         by_venue_id={(row.underlying, row.venue_order_id): row for row in conversions if row.venue_order_id},
         by_client_id={row.client_order_id: row for row in conversions},
     )
@@ -152,22 +182,49 @@ def compare_trades(desk: DeskTrades, view: VenueView, venue: Venue, result: Resu
         symbol = settings.COINS[coin]
         for trade in trades.values():
             result.checked += 1
+            if (symbol, trade.venue_trade_id) in desk.written_off:
+                continue
             fill = desk.fills.get((symbol, trade.venue_trade_id))
-            conversion = None
             if fill is None:
                 conversion = origins.conversion_of(coin, trade.venue_order_id)
                 _judge_unknown(symbol, trade, conversion, desk, result)
             else:
                 _judge_known(symbol, trade, fill, result)
             if fill is None or fill.conversion_state != Conversion.State.BOOKED:
-                conversion = conversion or desk.by_venue_id.get((coin, trade.venue_order_id))
-                unbooked.append(Unbooked(coin, conversion.side if conversion else "", trade))
+                unbooked.append(Unbooked(coin, trade))
     _judge_missing(desk, view, result)
     return unbooked
 
 
 def _content(trade: Trade) -> Content:
     return Content(trade.venue_order_id, trade.price, trade.coin, trade.usdt, trade.fee, trade.fee_asset)
+
+
+def effect_of(coin: str, trade: Trade) -> tuple[tuple[str, str, Decimal], ...]:
+    """What a trade did to the trading wallet: (account, asset, amount)."""
+    sign = 1 if trade.side == "buy" else -1
+    moved = ((coin, sign * trade.coin), (USDT, -sign * trade.usdt), (trade.fee_asset, -trade.fee))
+    return tuple((VENUE, asset, amount) for asset, amount in moved if amount)
+
+
+def _trade_trace(symbol: str, trade: Trade, *, conversion_id: int | None = None) -> Trace:
+    coin = symbol.partition("/")[0]
+    return Trace(
+        asset=coin,
+        amount=trade.coin if trade.side == "buy" else -trade.coin,
+        conversion_id=conversion_id,
+        symbol=symbol,
+        venue_trade_id=trade.venue_trade_id,
+        account=VENUE,
+        since=trade.traded_at,
+        effect=effect_of(coin, trade),
+    )
+
+
+def _fill_trace(symbol: str, trade_id: str, fill: FillRow) -> Trace:
+    return Trace(
+        conversion_id=fill.conversion_id, symbol=symbol, venue_trade_id=trade_id, since=fill.traded_at
+    )
 
 
 def _where(symbol: str, trade_id: str) -> str:
@@ -177,8 +234,9 @@ def _where(symbol: str, trade_id: str) -> str:
 def _judge_known(symbol: str, trade: Trade, fill: FillRow, result: Result) -> None:
     if fill.content != _content(trade):
         detail = f"booked {fill.content}; at the venue {_content(trade)}"
+        where = _where(symbol, trade.venue_trade_id)
         result.broken.add(
-            Finding("trade differs from its fill", _where(symbol, trade.venue_trade_id), detail)
+            Finding(DIFFERS, where, detail, trace=_fill_trace(symbol, trade.venue_trade_id, fill))
         )
 
 
@@ -191,10 +249,12 @@ def _judge_unknown(
         age_s = desk.age_s(trade.traded_at)
         result.in_flight.add(Finding("trade is not stored yet", where, f"{of}: {content}", age_s))
     elif conversion is None:
-        result.broken.add(Finding("trade belongs to no conversion", where, str(content)))
+        trace = _trade_trace(symbol, trade)
+        result.broken.add(Finding(NOBODYS, where, f"{trade.side} {content}", trace=trace))
     else:
-        detail = f"conversion {conversion.id} is {conversion.state} without it: {content}"
-        result.broken.add(Finding("trade was not booked", where, detail))
+        trace = _trade_trace(symbol, trade, conversion_id=conversion.id)
+        detail = f"conversion {conversion.id} is {conversion.state} without it: {trade.side} {content}"
+        result.broken.add(Finding(NOT_BOOKED, where, detail, trace=trace))
 
 
 def _judge_missing(desk: DeskTrades, view: VenueView, result: Result) -> None:
@@ -209,4 +269,5 @@ def _judge_missing(desk: DeskTrades, view: VenueView, result: Result) -> None:
                 Finding("fill is not shown by the venue yet", where, str(fill.content), age_s)
             )
         else:
-            result.broken.add(Finding("fill is not among the venue's trades", where, str(fill.content)))
+            trace = _fill_trace(symbol, trade_id, fill)
+            result.broken.add(Finding(NOT_AT_VENUE, where, str(fill.content), trace=trace))

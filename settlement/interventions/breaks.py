@@ -1,0 +1,45 @@
+"""What people may do about a reconciliation break: write off to suspense what the book lacks or has too much of.
+
+The break stays open until the next run finds both sides balanced: what closes it is the comparison, never the click.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from settlement.booking import Legs
+from settlement.chart import SUSPENSE
+from settlement.interventions.operations import Deed, Operation
+from settlement.interventions.terms import Refused, Terms
+from settlement.models import Intervention, ReconciliationBreak
+from settlement.models.history import Subject
+
+
+def _has_effect(row: ReconciliationBreak, terms: Terms, now: datetime) -> None:
+    if not row.effect:
+        raise Refused("no booking at the desk would balance it: its other side has to be put right")
+    if row.written_off_at is not None:
+        raise Refused("it is written off already: the next run closes it")
+
+
+def _write_off(deed: Deed) -> None:
+    """Give the wallets' accounts what they differ by, out of suspense or into it."""
+    row = deed.row
+    legs = Legs(now=deed.now, break_id=row.pk)
+    for account, asset, amount in row.effect:
+        legs.add("write_off", asset, debit=account, credit=SUSPENSE, amount=Decimal(amount))
+    legs.post()
+    ReconciliationBreak.objects.filter(pk=row.pk).update(written_off_at=deed.now)
+
+
+OPERATIONS = (
+    Operation(
+        kind=Intervention.Kind.WRITE_OFF,
+        subject=Subject.BREAK,
+        title="Write off to suspense",
+        does="The book takes over what the venue holds; the difference goes to the account suspense until somebody can "
+        "explain it. The next run closes the break if both sides agree then.",
+        states=(ReconciliationBreak.State.OPEN,),
+        check=_has_effect,
+        apply=_write_off,
+    ),
+)

@@ -1,0 +1,111 @@
+"""Breaks through their life: kept when they are found, seen again, owned, and closed by what has balanced them.
+
+Guards: nobody closes one by hand. It is closed only by a run that compared it, found it balanced, and can say by what.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from settlement import history
+from settlement.history import MovedMeanwhile
+from settlement.models import ReconciliationBreak
+from settlement.reconciliation.closing import what_balances
+from settlement.reconciliation.findings import Finding, Result, Trace
+
+log = structlog.get_logger(__name__)
+
+BY = "reconciliation"
+
+
+def keep(findings: Iterable[Finding], *, now: datetime) -> int:
+    """Note each as a break, or as seen again; how many are new. A waiting request is void if its figures changed."""
+    found = 0
+    for finding in findings:
+        known = ReconciliationBreak.objects.filter(
+            what=finding.what, where=finding.where, state="OPEN"
+        ).first()
+        if known is None:
+            made = _break_of(finding, now)
+            with transaction.atomic(using="desk"):
+                history.begin(made, at=now, by=BY)
+            log.error("reconciliation break", what=made.what, where=made.where, detail=made.detail)
+            found += 1
+        else:
+            _see_again(known, finding, now)
+    return found
+
+
+def _break_of(finding: Finding, now: datetime) -> ReconciliationBreak:
+    trace = finding.trace or Trace()
+    return ReconciliationBreak(
+        what=finding.what,
+        where=finding.where,
+        detail=finding.detail,
+        asset=trace.asset,
+        amount=trace.amount,
+        conversion_id=trace.conversion_id,
+        order_id=trace.order_id,
+        symbol=trace.symbol,
+        venue_trade_id=trace.venue_trade_id,
+        venue_transfer_id=trace.venue_transfer_id,
+        account=trace.account,
+        effect=_effect(trace),
+        since=trace.since or now,
+        found_at=now,
+        seen_at=now,
+    )
+
+
+def _effect(trace: Trace) -> list[list[str]]:
+    return [[account, asset, str(amount)] for account, asset, amount in trace.effect]
+
+
+def _see_again(known: ReconciliationBreak, finding: Finding, now: datetime) -> None:
+    trace = finding.trace or Trace()
+    changed = {"detail": finding.detail, "amount": trace.amount, "effect": _effect(trace)}
+    is_other = known.effect != changed["effect"] or known.amount != trace.amount
+    ReconciliationBreak.objects.filter(pk=known.pk, version=known.version).update(
+        seen_at=now, version=known.version + is_other, **changed
+    )
+
+
+def close_balanced(result: Result, *, whats: Iterable[str], now: datetime) -> int:
+    """Close the open breaks of these kinds that a whole comparison no longer shows, where it is known by what.
+
+    What moves too much to tell, or was cut off a list, stays open.
+    """
+    shown = (result.broken, result.in_flight)
+    if result.unchecked or any(found.total > len(found.listed) for found in shown):
+        return 0
+    still = {finding.where for found in shown for finding in found.listed}
+    closed = 0
+    for row in ReconciliationBreak.objects.filter(state="OPEN", what__in=list(whats)).order_by("id"):
+        balanced_by = "" if row.where in still else what_balances(row)
+        if not balanced_by:
+            continue
+        try:
+            history.advance(
+                row,
+                ReconciliationBreak.close,
+                at=now,
+                by=BY,
+                why=balanced_by,
+                closed_at=now,
+                closed_by=balanced_by,
+            )
+        except MovedMeanwhile:
+            continue  # the next run sees it as it is then
+        log.info("reconciliation break closed", what=row.what, where=row.where, by=balanced_by)
+        closed += 1
+    return closed
+
+
+def own(rows: Iterable[ReconciliationBreak], *, owner_id: int, owner: str, now: datetime) -> int:
+    """Make a person the owner of open breaks; how many. What he is to do about them is in the guide."""
+    ids = [row.pk for row in rows]
+    return ReconciliationBreak.objects.filter(pk__in=ids, state="OPEN").update(
+        owner_id=owner_id, owner=owner, owned_since=now
+    )

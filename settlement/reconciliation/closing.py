@@ -1,0 +1,75 @@
+"""What balances a break: a booking, transfer or order that a person can look up. Blank: nothing that is known does."""
+
+from django.conf import settings
+from django.db.models import Q
+
+from acceptance.models import AcceptedOrder
+from settlement.models import DeskTransfer, Fill, FundsTransfer, Intervention, ReconciliationBreak
+from settlement.models.history import Subject
+from settlement.reconciliation import book, clearing, trades, wallets
+
+RECENT_LEGS = 5000
+
+TRADES = (trades.NOBODYS, trades.NOT_BOOKED, trades.DIFFERS)
+VENUE_KINDS = (*TRADES, trades.NOT_AT_VENUE, wallets.NOT_THE_BOOK, wallets.NEVER_ASKED)
+BOOK_KINDS = (book.MIRROR,)
+CLEARING_KINDS = (clearing.NOT_HERE, clearing.NO_CLEARING, clearing.DIFFERS, clearing.OF_NO_ORDER)
+
+
+def what_balances(row: ReconciliationBreak) -> str:
+    """What has balanced a break that a comparison no longer shows."""
+    if row.written_off_at is not None:
+        return _write_off(row)
+    if row.what in TRADES:
+        return _fill(row)
+    if row.what == trades.NOT_AT_VENUE:
+        return "the venue shows the trade" if _fill(row) else "the fill is no longer in the book"
+    if row.what == wallets.NEVER_ASKED:
+        done = FundsTransfer.objects.filter(venue_transfer_id=row.venue_transfer_id).first()
+        return f"funds transfer {done.pk}, {done.state}" if done else ""
+    if row.what == wallets.NOT_THE_BOOK:
+        return _leg(row) or "the venue's wallet came back to what the book says, without a booking"
+    if row.what == book.MIRROR:
+        return "the legs are what the orders came to"
+    return _order(row)
+
+
+def _write_off(row: ReconciliationBreak) -> str:
+    made = Intervention.objects.filter(
+        subject=Subject.BREAK, subject_id=row.pk, state=Intervention.State.APPLIED
+    ).last()
+    if made is None:
+        return ""
+    people = f"asked for by {made.requested_by}, approved by {made.decided_by}"
+    return f"written off to suspense by intervention {made.pk}, {people}"
+
+
+def _fill(row: ReconciliationBreak) -> str:
+    fill = Fill.objects.filter(symbol=row.symbol, venue_trade_id=row.venue_trade_id).first()
+    if fill is None:
+        return ""
+    by_hand = f", booked by intervention {fill.intervention_id}" if fill.intervention_id else ""
+    return f"fill {fill.pk} of conversion {fill.conversion_id}{by_hand}"
+
+
+def _leg(row: ReconciliationBreak) -> str:
+    """The leg since then that moved the account by just what was missing, if one did."""
+    last = DeskTransfer.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    touching = Q(debit_account__code=row.account) | Q(credit_account__code=row.account)
+    legs = DeskTransfer.objects.filter(
+        touching, asset=row.asset, pk__gt=last - RECENT_LEGS, created_at__gte=row.found_at
+    ).select_related("debit_account", "credit_account")
+    for leg in legs.order_by("id"):
+        moved = leg.amount if leg.debit_account.code == row.account else -leg.amount
+        if moved == row.amount:
+            return f"leg {leg.pk}: {leg.kind} {leg.amount} {leg.asset}, {leg.debit_account} from {leg.credit_account}"
+    return ""
+
+
+def _order(row: ReconciliationBreak) -> str:
+    if row.what == clearing.OF_NO_ORDER:
+        return "counter's clearing has nothing without an order"
+    held = AcceptedOrder.objects.filter(source=settings.COUNTER_SOURCE, order_id=row.order_id or 0).first()
+    if held is None:
+        return "counter's clearing has nothing of it any more"
+    return f"order {row.order_id} is {held.state} at the desk, taken in by {held.door}, and clearing agrees"
