@@ -1,7 +1,7 @@
 # Every target that needs the virtual environment makes it first, from the lock, and only when the lock changed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up down ps rolling chaos lint format bench bench-quick lock clean
+.PHONY: help setup demo test up down ps rolling backup restore screenshots chaos lint format bench bench-quick lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 TEST_WORKERS ?= 2
 
 help:
-	@echo "make demo | test | up | down | ps | rolling | chaos | lint | format | bench | bench-quick | setup | lock | clean"
+	@echo "make demo | test | up | down | ps | rolling | backup | restore | chaos | lint | format | bench | bench-quick | setup | lock | clean"
 
 setup: $(STAMP)
 
@@ -48,6 +48,18 @@ ps: setup
 # The programs of the running stack are replaced by the code that lies here now, while they serve.
 rolling: setup
 	@$(BIN)/python -m config.stack roll
+
+# Dumps of both databases and the keys, in var/backups/; while everything runs.
+backup: setup
+	@$(BIN)/python -m config.stack backup $(ARGS)
+
+# make restore FROM=var/backups/20261124T120000Z, with the stack down: what was there is kept under another name.
+restore: setup
+	@$(BIN)/python -m config.stack restore $(FROM)
+
+# What the README shows of the admin, taken anew.
+screenshots: setup
+	@SCREENSHOTS=docs/images $(BIN)/python -m pytest -n 0 tests/journeys/test_cockpit_in_a_browser.py
 
 # CHAOS_SEED=7 CHAOS_MINUTES=20 make chaos: what it does to a stack of its own stands in docs/chaos.md.
 chaos: setup

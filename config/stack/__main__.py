@@ -1,12 +1,14 @@
-"""Command line of the stack: `python -m config.stack up [--detach] | down | ps | restart NAME | roll | clean`."""
+"""Command line of the stack: `python -m config.stack up [--detach] | down | ps | restart NAME | roll | clean | backup
+| restore FOLDER`."""
 
 import argparse
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from config.embedded import places
-from config.stack import console, lifecycle, rolling
+from config.stack import backups, console, lifecycle, rolling
 from config.stack.supervision import Supervisor
 
 
@@ -23,6 +25,12 @@ def main() -> int:
     commands.add_parser("ps", help="list the processes")
     commands.add_parser("restart", help="stop and start one program").add_argument("name")
     commands.add_parser("roll", help="replace the programs by the code of now while they serve")
+    commands.add_parser("backup", help="dump both databases").add_argument(
+        "--to", type=Path, help="folder of the backups; default: backups/ beside the data"
+    )
+    commands.add_parser("restore", help="put a backup in the place of what is there").add_argument(
+        "folder", type=Path
+    )
     options = parser.parse_args()
     var_dir = places.absolute(options.var_dir)
     if options.command == "up":
@@ -34,6 +42,10 @@ def main() -> int:
         lifecycle.remove(var_dir=var_dir)
         console.tell(f"removed {var_dir}")
         return 0
+    if options.command == "backup":
+        return _backup(var_dir, options.to or var_dir / "backups")
+    if options.command == "restore":
+        return _restore(var_dir, options.folder)
     info = lifecycle.running(var_dir)
     if info is None:
         console.tell("not running")
@@ -44,6 +56,32 @@ def main() -> int:
     if options.command == "roll":
         return _roll(info)
     return _restart(var_dir, options.name)
+
+
+def _backup(var_dir: Path, to: Path) -> int:
+    try:
+        folder = backups.take(
+            urls=backups.urls(var_dir, os.environ), var_dir=var_dir, to=to, now=datetime.now(UTC)
+        )
+    except backups.BackupFailed as failure:
+        console.tell(f"no backup: {failure}")
+        return 1
+    console.tell(str(folder))
+    return 0
+
+
+def _restore(var_dir: Path, folder: Path) -> int:
+    try:
+        with backups.served(var_dir, os.environ):
+            kept = backups.restore(
+                urls=backups.urls(var_dir, os.environ), backup=folder, now=datetime.now(UTC)
+            )
+    except backups.BackupFailed as failure:
+        console.tell(f"nothing restored: {failure}")
+        return 1
+    for name, before in kept.items():
+        console.tell(f"{name}: restored; what was there is kept as {before}")
+    return 0
 
 
 def _up(var_dir: Path, *, detach: bool) -> int:
