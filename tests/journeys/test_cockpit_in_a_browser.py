@@ -1,0 +1,173 @@
+"""Two people in a real browser before a real stack: orders flow, one gets stuck, they find it and mend it.
+
+`SCREENSHOTS=docs/images` keeps what they see, for the README.
+"""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from config.stack.supervision import wait_until
+from tests.support.browsing import CHROMIUM, SEEN_WITHIN_MS, Cockpit, chromium
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine: the cockpit was not seen in a browser"
+    ),
+]
+
+SOON_SECONDS = 60.0
+# The venue executes the order, and answers as if a filter of it had refused.
+EXECUTED_AND_DENIED = {
+    "kind": "error_after",
+    "path": "/api/v3/order$",
+    "method": "POST",
+    "count": 1,
+    "status": 400,
+    "code": -1013,
+    "message": "Filter failure: LOT_SIZE",
+}
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+
+expect.set_options(timeout=SEEN_WITHIN_MS)
+
+
+@pytest.fixture(scope="module")
+def cockpit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cockpit]:
+    made = Cockpit(tmp_path_factory.mktemp("cockpit") / "var")
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+def test_two_people_find_and_mend_what_is_stuck_without_a_shell(cockpit: Cockpit, browser: Browser) -> None:
+    cockpit.hire("ann", "operator")
+    cockpit.hire("bob", "approver")
+    symbol = cockpit.symbol("BTC")
+    ann = cockpit.log_in(browser, "ann")
+    expect(ann.get_by_text("Nothing needs a human")).to_be_visible()
+    with orders_flow(cockpit):
+        sees_them_move(ann)
+        keep(ann, "dashboard")
+
+    cockpit.fault(**EXECUTED_AND_DENIED)
+    order_id = cockpit.order("the-stuck-one", symbol=symbol)
+    finds_the_conversion(ann)
+    books_by_hand(ann)
+    expect(ann.get_by_text("waits for another person's approval")).to_be_visible()
+    assert ann.get_by_role("button", name="Approve and do it").count() == 0
+    assert cockpit.state(order_id) != "settled"
+
+    bob = cockpit.log_in(browser, "bob")
+    finds_the_conversion(bob)
+    bob.get_by_role("link", name=re.compile(r"^Intervention \d+$")).click()
+    bob.get_by_label("Why").fill("The venue's page shows the same trade.")
+    bob.get_by_role("button", name="Approve and do it").click()
+    expect(bob.get_by_text(re.compile("is applied", re.IGNORECASE))).to_be_visible()
+    assert wait_until(lambda: cockpit.state(order_id) == "settled", within_seconds=SOON_SECONDS)
+
+    follows_its_timeline(bob, order_id)
+    bob.goto("/admin/")
+    expect(bob.get_by_text("Nothing needs a human")).to_be_visible()
+    audit = json.loads(cockpit.manage("audit", "--json"))
+    assert audit["broken"] == 0
+
+
+@contextmanager
+def orders_flow(cockpit: Cockpit) -> Iterator[None]:
+    """Some orders a second of both coins, bounded, for as long as the block lasts."""
+    symbols, stopping = [cockpit.symbol("BTC"), cockpit.symbol("ETH")], threading.Event()
+    failed: list[BaseException] = []
+    placed: list[int] = []
+
+    def place() -> None:
+        try:
+            for number in range(600):
+                placed.append(cockpit.order(f"flow-{number}", symbol=symbols[number % 2]))
+                if stopping.wait(0.1):
+                    return
+        except BaseException as error:  # noqa: BLE001 - the test's own thread tells it
+            failed.append(error)
+
+    thread = threading.Thread(target=place)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(SOON_SECONDS)
+    assert not failed, failed
+    for order_id in placed[-2:]:  # one of each coin: those before it are settled no later
+        assert wait_until(lambda: cockpit.state(order_id) == "settled", within_seconds=SOON_SECONDS)  # noqa: B023
+
+
+def sees_them_move(page: Page) -> None:
+    """The figures change by themselves, in the page as it was loaded."""
+    page.evaluate("window.notReloaded = true")
+    accepted = page.locator('[data-rate="accepted"] b')
+    seen: set[str] = set()
+
+    def changed(times: int) -> Callable[[], bool]:
+        def look() -> bool:
+            seen.add(accepted.inner_text())
+            return len(seen) >= times
+
+        return look
+
+    assert wait_until(changed(3), within_seconds=SOON_SECONDS), seen
+    assert page.evaluate("window.notReloaded")
+
+
+def finds_the_conversion(page: Page) -> None:
+    """From the first page by its links to the stuck conversion."""
+    concern = page.locator('[data-concern="conversion_manual"]')
+    concern.get_by_role("link").click()
+    page.get_by_role("rowheader").get_by_role("link").first.click()
+    expect(page.get_by_text("What can be done in this state")).to_be_visible()
+
+
+def books_by_hand(page: Page) -> None:
+    """Fills in what the venue shows, looks at what it would change, and asks for it."""
+    page.get_by_role("link", name="Book by hand").click()
+    page.get_by_role("button", name="Read the trades from the venue").click()
+    expect(page.get_by_label("Trade id")).not_to_have_value("")
+    page.get_by_label("Reason").fill("Executed, and answered as if it had been refused.")
+    page.get_by_label("Evidence").fill("The venue's trade history.")
+    page.get_by_role("button", name="Show what it would change").click()
+    expect(page.get_by_text("the venue shows the same trades")).to_be_visible()
+    keep(page, "intervention")
+    page.get_by_role("button", name="Request it").click()
+
+
+def follows_its_timeline(page: Page, order_id: int) -> None:
+    """From the customer's own name of the order to all that happened to it."""
+    page.goto("/admin/timeline/")
+    page.get_by_label("Find an order").fill("the-stuck-one")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/admin/timeline/{order_id}/")
+    for told in ("ann", "bob"):
+        expect(page.get_by_text(told).first).to_be_visible()
+    keep(page, "timeline")
+    page.locator("details", has_text="Filter failure").locator("summary").first.click()
+    expect(page.get_by_text("Filter failure").first).to_be_visible()
+
+
+def keep(page: Page, name: str) -> None:
+    """A screenshot, if they are wanted."""
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")

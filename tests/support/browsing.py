@@ -1,0 +1,121 @@
+"""A browser in front of a real stack, and the people who sit at it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from config import stack
+from config.embedded import valkey
+
+ROOT = Path(__file__).resolve().parents[2]
+# Debian, Fedora and Google name it differently.
+CHROMIUM = next(
+    filter(
+        None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"))
+    ),
+    None,
+)
+PASSWORD = "a-password-of-the-test"
+SEEN_WITHIN_MS = 60_000  # generous for a machine that does other things
+MAKE_STAFF = """
+from django.contrib.auth.models import Group, User
+user = User.objects.create_user({name!r}, password={password!r}, is_staff=True)
+user.groups.add(Group.objects.get(name={role!r}))
+"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium of this machine."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Cockpit:
+    """A running stack of its own, a customer of it, and its venue's faults."""
+
+    def __init__(self, var_dir: Path) -> None:
+        self.var_dir = var_dir
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self._given = {**kept, "PORT": str(valkey.free_port())}
+        self.info = stack.start(var_dir=var_dir, given=self._given)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        token = self.manage("create_customer", "alice", "--deposit", "1000000").strip()
+        self._session.headers["Authorization"] = f"Token {token}"
+
+    def stop(self) -> None:
+        """End the stack, and leave nothing of it."""
+        self._session.close()
+        stack.stop(var_dir=self.var_dir)
+
+    def manage(self, *arguments: str, may_fail: bool = False) -> str:
+        """What a command of this stack prints."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**self._given, "VAR_DIR": str(self.var_dir)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert may_fail or done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def hire(self, name: str, role: str) -> None:
+        """Make a member of staff with a role."""
+        self.manage("shell", "-c", MAKE_STAFF.format(name=name, password=PASSWORD, role=role))
+
+    def symbol(self, coin: str = "BTC") -> str:
+        """An option of the coin that has a price now."""
+        quotes = self._get("quotes")["results"]
+        return next(
+            quote["symbol"]
+            for quote in quotes
+            if quote["symbol"].startswith(coin) and quote["cost"] and quote["proceeds"]
+        )
+
+    def order(self, client_order_id: str, *, symbol: str) -> int:
+        """Open one position; the order's id."""
+        body = {"type": "open", "client_order_id": client_order_id, "symbol": symbol, "contracts": 1}
+        answer = self._session.post(f"{self.info.web_url}/api/v1/orders", json=body, timeout=30)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    def state(self, order_id: int) -> str:
+        """What counter says of an order."""
+        return self._get(f"orders/{order_id}")["state"]
+
+    def fault(self, **fault: Any) -> None:
+        """Have the venue do something wrong."""
+        url = f"{self.info.environment['VENUE_URL']}/paper/faults"
+        self._session.post(url, json=fault, timeout=30).raise_for_status()
+
+    def _get(self, path: str) -> Any:
+        answer = self._session.get(f"{self.info.web_url}/api/v1/{path}", timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def log_in(self, browser: Browser, name: str) -> Page:
+        """A person's own window, on the first page after the login."""
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=self.info.web_url)
+        page = context.new_page()
+        page.set_default_timeout(SEEN_WITHIN_MS)
+        page.goto("/admin/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.locator("#cockpit").wait_for()
+        return page
