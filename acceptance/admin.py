@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from acceptance.models import AcceptedOrder
-from config.readonly import LeadsToTimeline, ReadOnlyAdmin, is_number
+from config.readonly import LeadsToTimeline, ReadOnlyAdmin, age_filter, is_number
 
 
 class SearchedAdmin(ReadOnlyAdmin):
@@ -35,6 +35,25 @@ class SearchedAdmin(ReadOnlyAdmin):
         return queryset.none(), False
 
 
+class IndexedState(admin.SimpleListFilter):
+    """States that an index finds among millions of rows; what is CONVERTING shows with its conversion."""
+
+    title = parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        states = (AcceptedOrder.State.RECEIVED, AcceptedOrder.State.SETTLED, AcceptedOrder.State.REPORTED)
+        return [(state.value, state.label) for state in states]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        if chosen not in AcceptedOrder.State.values:
+            return queryset
+        found = queryset.filter(state=chosen)
+        return (
+            found.filter(underlying__in=settings.COINS) if chosen == AcceptedOrder.State.RECEIVED else found
+        )
+
+
 @admin.register(AcceptedOrder)
 class AcceptedOrderAdmin(LeadsToTimeline, SearchedAdmin):
     list_display = [
@@ -53,6 +72,7 @@ class AcceptedOrderAdmin(LeadsToTimeline, SearchedAdmin):
         ),
         *("conversion_id", "received_at", "settled_at", "reported_at"),
     ]
+    list_filter = [IndexedState, age_filter("received_at", goes_with_key=True)]
     search_help_text = "Counter's id of the order, the desk's own, or the conversion's"
     number_fields = ["order_id", "pk", "conversion_id"]
 

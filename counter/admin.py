@@ -10,7 +10,8 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from config.readonly import LeadsToTimeline, ReadOnlyAdmin, is_number
+from config.readonly import LeadsToTimeline, ReadOnlyAdmin, age_filter, is_number
+from counter.finding import orders_by_client_id
 from counter.models import (
     Account,
     CashMovement,
@@ -129,6 +130,18 @@ class SyncOrderAdmin(LeadsToTimeline, SearchByNumber):
         *("payout", "state", "placed_at", "settled_at"),
     ]
     list_select_related = ["customer"]
+    list_filter = ["state", age_filter("placed_at", goes_with_key=True)]
+    search_help_text = "Id of the order, its client order id, or the customer's reference"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Rows of one number, of one client order id, or of one customer: the first that is known."""
+        term = search_term.strip()
+        found, may_repeat = super().get_search_results(request, queryset, term)
+        if not term or found.exists():
+            return found, may_repeat
+        return queryset.filter(pk__in=orders_by_client_id(term, limit=self.list_per_page)), False
 
 
 @admin.register(Transfer)

@@ -14,7 +14,7 @@ from unfold.decorators import action
 
 from acceptance.admin import SearchedAdmin
 from acceptance.models import Conflict
-from config.readonly import LeadsToTimeline
+from config.readonly import LeadsToTimeline, age_filter
 from settlement import halts, recovery
 from settlement.intervention_pages.admins import InterventionAdmin, OperatedAdmin
 from settlement.models import (
@@ -76,7 +76,7 @@ class ConversionAdmin(AskingAdmin):
         *("id", "underlying", "state", "side", "quantity", "filled_coin", "price", "fee_usdt"),
         *("order_count", "attempts", "due_at", "reason", "planned_at", "booked_at"),
     ]
-    list_filter = ["state", CoinFilter]
+    list_filter = ["state", CoinFilter, age_filter("planned_at", goes_with_key=True)]
     search_help_text = "Id, or the id at the venue: ours or theirs"
     number_fields = ["pk", "venue_order_id"]
     text_fields = ["client_order_id", "venue_order_id"]
@@ -89,7 +89,7 @@ class FundsTransferAdmin(AskingAdmin):
         *("id", "asset", "direction", "amount", "state", "venue_transfer_id"),
         *("due_at", "reason", "planned_at", "confirmed_at"),
     ]
-    list_filter = ["state", "asset", "direction"]
+    list_filter = ["state", "asset", "direction", age_filter("planned_at", goes_with_key=True)]
     search_help_text = "Id, or the venue's"
     number_fields = ["pk", "venue_transfer_id"]
 

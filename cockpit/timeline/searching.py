@@ -1,27 +1,18 @@
-"""Finding an order by whatever somebody has in hand: one box for every id that it goes by, each by its index.
-
-An order's client id is unique for its customer only, and the index begins with the customer: so each customer's part
-of it is asked by itself, which costs some microseconds a customer and the placing of orders nothing.
-"""
+"""Finding an order by whatever somebody has in hand: one box for every id that it goes by, each by its index."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection
 
 from acceptance.models import AcceptedOrder
 from config.readonly import is_number
+from counter.finding import orders_by_client_id
 from counter.models import Customer, SyncOrder
 from settlement.models import Conversion, Fill
 
 LISTED = 50
-BY_CLIENT_ID = """
-    SELECT found.id FROM counter_customer AS c CROSS JOIN LATERAL (
-        SELECT o.id FROM counter_syncorder AS o WHERE o.customer_id = c.id AND o.client_order_id = %s LIMIT 1
-    ) AS found ORDER BY 1 DESC LIMIT %s
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +47,7 @@ def _found(term: str) -> Iterator[tuple[int, str]]:
         # Counter may be another system: then only the desk knows the order.
         accepted = AcceptedOrder.objects.filter(source=settings.COUNTER_SOURCE, order_id=term)
         yield from ((pk, "order id") for pk in accepted.values_list("order_id", flat=True))
-    with connection.cursor() as cursor:
-        cursor.execute(BY_CLIENT_ID, [term, LISTED])
-        yield from ((pk, "client order id") for (pk,) in cursor.fetchall())
+    yield from ((pk, "client order id") for pk in orders_by_client_id(term, limit=LISTED))
     customer = Customer.objects.filter(reference=term).first()
     if customer:
         orders = SyncOrder.objects.filter(customer=customer).order_by("-id")[:LISTED]

@@ -1,10 +1,13 @@
 """Staff look at counter's tables, find what they search, and can change nothing."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from counter.models import Account, Customer, Option, Position, Quote, SyncOrder, Transfer
 from tests.support.factories import make_customer, make_option, place_open
@@ -74,3 +77,28 @@ def test_every_model_of_counter_that_is_registered_is_read_only(rf):
             assert not shown.has_add_permission(rf.get("/"))
             assert not shown.has_change_permission(rf.get("/"))
             assert not shown.has_delete_permission(rf.get("/"))
+
+
+def test_order_is_found_by_its_client_order_id_whosever_it_is(staff, order):
+    stored = SyncOrder.objects.get(pk=order.id)
+    place_open(make_customer(), make_option())
+    assert listed(staff, SyncOrder, stored.client_order_id) == {order.id}
+
+
+def test_age_filter_cuts_at_the_moment_whatever_gaps_the_ids_have(staff, order):
+    ids = [order.id, *(place_open(make_customer(), make_option()).id for _ in range(4))]
+    for minutes, order_id in zip((300, 200, 90, 30, 1), ids, strict=True):
+        SyncOrder.objects.filter(pk=order_id).update(placed_at=timezone.now() - timedelta(minutes=minutes))
+    SyncOrder.objects.filter(pk=ids[1]).delete()
+
+    def shown(age):
+        address = reverse("admin:counter_syncorder_changelist")
+        rows = staff.get(address, {"age_placed_at": age}).context["cl"].result_list
+        return {row.pk for row in rows}
+
+    assert shown("within-3600") == set(ids[3:])
+    assert shown("over-3600") == {ids[0], ids[2]}
+    assert shown("within-300") == {ids[4]}
+    assert shown("within-86400") == {ids[0], *ids[2:]}
+    assert shown("over-86400") == set()
+    assert shown("nonsense-1") == shown("within-x") == {ids[0], *ids[2:]}
