@@ -25,7 +25,7 @@ from acceptance.models import AcceptedOrder
 from cockpit import figures, tally
 from counter import accounts, outbox, quotes, trading_status
 from counter.listing import listings
-from counter.models import Account, Customer
+from counter.models import Account, Customer, SyncOrder
 from settlement import conditions, recovery, reporting, rounds, treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
@@ -190,8 +190,20 @@ def _watch(ground: Ground) -> None:
             assert ground.staff.get(path).status_code == 200, path
 
 
+def _find_orders(ground: Ground, conversion: Conversion) -> None:
+    """By each name of an order, and its timeline."""
+    order = SyncOrder.objects.latest("pk")
+    terms = [str(order.pk), order.client_order_id, ground.customer.reference, "nobody"]
+    for term in (*terms, conversion.venue_order_id or "0", conversion.client_order_id):
+        with ground.named("GET /admin/timeline/"):
+            assert ground.staff.get("/admin/timeline/", {"q": term}).status_code in (200, 302), term
+    with ground.named("GET /admin/timeline/ORDER/"):
+        assert ground.staff.get(f"/admin/timeline/{order.pk}/").status_code == 200
+
+
 def _read_admin(ground: Ground) -> None:
     conversion = Conversion.objects.latest("pk")
+    _find_orders(ground, conversion)
     account = Account.objects.get(customer=ground.customer)
     terms = [
         *(str(conversion.pk), conversion.client_order_id, str(conversion.order_count), account.code),
