@@ -35,10 +35,12 @@ def find(term: str) -> list[Match]:
     term = term.strip()[:64]
     if not term:
         return []
-    found: dict[int, str] = {}
+    found: dict[int, list[str]] = {}
     for order_id, what in _found(term):
-        found.setdefault(order_id, what)
-    return _described(dict(list(found.items())[:LISTED]))
+        names = found.setdefault(order_id, [])
+        if what not in names:
+            names.append(what)
+    return _described({order_id: ", ".join(names) for order_id, names in list(found.items())[:LISTED]})
 
 
 def _found(term: str) -> Iterator[tuple[int, str]]:
