@@ -20,7 +20,7 @@ UNKNOWN_AFTER_SECONDS = 60.0
 CODES = (
     *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
     *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "intervention_waiting"),
-    *("orders_stuck", "venue_halted"),
+    *("break_open", "orders_stuck", "venue_halted"),
     *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
 )
 
@@ -139,6 +139,18 @@ def _requests(figures: Figures) -> Iterator[Concern]:
         )
 
 
+def _breaks(figures: Figures) -> Iterator[Concern]:
+    if figures.desk and figures.desk.breaks:
+        yield Concern(
+            "break_open",
+            "Venue, book and clearing do not agree",
+            figures.desk.breaks,
+            _age_seconds(figures, figures.desk.oldest_break_at),
+            "Take the break, follow its trace, and book what is missing; the next reconciliation closes it.",
+            _list("settlement_reconciliationbreak", "?state__exact=OPEN"),
+        )
+
+
 def _stuck(figures: Figures) -> Iterator[Concern]:
     limits = settings.AUDIT_AGE_LIMITS_SECONDS
     synced_limit, _ = settings.CONTAINMENT_AFTER_SECONDS["unsettled"]
@@ -243,5 +255,5 @@ def _all_leaders(figures: Figures) -> list[Leader]:
 
 
 FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
-    *(_audit, _manual, _requests, _conflicts, _stuck, _venue, _coins, _queues, _processes),
+    *(_audit, _breaks, _manual, _requests, _conflicts, _stuck, _venue, _coins, _queues, _processes),
 )

@@ -51,6 +51,7 @@ STORED = """
 COUNTED_ORDERS = 20_000
 OPEN_CONFLICTS = "SELECT count(*), min(noted_at) FROM acceptance_conflict WHERE resolved_at IS NULL"
 REQUESTED = "SELECT count(*), min(requested_at) FROM settlement_intervention WHERE state = 'REQUESTED'"
+OPEN_BREAKS = "SELECT count(*), min(since) FROM settlement_reconciliationbreak WHERE state = 'OPEN'"
 STEPS = ("accepted", "synced", "settled", "reported")
 
 Found = TypeVar("Found")
@@ -136,6 +137,8 @@ class Desk:
     oldest_conflict_at: datetime | None
     requests: int  # of interventions that a second person has to decide
     oldest_request_at: datetime | None
+    breaks: int  # that no reconciliation has found balanced
+    oldest_break_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +316,7 @@ def _coins(now: datetime) -> list[Coin]:
 def _desk(now: datetime) -> Desk:
     [(conflicts, oldest_conflict_at)] = _rows("desk", OPEN_CONFLICTS)
     [(requests, oldest_request_at)] = _rows("desk", REQUESTED)
+    [(breaks, oldest_break_at)] = _rows("desk", OPEN_BREAKS)
     window_began = tally.at_or_before(now - BUDGET_OVER)
     after = window_began.seen_attempt if window_began else 0
     return Desk(
@@ -323,5 +327,7 @@ def _desk(now: datetime) -> Desk:
         conflicts=conflicts,
         oldest_conflict_at=oldest_conflict_at,
         requests=requests,
+        breaks=breaks,
+        oldest_break_at=oldest_break_at,
         oldest_request_at=oldest_request_at,
     )

@@ -16,7 +16,7 @@ from cockpit.models import QueueDepth
 from config.broker import dead_letter_queue
 from counter.models import TradingStatus
 from counter.trading_status import Watch
-from settlement.models import Intervention, VenueHalt
+from settlement.models import Intervention, ReconciliationBreak, VenueHalt
 from tests.support import desk
 from tests.support.cockpit import SECOND
 from tests.support.factories import INDEX, make_customer, make_option, place_open
@@ -90,8 +90,10 @@ def test_each_thing_that_needs_a_human_is_said_with_what_to_do(order):
         requested_by="ann",
         requested_at=now,
     )
+    ReconciliationBreak.objects.create(what="w", where="w", detail="d", since=now, found_at=now, seen_at=now)
     found = codes(read())
     assert {"conflict_open", "venue_halted", "dead_letters", "intervention_waiting"} <= found.keys()
+    assert found["break_open"].url.endswith("?state__exact=OPEN")
     assert found["dead_letters"].count == 3
     assert all(concern.do and concern.code in CODES for concern in found.values())
 
