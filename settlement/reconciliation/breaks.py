@@ -5,6 +5,7 @@ Guards: nobody closes one by hand. It is closed only by a run that compared it, 
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -14,6 +15,7 @@ from settlement.history import MovedMeanwhile
 from settlement.models import ReconciliationBreak
 from settlement.reconciliation.closing import what_balances
 from settlement.reconciliation.findings import Finding, Result, Trace
+from settlement.reconciliation.wallets import NOT_THE_BOOK
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +67,9 @@ def _effect(trace: Trace) -> list[list[str]]:
 
 def _see_again(known: ReconciliationBreak, finding: Finding, now: datetime) -> None:
     trace = finding.trace or Trace()
-    changed = {"detail": finding.detail, "amount": trace.amount, "effect": _effect(trace)}
+    changed: dict[str, Any] = {"detail": finding.detail, "amount": trace.amount, "effect": _effect(trace)}
+    if known.what == NOT_THE_BOOK:
+        changed["written_off_at"] = None  # it was not enough: what moved since may be written off as well
     is_other = known.effect != changed["effect"] or known.amount != trace.amount
     ReconciliationBreak.objects.filter(pk=known.pk, version=known.version).update(
         seen_at=now, version=known.version + is_other, **changed

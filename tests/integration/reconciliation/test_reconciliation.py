@@ -202,6 +202,16 @@ def test_request_is_void_once_the_figures_have_moved(past, run, paper_venue, ven
         request_write_off(open_breaks()[wallets.NOT_THE_BOOK], venue, seen=seen)
 
 
+def test_what_comes_after_a_write_off_can_be_written_off_as_well(
+    past, run, paper_venue, venue_account, venue
+):
+    for _ in range(2):
+        paper_venue.fund(account=venue_account[0], wallet="SPOT", asset="ETH", amount="0.5")
+        run()
+        write_off(open_breaks()[wallets.NOT_THE_BOOK], venue)
+    assert run().open == 0
+
+
 def test_wallet_transfer_of_somebody_else_is_found_by_its_id_and_can_be_written_off(
     past, run, somebody, venue
 ):
