@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from config.arrays import array, columns
+from config.rows import reader
 from counter.order_requests import Order
 
 NOTHING = array([])
@@ -155,7 +156,7 @@ def together() -> Iterator[None]:
 def _rows(*queries: _Query) -> list[list[tuple[Any, ...]]]:
     """The rows of each query, asked for together and run in this order."""
     with together():
-        cursors = [connection.cursor() for _ in queries]
+        cursors = [reader("default") for _ in queries]
         for cursor, query in zip(cursors, queries, strict=True):
             cursor.execute(query.sql, query.parameters)
         return [cursor.fetchall() for cursor in cursors]

@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 
 from config import trail
 from config.arrays import array
+from config.rows import reader
 from config.transitions import move
 from counter import order_sql
 from counter.chart import SystemAccount
@@ -82,7 +83,7 @@ def take_reports(*, reports: Sequence[SettlementReport], now: datetime) -> Settl
 
 
 def _rows(sql: str, ids: str) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with reader("default") as cursor:
         cursor.execute(sql, [ids])
         return cursor.fetchall()
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
-from django.db import connections
 
 from acceptance import counter_client
 from acceptance.counter_client import ContentRefused
@@ -13,6 +12,7 @@ from acceptance.models import AcceptedOrder
 from config import trail
 from config.arrays import array
 from config.leader import exclusive
+from config.rows import reader
 from config.transitions import move
 from counter.contracts import SettlementReport
 
@@ -80,7 +80,7 @@ def report_settled(*, clock: Callable[[], datetime]) -> int:
 def _unreported(after: int, now: datetime, *, limit: int) -> list[Unreported]:
     for row_id in [row_id for row_id, until in list(_aside.items()) if until <= now]:
         _aside.pop(row_id, None)
-    with connections["desk"].cursor() as cursor:
+    with reader("desk") as cursor:
         cursor.execute(UNREPORTED, [after, array(list(_aside)), limit])
         return [Unreported(row[0], SettlementReport(*row[1:])) for row in cursor.fetchall()]
 
