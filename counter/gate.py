@@ -30,6 +30,11 @@ UNDONE_BY_THE_SERVER = ("40001", "40P01")  # serialization failure, deadlock
 LOCK_WITHIN = "2s"
 LOCK_IN_HASTE = "100ms"
 LOCK_NOT_AVAILABLE = "55P03"
+# Every plan goes by keys, so one for any batch is as good as one for this, and planning anew costs the server more than
+# the rest of a small batch.
+SET_UP = (
+    "SELECT set_config('lock_timeout', %s, false), set_config('plan_cache_mode', 'force_generic_plan', false)"
+)
 TRIES = 3
 
 Place = Callable[..., list[Outcome]]
@@ -251,7 +256,7 @@ class Gate:
     def _placed(self, requests: Sequence[OrderRequest], lock_within: str) -> list[Outcome]:
         if connection.connection is None or lock_within != self._lock_within:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [lock_within])
+                cursor.execute(SET_UP, [lock_within])
             self._lock_within = lock_within
         for _ in range(TRIES - 1):
             try:
