@@ -19,6 +19,7 @@ AUDIT_OLD_TIMES = 40
 UNKNOWN_AFTER_SECONDS = 60.0
 CODES = (
     *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
+    "conversion_filled",
     *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "intervention_waiting"),
     *("break_open", "orders_stuck", "venue_halted"),
     *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
@@ -113,6 +114,20 @@ def _manual(figures: Figures) -> Iterator[Concern]:
                 "The venue is asked again and again. See whether it answers, and what speaks against a miss.",
                 stage.url,
             )
+
+
+def _filled(figures: Figures) -> Iterator[Concern]:
+    limit = settings.AUDIT_AGE_LIMITS_SECONDS["conversion"]["FILLED"]
+    stage = _stage(figures, "conversion", "FILLED")
+    if stage and (stage.oldest_seconds or 0) > limit:
+        yield Concern(
+            "conversion_filled",
+            "Executed conversions cannot be booked",
+            stage.count,
+            stage.oldest_seconds,
+            "It is tried every few seconds. Open the oldest, read its reason, mend that; Try again shows if it is.",
+            stage.url,
+        )
 
 
 def _conflicts(figures: Figures) -> Iterator[Concern]:
@@ -255,5 +270,5 @@ def _all_leaders(figures: Figures) -> list[Leader]:
 
 
 FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
-    *(_audit, _breaks, _manual, _requests, _conflicts, _stuck, _venue, _coins, _queues, _processes),
+    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _stuck, _venue, _coins, _queues, _processes),
 )

@@ -53,10 +53,9 @@ class Stage:
         return f"{reverse(f'admin:{model}_changelist')}{parameter.format(state=self.state)}"
 
 
-# Lists of orders are of millions and have no filter by state: their newest rows are those under way.
 _LISTS = {
-    "counter_order": ("counter_syncorder", ""),
-    "desk_order": ("acceptance_acceptedorder", ""),
+    "counter_order": ("counter_syncorder", "?state__exact={state}"),
+    "desk_order": ("acceptance_acceptedorder", "?state={state}"),
     "conversion": ("settlement_conversion", "?state__exact={state}"),
     "funds_transfer": ("settlement_fundstransfer", "?state__exact={state}"),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -13,17 +14,18 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client.exposition import choose_encoder
 
-from cockpit.dashboard import shown
+from cockpit.dashboard import Shown, shown
 from cockpit.figures import shared
 from cockpit.metrics import exposed
 
 # What a proxy adds: behind one every request seems to come from this machine.
 FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded")
+SEE_FIGURES = "cockpit.view_tally"
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """The context of the admin's first page, for unfold."""
-    return {**context, "cockpit": shown(shared.current(now=timezone.now()))}
+    """The context of the admin's first page, for unfold; without figures for who may not see them."""
+    return {**context, "cockpit": _figures() if request.user.has_perm(SEE_FIGURES) else None}
 
 
 @require_safe
@@ -31,7 +33,13 @@ def figures(request: HttpRequest) -> HttpResponse:
     """The first page's figures alone; whoever is logged out meanwhile is sent to log in by the whole page."""
     if not admin.site.has_permission(request):
         return HttpResponse(status=401, headers={"HX-Redirect": reverse("admin:index")})
-    return render(request, "cockpit/figures.html", {"cockpit": shown(shared.current(now=timezone.now()))})
+    if not request.user.has_perm(SEE_FIGURES):
+        raise PermissionDenied
+    return render(request, "cockpit/figures.html", {"cockpit": _figures()})
+
+
+def _figures() -> Shown:
+    return shown(shared.current(now=timezone.now()))
 
 
 @require_safe

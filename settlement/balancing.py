@@ -26,6 +26,7 @@ from settlement.outcomes import BY, add_to_carry
 log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
+REASON_CHARACTERS = 500
 ALLOCATE = f"""
     INSERT INTO settlement_allocation (conversion_id, {", ".join(netting.Share._fields)})
     SELECT %s, v.* FROM unnest(
@@ -39,12 +40,20 @@ def balance_filled(*, now: datetime) -> int:
     for conversion in Conversion.objects.filter(state=Conversion.State.FILLED).order_by("id"):
         try:
             booked += book(conversion, now=now)
-        except Exception:
+        except Exception as error:
+            _say_why_not(conversion, error)
             orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk).values_list(
                 "order_id", flat=True
             )
             log.exception("conversion cannot be booked", conversion=conversion.pk, orders=trail.runs(orders))
     return booked
+
+
+def _say_why_not(conversion: Conversion, error: Exception) -> None:
+    """Where people look: on the row, which is tried again at each sweep."""
+    unsaid = Conversion.objects.filter(pk=conversion.pk, state=Conversion.State.FILLED)
+    why = f"cannot be booked: {error}"[:REASON_CHARACTERS]
+    unsaid.exclude(reason=why).update(reason=why)
 
 
 def book(conversion: Conversion, *, now: datetime) -> bool:

@@ -16,6 +16,7 @@ from acceptance.intake import settle_soon
 from config.broker import dispatcher
 from config.rows import insert
 from settlement import balancing, history, outcomes, policy
+from settlement.history import MovedMeanwhile
 from settlement.interventions.asking import no_execution_known, same_execution_known
 from settlement.interventions.operations import Deed, Operation
 from settlement.interventions.terms import OrderTerms, Refused, Terms, check_trade, worth_usdt
@@ -27,8 +28,8 @@ MAX_VENUE_ID_CHARACTERS = 64
 State, Kind = Conversion.State, Intervention.Kind
 
 
-def _was_sent(row: Conversion, terms: Terms, now: datetime) -> None:
-    if row.submitted_at is None:
+def _can_be_tried(row: Conversion, terms: Terms, now: datetime) -> None:
+    if row.state != State.FILLED and row.submitted_at is None:
         raise Refused("it was never sent, so the venue cannot be asked for it")
 
 
@@ -74,6 +75,9 @@ def _within_limit(row: Conversion, price: Decimal) -> None:
 
 
 def _retry(deed: Deed) -> None:
+    if deed.row.state == State.FILLED:
+        _book(deed)
+        return
     changes = {"due_at": deed.now, "misses": 0, "reason": deed.why}
     history.advance(deed.row, Conversion.hand_back, at=deed.now, by=deed.by, why=deed.why, **changes)
     _after_commit(partial(dispatcher.send, [("settlement.resume", [])]))
@@ -107,6 +111,16 @@ def _book_by_hand(deed: Deed) -> None:
         ]
     )
     _enter(deed)
+
+
+def _book(deed: Deed) -> None:
+    """Book what is executed. Raises: Refused, with what stands against it, which the person has to see."""
+    try:
+        _enter(deed)
+    except MovedMeanwhile:
+        raise
+    except Exception as error:
+        raise Refused(f"it cannot be booked: {error}") from error
 
 
 def _fill_columns(trade: Terms) -> dict[str, object]:
@@ -149,11 +163,12 @@ OPERATIONS = (
     Operation(
         kind=Kind.RETRY,
         subject=Subject.CONVERSION,
-        title="Ask the venue, then try again",
+        title="Try again",
         does="The venue is asked for the order once more. If it shows fills they are booked; if it certainly has "
-        "nothing, the orders are released and converted anew. Nothing is sent before that is certain.",
-        states=(State.MANUAL,),
-        check=_was_sent,
+        "nothing, the orders are released and converted anew. Nothing is sent before that is certain. One that is "
+        "FILLED is booked, or it is shown what stands against that.",
+        states=(State.MANUAL, State.FILLED),
+        check=_can_be_tried,
         apply=_retry,
     ),
     Operation(

@@ -10,6 +10,7 @@ from django.utils import timezone
 from settlement.models import VenueHalt
 from tests.support.cockpit import counted
 from tests.support.history import write_history
+from tests.support.staff import staff as staff_of
 
 
 @pytest.fixture
@@ -64,6 +65,16 @@ def test_without_the_desks_database_the_page_says_so(staff, desk_away):
 def test_who_is_logged_out_meanwhile_is_sent_to_log_in_and_sees_nothing():
     answer = Client().get("/admin/figures/")
     assert (answer.status_code, answer["HX-Redirect"], answer.content) == (401, "/admin/", b"")
+
+
+def test_staff_without_a_role_sees_no_figures(two_systems):
+    client, viewer = staff_of("eve"), staff_of("vic", role="viewer")
+    page = client.get("/admin/")
+    assert (page.status_code, page.context["cockpit"]) == (200, None)
+    assert "has no role" in text_of(page)
+    assert client.get("/admin/figures/").status_code == 403
+    assert "Orders a minute" in text_of(viewer.get("/admin/"))
+    assert viewer.get("/admin/figures/").status_code == 200
 
 
 def test_who_is_no_member_of_staff_sees_nothing(two_systems):

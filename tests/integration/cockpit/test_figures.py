@@ -66,6 +66,14 @@ def test_an_order_is_seen_in_each_state_with_its_age(order, venue, paper_venue):
     assert concern.url.endswith("?state__exact=UNKNOWN")
 
 
+def test_a_conversion_that_is_executed_and_not_booked_is_said(order, venue):
+    desk.deliver()
+    desk.convert(venue)
+    assert "conversion_filled" not in codes(read())
+    concern = codes(read(after_seconds=32))["conversion_filled"]
+    assert (concern.count, concern.url.endswith("?state__exact=FILLED")) == (1, True)
+
+
 def test_orders_that_stay_are_said_to_be_stuck(order):
     assert "orders_stuck" not in codes(read())
     assert "PENDING" in codes(read(after_seconds=31))["orders_stuck"].what

@@ -125,6 +125,8 @@ def test_a_booking_that_fails_leaves_nothing_and_stops_no_other(desk, monkeypatc
     assert not DeskTransfer.objects.filter(conversion_id=first.pk).exists()
     assert DeskTransfer.objects.count() > legs
     assert Allocation.objects.get().conversion_id == second.pk
+    first.refresh_from_db()
+    assert first.reason == "cannot be booked: 1 orders to settle, 0 settled"
 
 
 @pytest.mark.parametrize("kind", ["OPEN", "CLOSE"])

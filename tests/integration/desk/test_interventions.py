@@ -126,6 +126,21 @@ def test_what_the_venue_executed_and_hides_is_booked_by_two_people(desk):
     assert_settled_once(desk, venue_orders=1)
 
 
+def test_what_cannot_be_booked_is_told_why_and_booked_when_that_is_mended(desk):
+    take_in(event())
+    made = desk.convert()
+    AcceptedOrder.objects.update(state="SETTLED")  # somebody's hand
+    with pytest.raises(Refused, match="1 orders to settle, 0 settled"):
+        ask(desk, made, "retry")
+    retry = deciding.OPERATIONS[Subject.CONVERSION, "retry"]
+    with pytest.raises(Refused, match="cannot be booked"):
+        deciding.preview(operation=retry, row_id=made.pk, terms=Terms(), now=timezone.now())
+    assert (states(), Intervention.objects.count()) == (["FILLED"], 0)
+    AcceptedOrder.objects.update(state="CONVERTING")
+    assert ask(desk, made, "retry").state == "APPLIED"
+    assert_settled_once(desk, venue_orders=1)
+
+
 def test_the_venues_trades_are_proposed_and_others_are_refused(desk):
     made = stuck(desk)
     proposed = asking.propose(made, desk.venue, timezone.now())
