@@ -21,6 +21,17 @@ def rate(name: str, default: str, *, least: Decimal = Decimal(0)) -> Decimal:
     return value
 
 
+def amount(name: str, default: str) -> Decimal:
+    """An amount that is not negative.
+
+    Raises: ImproperlyConfigured.
+    """
+    value = _number(name, os.environ.get(name, default))
+    if value < 0:
+        raise ImproperlyConfigured(f"{name} has to be 0 or more, not {value}")
+    return value
+
+
 def pair(widen: str, halt: str, defaults: tuple[str, str]) -> Pair:
     """The two limits of one cause, from the variables `widen` and `halt`.
 

@@ -277,6 +277,16 @@ CONTAINMENT_EXPOSURE_USDT = limits.pairs_by_coin(
 REOPEN_BELOW_RATE = Decimal("0.8")  # of a limit: less than this has to be left of a cause
 REOPEN_AFTER_SECONDS = float(os.environ.get("REOPEN_AFTER_SECONDS", "10"))
 
+# --- expiry: docs/decisions/expiry.md says why these -----------------------------------------------------------------
+EXPIRY_INSTANT_PAYOUT_USDT = limits.amount(
+    "EXPIRY_INSTANT_PAYOUT_USDT", "1000000"
+)  # for one moment, all coins
+EXPIRY_GRACE_SECONDS = (
+    10.0  # longer than the feed takes to read a price and to store it under the time it began at
+)
+SETTLEMENT_INDEX_LEAST_MINUTES = 27  # of the 30 before the expiry, those in which the index was recorded
+SETTLEMENT_INDEX_MOST_GAP_SECONDS = 120.0
+
 # --- desk ---------------------------------------------------------------------------------------------------------
 VENUE = _env("VENUE", "binance")
 VENUE_URL = _env("VENUE_URL")

@@ -214,6 +214,12 @@ def lock_accounts(customer_ids: Iterable[int]) -> dict[int, AccountRow]:
     return _accounts(rows)
 
 
+def next_order_ids(count: int) -> list[int]:
+    """Fresh ids; unused ones leave gaps, which nothing depends on."""
+    [rows] = _rows(_Query(NEXT_IDS, [count]))
+    return [row[0] for row in rows]
+
+
 def positions(ids: Iterable[int]) -> dict[int, PositionRow]:
     """Positions by id. Their customers' accounts must be locked: that lock is what guards positions."""
     [rows] = _rows(_Query(POSITIONS, [array(list(ids)), *_pairs([])]))

@@ -1,6 +1,7 @@
 """Counter's tables, one subject a module."""
 
 from counter.models.accounts import Account, CashMovement, Customer, Transfer
+from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
@@ -12,10 +13,14 @@ __all__ = [
     "CashMovement",
     "Customer",
     "DeskCondition",
+    "Expiry",
+    "IndexEntry",
     "IndexPrice",
     "Option",
+    "OptionChange",
     "Position",
     "Quote",
+    "SettlementIndex",
     "SyncOrder",
     "TradingStatus",
     "TradingStatusChange",

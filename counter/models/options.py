@@ -27,6 +27,7 @@ class Option(models.Model):
     settlement_index = models.DecimalField(max_digits=20, decimal_places=8, null=True)
 
     class Meta:
+        permissions = [("halt_option", "Can halt a series and have it resumed")]
         indexes = [models.Index(fields=["underlying", "expires_at", "strike"], name="option_chain")]
 
     def __str__(self) -> str:

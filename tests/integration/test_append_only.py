@@ -6,7 +6,10 @@ from django.db import DatabaseError, connections, transaction
 from tests.support.databases import never_emptied
 
 HISTORY = {
-    "default": {"counter_transfer", "counter_cashmovement", "counter_tradingstatuschange"},
+    "default": {
+        *("counter_transfer", "counter_cashmovement", "counter_tradingstatuschange"),
+        *("counter_settlementindex", "counter_optionchange"),
+    },
     "desk": {
         *("settlement_desktransfer", "settlement_statechange", "settlement_allocation", "settlement_fill"),
     },

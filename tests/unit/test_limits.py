@@ -45,3 +45,11 @@ def test_a_rate_is_a_fraction_and_no_less_than_its_least(monkeypatch, value):
     monkeypatch.setenv("RATE", value)
     with pytest.raises(ImproperlyConfigured):
         limits.rate("RATE", "0.005", least=Decimal("0.005"))
+
+
+@pytest.mark.parametrize("value", ["-1", "NaN", "Infinity", "x"])
+def test_an_amount_is_not_negative(monkeypatch, value):
+    assert limits.amount("AMOUNT", "0") == 0
+    monkeypatch.setenv("AMOUNT", value)
+    with pytest.raises(ImproperlyConfigured):
+        limits.amount("AMOUNT", "0")

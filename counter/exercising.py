@@ -1,0 +1,112 @@
+"""Exercising: positions of expired options end in chunks, in the order of their ids, each chunk in one transaction.
+
+Guards the customer's money as placing orders does: his account is locked before his positions are read, so a close and
+the expiry are decided one after the other. The moment's expiries are locked before that: of many processes one pays at
+a time, and what may be paid at once is not exceeded.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from config.arrays import array
+from config.rows import reader
+from config.transitions import move
+from counter import order_sql
+from counter.exercise_batch import ExerciseBatch, ExpiredOption
+from counter.models import Expiry, Option, Position
+from counter.order_requests import Order
+
+CHUNK_POSITIONS = 1000
+# Materialized: with a limit the planner would rather walk all positions that there ever were, by their ids.
+OPEN_POSITIONS = """
+    WITH open AS MATERIALIZED (
+        SELECT id, customer_id FROM counter_position WHERE option_id = ANY(%s::bigint[]) AND state = 'OPEN'
+    ) SELECT id, customer_id FROM open ORDER BY id LIMIT %s
+"""
+
+
+def open_positions(option_ids: Sequence[int], *, limit: int) -> list[tuple[int, int]]:
+    """(position id, customer id) of the first `limit` open positions of these options, by id."""
+    with reader("default") as cursor:
+        cursor.execute(OPEN_POSITIONS, [array(option_ids), limit])
+        return cursor.fetchall()
+
+
+def exercisable(expires_at: datetime) -> dict[int, ExpiredOption]:
+    """The options of a moment that have a settlement index, by id."""
+    expired = Option.objects.filter(
+        expires_at=expires_at, state=Option.State.EXPIRED, settlement_index__isnull=False
+    )
+    fields = ("id", "symbol", "underlying", "kind", "strike", "multiplier", "settlement_index")
+    return {row[0]: ExpiredOption(*row) for row in expired.values_list(*fields)}
+
+
+def exercise_chunk(
+    *,
+    chunk: Sequence[tuple[int, int]],
+    options: dict[int, ExpiredOption],
+    expires_at: datetime,
+    now: datetime,
+) -> list[Order]:
+    """End the positions of a chunk that are still open; the orders that were committed, for the desk to hear of.
+
+    Those in the money are exercised, by an order each, and paid as `allowance` says; the others expire.
+    """
+    with transaction.atomic():
+        # Before any account: nobody who holds one asks for these.
+        expiries = list(Expiry.objects.filter(expires_at=expires_at).order_by("id").select_for_update())
+        accounts = order_sql.lock_accounts({customer_id for _, customer_id in chunk})
+        positions = order_sql.positions([position_id for position_id, _ in chunk])
+        still_open = sorted(
+            (position for position in positions.values() if position.state == Position.State.OPEN),
+            key=lambda position: position.id,
+        )
+        if not still_open:
+            return []
+        batch = ExerciseBatch(
+            accounts=accounts,
+            options=options,
+            order_ids=order_sql.next_order_ids(len(still_open)),
+            allowance=allowance(expiries),
+            now=now,
+        )
+        for position in still_open:
+            batch.decide(position)
+        _write(batch, expires_at, now)
+    return batch.orders
+
+
+def allowance(expiries: Sequence[Expiry]) -> Decimal:
+    """USDT that may still be paid at once to positions of the moment that these expiries are all of."""
+    paid = sum((expiry.paid_at_once for expiry in expiries), Decimal(0))
+    return max(settings.EXPIRY_INSTANT_PAYOUT_USDT - paid, Decimal(0))
+
+
+def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
+    ended = [*batch.exercised, *batch.worthless]
+    order_sql.write(
+        accounts=batch.accounts.values(),
+        orders=batch.orders,
+        positions=ended,
+        transfers=batch.transfers,
+        now=now,
+    )
+    moved = 0
+    for transition, positions in (
+        (Position.exercise, batch.exercised),
+        (Position.expire, batch.worthless),
+    ):
+        ids = [position.id for position in positions]
+        moved += len(move(Position, transition, ids, same={"closed_at": now}))
+    if moved != len(ended):
+        raise RuntimeError(f"{len(ended)} positions to end, {moved} ended")
+    for underlying, counts in batch.counts().items():
+        Expiry.objects.filter(underlying=underlying, expires_at=expires_at).update(
+            paid_at_once=F("paid_at_once") + batch.paid_at_once.get(underlying, Decimal(0)),
+            **{name: F(name) + count for name, count in counts.items()},
+        )

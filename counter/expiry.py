@@ -1,0 +1,127 @@
+"""Expiry: options end at their moment, are settled at the index's average, and their positions are exercised or gone.
+
+Every step is one transaction that finds by itself what is left to do: any number of processes may run this at once, be
+killed in it, or begin hours late. What the record of the index lacks is a person's to enter (`counter.index_entries`).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from config import trail
+from config.arrays import array
+from config.rows import reader
+from config.transitions import move
+from counter import outbox
+from counter.exercising import CHUNK_POSITIONS, exercisable, exercise_chunk, open_positions
+from counter.models import Expiry, Option
+from counter.order_requests import Order
+from counter.series import move_options
+from counter.settlement_index import settle_at_average
+
+log = structlog.get_logger(__name__)
+
+BY = "expiry"
+# No order is decided for so long: what was read as living has by then been committed, and is found.
+SETTLED_AFTER = timedelta(minutes=1)
+# The desk hears of so many positions together: the fewer messages, the fewer venue orders. Then the next are taken.
+TOLD_TOGETHER = 20_000
+UNFINISHED_OPTIONS = """
+    SELECT DISTINCT option_id FROM (
+        SELECT option_id FROM counter_position WHERE option_id = ANY(%(ids)s::bigint[]) AND state = 'OPEN'
+        UNION ALL
+        SELECT option_id FROM counter_syncorder WHERE state = 'PENDING' AND option_id = ANY(%(ids)s::bigint[])
+        UNION ALL
+        SELECT option_id FROM counter_syncorder WHERE state = 'SYNCED' AND option_id = ANY(%(ids)s::bigint[])
+    ) AS unfinished
+"""
+
+
+def expire_due(*, now: datetime) -> int:
+    """Take every option that is due at `now` as far as it goes; how many positions ended.
+
+    Raises: database errors; what was committed before stays, and the next run goes on from there.
+    """
+    _take(now)
+    recorded_by = now - timedelta(seconds=settings.EXPIRY_GRACE_SECONDS)
+    for expiry in _unsettled().filter(state=Expiry.State.WAITING, why="", expires_at__lte=recorded_by):
+        settle_at_average(expiry_id=expiry.pk, now=now)
+    exercising = _unsettled().filter(state=Expiry.State.EXERCISING)
+    moments = sorted(set(exercising.values_list("expires_at", flat=True)))
+    ended = sum(_exercise(moment, now) for moment in moments)
+    _settle(now)
+    return ended
+
+
+def _unsettled() -> QuerySet[Expiry]:
+    return Expiry.objects.exclude(state=Expiry.State.SETTLED).order_by("expires_at", "id")
+
+
+def _take(now: datetime) -> None:
+    """End the trading of what is due. Orders are refused from the moment itself on, whether this has run or not."""
+    due = Option.objects.filter(expires_at__lte=now)
+    if not due.filter(state__in=[Option.State.LISTED, Option.State.HALTED]).exists():
+        return
+    with transaction.atomic():
+        taken = move_options(due, Option.expire, by=BY, why="", now=now)
+        ends = sorted({(option.expires_at, option.underlying) for option in taken})
+        Expiry.objects.bulk_create(
+            [
+                Expiry(underlying=underlying, expires_at=expires_at, taken_at=now)
+                for expires_at, underlying in ends
+            ],
+            ignore_conflicts=True,
+        )
+    log.info("options expired", options=len(taken), expiries=len(ends))
+
+
+def _exercise(expires_at: datetime, now: datetime) -> int:
+    """End the open positions of a moment, and tell the desk of them together."""
+    options = exercisable(expires_at)
+    ended = 0
+    while positions := open_positions(list(options), limit=TOLD_TOGETHER):
+        told: list[list[Order]] = []
+        try:
+            for first in range(0, len(positions), CHUNK_POSITIONS):
+                chunk = positions[first : first + CHUNK_POSITIONS]
+                told.append(exercise_chunk(chunk=chunk, options=options, expires_at=expires_at, now=now))
+        finally:
+            _tell(told)
+        ended += len(positions)
+        log.info("positions ended", expires_at=expires_at.isoformat(), positions=len(positions))
+    return ended
+
+
+def _tell(committed: Sequence[Sequence[Order]]) -> None:
+    for orders in committed:
+        if orders:
+            log.info("positions exercised", orders=trail.runs(order.id for order in orders))
+            outbox.publish(orders)
+
+
+def _settle(now: datetime) -> None:
+    """Settle options whose positions have all ended and whose orders are all settled, then expiries of such options."""
+    expired = Option.objects.filter(state=Option.State.EXPIRED, expires_at__lte=now - SETTLED_AFTER)
+    ids = list(expired.values_list("id", flat=True))
+    finished = set(ids) - _unfinished(ids)
+    with transaction.atomic():
+        if finished:
+            move_options(expired.filter(id__in=finished), Option.settle, by=BY, why="", now=now)
+        going_on = Option.objects.filter(
+            underlying=OuterRef("underlying"), expires_at=OuterRef("expires_at"), state=Option.State.EXPIRED
+        )
+        done = _unsettled().filter(~Exists(going_on)).values_list("id", flat=True)
+        move(Expiry, Expiry.settle, list(done), same={"settled_at": now})
+
+
+def _unfinished(option_ids: Sequence[int]) -> set[int]:
+    """Those that have an open position or an order that is not settled."""
+    if not option_ids:
+        return set()
+    with reader("default") as cursor:
+        cursor.execute(UNFINISHED_OPTIONS, {"ids": array(option_ids)})
+        return {option_id for (option_id,) in cursor.fetchall()}
