@@ -2,6 +2,7 @@
 
 from counter.models.accounts import Account, CashMovement, Customer, Transfer
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
+from counter.models.firm_quotes import FirmQuote
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
@@ -14,6 +15,7 @@ __all__ = [
     "Customer",
     "DeskCondition",
     "Expiry",
+    "FirmQuote",
     "IndexEntry",
     "IndexPrice",
     "Option",
