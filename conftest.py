@@ -47,6 +47,7 @@ if WORKER is None:
         "DESK_DATABASE_URL": postgres.url(var_dir=VAR_DIR, database="desk"),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "SERVICE_KEY": secrets.token_urlsafe(48),
+        "WALLET_KEY": secrets.token_urlsafe(48),
         "TEST_BROKER_URL": valkey.url(var_dir=VAR_DIR, port=valkey.free_port()).removesuffix("/0"),
     }
 # Each worker has a logical database of the one broker, as it has databases of its own in the one PostgreSQL.

@@ -162,9 +162,12 @@ _clock = _Clock()
 def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Sign each request for itself, also the same one sent again."""
     body = request.body or b""
-    keys = signing.keys_of(settings.SERVICE_KEY)
     signing.sign(
-        request, keys=keys, body=body if isinstance(body, bytes) else body.encode(), now=_clock.now()
+        request,
+        keys=signing.keys_of(settings.SERVICE_KEY),
+        tag=signing.DESK_TAG,
+        body=body if isinstance(body, bytes) else body.encode(),
+        now=_clock.now(),
     )
     return request
 

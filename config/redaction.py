@@ -23,7 +23,7 @@ _AMOUNT = re.compile(r"(?<![\w.])-?\d+\.\d+(?![\w.])")
 
 def secrets_of(settings: Any) -> set[str]:
     """The secrets that this process knows by its settings."""
-    found = {settings.SECRET_KEY, *settings.SERVICE_KEY.split(",")}
+    found = {settings.SECRET_KEY, *settings.SERVICE_KEY.split(","), *settings.WALLET_KEY.split(",")}
     found |= {settings.VENUE_API_KEY, settings.VENUE_API_SECRET}
     found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
     found.add(unquote(urlsplit(settings.BROKER_URL).password or ""))

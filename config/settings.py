@@ -83,11 +83,11 @@ ALLOWED_HOSTS = _env("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").sp
 CSRF_TRUSTED_ORIGINS = [origin for origin in _env("CSRF_TRUSTED_ORIGINS").split(",") if origin]
 
 # HTTPS=1: customers come through a proxy that speaks TLS and says so in X-Forwarded-Proto, which it sets itself. The
-# desk's signed calls and the health checks may come past it.
+# signed calls of desk and wallet service, and the health checks, may come past it.
 HTTPS = os.environ.get("HTTPS") == "1"
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^internal/", r"^(healthz|readyz|metrics)$"]
+SECURE_REDIRECT_EXEMPT = [r"^(internal|wallet)/", r"^(healthz|readyz|metrics)$"]
 SECURE_HSTS_SECONDS = int(_env("HSTS_SECONDS", "3600")) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 
@@ -246,17 +246,16 @@ COINS = {"BTC": "BTC/USDT", "ETH": "ETH/USDT"}
 COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
 COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
 SERVICE_KEY = _key("SERVICE_KEY")  # comma-separated: all are accepted, the first one signs
+WALLET_KEY = _key("WALLET_KEY")  # the same of the exchange's wallet service
 SIGNATURE_WINDOW_SECONDS = float(os.environ.get("SIGNATURE_WINDOW_SECONDS", "30"))
 SPREAD_RATE = limits.rate("SPREAD_RATE", "0.005")
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))
 QUOTE_EVERY_SECONDS = 1.0
 CLOSE_STALE_AFTER_SECONDS = float(os.environ.get("CLOSE_STALE_AFTER_SECONDS", "30"))
-FIRM_QUOTE_SECONDS = float(os.environ.get("FIRM_QUOTE_SECONDS", "5"))
-# What a customer may have of them at once, by number and by their USDT: each is an option on the price, for nothing.
-FIRM_QUOTES_LIVE = int(os.environ.get("FIRM_QUOTES_LIVE", "20"))
-FIRM_QUOTES_LIVE_USDT = Decimal(os.environ.get("FIRM_QUOTES_LIVE_USDT", "250000"))
 SYNC_OVERDUE_AFTER_SECONDS = 2.0
 MAX_BATCH_ORDERS = 1000
+# How long the wallet service may take to confirm or release what it has reserved, before somebody should look.
+WITHDRAWAL_OVERDUE_AFTER_SECONDS = int(_env("WITHDRAWAL_OVERDUE_AFTER_SECONDS", "3600"))
 MARKET_DATA = [path for path in _env("MARKET_DATA").split(",") if path]
 
 # --- containment: docs/decisions/containment.md says why these --------------------------------------------------------
@@ -318,6 +317,7 @@ AUDIT_AGE_LIMITS_SECONDS = {
     "conversion": {"PLANNED": 30, "SUBMITTED": 30, "FILLED": 30},
     "funds_transfer": {"PLANNED": 30, "SUBMITTED": 30},
     "intervention": {},
+    "withdrawal": {"RESERVED": WITHDRAWAL_OVERDUE_AFTER_SECONDS},
 }
 AUDIT_OVERDUE_AFTER_SECONDS = 60.0  # and how long after its due time one that has one
 AUDIT_CLOCK_TOLERANCE_SECONDS = 10.0  # by which times of different processes and of the venue may differ

@@ -1,4 +1,4 @@
-"""HTTP Message Signatures (RFC 9421, HMAC-SHA256) between the desk and counter: who calls, what, when, and only once.
+"""HTTP Message Signatures (RFC 9421, HMAC-SHA256) of who calls counter: the desk, or the exchange's wallet service.
 
 A signature covers method, path, query and the body's digest; its nonce is for whoever verifies to take once. The host
 is not covered, for a proxy may change it. Several keys may be valid at a time, to be exchanged without a stop.
@@ -19,7 +19,7 @@ from http_message_signatures import (
 )
 from http_message_signatures.algorithms import HMAC_SHA256
 
-TAG = "crossbook-desk"
+DESK_TAG, WALLET_TAG = "crossbook-desk", "crossbook-wallet"  # what a signature is for
 COVERED = ("@method", "@path", "@query", "content-digest")
 NONCE_BYTES = 16
 _KEY_ID_DIGITS = 16
@@ -72,7 +72,7 @@ def keys_of(setting: str) -> dict[str, bytes]:
     return {hashlib.sha256(secret).hexdigest()[:_KEY_ID_DIGITS]: secret for secret in given if secret}
 
 
-def sign(message: Message, *, keys: Mapping[str, bytes], body: bytes, now: datetime) -> None:
+def sign(message: Message, *, keys: Mapping[str, bytes], tag: str, body: bytes, now: datetime) -> None:
     """Add the signature's headers to a request that has none, under a nonce of its own."""
     key_id = next(iter(keys))
     signer = HTTPMessageSigner(signature_algorithm=HMAC_SHA256, key_resolver=_resolver(keys))
@@ -81,8 +81,8 @@ def sign(message: Message, *, keys: Mapping[str, bytes], body: bytes, now: datet
         key_id=key_id,
         created=now,
         nonce=secrets.token_hex(NONCE_BYTES),
-        label="desk",
-        tag=TAG,
+        label=tag.removeprefix("crossbook-"),
+        tag=tag,
         covered_component_ids=COVERED[:-1],  # giving the body adds its digest
         body=body,
     )
@@ -93,7 +93,7 @@ def is_signed(headers: Mapping[str, str]) -> bool:
     return "Signature" in headers or "Signature-Input" in headers
 
 
-def verify(message: Received, *, keys: Mapping[str, bytes], body: bytes) -> Signed:
+def verify(message: Received, *, keys: Mapping[str, bytes], tag: str, body: bytes) -> Signed:
     """Check a signature over request and body in constant time; when it was made and whether it came before are not.
 
     Raises: SignatureInvalid.
@@ -101,7 +101,7 @@ def verify(message: Received, *, keys: Mapping[str, bytes], body: bytes) -> Sign
     verifier = _Verifier(signature_algorithm=HMAC_SHA256, key_resolver=_resolver(keys))
     try:
         [result] = verifier.verify(
-            message, max_age=None, expect_tag=TAG, require_components=COVERED, body=body
+            message, max_age=None, expect_tag=tag, require_components=COVERED, body=body
         )
         created = datetime.fromtimestamp(int(result.parameters["created"]), UTC)
     except (HTTPMessageSignaturesException, ValueError, OverflowError, OSError) as error:

@@ -24,6 +24,7 @@ from counter.models import (
     TradingStatus,
     TradingStatusChange,
     Transfer,
+    Withdrawal,
 )
 
 
@@ -67,7 +68,19 @@ class CashMovementAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "customer", "kind", "amount", "reference"]
     list_select_related = ["customer"]
     list_filter = ["kind"]
+    search_fields = ["reference__exact", "customer__reference__startswith"]
+    search_help_text = "The wallet's reference, or the beginning of the customer's"
+
+
+@admin.register(Withdrawal)
+class WithdrawalAdmin(ReadOnlyAdmin):
+    list_display = [
+        *("reference", "customer", "amount", "state", "reserved_at", "confirmed_at", "released_at"),
+    ]
+    list_select_related = ["customer"]
+    list_filter = ["state"]
     search_fields = ["reference__startswith", "customer__reference__startswith"]
+    search_help_text = "Beginning of the wallet's reference, or of the customer's"
 
 
 @admin.register(Option)

@@ -9,17 +9,20 @@ USDT = "USDT"
 
 
 class SystemAccount(IntEnum):
-    """clearing: owed to the desk; spread: Crossbook's income; external: the world that deposits come from."""
+    """clearing: owed to the desk; spread: Crossbook's income; external: the world that deposits come from;
+    withdrawals: reserved for the wallet to pay out."""
 
     CLEARING = 1
     SPREAD = 2
     EXTERNAL = 3
+    WITHDRAWALS = 4
 
 
 NORMAL_SIDES = {
     SystemAccount.CLEARING: NormalSide.CREDIT,
     SystemAccount.SPREAD: NormalSide.CREDIT,
     SystemAccount.EXTERNAL: NormalSide.DEBIT,
+    SystemAccount.WITHDRAWALS: NormalSide.CREDIT,
 }
 
 

@@ -29,22 +29,17 @@ ORDER_CODES: dict[str, ErrorCode] = {
     RejectCode.PRICE_MOVED: ErrorCode(409, "The cost is above max_cost, or proceeds are below min_proceeds."),
     RejectCode.QUOTE_MISSING: ErrorCode(409, "The option has no price on this side."),
     RejectCode.AMOUNT_TOO_SMALL: ErrorCode(422, "The order is worth less than 0.000001 USDT."),
-    RejectCode.AMOUNT_TOO_LARGE: ErrorCode(422, "The order's amounts have more digits than are kept."),
-    RejectCode.INSUFFICIENT_BALANCE: ErrorCode(422, "The cost is more than the account holds."),
+    RejectCode.AMOUNT_TOO_LARGE: ErrorCode(422, "Amounts would have more digits than are kept."),
+    RejectCode.INSUFFICIENT_BALANCE: ErrorCode(422, "The account holds less than that."),
     RejectCode.POSITION_TOO_SMALL: ErrorCode(422, "Fewer contracts are left in the position."),
-    RejectCode.QUOTE_NOT_FOUND: ErrorCode(404, "The customer has no such firm quote."),
-    RejectCode.QUOTE_EXPIRED: ErrorCode(409, "The firm quote has expired."),
-    RejectCode.QUOTE_USED: ErrorCode(409, "Another order has used the firm quote."),
-    RejectCode.QUOTE_MISMATCH: ErrorCode(
-        422, "The firm quote is for another option, side, position, size or payout."
-    ),
     RejectCode.QUOTE_STALE: ErrorCode(409, "The price is too old to trade on.", retry_after_seconds=1),
 }
 
-QUOTE_CODES: dict[str, ErrorCode] = {
-    RejectCode.TOO_MANY_QUOTES: ErrorCode(
-        429, "As many firm quotes of this customer as may be have not expired yet.", retry_after_seconds=5
-    ),
+CASH_CODES: dict[str, ErrorCode] = {
+    "reference_reused": ErrorCode(409, "The reference was already used for something of other content."),
+    "withdrawal_not_found": ErrorCode(404, "Nothing was reserved under this reference."),
+    "withdrawal_confirmed": ErrorCode(409, "The withdrawal was confirmed: it cannot be released."),
+    "withdrawal_released": ErrorCode(409, "The withdrawal was released: it cannot be confirmed."),
 }
 
 REQUEST_CODES: dict[str, ErrorCode] = {
@@ -82,4 +77,4 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     ),
 }
 
-CODES: dict[str, ErrorCode] = {**ORDER_CODES, **QUOTE_CODES, **REQUEST_CODES}
+CODES: dict[str, ErrorCode] = {**ORDER_CODES, **CASH_CODES, **REQUEST_CODES}

@@ -11,6 +11,7 @@ from django.views import defaults
 from rest_framework import exceptions
 
 from counter.api.codes import CODES
+from counter.cash import AccountError
 from counter.gate import GateFull, OutcomeUnknown
 from counter.order_requests import Rejected
 
@@ -66,6 +67,8 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
     """REST framework's exception handler: no exception leaves the API in any other shape."""
     if isinstance(error, ApiError):
         return error_answer(error.code, str(error), error.detail)
+    if isinstance(error, AccountError):
+        return error_answer(error.code, str(error))
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
     if isinstance(error, Http404):
@@ -104,12 +107,12 @@ def _framework_answer(error: exceptions.APIException) -> HttpResponse:
 
 
 def unknown_address(request: HttpRequest, **_: str) -> HttpResponse:
-    """404 below /api/ and /internal/."""
+    """404 below /api/, /internal/ and /wallet/."""
     return error_answer("not_found", f"there is nothing at {request.path}")
 
 
 def _is_for_programs(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/internal/"))
+    return request.path.startswith(("/api/", "/internal/", "/wallet/"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,23 +1,19 @@
 """The desk's side door: pull what is not acknowledged, acknowledge, report settlements. Not for customers.
 
-Every call may be repeated without harm, signed anew each time. Only a signature with the service key opens it.
+Every call may be repeated without harm, signed anew each time. `counter.api.signed` opens the door.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import wraps
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
 from msgspec import Meta
 
-from config import signing
-from counter import contracts, nonces, outbox
-from counter.api.errors import ApiError, answer, error_answer, json_answer
+from counter import contracts, outbox
+from counter.api.errors import ApiError, json_answer
 from counter.api.fields import Query
 from counter.api.views import body_of, decode, query_of
 from counter.clearing import clearing_sums
@@ -33,8 +29,6 @@ _CONDITIONS = msgspec.json.Decoder(contracts.DeskConditions)
 
 MAX_RUN_ORDERS = 1000
 MAX_RUNS = 1000
-
-Handler = Callable[[HttpRequest], HttpResponse]
 
 
 class UnsyncedQuery(Query):
@@ -54,52 +48,6 @@ class ClearingQuery(Query):
     runs: Annotated[int, Meta(ge=1, le=MAX_RUNS)] = 200
 
 
-def _for_the_desk(method: str) -> Callable[[Handler], Handler]:
-    """Let in who signs with the service key, by one method, and answer every error in the API's shape."""
-
-    def decorate(handler: Handler) -> Handler:
-        @csrf_exempt
-        @wraps(handler)
-        def view(request: HttpRequest) -> HttpResponse:
-            try:
-                _check_signature(request, now=timezone.now())
-                if request.method != method:
-                    response = error_answer("method_not_allowed")
-                    response["Allow"] = method
-                    return response
-                return handler(request)
-            except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
-                return answer(error, {})
-
-        return view
-
-    return decorate
-
-
-def _check_signature(request: HttpRequest, *, now: datetime) -> None:
-    """Take a request's signature, once.
-
-    Raises: ApiError; RequestDataTooBig; database errors.
-    """
-    if not signing.is_signed(request.headers):
-        raise ApiError("not_authenticated")
-    message = signing.Received(
-        method=request.method or "",
-        url=f"http://counter{request.get_full_path()}",  # the host is not covered
-        headers=request.headers,
-    )
-    try:
-        signed = signing.verify(message, keys=signing.keys_of(settings.SERVICE_KEY), body=request.body)
-    except signing.SignatureInvalid as error:
-        raise ApiError("signature_invalid", str(error)) from error
-    window = timedelta(seconds=settings.SIGNATURE_WINDOW_SECONDS)
-    if abs(now - signed.created) > window:
-        raise ApiError("signature_expired", now=now.isoformat())
-    if not nonces.take(signed.nonce, created=signed.created, window=window, now=now):
-        raise ApiError("signature_replayed")
-
-
-@_for_the_desk("GET")
 def unsynced(request: HttpRequest) -> HttpResponse:
     """SyncBatch of orders that the desk has not acknowledged, oldest first."""
     query = query_of(request, UnsyncedQuery)
@@ -108,7 +56,6 @@ def unsynced(request: HttpRequest) -> HttpResponse:
     return json_answer(contracts.SyncBatch(events=events))
 
 
-@_for_the_desk("POST")
 def acknowledge(request: HttpRequest) -> HttpResponse:
     """Take an Acknowledgement."""
     message = decode(body_of(request), _ACKNOWLEDGEMENT)
@@ -117,7 +64,6 @@ def acknowledge(request: HttpRequest) -> HttpResponse:
     return json_answer({"acknowledged": acknowledged})
 
 
-@_for_the_desk("POST")
 def settlements(request: HttpRequest) -> HttpResponse:
     """Take a SettlementBatch, answer with a SettlementAnswer."""
     message = decode(body_of(request), _SETTLEMENTS)
@@ -125,7 +71,6 @@ def settlements(request: HttpRequest) -> HttpResponse:
     return json_answer(take_reports(reports=message.reports, now=timezone.now()))
 
 
-@_for_the_desk("POST")
 def conditions(request: HttpRequest) -> HttpResponse:
     """Take DeskConditions, answer with a ConditionsAnswer."""
     message = decode(body_of(request), _CONDITIONS)
@@ -137,7 +82,6 @@ def conditions(request: HttpRequest) -> HttpResponse:
     return json_answer(contracts.ConditionsAnswer(taken))
 
 
-@_for_the_desk("GET")
 def clearing(request: HttpRequest) -> HttpResponse:
     """ClearingSums of the orders after one, up to a moment."""
     query = query_of(request, ClearingQuery)

@@ -1,8 +1,8 @@
 """Counter's tables, one subject a module."""
 
-from counter.models.accounts import Account, CashMovement, Customer, Transfer
+from counter.models.accounts import Account, Customer, Transfer
+from counter.models.cash import CashMovement, Withdrawal
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
-from counter.models.firm_quotes import FirmQuote
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
@@ -15,7 +15,6 @@ __all__ = [
     "Customer",
     "DeskCondition",
     "Expiry",
-    "FirmQuote",
     "IndexEntry",
     "IndexPrice",
     "Option",
@@ -28,4 +27,5 @@ __all__ = [
     "TradingStatusChange",
     "Transfer",
     "UsedNonce",
+    "Withdrawal",
 ]

@@ -1,4 +1,4 @@
-"""Customers and counter's book: USDT accounts, transfers, money in and out.
+"""Customers and counter's book: USDT accounts and transfers.
 
 A customer's balance is stored on his account and can never be negative; system accounts have no stored balance, so
 that no row is touched by every order.
@@ -76,20 +76,3 @@ class Transfer(ledger.Transfer):
                 fields=["order_id"], name="transfer_order_blocks", pages_per_range=16, autosummarize=True
             ),
         ]
-
-
-class CashMovement(models.Model):
-    """USDT that came in from or went out to the exchange's wallet, once for each `reference` of theirs."""
-
-    class Kind(models.TextChoices):
-        DEPOSIT = "DEPOSIT"
-        WITHDRAWAL = "WITHDRAWAL"
-
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
-    kind = models.CharField(max_length=12, choices=Kind)
-    amount = models.DecimalField(max_digits=20, decimal_places=6)
-    reference = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.amount} {self.reference}"

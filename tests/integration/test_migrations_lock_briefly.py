@@ -32,6 +32,10 @@ NOT_ASKED = (
     "prefer-text-field",
     "require-statement-timeout",
 )
+# What a rule says against a migration, and why it is no harm here.
+HARMLESS = {
+    ("counter.0010_withdrawals", "ban-drop-constraint"),  # the index of 0009 refuses all that it refused
+}
 LOCKS_BRIEFLY = migrations.RunSQL("SET LOCAL lock_timeout = '2s'", migrations.RunSQL.noop)
 
 
@@ -65,7 +69,8 @@ def test_no_migration_since_the_first_release_holds_or_breaks_a_table():
     for (app, name), migration in sorted(loader.disk_migrations.items()):
         if int(name[:4]) > FIRST_RELEASE.get(app, 9999):
             state = loader.project_state((app, name), at_end=False)
-            assert complaints(migration, sql_of(migration, state)) == set(), f"{app}.{name}"
+            told = {(f"{app}.{name}", rule) for rule in complaints(migration, sql_of(migration, state))}
+            assert told <= HARMLESS
 
 
 def test_every_app_of_ours_is_looked_at():

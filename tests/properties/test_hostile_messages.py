@@ -30,7 +30,7 @@ from counter.contracts import (
 from counter.models import Account, SyncOrder, Transfer
 from tests.support.desk_bench import event
 from tests.support.factories import make_customer, make_option, place_close, place_open
-from tests.support.signing import DeskClient
+from tests.support.signing import SignedClient
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 ANY = settings(
@@ -204,7 +204,7 @@ def is_answered(answer: Any) -> bool:
 def test_counter_takes_a_report_as_a_whole_or_not_at_all(orders, data):
     raw = data.draw(mutated(reports_of(orders)))
     settled = settled_orders()
-    answer = DeskClient().post("/internal/v1/settlements", raw)
+    answer = SignedClient().post("/internal/v1/settlements", raw)
     if is_answered(answer):
         body = answer.json()
         assert settled_orders() - settled <= set(body["taken"])
@@ -221,7 +221,7 @@ def test_counter_takes_acknowledgements_of_its_orders_only(orders, data):
     ids = [order.id for order in orders]
     raw = data.draw(mutated(encode(Acknowledgement(source=project.COUNTER_SOURCE, order_ids=ids))))
     pending = set(SyncOrder.objects.filter(state="PENDING").values_list("id", flat=True))
-    answer = DeskClient().post("/internal/v1/sync-orders/ack", raw)
+    answer = SignedClient().post("/internal/v1/sync-orders/ack", raw)
     left = set(SyncOrder.objects.filter(state="PENDING").values_list("id", flat=True))
     if is_answered(answer):
         assert answer.json() == {"acknowledged": len(pending - left)}

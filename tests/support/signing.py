@@ -1,4 +1,4 @@
-"""Calling counter's internal API as the desk does: each request signed for itself."""
+"""Calling counter's signed APIs as the desk and the wallet service do: each request signed for itself."""
 
 from typing import Any
 
@@ -11,27 +11,38 @@ from config import signing
 
 
 def signed_headers(method: str, path: str, body: bytes = b"", **signature: Any) -> dict[str, str]:
-    """Headers that sign a request; `keys` and `now` may differ from the usual ones."""
+    """Headers that sign a request as the desk; `keys`, `tag` and `now` may differ from its own."""
     message = requests.Request(method, f"http://counter{path}").prepare()
-    given: dict[str, Any] = {"keys": signing.keys_of(settings.SERVICE_KEY), "now": timezone.now()}
+    given: dict[str, Any] = {
+        "keys": signing.keys_of(settings.SERVICE_KEY),
+        "tag": signing.DESK_TAG,
+        "now": timezone.now(),
+    }
     signing.sign(message, body=body, **given | signature)
     return {name: str(message.headers[name]) for name in ("Signature", "Signature-Input", "Content-Digest")}
 
 
-class DeskClient:
-    """Django's test client, which signs what it sends."""
+class SignedClient:
+    """Django's test client, which signs what it sends: with the desk's key, unless another is given."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, signature: dict[str, Any] | None = None, **options: Any) -> None:
         self.http = Client(**options)
+        self.signature = signature or {}
 
     def get(self, path: str, *, query_params: dict[str, Any] | None = None) -> Any:
         url = requests.Request("GET", f"http://counter{path}", params=query_params).prepare().path_url
-        return self.http.get(url, headers=signed_headers("GET", url))
+        return self.http.get(url, headers=signed_headers("GET", url, **self.signature))
 
-    def post(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
-        headers = signed_headers("POST", path, body)
+    def post(self, path: str, body: bytes = b"", content_type: str = "application/json") -> Any:
+        headers = signed_headers("POST", path, body, **self.signature)
         return self.http.post(path, body, content_type=content_type, headers=headers)
 
     def put(self, path: str, body: bytes, content_type: str = "application/json") -> Any:
-        headers = signed_headers("PUT", path, body)
+        headers = signed_headers("PUT", path, body, **self.signature)
         return self.http.put(path, body, content_type=content_type, headers=headers)
+
+
+def wallet_client(**options: Any) -> SignedClient:
+    """A client that signs with the wallet service's key."""
+    key = signing.keys_of(settings.WALLET_KEY)
+    return SignedClient({"keys": key, "tag": signing.WALLET_TAG}, **options)

@@ -10,13 +10,14 @@ import pytest
 from config.embedded import keys
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = "from django.conf import settings; print(settings.SECRET_KEY, settings.SERVICE_KEY)"
+NAMES = ("SECRET_KEY", "SERVICE_KEY", "WALLET_KEY")
+KEYS = f"from django.conf import settings; print(*(getattr(settings, n) for n in {NAMES}))"
 OWN_DATABASES = {"DATABASE_URL": "postgresql:///a", "DESK_DATABASE_URL": "postgresql:///b"}
 
 
 def load(var_dir, **given):
     """The settings as a fresh process loads them."""
-    unset = {"SECRET_KEY", "SERVICE_KEY", "DATABASE_URL", "DESK_DATABASE_URL", "DEBUG"}
+    unset = {*NAMES, "DATABASE_URL", "DESK_DATABASE_URL", "DEBUG"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment |= {"VAR_DIR": str(var_dir), "DJANGO_SETTINGS_MODULE": "config.settings", **given}
     return subprocess.run(
@@ -24,7 +25,9 @@ def load(var_dir, **given):
     )
 
 
-@pytest.mark.parametrize("given", [{}, {"SECRET_KEY": "x"}, {"SERVICE_KEY": "x"}])
+@pytest.mark.parametrize(
+    "given", [{}, {"SECRET_KEY": "x"}, {"SERVICE_KEY": "x"}, {"SECRET_KEY": "x", "SERVICE_KEY": "x"}]
+)
 def test_beside_databases_of_ones_own_nothing_starts_without_keys(tmp_path, given):
     done = load(tmp_path, **OWN_DATABASES, **given)
     assert done.returncode
@@ -32,10 +35,11 @@ def test_beside_databases_of_ones_own_nothing_starts_without_keys(tmp_path, give
 
 
 def test_keys_that_are_given_are_taken(tmp_path):
-    assert load(tmp_path, **OWN_DATABASES, SECRET_KEY="a", SERVICE_KEY="b").stdout.split() == ["a", "b"]
+    given = dict(zip(NAMES, "abc", strict=True))
+    assert load(tmp_path, **OWN_DATABASES, **given).stdout.split() == ["a", "b", "c"]
 
 
 def test_the_stacks_keys_are_found_and_without_them_each_process_has_its_own(tmp_path):
     assert load(tmp_path).stdout != load(tmp_path).stdout
     made = keys.ensure(tmp_path)
-    assert load(tmp_path).stdout.split() == [made["SECRET_KEY"], made["SERVICE_KEY"]]
+    assert load(tmp_path).stdout.split() == [made[name] for name in NAMES]

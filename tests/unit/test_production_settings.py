@@ -17,6 +17,7 @@ PRODUCTION = {
     "BROKER_URL": "amqp://crossbook:pa55word@127.0.0.1:1//",
     "SECRET_KEY": secrets.token_urlsafe(48),
     "SERVICE_KEY": secrets.token_urlsafe(48),
+    "WALLET_KEY": secrets.token_urlsafe(48),
     "VENUE_API_KEY": secrets.token_urlsafe(48),
     "VENUE_API_SECRET": secrets.token_urlsafe(48),
 }

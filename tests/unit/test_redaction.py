@@ -17,6 +17,7 @@ TOKEN = "0123456789abcdef0123456789abcdef01234567"
 SECRETS = {
     "SECRET_KEY": "django-key-that-nobody-sees",
     "SERVICE_KEY": "service-key-of-today, service-key-of-yesterday",
+    "WALLET_KEY": "wallet-key-that-nobody-sees",
     "VENUE_API_KEY": "venue-key-that-nobody-sees",
     "VENUE_API_SECRET": 'venue"secret\\ü-that-nobody-sees',
     "BROKER_URL": "redis://:br%2Foker-pass@127.0.0.1:6379/0",
@@ -27,7 +28,7 @@ PASSWORD = "database-pass"
 PLAIN = [
     *("django-key-that-nobody-sees", "service-key-of-today", "service-key-of-yesterday"),
     *("venue-key-that-nobody-sees", 'venue"secret\\ü-that-nobody-sees', "br/oker-pass", PASSWORD, TOKEN),
-    "flower-pass",
+    *("flower-pass", "wallet-key-that-nobody-sees"),
 ]
 
 

@@ -42,9 +42,9 @@ def another(new_caller):
 
 @pytest.fixture
 def desk(transactional_db):
-    from tests.support.signing import DeskClient
+    from tests.support.signing import SignedClient
 
-    return DeskClient()
+    return SignedClient()
 
 
 @pytest.fixture

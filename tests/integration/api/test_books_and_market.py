@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from counter.accounts import withdraw
+from counter import withdrawals
 from counter.models import Account, Option, Transfer
 from counter.statements import ENTRIES
 from tests.support.api import error_of
@@ -79,7 +79,9 @@ def test_ledger_tells_every_movement_with_the_balance_it_left(caller, another, o
     closed = place_close(opened, contracts=1)
     last = place_close(opened, payout="at_fill")
     settle(last.id, due="17.999999")
-    withdraw(customer_id=caller.customer.pk, amount=Decimal(10), reference="w-1", now=timezone.now())
+    withdrawals.reserve(
+        customer_id=caller.customer.pk, amount=Decimal(10), reference="w-1", now=timezone.now()
+    )
 
     entries = caller.get("ledger").json()["results"]
 

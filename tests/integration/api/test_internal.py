@@ -23,7 +23,7 @@ from counter.contracts import (
 from counter.models import DeskCondition, SyncOrder
 from tests.support.api import error_of
 from tests.support.factories import make_customer, place_open
-from tests.support.signing import DeskClient
+from tests.support.signing import SignedClient
 
 SYNC, ACK, SETTLEMENTS, CONDITIONS, CLEARING = (
     "/internal/v1/sync-orders",
@@ -70,7 +70,7 @@ def test_a_customers_token_does_not_open_it(caller):
 
 
 def test_no_csrf_token_is_asked_of_the_desk(db, settings):
-    client = DeskClient(enforce_csrf_checks=True)
+    client = SignedClient(enforce_csrf_checks=True)
     response = post(client, ACK, Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=[]))
     assert response.json() == {"acknowledged": 0}
 

@@ -223,7 +223,9 @@ def test_without_the_service_key_nothing_is_told(monkeypatch):
     placed()
 
     def sign(request):
-        signing.sign(request, keys=signing.keys_of("another"), body=b"", now=timezone.now())
+        signing.sign(
+            request, keys=signing.keys_of("another"), tag=signing.DESK_TAG, body=b"", now=timezone.now()
+        )
         return request
 
     monkeypatch.setattr(counter_client._session(), "auth", sign)
