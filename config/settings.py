@@ -252,6 +252,10 @@ SPREAD_RATE = limits.rate("SPREAD_RATE", "0.005")
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))
 QUOTE_EVERY_SECONDS = 1.0
 CLOSE_STALE_AFTER_SECONDS = float(os.environ.get("CLOSE_STALE_AFTER_SECONDS", "30"))
+FIRM_QUOTE_SECONDS = float(os.environ.get("FIRM_QUOTE_SECONDS", "5"))
+# What a customer may have of them at once, by number and by their USDT: each is an option on the price, for nothing.
+FIRM_QUOTES_LIVE = int(os.environ.get("FIRM_QUOTES_LIVE", "20"))
+FIRM_QUOTES_LIVE_USDT = Decimal(os.environ.get("FIRM_QUOTES_LIVE_USDT", "250000"))
 SYNC_OVERDUE_AFTER_SECONDS = 2.0
 MAX_BATCH_ORDERS = 1000
 # How long the wallet service may take to confirm or release what it has reserved, before somebody should look.

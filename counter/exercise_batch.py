@@ -12,7 +12,7 @@ from decimal import ROUND_DOWN, Decimal
 from counter import pricing
 from counter.chart import SystemAccount
 from counter.order_requests import Order
-from counter.order_sql import AccountRow, PositionRow, TransferRow
+from counter.order_rows import AccountRow, PositionRow, TransferRow
 
 ZERO = Decimal(0)
 PREMIUM_UNIT = Decimal("0.000001")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from counter import pricing
 from counter.chart import SystemAccount
 from counter.containment import Terms
+from counter.order_prices import Price, Prices, Refused, check_fits
 from counter.order_requests import (
     Accepted,
     CloseRequest,
@@ -19,19 +20,9 @@ from counter.order_requests import (
     RejectCode,
     Rejected,
 )
-from counter.order_sql import AccountRow, BatchRows, OptionRow, PositionRow, TransferRow
+from counter.order_rows import AccountRow, BatchRows, FirmQuoteRow, PositionRow, TransferRow
 
 ZERO = Decimal(0)
-MAX_USDT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decimals
-MAX_COIN = Decimal(10**12)
-
-
-class _Refused(Exception):
-    """Carries a rejection out of the decision on one request."""
-
-    def __init__(self, code: RejectCode, message: str) -> None:
-        super().__init__(message)
-        self.rejected = Rejected(code, message)
 
 
 class OrderBatch:
@@ -49,9 +40,8 @@ class OrderBatch:
         self.positions = rows.positions
         self.orders: list[Order] = []
         self.transfers: list[TransferRow] = []
-        self._terms = terms
-        self._fresh_since = now - terms.stale_after
-        self._closable_since = now - max(terms.stale_after, terms.close_stale_after)
+        self.quotes = rows.quotes
+        self._prices = Prices(terms=terms, now=now)
         self._by_client_id = rows.orders
         self._by_symbol = {option.symbol: option for option in rows.options}
         self._by_id = {option.id: option for option in rows.options}
@@ -62,14 +52,14 @@ class OrderBatch:
         try:
             account = self.accounts.get(request.customer_id)
             if account is None:
-                raise _Refused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
+                raise Refused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
             earlier = self._by_client_id.get((request.customer_id, request.client_order_id))
             if earlier is not None:
                 self._check_same(request, earlier)
                 return Accepted(earlier, replayed=True)
             placing = self._open if isinstance(request, OpenRequest) else self._close
             order = placing(request, account)  # type: ignore[arg-type]
-        except _Refused as refusal:
+        except Refused as refusal:
             return refusal.rejected
         except pricing.AmountTooLarge as error:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
@@ -79,17 +69,20 @@ class OrderBatch:
 
     def _check_same(self, request: OrderRequest, earlier: Order) -> None:
         asked: tuple[object, ...]
-        held: tuple[object, ...]
+        held: tuple[object, ...] = (earlier.contracts, earlier.limit, earlier.payout, earlier.quote_id)
         if isinstance(request, OpenRequest):
-            asked = ("OPEN", request.symbol, request.contracts, request.max_cost, "instant")
-            held = (earlier.kind, earlier.symbol, earlier.contracts, earlier.limit, earlier.payout)
+            asked = ("OPEN", request.symbol, request.contracts, request.max_cost, "instant", request.quote_id)
+            held = (earlier.kind, earlier.symbol, *held)
         else:
             contracts = earlier.contracts if request.contracts is None else request.contracts
             position_id = self._position_id(request)
-            asked = ("CLOSE", position_id, contracts, request.min_proceeds, request.payout)
-            held = (earlier.kind, earlier.position_id, earlier.contracts, earlier.limit, earlier.payout)
+            asked = (
+                *("CLOSE", position_id, contracts, request.min_proceeds, request.payout),
+                request.quote_id,
+            )
+            held = (earlier.kind, earlier.position_id, *held)
         if asked != held:
-            raise _Refused(
+            raise Refused(
                 RejectCode.CLIENT_ORDER_ID_REUSED,
                 f"client_order_id {request.client_order_id} was already used for another order",
             )
@@ -97,28 +90,20 @@ class OrderBatch:
     def _open(self, request: OpenRequest, account: AccountRow) -> Order:
         option = self._by_symbol.get(request.symbol)
         if option is None:
-            raise _Refused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
-        if option.state == "HALTED":
-            raise _Refused(RejectCode.OPTION_HALTED, f"{option.symbol} is halted")
-        if not self._terms.takes_opens(state=option.coin_state, judged_at=option.judged_at, now=self.now):
-            raise _Refused(RejectCode.COIN_HALTED, f"{option.underlying} takes no opening orders at present")
-        premium, index, _ = self._quoted(option, option.ask, self._fresh_since)
-        price = pricing.open_cost(
-            contracts=request.contracts,
-            multiplier=option.multiplier,
-            ask_premium=premium,
-            index=index,
-            spread_rate=self._terms.open_rate(option.spread_rate),
-        )
-        if price.fair <= ZERO:
-            raise _Refused(RejectCode.AMOUNT_TOO_SMALL, "the order is worth less than 0.000001 USDT")
-        if request.max_cost is not None and price.cost > request.max_cost:
-            raise _Refused(RejectCode.PRICE_MOVED, f"cost {price.cost} is above max_cost {request.max_cost}")
-        if price.cost > account.balance:
-            raise _Refused(
-                RejectCode.INSUFFICIENT_BALANCE, f"cost {price.cost} USDT, balance {account.balance} USDT"
+            raise Refused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
+        quote = self._firm_quote(request)
+        self._prices.admit_open(option)
+        if quote is None:
+            price = self._prices.open_price(option, request.contracts)
+        else:
+            price = _promised(quote, ("OPEN", option.id, None, request.contracts))
+        if request.max_cost is not None and price.amount > request.max_cost:
+            raise Refused(RejectCode.PRICE_MOVED, f"cost {price.amount} is above max_cost {request.max_cost}")
+        if price.amount > account.balance:
+            raise Refused(
+                RejectCode.INSUFFICIENT_BALANCE, f"cost {price.amount} USDT, balance {account.balance} USDT"
             )
-        _check_fits(price.coin, price.cost)
+        check_fits(price.coin, price.amount)
         order_id = next(self._order_ids)
         order = Order(
             id=order_id,
@@ -130,63 +115,68 @@ class OrderBatch:
             symbol=option.symbol,
             underlying=option.underlying,
             contracts=request.contracts,
-            premium=premium,
-            index_price=index,
+            premium=price.premium,
+            index_price=price.index_price,
             coin=price.coin,
             fair=price.fair,
             spread=price.spread,
-            amount=price.cost,
+            amount=price.amount,
             limit=request.max_cost,
             payout="instant",
             state="PENDING",
             placed_at=self.now,
+            quote_id=request.quote_id,
         )
         self._debit(account, SystemAccount.CLEARING, price.fair, "open", order_id)
         self._debit(account, SystemAccount.SPREAD, price.spread, "spread", order_id)
-        self.positions[order_id] = PositionRow(
-            id=order_id,
-            customer_id=request.customer_id,
-            option_id=option.id,
-            contracts=request.contracts,
-            remaining=request.contracts,
+        self._hold(order)
+        self._by_id[option.id] = option
+        if quote is not None:
+            quote.order_id = order_id
+        return order
+
+    def _hold(self, order: Order) -> None:
+        """The position that an open makes."""
+        self.positions[order.id] = PositionRow(
+            id=order.id,
+            customer_id=order.customer_id,
+            option_id=order.option_id,
+            contracts=order.contracts,
+            remaining=order.contracts,
             unpaid=0,
-            cost=price.cost,
+            cost=order.amount,
             proceeds=ZERO,
             state="OPEN",
             opened_at=self.now,
             is_new=True,
             changed=True,
         )
-        self._by_id[option.id] = option
-        return order
 
     def _close(self, request: CloseRequest, account: AccountRow) -> Order:
         position = self.positions.get(self._position_id(request) or 0)
         if position is None or position.customer_id != request.customer_id:
-            raise _Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
-        contracts = position.remaining if request.contracts is None else request.contracts
+            raise Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
+        quote = self._firm_quote(request)
+        contracts = request.contracts
+        if contracts is None:
+            contracts = position.remaining if quote is None else quote.contracts
         if not 0 < contracts <= position.remaining:
-            raise _Refused(
+            raise Refused(
                 RejectCode.POSITION_TOO_SMALL,
                 f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
             )
         option = self._by_id[position.option_id]
-        premium, index, quoted_at = self._quoted(option, option.bid, self._closable_since)
-        price = pricing.close_proceeds(
-            contracts=contracts,
-            multiplier=option.multiplier,
-            bid_premium=premium,
-            index=index,
-            spread_rate=self._terms.close_rate(rate=option.spread_rate, quoted_at=quoted_at, now=self.now),
-        )
-        if price.proceeds <= ZERO:
-            raise _Refused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
-        if request.min_proceeds is not None and price.proceeds < request.min_proceeds:
-            raise _Refused(
+        self._prices.admit_close(option)
+        if quote is None:
+            price = self._prices.close_price(option, contracts)
+        else:
+            price = _promised(quote, ("CLOSE", option.id, position.id, contracts))
+        if request.min_proceeds is not None and price.amount < request.min_proceeds:
+            raise Refused(
                 RejectCode.PRICE_MOVED,
-                f"proceeds {price.proceeds} are below min_proceeds {request.min_proceeds}",
+                f"proceeds {price.amount} are below min_proceeds {request.min_proceeds}",
             )
-        _check_fits(price.coin, max(account.balance, position.proceeds) + price.fair)
+        check_fits(price.coin, max(account.balance, position.proceeds) + price.fair)
         instant = request.payout == "instant"
         order = Order(
             id=next(self._order_ids),
@@ -198,23 +188,26 @@ class OrderBatch:
             symbol=option.symbol,
             underlying=option.underlying,
             contracts=contracts,
-            premium=premium,
-            index_price=index,
+            premium=price.premium,
+            index_price=price.index_price,
             coin=price.coin,
             fair=price.fair,
             spread=price.spread if instant else ZERO,
-            amount=price.proceeds if instant else ZERO,
+            amount=price.amount if instant else ZERO,
             limit=request.min_proceeds,
             payout=request.payout,
             state="PENDING",
             placed_at=self.now,
+            quote_id=request.quote_id,
         )
         if instant:
-            self._credit(account, price.proceeds, "close", order.id)
+            self._credit(account, price.amount, "close", order.id)
             self._transfer(
                 SystemAccount.CLEARING, SystemAccount.SPREAD, price.spread, "spread", order.id, None
             )
         self._reduce(position, contracts, order.amount, paid=instant)
+        if quote is not None:
+            quote.order_id = order.id
         return order
 
     def _position_id(self, request: CloseRequest) -> int | None:
@@ -223,17 +216,22 @@ class OrderBatch:
         opening = self._by_client_id.get((request.customer_id, request.opened_by or ""))
         return opening.position_id if opening is not None and opening.kind == "OPEN" else None
 
-    def _quoted(
-        self, option: OptionRow, premium: Decimal | None, not_before: datetime
-    ) -> tuple[Decimal, Decimal, datetime]:
-        """Premium, index and time of a living option's quote; a halted one can still be closed."""
-        if option.expires_at <= self.now or option.state in ("EXPIRED", "SETTLED"):
-            raise _Refused(RejectCode.OPTION_EXPIRED, f"{option.symbol} has expired")
-        if premium is None or option.index_price is None or option.quoted_at is None or premium <= ZERO:
-            raise _Refused(RejectCode.QUOTE_MISSING, f"{option.symbol} has no price on this side")
-        if option.quoted_at < not_before:
-            raise _Refused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
-        return premium, option.index_price, option.quoted_at
+    def _firm_quote(self, request: OrderRequest) -> FirmQuoteRow | None:
+        """The firm quote that the request names and may use."""
+        if request.quote_id is None:
+            return None
+        quote = self.quotes.get(request.quote_id)
+        if quote is None or quote.customer_id != request.customer_id:
+            raise Refused(RejectCode.QUOTE_NOT_FOUND, f"this customer has no quote {request.quote_id}")
+        if quote.order_id is not None:
+            raise Refused(RejectCode.QUOTE_USED, f"order {quote.order_id} has used quote {quote.id}")
+        if quote.expires_at <= self.now:
+            raise Refused(
+                RejectCode.QUOTE_EXPIRED, f"quote {quote.id} expired at {quote.expires_at.isoformat()}"
+            )
+        if isinstance(request, CloseRequest) and request.payout != "instant":
+            raise Refused(RejectCode.QUOTE_MISMATCH, "a firm quote is paid at once, not at fill")
+        return quote
 
     def _debit(
         self, account: AccountRow, to: SystemAccount, amount: Decimal, kind: str, order_id: int
@@ -270,7 +268,11 @@ class OrderBatch:
             position.closed_at = self.now
 
 
-def _check_fits(coin: Decimal, usdt: Decimal) -> None:
-    """One amount that no column can hold would fail the write of the whole batch."""
-    if coin >= MAX_COIN or usdt >= MAX_USDT:
-        raise _Refused(RejectCode.AMOUNT_TOO_LARGE, "the order's amounts are larger than what is kept")
+def _promised(quote: FirmQuoteRow, asked: tuple[str, int, int | None, int]) -> Price:
+    """The quote's price, if it was given for what is asked: kind, option, position and contracts."""
+    if asked != (quote.kind, quote.option_id, quote.position_id, quote.contracts):
+        raise Refused(
+            RejectCode.QUOTE_MISMATCH,
+            f"quote {quote.id} is for another option, side, position or number of contracts",
+        )
+    return Price(quote.premium, quote.index_price, quote.coin, quote.fair, quote.spread, quote.amount)

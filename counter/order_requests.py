@@ -25,22 +25,30 @@ class RejectCode(StrEnum):
     POSITION_NOT_FOUND = "position_not_found"
     POSITION_TOO_SMALL = "position_too_small"
     CLIENT_ORDER_ID_REUSED = "client_order_id_reused"
+    QUOTE_NOT_FOUND = "quote_not_found"
+    QUOTE_EXPIRED = "quote_expired"
+    QUOTE_USED = "quote_used"
+    QUOTE_MISMATCH = "quote_mismatch"
+    TOO_MANY_QUOTES = "too_many_quotes"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
-    """Buy `contracts` of `symbol` for at most `max_cost` USDT."""
+    """Buy `contracts` of `symbol` for at most `max_cost` USDT, at the price of a firm quote if `quote_id` names one."""
 
     customer_id: int
     client_order_id: str
     symbol: str
     contracts: int
     max_cost: Decimal | None = None
+    quote_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CloseRequest:
     """Sell `contracts` (all that remain if None) of a position, named by its id or by the order that opened it.
+
+    With a firm quote's `quote_id` at its price, and as many contracts as it says if None.
 
     `payout` is `instant` (the quoted proceeds, now) or `at_fill` (what the venue pays, less its fee, when settled).
     """
@@ -52,6 +60,7 @@ class CloseRequest:
     contracts: int | None = None
     min_proceeds: Decimal | None = None
     payout: str = "instant"
+    quote_id: int | None = None
 
 
 OrderRequest = OpenRequest | CloseRequest
@@ -80,6 +89,7 @@ class Order:
     payout: str
     state: str
     placed_at: datetime
+    quote_id: int | None = None
 
     def sync_event(self, source: str) -> SyncEvent:
         """The order as the desk is told of it."""

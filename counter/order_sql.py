@@ -5,9 +5,8 @@ Statements that need nothing of each other's answers travel together, so that a 
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -15,9 +14,18 @@ from django.db import connection
 from config.arrays import array, columns
 from config.rows import reader
 from counter.order_requests import Order
+from counter.order_rows import (
+    AccountRow,
+    BatchRows,
+    FirmQuoteRow,
+    OptionRow,
+    PositionRow,
+    TransferRow,
+)
 
 NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
+QUOTE_COLUMNS = tuple(field.name for field in fields(FirmQuoteRow))
 
 LOCK_ACCOUNTS = """
     SELECT customer_id, id, balance FROM counter_account
@@ -47,6 +55,9 @@ OPTIONS = f"""
         SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
         UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))
 """  # noqa: S608
+FIRM_QUOTES = f"""
+    SELECT {", ".join(QUOTE_COLUMNS)} FROM counter_firmquote WHERE id = ANY(%s::bigint[])
+"""  # noqa: S608 - the columns are our own
 NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s)"
 
 # One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
@@ -57,11 +68,11 @@ WRITE = """
     ), orders AS (
         INSERT INTO counter_syncorder (
             id, customer_id, client_order_id, kind, option_id, position_id, symbol, underlying, contracts, premium,
-            index_price, coin, fair, spread, amount, "limit", payout, state, placed_at)
+            index_price, coin, fair, spread, amount, "limit", payout, state, placed_at, quote_id)
         SELECT * FROM unnest(
             %s::bigint[], %s::bigint[], %s::varchar[], %s::varchar[], %s::bigint[], %s::bigint[], %s::varchar[],
             %s::varchar[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-            %s::numeric[], %s::numeric[], %s::varchar[], %s::varchar[], %s::timestamptz[])
+            %s::numeric[], %s::numeric[], %s::varchar[], %s::varchar[], %s::timestamptz[], %s::bigint[])
     ), opened AS (
         INSERT INTO counter_position (
             id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at, closed_at)
@@ -81,65 +92,6 @@ WRITE = """
 """
 
 
-@dataclass(slots=True)
-class AccountRow:
-    """A customer's locked account."""
-
-    id: int
-    balance: Decimal
-    changed: bool = False
-
-
-@dataclass(slots=True)
-class PositionRow:
-    """A position as it stands within the batch; `is_new` when the batch itself opens it."""
-
-    id: int
-    customer_id: int
-    option_id: int
-    contracts: int
-    remaining: int
-    unpaid: int
-    cost: Decimal
-    proceeds: Decimal
-    state: str
-    opened_at: datetime
-    closed_at: datetime | None = None
-    is_new: bool = False
-    changed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OptionRow:
-    """An option with its current quote, if it has one, and how its coin is traded, if that has ever been judged."""
-
-    id: int
-    symbol: str
-    underlying: str
-    multiplier: Decimal
-    state: str
-    expires_at: datetime
-    bid: Decimal | None
-    ask: Decimal | None
-    index_price: Decimal | None
-    quoted_at: datetime | None
-    coin_state: str | None
-    spread_rate: Decimal | None
-    judged_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class TransferRow:
-    """One leg to be written; amounts in USDT."""
-
-    debit: int
-    credit: int
-    amount: Decimal
-    kind: str
-    order_id: int
-    balance_after: Decimal | None
-
-
 class _Query(NamedTuple):
     sql: str
     parameters: Sequence[Any]
@@ -153,24 +105,14 @@ def together() -> Iterator[None]:
         yield
 
 
-def _rows(*queries: _Query) -> list[list[tuple[Any, ...]]]:
-    """The rows of each query, asked for together and run in this order."""
+def _rows(*queries: _Query | None) -> list[list[tuple[Any, ...]]]:
+    """The rows of each query, asked for together and run in this order; None asks nothing and has none."""
     with together():
-        cursors = [reader("default") for _ in queries]
+        cursors = [None if query is None else reader("default") for query in queries]
         for cursor, query in zip(cursors, queries, strict=True):
-            cursor.execute(query.sql, query.parameters)
-        return [cursor.fetchall() for cursor in cursors]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRows:
-    """What a batch of requests is decided on; the accounts are locked, and nothing else here can change under that."""
-
-    accounts: dict[int, AccountRow]
-    orders: dict[tuple[int, str], Order]
-    positions: dict[int, PositionRow]
-    options: list[OptionRow]
-    order_ids: list[int]
+            if cursor is not None and query is not None:
+                cursor.execute(query.sql, query.parameters)
+        return [[] if cursor is None else cursor.fetchall() for cursor in cursors]
 
 
 def read_batch(
@@ -180,30 +122,32 @@ def read_batch(
     symbols: Iterable[str],
     position_ids: Iterable[int],
     opened_by: Iterable[tuple[int, str]],
+    quote_ids: Iterable[int],
     count: int,
 ) -> BatchRows:
     """Lock the customers' accounts, in the order of their ids, then read what a batch of `count` requests names.
 
     Orders are named by (customer id, client order id), positions by id or by the order that opened them. Order ids are
-    fresh; unused ones leave gaps, which nothing depends on.
+    fresh; unused ones leave gaps, which nothing depends on. What no request names is not asked for.
     """
     named = [array(list(position_ids)), *_pairs(opened_by)]
-    queries = [
+    quoted = array(list(quote_ids))
+    accounts, orders, options, order_ids, positions, quotes = _rows(
         _Query(LOCK_ACCOUNTS, [array(list(customer_ids))]),
         _Query(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
         _Query(OPTIONS, [array(list(symbols)), *named]),
         _Query(NEXT_IDS, [count]),
-    ]
-    if any(column != NOTHING for column in named):
-        queries.append(_Query(POSITIONS, named))
-    accounts, orders, options, order_ids, *positions = _rows(*queries)
+        _Query(POSITIONS, named) if any(column != NOTHING for column in named) else None,
+        _Query(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
+    )
     return BatchRows(
         accounts=_accounts(accounts),
         orders={
             (order.customer_id, order.client_order_id): order for order in (Order(*row) for row in orders)
         },
-        positions=_positions(positions[0]) if positions else {},
+        positions=_positions(positions),
         options=[OptionRow(*row) for row in options],
+        quotes={row[0]: FirmQuoteRow(*row) for row in quotes},
         order_ids=[row[0] for row in order_ids],
     )
 

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from config.transitions import move
 from counter import order_sql, outbox
-from counter.models import Position
+from counter.models import FirmQuote, Position
 from counter.order_batch import OrderBatch
 from counter.order_requests import CloseRequest, OpenRequest, OrderRequest, Outcome
 from counter.trading_status import terms
@@ -57,6 +57,7 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
         symbols={request.symbol for request in requests if isinstance(request, OpenRequest)},
         position_ids={close.position_id for close in closes if close.position_id is not None},
         opened_by=opened_by,
+        quote_ids={request.quote_id for request in requests if request.quote_id is not None},
         count=len(requests),
     )
     return OrderBatch(
@@ -82,3 +83,10 @@ def _write(batch: OrderBatch) -> None:
         ):
             ids = [position.id for position in finished if position.state == state]
             move(Position, transition, ids, same={"closed_at": batch.now})
+        quoted = [order for order in batch.orders if order.quote_id is not None]
+        move(
+            FirmQuote,
+            FirmQuote.use,
+            [order.quote_id for order in quoted if order.quote_id is not None],
+            each={"order_id": [order.id for order in quoted]},
+        )

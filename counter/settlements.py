@@ -16,7 +16,7 @@ from counter import order_sql
 from counter.chart import SystemAccount
 from counter.contracts import SettlementAnswer, SettlementReport
 from counter.models import Position, SyncOrder
-from counter.order_sql import PositionRow, TransferRow
+from counter.order_rows import AccountRow, PositionRow, TransferRow
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +125,7 @@ def _settle(fresh: Sequence[tuple[SettlementReport, _Stored]], now: datetime) ->
 
 def _pay(
     payouts: Sequence[tuple[SettlementReport, _Stored]],
-    accounts: dict[int, order_sql.AccountRow],
+    accounts: dict[int, AccountRow],
     now: datetime,
 ) -> None:
     """Deposit what the fills were worth and finish the positions that waited for it."""

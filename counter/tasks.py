@@ -1,10 +1,10 @@
-"""Doors for Celery: the sweep that ends options at their expiry."""
+"""Doors for Celery: counter's sweeps."""
 
 from celery import shared_task
 from django.utils import timezone
 
 from config.leader import exclusive
-from counter import expiry
+from counter import expiry, firm_quotes
 
 
 @shared_task(name="counter.expire")
@@ -13,3 +13,9 @@ def expire() -> None:
     with exclusive("expire", using="default") as alone:
         if alone:
             expiry.expire_due(now=timezone.now())
+
+
+@shared_task(name="counter.sweep_quotes")
+def sweep_quotes() -> None:
+    """Forget firm quotes that expired long ago."""
+    firm_quotes.sweep(now=timezone.now())

@@ -32,7 +32,19 @@ ORDER_CODES: dict[str, ErrorCode] = {
     RejectCode.AMOUNT_TOO_LARGE: ErrorCode(422, "Amounts would have more digits than are kept."),
     RejectCode.INSUFFICIENT_BALANCE: ErrorCode(422, "The account holds less than that."),
     RejectCode.POSITION_TOO_SMALL: ErrorCode(422, "Fewer contracts are left in the position."),
+    RejectCode.QUOTE_NOT_FOUND: ErrorCode(404, "The customer has no such firm quote."),
+    RejectCode.QUOTE_EXPIRED: ErrorCode(409, "The firm quote has expired."),
+    RejectCode.QUOTE_USED: ErrorCode(409, "Another order has used the firm quote."),
+    RejectCode.QUOTE_MISMATCH: ErrorCode(
+        422, "The firm quote is for another option, side, position, size or payout."
+    ),
     RejectCode.QUOTE_STALE: ErrorCode(409, "The price is too old to trade on.", retry_after_seconds=1),
+}
+
+QUOTE_CODES: dict[str, ErrorCode] = {
+    RejectCode.TOO_MANY_QUOTES: ErrorCode(
+        429, "As many firm quotes of this customer as may be have not expired yet.", retry_after_seconds=5
+    ),
 }
 
 CASH_CODES: dict[str, ErrorCode] = {
@@ -77,4 +89,4 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     ),
 }
 
-CODES: dict[str, ErrorCode] = {**ORDER_CODES, **CASH_CODES, **REQUEST_CODES}
+CODES: dict[str, ErrorCode] = {**ORDER_CODES, **QUOTE_CODES, **CASH_CODES, **REQUEST_CODES}

@@ -1,17 +1,24 @@
 """What is for sale and at what price."""
 
+import msgspec
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from counter.api.errors import json_answer
+from counter.api.errors import json_answer, rejection_answer
 from counter.api.market_messages import InstrumentList, InstrumentQuery, QuoteList, instrument, quote_body
-from counter.api.openapi import READING_ERRORS, answers, described
-from counter.api.views import CustomerView, query_of
+from counter.api.openapi import NEW_QUOTE, QUOTING_ERRORS, READING_ERRORS, answers, described
+from counter.api.quote_messages import AnyQuote, FirmQuoteBody, firm_quote_body
+from counter.api.repeats import check_no_repeats
+from counter.api.views import CustomerView, body_of, decode, query_of
 from counter.containment import State
+from counter.firm_quotes import give
+from counter.order_requests import Rejected
 from counter.quotes import current_quotes, tradable_options
 from counter.trading_status import trading_by_coin
+
+_QUOTE = msgspec.json.Decoder(AnyQuote)
 
 
 class InstrumentsView(CustomerView):
@@ -52,3 +59,23 @@ class QuotesView(CustomerView):
             now=timezone.now(), underlying=query.underlying, expiry=query.expiry, symbol=query.symbol
         )
         return json_answer(QuoteList([quote_body(quote) for quote in quotes]))
+
+    @extend_schema(
+        operation_id="ask_firm_quote",
+        request=NEW_QUOTE,
+        responses=answers(QUOTING_ERRORS, {201: FirmQuoteBody}),
+        summary="Ask for a firm quote",
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """A price that one order gets if it names the quote before it expires, whatever the market does meanwhile.
+
+        It holds for its customer, side, symbol or position, and size, and once. It promises the price, not that the
+        option is traded: an open is still refused while the option or its coin takes none.
+        """
+        body = body_of(request)
+        asked = decode(body, _QUOTE)
+        check_no_repeats(body, colons=asked.colons())
+        quote = give(request=asked.request(self.customer_id), now=timezone.now())
+        if isinstance(quote, Rejected):
+            return rejection_answer(quote)
+        return json_answer(firm_quote_body(quote), status=201)

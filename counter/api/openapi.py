@@ -14,6 +14,8 @@ from counter.api.codes import CODES, ORDER_CODES
 from counter.api.errors import ErrorBody
 from counter.api.fields import Query
 from counter.api.order_messages import CloseOrder, OpenOrder
+from counter.api.quote_messages import CloseQuote, OpenQuote
+from counter.order_requests import RejectCode
 
 _REF = "#/components/schemas/{name}"
 _ANYWHERE = ("not_authenticated", "authentication_failed", "customer_required", "permission_denied")
@@ -25,6 +27,14 @@ PLACING_ERRORS = (
     *("malformed_json", "invalid_request", "body_too_large", "batch_too_large", "unsupported_media_type"),
     "overloaded",
     *ORDER_CODES,
+)
+QUOTING_ERRORS = (
+    *_ALWAYS,
+    *("malformed_json", "invalid_request", "body_too_large", "unsupported_media_type"),
+    *(RejectCode.ACCOUNT_NOT_FOUND, RejectCode.OPTION_NOT_FOUND, RejectCode.POSITION_NOT_FOUND),
+    *(RejectCode.OPTION_HALTED, RejectCode.OPTION_EXPIRED, RejectCode.COIN_HALTED),
+    *(RejectCode.QUOTE_MISSING, RejectCode.QUOTE_STALE, RejectCode.AMOUNT_TOO_SMALL),
+    *(RejectCode.AMOUNT_TOO_LARGE, RejectCode.POSITION_TOO_SMALL, RejectCode.TOO_MANY_QUOTES),
 )
 
 
@@ -93,6 +103,12 @@ NEW_ORDER = PolymorphicProxySerializer(
     component_name="NewOrder",
     serializers={"open": described(OpenOrder), "close": described(CloseOrder)},
     resource_type_field_name="type",
+)
+
+NEW_QUOTE = PolymorphicProxySerializer(
+    component_name="NewQuote",
+    serializers={"open": described(OpenQuote), "close": described(CloseQuote)},
+    resource_type_field_name="side",
 )
 
 

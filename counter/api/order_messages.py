@@ -29,16 +29,21 @@ from counter.order_requests import CloseRequest, OpenRequest, Order, OrderReques
 
 
 class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="open"):
-    """Buy contracts at the present ask; `max_cost` refuses the order when the price has moved above it."""
+    """Buy contracts at the present ask; `max_cost` refuses the order when the price has moved above it.
+
+    With `quote_id` at the price of that firm quote, which has to be for the same symbol and contracts.
+    """
 
     client_order_id: ClientOrderId
     symbol: Symbol
     contracts: Contracts
     max_cost: Amount | None = None
+    quote_id: RowId | None = None
 
     def colons(self) -> int:
         """How many colons its JSON needs; see `counter.api.repeats`."""
-        return 4 + (self.max_cost is not None) + self.client_order_id.count(":")
+        given = (self.max_cost is not None) + (self.quote_id is not None)
+        return 4 + given + self.client_order_id.count(":")
 
     def request(self, customer_id: int) -> OrderRequest:
         """What the customer asks of counter."""
@@ -48,6 +53,7 @@ class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", ta
             symbol=self.symbol,
             contracts=self.contracts,
             max_cost=read_amount(self.max_cost),
+            quote_id=self.quote_id,
         )
 
 
@@ -55,7 +61,8 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
     """Sell contracts of a position (all that are left unless `contracts` says how many) at the present bid.
 
     The position is named by `position_id` or by `opened_by`, the client_order_id of the order that opened it: one of
-    the two. With payout `at_fill` the customer gets, later, what the venue really paid, less its fee.
+    the two. With payout `at_fill` the customer gets, later, what the venue really paid, less its fee. With `quote_id`
+    at the price of that firm quote, which has to be for the same position and contracts; its payout is `instant`.
     """
 
     client_order_id: ClientOrderId
@@ -64,6 +71,7 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
     contracts: Contracts | None = None
     min_proceeds: Amount | None = None
     payout: Literal["instant", "at_fill"] = "instant"
+    quote_id: RowId | None = None
 
     def __post_init__(self) -> None:
         if (self.position_id is None) == (self.opened_by is None):
@@ -78,6 +86,7 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
             + (self.contracts is not None)
             + (self.min_proceeds is not None)
             + (self.payout != "instant")
+            + (self.quote_id is not None)
         )
 
     def request(self, customer_id: int) -> OrderRequest:
@@ -90,6 +99,7 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
             contracts=self.contracts,
             min_proceeds=read_amount(self.min_proceeds),
             payout=self.payout,
+            quote_id=self.quote_id,
         )
 
 
@@ -116,6 +126,7 @@ class PlacedOrder(msgspec.Struct):
     min_proceeds: Usdt | None
     payout: Literal["instant", "at_fill"]
     placed_at: datetime
+    quote_id: Annotated[int | None, Meta(description="Of the firm quote that it was placed at.")]
 
 
 class Settlement(msgspec.Struct):
@@ -199,6 +210,7 @@ def _facts(order: Order | SyncOrder, amount: Decimal | None) -> tuple[Any, ...]:
         None if opening else limit,
         order.payout,
         order.placed_at,
+        order.quote_id,
     )
 
 

@@ -3,6 +3,7 @@
 from counter.models.accounts import Account, Customer, Transfer
 from counter.models.cash import CashMovement, Withdrawal
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
+from counter.models.firm_quotes import FirmQuote
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
@@ -15,6 +16,7 @@ __all__ = [
     "Customer",
     "DeskCondition",
     "Expiry",
+    "FirmQuote",
     "IndexEntry",
     "IndexPrice",
     "Option",

@@ -46,6 +46,7 @@ class SyncOrder(models.Model):
     payout = models.CharField(max_length=8, choices=Payout, default=Payout.INSTANT)
     state = FSMField(default=State.PENDING, choices=State, max_length=8)
     placed_at = models.DateTimeField()
+    quote_id = models.BigIntegerField(null=True)  # of the firm quote that it was placed at
     synced_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
     conversion_id = models.BigIntegerField(null=True)

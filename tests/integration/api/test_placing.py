@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from django.db import OperationalError
 
-from counter.api.codes import CODES, ORDER_CODES
+from counter.api.codes import CODES, ORDER_CODES, QUOTE_CODES
 from counter.gate import gate
 from counter.models import Option, SyncOrder
 from counter.order_requests import RejectCode
@@ -57,6 +57,7 @@ def test_open_answers_201_with_every_amount_at_full_scale(caller, option):
         "max_cost": "50.000000",
         "min_proceeds": None,
         "payout": "instant",
+        "quote_id": None,
     }
 
 
@@ -213,7 +214,7 @@ def test_body_that_is_too_large_is_refused(caller, settings):
 
 
 def test_every_reject_code_has_a_status():
-    assert set(ORDER_CODES) == {str(code) for code in RejectCode}
+    assert set(ORDER_CODES) | set(QUOTE_CODES) == {str(code) for code in RejectCode}
     assert all(400 <= code.status < 600 for code in CODES.values())
 
 

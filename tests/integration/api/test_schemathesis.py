@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
 from rest_framework.authtoken.models import Token
 
 from counter.models import Account, SyncOrder
@@ -31,12 +30,6 @@ def web(transactional_db, broker, tmp_path):
     started = Web(tmp_path, QUOTE_STALE_AFTER_SECONDS="86400")
     yield started
     started.stop()
-
-
-def operations():
-    """What the schema describes."""
-    paths = SchemaGenerator().get_schema(public=True)["paths"]
-    return [method for methods in paths.values() for method in methods]
 
 
 @pytest.mark.slow
@@ -61,9 +54,7 @@ def test_every_answer_is_as_the_schema_says(web, tmp_path):
     asked = re.search(r"(\d+) generated", run.stdout)
     assert asked is not None
     assert int(asked[1]) > 10 * int(EXAMPLES), run.stdout
-    tested = re.search(r"Tested: +(\d+)", run.stdout)
-    assert tested is not None
-    assert int(tested[1]) == len(operations()), run.stdout
+    assert re.search(r"Selected: +(\d+)/\1\n +Tested: +\1\n", run.stdout), run.stdout
     assert "Traceback" not in web.log
     assert SyncOrder.objects.filter(customer=customer).count() >= 2
     assert Account.objects.get(customer=customer).balance > 0

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("counter", "0008_expiry")]
+    dependencies = [("counter", "0010_sweep_quotes")]
 
     operations = [
         # Nobody searches references by their beginning any more.

@@ -14,7 +14,7 @@ STATES = [("RESERVED", "Reserved"), ("CONFIRMED", "Confirmed"), ("RELEASED", "Re
 
 
 class Migration(migrations.Migration):
-    dependencies = [("counter", "0009_cash_movement_once")]
+    dependencies = [("counter", "0011_cash_movement_once")]
 
     operations = [
         migrations.RunSQL("SET LOCAL lock_timeout = '2s'", migrations.RunSQL.noop),
