@@ -70,6 +70,25 @@ FUNDS_TRANSFERS = """
            CASE WHEN state = 'MANUAL' THEN 'a person' ELSE '' END AS owner, reason AS note
     FROM settlement_fundstransfer WHERE state NOT IN ('CONFIRMED', 'RELEASED', 'WRITTEN_OFF')
 """
+OPTIONS = """
+    SELECT 'option ' || symbol AS name, state, expires_at AS since, NULL::timestamptz AS due_at, '' AS owner, '' AS note
+    FROM counter_option WHERE state IN ('LISTED', 'HALTED') AND expires_at <= %(now)s
+"""
+# Its open positions are what an expiry has to do; what it waits for besides is a person's, or its orders', each judged.
+EXPIRIES = """
+    SELECT 'expiry ' || e.underlying || ' ' || e.expires_at AS name, e.state,
+           COALESCE(e.indexed_at, e.taken_at) AS since, NULL::timestamptz AS due_at,
+           CASE WHEN NOT p.are_open THEN 'its orders'
+                WHEN e.state = 'WAITING' AND e.why <> '' THEN 'whoever enters the index'
+                ELSE '' END AS owner,
+           e.why AS note
+    FROM counter_expiry AS e CROSS JOIN LATERAL (
+        SELECT EXISTS (
+            SELECT FROM counter_option AS o JOIN counter_position AS p ON p.option_id = o.id AND p.state = 'OPEN'
+            WHERE o.underlying = e.underlying AND o.expires_at = e.expires_at) AS are_open
+    ) AS p
+    WHERE e.state <> 'SETTLED'
+"""
 INTERVENTIONS = """
     SELECT 'intervention ' || id AS name, state, requested_at AS since, NULL::timestamptz AS due_at,
            'whoever approves' AS owner, kind || ' ' || subject || ' ' || subject_id AS note
@@ -88,6 +107,8 @@ class Kind:
 
 KINDS = (
     Kind("sync_order", "default", SYNC_ORDERS),
+    Kind("option", "default", OPTIONS),
+    Kind("expiry", "default", EXPIRIES),
     Kind("accepted_order", "desk", ACCEPTED_ORDERS),
     Kind("conversion", "desk", CONVERSIONS),
     Kind("funds_transfer", "desk", FUNDS_TRANSFERS),

@@ -8,6 +8,7 @@ AUDIT_CLOCK_TOLERANCE_SECONDS: an operation's time is taken before the rows it f
 from datetime import timedelta
 
 from audit import graphs
+from audit.expiry import legal_ends
 from audit.findings import Finding, Result
 from audit.reading import Reading, where_order
 from config.snapshots import Snapshot
@@ -64,12 +65,13 @@ ACCEPTED_ORDERS = """
     END) IS NOT TRUE
     ORDER BY id LIMIT 50
 """
-# What expiry leaves of a position is no close's doing, so remaining is held against closes in the other states only.
+# Closes and at most one exercise end a position; what expires out of the money is no order's doing.
 POSITIONS = """
     WITH closes AS (
         SELECT position_id, sum(contracts) AS contracts, sum(amount) AS proceeds,
-               count(*) FILTER (WHERE payout = 'at_fill' AND state <> 'SETTLED') AS unpaid
-        FROM counter_syncorder WHERE kind = 'CLOSE' GROUP BY 1
+               count(*) FILTER (WHERE payout = 'at_fill' AND state <> 'SETTLED') AS unpaid,
+               count(*) FILTER (WHERE kind = 'EXERCISE') AS exercises
+        FROM counter_syncorder WHERE kind <> 'OPEN' GROUP BY 1
     ), opens AS (
         SELECT id, customer_id, option_id, contracts, amount FROM counter_syncorder WHERE kind = 'OPEN'
     )
@@ -83,11 +85,13 @@ POSITIONS = """
             WHEN 'OPEN' THEN p.remaining > 0 AND p.closed_at IS NULL
             WHEN 'CLOSING' THEN p.remaining = 0 AND p.unpaid > 0
             WHEN 'CLOSED' THEN p.remaining = 0 AND p.unpaid = 0 AND p.closed_at IS NOT NULL
-            WHEN 'EXERCISED' THEN p.closed_at IS NOT NULL
-            WHEN 'EXPIRED' THEN p.closed_at IS NOT NULL
+            WHEN 'EXERCISED' THEN p.remaining = 0 AND p.closed_at IS NOT NULL
+            WHEN 'EXPIRED' THEN
+                p.remaining = 0 AND p.closed_at IS NOT NULL AND p.contracts > COALESCE(c.contracts, 0)
         END
-        AND (p.state IN ('EXERCISED', 'EXPIRED')
-            OR (p.remaining = p.contracts - COALESCE(c.contracts, 0) AND p.proceeds = COALESCE(c.proceeds, 0)))
+        AND p.proceeds = COALESCE(c.proceeds, 0)
+        AND COALESCE(c.exercises, 0) = (p.state = 'EXERCISED')::int
+        AND (p.state = 'EXPIRED' OR p.remaining = p.contracts - COALESCE(c.contracts, 0))
     ) IS NOT TRUE
     ORDER BY 1 LIMIT 50
 """
@@ -106,6 +110,7 @@ def legal_histories(reading: Reading, result: Result) -> None:
     _order_states(reading.counter, "counter", "counter_syncorder", SYNC_ORDERS, tolerance, result)
     _order_states(reading.desk, "desk", "acceptance_acceptedorder", ACCEPTED_ORDERS, tolerance, result)
     _positions(reading.counter, result)
+    legal_ends(reading.counter, result)
 
 
 def _paths(desk: Snapshot, model: type[Traced], subject: Subject, result: Result) -> None:

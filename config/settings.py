@@ -317,6 +317,8 @@ WALLET_BANDS = {
 # How old a row may grow in a state that has neither an owner nor a due time before the audit calls it forgotten.
 AUDIT_AGE_LIMITS_SECONDS = {
     "sync_order": {"PENDING": 30},
+    "option": {"LISTED": 120, "HALTED": 120},  # after its expiry
+    "expiry": {"WAITING": 120, "EXERCISING": 300},
     "accepted_order": {"RECEIVED": 60, "SETTLED": 60},
     "conversion": {"PLANNED": 30, "SUBMITTED": 30, "FILLED": 30},
     "funds_transfer": {"PLANNED": 30, "SUBMITTED": 30},

@@ -13,10 +13,18 @@ TABLES = (
 )
 CLEARING, SPREAD, EXTERNAL = 1, 2, 3  # counter.chart.SystemAccount, which needs Django's apps
 
+# Every position was closed before the expiry, which then needs no settlement index.
+EXPIRIES = """
+    INSERT INTO counter_expiry (
+        underlying, expires_at, state, why, exercised, worthless, left_to_fill, paid_at_once, taken_at, settled_at)
+    SELECT DISTINCT underlying, %(expires_at)s, 'SETTLED', '', 0, 0, 0, 0, %(expires_at)s, %(expires_at)s
+    FROM unnest(%(underlyings)s::text[]) AS o (underlying)
+    ON CONFLICT (underlying, expires_at) DO NOTHING
+"""
 OPTIONS = """
-    INSERT INTO counter_option (symbol, underlying, kind, strike, expires_at, multiplier, state, settlement_index)
+    INSERT INTO counter_option (symbol, underlying, kind, strike, expires_at, multiplier, state)
     SELECT o.symbol, o.underlying, 'C', o.strike, %(expires_at)s,
-           CASE o.underlying WHEN 'BTC' THEN 0.01 ELSE 0.1 END, 'SETTLED', o.strike
+           CASE o.underlying WHEN 'BTC' THEN 0.01 ELSE 0.1 END, 'SETTLED'
     FROM unnest(%(symbols)s::text[], %(underlyings)s::text[], %(strikes)s::numeric[])
         AS o (symbol, underlying, strike)
     ON CONFLICT (symbol) DO NOTHING
@@ -93,5 +101,6 @@ TRANSFERS = f"""{past.ORDERS}, legs AS (
 def begin(connection: psycopg.Connection[Any], parameters: dict[str, Any]) -> None:
     """Write the customers and the options, whose ids join the parameters."""
     connection.execute(CUSTOMERS, parameters)
+    connection.execute(EXPIRIES, parameters)
     connection.execute(OPTIONS, parameters)
     ((parameters["option_ids"],),) = connection.execute(OPTION_IDS, parameters)

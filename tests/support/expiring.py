@@ -4,15 +4,23 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from django.utils import timezone
+
 from counter.models import IndexPrice, Option, Position
 from counter.order_requests import Order
 from tests.support.factories import INDEX, make_option, place_open
 
+# An expiry in the future of every test, for what is done by a clock of the test's own.
 EXPIRES_AT = datetime(2026, 12, 4, 8, tzinfo=UTC)
 BEFORE = EXPIRES_AT - timedelta(hours=20)  # when positions are opened
 AFTER = EXPIRES_AT + timedelta(seconds=15)  # the record of the index is complete by then
 LATER = EXPIRES_AT + timedelta(minutes=2)  # no order can be in the middle of anything any more
 SECOND = timedelta(seconds=1)
+
+
+def last_expiry() -> datetime:
+    """The last moment of expiry that is an hour old: for what goes by the clocks of both systems and the venue."""
+    return (timezone.now() - timedelta(hours=9)).replace(hour=8, minute=0, second=0, microsecond=0)
 
 
 def expiring_option(

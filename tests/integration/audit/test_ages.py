@@ -8,7 +8,7 @@ from django.utils import timezone
 import audit
 from acceptance.models import AcceptedOrder
 from audit import graphs
-from counter.models import SyncOrder
+from counter.models import Expiry, Option, SyncOrder
 from settlement import halts
 from settlement.models import Conversion, FundsTransfer, VenueHalt
 from tests.support import desk
@@ -18,6 +18,8 @@ from tests.support.tampering import broken
 FORGOTTEN = "nobody takes care of it"
 OWNED = {
     "sync_order": {"SYNCED"},  # by the desk's row
+    "option": {"EXPIRED"},  # by its expiry
+    "expiry": set(),
     "accepted_order": {"CONVERTING"},  # by its conversion
     "conversion": {"UNKNOWN", "RETRY_WAIT", "MANUAL"},  # by a due time, or a person
     "funds_transfer": {"UNKNOWN", "MANUAL"},
@@ -27,6 +29,8 @@ OWNED = {
 def test_every_unfinished_state_has_a_limit_or_an_owner():
     models = {
         "sync_order": SyncOrder,
+        "option": Option,
+        "expiry": Expiry,
         "accepted_order": AcceptedOrder,
         "conversion": Conversion,
         "funds_transfer": FundsTransfer,
