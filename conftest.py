@@ -48,6 +48,7 @@ if WORKER is None:
         "SECRET_KEY": secrets.token_urlsafe(48),
         "SERVICE_KEY": secrets.token_urlsafe(48),
         "WALLET_KEY": secrets.token_urlsafe(48),
+        "API_KEYS_SECRET": secrets.token_urlsafe(48),
         "TEST_BROKER_URL": valkey.url(var_dir=VAR_DIR, port=valkey.free_port()).removesuffix("/0"),
     }
 # Each worker has a logical database of the one broker, as it has databases of its own in the one PostgreSQL.
@@ -125,9 +126,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         for alias in ("default", "desk"):
             may_be_emptied(alias)
     yield
+    from counter.admission import admissions
     from counter.gate import gate
 
     gate.stop()
+    admissions.stop()
 
 
 def _log(name: str) -> str:

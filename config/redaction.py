@@ -14,6 +14,7 @@ HIDDEN = "***"
 MIN_SECRET_LENGTH = 8  # shorter ones would hide parts of ordinary words
 _PATTERNS = (
     re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{40}(?![0-9a-fA-F])"),  # customers' tokens
+    re.compile(r"(?<=cbs_)[0-9A-Za-z_-]{16,}"),  # secrets of customers' API keys
     re.compile(r"(?<=://)[^/\s:@'\"]*:[^/\s@'\"]+(?=@)"),  # user and password of an address
     re.compile(r"(?i)(?<=password=)\S+"),
     re.compile(r"""(?i)(?<=signature=)["']?[0-9A-Za-z+/=%_:-]+"""),
@@ -23,7 +24,9 @@ _AMOUNT = re.compile(r"(?<![\w.])-?\d+\.\d+(?![\w.])")
 
 def secrets_of(settings: Any) -> set[str]:
     """The secrets that this process knows by its settings."""
-    found = {settings.SECRET_KEY, *settings.SERVICE_KEY.split(","), *settings.WALLET_KEY.split(",")}
+    found = {settings.SECRET_KEY}
+    found |= {*settings.SERVICE_KEY.split(","), *settings.WALLET_KEY.split(",")}
+    found |= {*settings.API_KEYS_SECRET.split(",")}
     found |= {settings.VENUE_API_KEY, settings.VENUE_API_SECRET}
     found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
     found.add(unquote(urlsplit(settings.BROKER_URL).password or ""))

@@ -247,6 +247,15 @@ COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
 COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
 SERVICE_KEY = _key("SERVICE_KEY")  # comma-separated: all are accepted, the first one signs
 WALLET_KEY = _key("WALLET_KEY")  # the same of the exchange's wallet service
+API_KEYS_SECRET = _key(
+    "API_KEYS_SECRET"
+)  # a list as well: all decrypt customers' keys, the first one encrypts
+API_TOKENS = os.environ.get("API_TOKENS", "1") == "1"  # whether customers' tokens count
+# Proxies whose X-Forwarded-For is believed: comma-separated networks.
+TRUSTED_PROXIES = [network for network in _env("TRUSTED_PROXIES").split(",") if network]
+# Of each customer, besides orders: how many a second go on for ever, and how many may come at once.
+REQUESTS_PER_SECOND = int(_env("REQUESTS_PER_SECOND", "20"))
+REQUESTS_AT_ONCE = int(_env("REQUESTS_AT_ONCE", "100"))
 SIGNATURE_WINDOW_SECONDS = float(os.environ.get("SIGNATURE_WINDOW_SECONDS", "30"))
 SPREAD_RATE = limits.rate("SPREAD_RATE", "0.005")
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))

@@ -4,11 +4,9 @@ While the writer commits a batch the next one gathers, so a lone order waits for
 Guards the callers: each gets its own outcome, and none waits for ever, whatever becomes of the writer or the database.
 """
 
-import asyncio
 import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -18,6 +16,7 @@ from django.utils import timezone
 
 from counter.order_requests import OrderRequest, Outcome
 from counter.orders import BatchTooLarge, place_orders
+from counter.waiting import LoopWaiter, ThreadWaiter, Waiter, wake
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +54,11 @@ class OutcomeUnknown(GateError):
 class _Entry:
     """One caller's requests, and what has become of them."""
 
-    __slots__ = ("error", "is_answered", "outcomes", "requests")
+    __slots__ = ("error", "is_answered", "outcomes", "requests", "waiter")
 
-    def __init__(self, requests: Sequence[OrderRequest]) -> None:
+    def __init__(self, requests: Sequence[OrderRequest], waiter: Waiter) -> None:
         self.requests = requests
+        self.waiter = waiter
         self.outcomes: list[Outcome] | None = None
         self.error: Exception | None = None
         self.is_answered = False
@@ -68,47 +68,6 @@ class _Entry:
             raise self.error
         assert self.outcomes is not None  # noqa: S101 - there is an error or there are outcomes
         return self.outcomes
-
-
-class _ThreadEntry(_Entry):
-    """Of a thread that waits."""
-
-    __slots__ = ("woken",)
-
-    def __init__(self, requests: Sequence[OrderRequest]) -> None:
-        super().__init__(requests)
-        self.woken = threading.Lock()  # held until there is an answer: the cheapest thing to wait for once
-        self.woken.acquire()
-
-
-class _LoopEntry(_Entry):
-    """Of a coroutine that waits, on its event loop."""
-
-    __slots__ = ("loop", "woken")
-
-    def __init__(self, requests: Sequence[OrderRequest]) -> None:
-        super().__init__(requests)
-        self.loop = asyncio.get_running_loop()
-        self.woken: asyncio.Future[None] = self.loop.create_future()
-
-
-def _wake(entries: Iterable[_Entry]) -> None:
-    """Tell the callers that their answers are there; a loop is told once of all that it waits for."""
-    of_loops: dict[asyncio.AbstractEventLoop, list[_LoopEntry]] = defaultdict(list)
-    for entry in entries:
-        if isinstance(entry, _LoopEntry):
-            of_loops[entry.loop].append(entry)
-        elif isinstance(entry, _ThreadEntry):
-            entry.woken.release()
-    for loop, theirs in of_loops.items():
-        with suppress(RuntimeError):  # a loop that is closed waits for nothing
-            loop.call_soon_threadsafe(_wake_on_loop, theirs)
-
-
-def _wake_on_loop(entries: Iterable[_LoopEntry]) -> None:
-    for entry in entries:
-        if not entry.woken.done():
-            entry.woken.set_result(None)
 
 
 class Gate:
@@ -128,21 +87,19 @@ class Gate:
 
         Raises: BatchTooLarge; GateFull; OutcomeUnknown; whatever else placing these very requests raises.
         """
-        entry = _ThreadEntry(requests)
+        waiter = ThreadWaiter()
+        entry = _Entry(requests, waiter)
         self._enter(entry)
-        if not entry.woken.acquire(timeout=ANSWER_WITHIN_SECONDS):
+        if not waiter.wait(seconds=ANSWER_WITHIN_SECONDS):
             self._take_back(entry)
         return entry.result()
 
     async def place_soon(self, requests: Sequence[OrderRequest]) -> list[Outcome]:
         """`place` for coroutines: only the caller waits."""
-        entry = _LoopEntry(requests)
+        waiter = LoopWaiter()
+        entry = _Entry(requests, waiter)
         self._enter(entry)
-        late = entry.loop.call_later(ANSWER_WITHIN_SECONDS, _wake_on_loop, [entry])
-        try:
-            await entry.woken
-        finally:
-            late.cancel()
+        await waiter.wait(seconds=ANSWER_WITHIN_SECONDS)
         if not entry.is_answered:
             self._take_back(entry)
         return entry.result()
@@ -234,13 +191,13 @@ class Gate:
         else:
             for entry in entries:
                 entry.outcomes, entry.is_answered = [next(outcomes) for _ in entry.requests], True
-            _wake(entries)
+            wake(entry.waiter for entry in entries)
 
     def _divide(self, entries: Sequence[_Entry], error: Exception, lock_within: str) -> None:
         """Nothing is stored: find whose error it is, lest one caller's order takes the others' with it."""
         if len(entries) == 1:
             entries[0].error, entries[0].is_answered = error, True
-            _wake(entries)
+            wake(entry.waiter for entry in entries)
             return
         half = len(entries) // 2
         self._commit(entries[:half], lock_within)
@@ -251,7 +208,7 @@ class Gate:
         failed = [entry for entry in entries if not entry.is_answered]
         for entry in failed:
             entry.error, entry.is_answered = OutcomeUnknown(reason), True
-        _wake(failed)
+        wake(entry.waiter for entry in failed)
 
     def _placed(self, requests: Sequence[OrderRequest], lock_within: str) -> list[Outcome]:
         if connection.connection is None or lock_within != self._lock_within:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import psutil
 import psycopg
 
+from config.embedded import keys
 from config.stack import programs
 from config.stack.lifecycle import ROOT, StackInfo
 from config.stack.readiness import StackFailed, log_tail
@@ -32,6 +33,7 @@ def roll(info: StackInfo, *, tell: Tell) -> None:
 
     Raises: StackFailed, with the rest left as it is, when a step does not succeed.
     """
+    keys.ensure(info.var_dir)  # what the new code wants besides
     for command in (programs.LOADS, *programs.MIGRATIONS):
         tell(" ".join(command[1:]))
         _run(command, info)

@@ -1,13 +1,15 @@
-"""Who is asking: from the token to the customer by one plain query, remembered for five seconds.
+"""Who is asking: from the credentials to the customer by one plain query, remembered for five seconds.
 
-A revoked token or user is out at once in the process that revoked it, and within that time everywhere.
+A revoked token, key or user is out at once in the process that revoked it, and within that time everywhere.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from cachetools import TTLCache
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.db.models.signals import post_delete, post_save
@@ -15,11 +17,12 @@ from django.dispatch import receiver
 from rest_framework.authentication import SessionAuthentication, TokenAuthentication
 from rest_framework.authtoken.models import Token
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from counter.models import Customer
+from counter.models import ApiKey, Customer
+from counter.pace import Limit
 
 REMEMBERED_FOR_SECONDS = 5.0
 REMEMBERED_CALLERS = 100_000
@@ -33,48 +36,77 @@ CALLER_OF_KEY = """
 """
 
 
+T = TypeVar("T")
+ALL_SCOPES = frozenset(ApiKey.Scope)
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user known by token or session, in place of Django's; `customer_id` is None for who has no account."""
+    """Who asks, in place of Django's user; `customer_id` is None for who has no account.
+
+    `scopes` and `limits` are those of the key that he signs with; without one he may do all that is his.
+    """
 
     pk: int
     customer_id: int | None
+    scopes: frozenset[str] = ALL_SCOPES
+    limits: tuple[Limit, ...] = ()
     is_authenticated: ClassVar[bool] = True
     is_active: ClassVar[bool] = True
 
 
-class _Callers:
-    """Who was found to hold which token within the last REMEMBERED_FOR_SECONDS."""
+class Remembered(Generic[T]):
+    """Who was found to hold which credentials within the last REMEMBERED_FOR_SECONDS."""
 
     def __init__(self) -> None:
-        self.generation = 0  # of the tokens: what was looked up in an earlier one is not remembered
-        self._known: TTLCache[str, Caller] = TTLCache(REMEMBERED_CALLERS, REMEMBERED_FOR_SECONDS)
+        self.generation = 0  # of the credentials: what was looked up in an earlier one is not remembered
+        self._known: TTLCache[str, T] = TTLCache(REMEMBERED_CALLERS, REMEMBERED_FOR_SECONDS)
         self._lock = Lock()
 
-    def get(self, key: str) -> Caller | None:
+    def get(self, key: str) -> T | None:
         with self._lock:
             return self._known.get(key)
 
-    def remember(self, key: str, caller: Caller, generation: int) -> None:
+    def found(self, key: str, look_up: Callable[[str], T]) -> T:
+        """Look it up, and remember it unless something has changed meanwhile."""
+        generation = self.generation
+        holder = look_up(key)
         with self._lock:
             if generation == self.generation:
-                self._known[key] = caller
+                self._known[key] = holder
+        return holder
 
     def forget(self) -> None:
         with self._lock:
             self.generation += 1
             self._known.clear()
 
+    def forget_from_commit(self, using: str) -> None:
+        """Forget now, and again once others see what has changed."""
+        self.forget()
+        transaction.on_commit(self.forget, using=using)
 
-_callers = _Callers()
+
+_callers: Remembered[Caller] = Remembered()
+_of_users: list[Remembered[Any]] = [_callers]
+
+
+def forgetting(remembered: Remembered[Any]) -> None:
+    """Have it forgotten as well when a user changes."""
+    _of_users.append(remembered)
+
+
+@receiver([post_save, post_delete], sender=get_user_model())
+def forget_users(using: str, **signal: Any) -> None:
+    """Look everybody up anew: a user has changed."""
+    for remembered in _of_users:
+        remembered.forget_from_commit(using)
 
 
 @receiver([post_save, post_delete], sender=Token)
-@receiver([post_save, post_delete], sender=get_user_model())
 def forget_callers(using: str, **signal: Any) -> None:
-    """Look every token up anew: one of them, or its user, has changed, and others see that from the commit on."""
-    _callers.forget()
-    transaction.on_commit(_callers.forget, using=using)
+    """Look every token up anew: one of them has changed."""
+    _callers.forget_from_commit(using)
 
 
 def known_caller(key: str) -> Caller | None:
@@ -87,12 +119,7 @@ def caller_of(key: str) -> Caller:
 
     Raises: AuthenticationFailed; database errors.
     """
-    caller = _callers.get(key)
-    if caller is None:
-        generation = _callers.generation
-        caller = _looked_up(key)
-        _callers.remember(key, caller, generation)
-    return caller
+    return _callers.get(key) or _callers.found(key, _looked_up)
 
 
 def _looked_up(key: str) -> Caller:
@@ -110,9 +137,11 @@ def _looked_up(key: str) -> Caller:
 
 
 class CustomerTokenAuthentication(TokenAuthentication):
-    """`Authorization: Token ...`."""
+    """`Authorization: Token ...`, for as long as tokens count (`API_TOKENS`)."""
 
     def authenticate_credentials(self, key: str) -> tuple[Any, str]:
+        if not settings.API_TOKENS:
+            raise AuthenticationFailed("tokens are switched off here: sign with an API key")
         return caller_of(key), key
 
 
@@ -136,3 +165,19 @@ class IsCustomer(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return getattr(request.user, "customer_id", None) is not None
+
+
+class HasScope(BasePermission):
+    """Lets in whoever's key may do such a thing: `read` asks, `trade` changes something."""
+
+    code = "scope_required"
+    message = "the key has not the scope that this needs"
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        caller: Any = request.user
+        return isinstance(caller, Caller) and scope_of(request.method or "") in caller.scopes
+
+
+def scope_of(method: str) -> str:
+    """The scope that a request by this method needs."""
+    return ApiKey.Scope.READ if method in SAFE_METHODS else ApiKey.Scope.TRADE

@@ -65,8 +65,10 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "signature_expired": ErrorCode(
         401, "The signature's time is too far from counter's, which `detail` says."
     ),
-    "signature_replayed": ErrorCode(401, "The signature's nonce was used before."),
+    "signature_replayed": ErrorCode(401, "The signature, or its nonce, was used before."),
     "customer_required": ErrorCode(403, "The credentials belong to nobody with an account here."),
+    "scope_required": ErrorCode(403, "The API key has not the scope that this needs."),
+    "ip_not_allowed": ErrorCode(403, "The API key may not be used from this address."),
     "permission_denied": ErrorCode(403, "These credentials may not do this."),
     "not_found": ErrorCode(404, "There is nothing at this address, or nothing of this customer's."),
     "method_not_allowed": ErrorCode(405, "The address does not take this method."),
@@ -76,7 +78,9 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "unsupported_media_type": ErrorCode(
         415, "The body has to be application/json, in UTF-8, and not packed."
     ),
-    "throttled": ErrorCode(429, "Too many requests."),
+    "throttled": ErrorCode(
+        429, "Too many requests of this customer or key; Retry-After says when one is free."
+    ),
     "internal_error": ErrorCode(500, "An error of ours; it has been recorded."),
     "overloaded": ErrorCode(
         503, "Too many orders wait. Nothing was done with this one.", retry_after_seconds=1

@@ -10,14 +10,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
 
+from counter.admission import Replayed, TooFast
 from counter.api.codes import CODES
 from counter.cash import AccountError
 from counter.gate import GateFull, OutcomeUnknown
 from counter.order_requests import Rejected
+from counter.pace import Standing
 
 log = structlog.get_logger(__name__)
 
 Headers = dict[str, str]
+CHALLENGE = "ApiKey, Token"  # by what customers' programs say who they are
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -58,6 +61,20 @@ def error_answer(code: str, message: str = "", detail: dict[str, str] | None = N
     return json_answer(body, status=known.status, headers=headers)
 
 
+def tell_standing(response: HttpResponse, standing: Standing) -> None:
+    """Say in an answer's headers where a limit stands."""
+    response.headers["RateLimit-Limit"] = str(standing.limit)
+    response.headers["RateLimit-Remaining"] = str(standing.remaining)
+    response.headers["RateLimit-Reset"] = str(standing.reset_seconds)
+
+
+def _throttled(standing: Standing) -> HttpResponse:
+    response = error_answer("throttled")
+    response.headers["Retry-After"] = str(standing.retry_after_seconds)
+    tell_standing(response, standing)
+    return response
+
+
 def rejection_answer(rejected: Rejected) -> HttpResponse:
     """A refused order."""
     return error_answer(rejected.code, rejected.message)
@@ -66,11 +83,18 @@ def rejection_answer(rejected: Rejected) -> HttpResponse:
 def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
     """REST framework's exception handler: no exception leaves the API in any other shape."""
     if isinstance(error, ApiError):
-        return error_answer(error.code, str(error), error.detail)
+        response = error_answer(error.code, str(error), error.detail)
+        if challenge := getattr(error, "auth_header", None):
+            response["WWW-Authenticate"] = challenge
+        return response
     if isinstance(error, AccountError):
         return error_answer(error.code, str(error))
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
+    if isinstance(error, Replayed):
+        return error_answer("signature_replayed")
+    if isinstance(error, TooFast):
+        return _throttled(error.standing)
     if isinstance(error, Http404):
         return error_answer("not_found")
     if isinstance(error, PermissionDenied):

@@ -1,29 +1,40 @@
-"""The lane of orders: on the event loop, past the framework, of which placing an order by token needs nothing.
+"""The lane of orders: on the event loop, past the framework, of which placing an order by token or key needs nothing.
 
 Invariant: it leads to the same handlers as the framework, so the answers are the same; whatever is unusual about a
-request (another kind of credentials, a token that is not valid, a type or size that is refused) goes to the framework.
+request (another kind of credentials, some that are not valid, a type or size that is refused) goes to the framework.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TypeVar
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
-from rest_framework.exceptions import AuthenticationFailed
+from django.utils import timezone
 
+from counter.admission import admissions
 from counter.api.auth import Caller, caller_of, known_caller
-from counter.api.errors import answer
+from counter.api.errors import answer, tell_standing
 from counter.api.loop import Answers, Application, Receive, Scope, Send, is_secure
 from counter.api.orders import BATCH, SINGLE, Placing
+from counter.api.signed_requests import Asked, KeyHolder, check, header_of, holder_of, known_holder, target_of
+from counter.api.views import asking_of
 from counter.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
+from counter.models import ApiKey
+from counter.request_signing import KEY_HEADER
+
+T = TypeVar("T")
+Headers = dict[bytes, bytes]
 
 LOOKING_UP_THREADS = 2
 _PLACINGS = {"/api/v1/orders": SINGLE, "/api/v1/orders/batch": BATCH}
 _SCHEME = b"Token "
+_KEY = KEY_HEADER.lower().encode()
 _ACCEPTED = (b"*/*", b"application/json")
 
 
@@ -45,47 +56,56 @@ class OrderLane:
         headers = dict(scope["headers"])
         secure = is_secure(scope, headers)
         try:
-            customer_id = await self._customer(scope, headers)
-            body = await _body(receive) if customer_id is not None else None
+            asking = await self._asking(scope, headers)
+            body = await _body(receive) if asking is not None else None
         except (OutcomeUnknown, RequestDataTooBig) as error:
             await self._answers.send(answer(error, {}), scope, send, secure=secure)
             return
-        if customer_id is None:
+        if asking is None:
             await self._framework(scope, receive, send)
         elif body is not None:
-            placed = await _placed(placing, body, customer_id)
+            placed = await _placed(placing, body, asking, scope)
             await self._answers.send(placed, scope, send, secure=secure)
 
-    async def _customer(self, scope: Scope, headers: dict[bytes, bytes]) -> int | None:
-        """Who asks, if everything about the request is as usual.
+    async def _asking(self, scope: Scope, headers: Headers) -> Caller | KeyHolder | None:
+        """Who asks, if everything about the request is as usual and he may place orders.
 
         Raises: OutcomeUnknown when the database does not say so; the framework would wait for it without an end.
         """
-        credentials = headers.get(b"authorization", b"")
-        usual = (
-            credentials.startswith(_SCHEME)
-            and headers.get(b"content-type") == b"application/json"
-            and b"content-encoding" not in headers
-            and headers.get(b"accept", b"*/*") in _ACCEPTED
-            # One that does not say how long it is gets counted by `_body`.
-            and _is_short(headers.get(b"content-length", b"0"))
-            and _is_ours(headers.get(b"host", b""))
-            and (not settings.SECURE_SSL_REDIRECT or is_secure(scope, headers))
-            and not scope["query_string"]
-            and len(headers) == len(scope["headers"])  # none of them twice
-        )
-        if not usual:
+        if not _is_usual(scope, headers):
             return None
-        key = credentials.removeprefix(_SCHEME).decode("latin-1")
-        caller = known_caller(key)
-        if caller is None:
-            loop = asyncio.get_running_loop()
-            found = loop.run_in_executor(self._looking_up, _looked_up, key)
-            try:
-                caller = await asyncio.wait_for(found, ANSWER_WITHIN_SECONDS)
-            except TimeoutError as error:
-                raise OutcomeUnknown("the database did not say who asks") from error
-        return None if caller is None else caller.customer_id
+        public_id = headers.get(_KEY)
+        if public_id is not None:
+            key = public_id.decode("latin-1")
+            holder = known_holder(key) or await self._looked_up(holder_of, key)
+            return holder if holder is not None and ApiKey.Scope.TRADE in holder.caller.scopes else None
+        credentials = headers.get(b"authorization", b"")
+        if not credentials.startswith(_SCHEME) or not settings.API_TOKENS:
+            return None
+        token = credentials.removeprefix(_SCHEME).decode("latin-1")
+        caller = known_caller(token) or await self._looked_up(caller_of, token)
+        return None if caller is None or caller.customer_id is None else caller
+
+    async def _looked_up(self, look_up: Callable[[str], T], key: str) -> T | None:
+        found = asyncio.get_running_loop().run_in_executor(self._looking_up, _quietly, look_up, key)
+        try:
+            return await asyncio.wait_for(found, ANSWER_WITHIN_SECONDS)
+        except TimeoutError as error:
+            raise OutcomeUnknown("the database did not say who asks") from error
+
+
+def _is_usual(scope: Scope, headers: Headers) -> bool:
+    return (
+        headers.get(b"content-type") == b"application/json"
+        and b"content-encoding" not in headers
+        and headers.get(b"accept", b"*/*") in _ACCEPTED
+        # One that does not say how long it is gets counted by `_body`.
+        and _is_short(headers.get(b"content-length", b"0"))
+        and _is_ours(headers.get(b"host", b""))
+        and (not settings.SECURE_SSL_REDIRECT or is_secure(scope, headers))
+        and not scope["query_string"]
+        and len(headers) == len(scope["headers"])  # none of them twice
+    )
 
 
 def _is_short(length: bytes) -> bool:
@@ -102,12 +122,10 @@ def _is_ours(host: bytes) -> bool:
     return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
-def _looked_up(key: str) -> Caller | None:
-    """None for a token that is not valid, and when the database does not answer: the framework says so."""
+def _quietly(look_up: Callable[[str], T], key: str) -> T | None:
+    """None for credentials that are not valid, and when the database does not answer: the framework says so."""
     try:
-        return caller_of(key)
-    except AuthenticationFailed:
-        return None
+        return look_up(key)
     except Exception:  # noqa: BLE001 - it will fail in the framework too, which knows how to answer
         return None
     finally:
@@ -133,9 +151,37 @@ async def _body(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
-async def _placed(placing: Placing, body: bytes, customer_id: int) -> HttpResponse:
+async def _placed(placing: Placing, body: bytes, asking: Caller | KeyHolder, scope: Scope) -> HttpResponse:
+    try:
+        standing = None
+        if isinstance(asking, KeyHolder):
+            use = check(asking, _signed(scope, body), now=timezone.now())
+            asking = asking.caller
+            standing = await admissions.admit_soon(asking_of(asking, use, counts=False))
+        assert asking.customer_id is not None  # noqa: S101 - the framework answers who has no account
+        response = await _answered(placing, body, asking.customer_id)
+    except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
+        return answer(error, {})
+    if standing is not None:
+        tell_standing(response, standing)
+    return response
+
+
+async def _answered(placing: Placing, body: bytes, customer_id: int) -> HttpResponse:
+    """What became of the orders, refused ones included, for the limits are told with those too."""
     try:
         asked = placing.read(body, customer_id)
         return placing.answer(asked, await gate.place_soon(asked.requests) if asked.requests else [])
     except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
         return answer(error, {})
+
+
+def _signed(scope: Scope, body: bytes) -> Asked:
+    client = scope.get("client")
+    return Asked(
+        method=scope["method"],
+        target=target_of(scope["raw_path"], scope["query_string"]),
+        body=body,
+        peer=client[0] if client else "",
+        header=header_of(scope["headers"]),
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.drainage import set_override
-from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
 
@@ -16,9 +16,21 @@ from counter.api.fields import Query
 from counter.api.order_messages import CloseOrder, OpenOrder
 from counter.api.quote_messages import CloseQuote, OpenQuote
 from counter.order_requests import RejectCode
+from counter.request_signing import (
+    DEFAULT_RECV_WINDOW_MS,
+    KEY_HEADER,
+    LONGEST_RECV_WINDOW_MS,
+    RECV_WINDOW_HEADER,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+)
 
 _REF = "#/components/schemas/{name}"
-_ANYWHERE = ("not_authenticated", "authentication_failed", "customer_required", "permission_denied")
+_ANYWHERE = (
+    *("not_authenticated", "authentication_failed"),
+    *("signature_invalid", "signature_expired", "signature_replayed"),
+    *("customer_required", "scope_required", "ip_not_allowed", "permission_denied"),
+)
 _ALWAYS = (*_ANYWHERE, "method_not_allowed", "not_acceptable", "throttled", "internal_error", "unavailable")
 
 READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
@@ -71,6 +83,32 @@ def say_what_types_cannot(result: dict[str, Any], **generator: Any) -> dict[str,
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = True
     return result
+
+
+class SignedRequestScheme(OpenApiAuthenticationExtension):
+    """Describes signed requests: four headers, of which only the window may be left out."""
+
+    target_class = "counter.api.signed_requests.SignedRequestAuthentication"
+    name = ["apiKey", "apiTimestamp", "apiSignature"]
+
+    def get_security_requirement(self, auto_schema: Any) -> dict[str, list[Any]]:
+        """All of them together."""
+        return {name: [] for name in self.name}
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        """One header each."""
+        described = {
+            KEY_HEADER: "The key's public id.",
+            TIMESTAMP_HEADER: "Milliseconds since 1970, 13 digits. "
+            f"{RECV_WINDOW_HEADER} may say for how many ms it counts: {DEFAULT_RECV_WINDOW_MS} unless given, "
+            f"at most {LONGEST_RECV_WINDOW_MS}.",
+            SIGNATURE_HEADER: "Hex HMAC-SHA256 with the key's secret over timestamp + recv_window + METHOD + "
+            "path with query + body, exact bytes, nothing between. Taken once.",
+        }
+        return [
+            {"type": "apiKey", "in": "header", "name": header, "description": text}
+            for header, text in described.items()
+        ]
 
 
 class CustomerSessionScheme(SessionScheme):

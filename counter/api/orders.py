@@ -105,6 +105,8 @@ BATCH = Placing(_read_many, _answer_many)
 class OrdersView(CustomerView):
     """One order at a time, and the customer's orders."""
 
+    unpaced_methods = ("POST",)
+
     @extend_schema(
         operation_id="place_order",
         request=NEW_ORDER,
@@ -157,6 +159,8 @@ class OrderView(CustomerView):
 
 class OrderBatchView(CustomerView):
     """Many orders in one request and one transaction."""
+
+    unpaced_methods = ("POST",)
 
     @extend_schema(
         operation_id="place_orders",

@@ -3,12 +3,22 @@
 from typing import Any, TypeVar
 
 import msgspec
+from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from counter.api.auth import CustomerSessionAuthentication, CustomerTokenAuthentication, IsCustomer
-from counter.api.errors import ApiError
+from counter.admission import Asking, SignatureUse, admissions
+from counter.api.auth import (
+    Caller,
+    CustomerSessionAuthentication,
+    CustomerTokenAuthentication,
+    HasScope,
+    IsCustomer,
+)
+from counter.api.errors import ApiError, tell_standing
+from counter.api.signed_requests import SignedRequestAuthentication
+from counter.pace import Standing, of_customer
 
 T = TypeVar("T")
 
@@ -16,13 +26,51 @@ T = TypeVar("T")
 class CustomerView(APIView):
     """A view for one customer, who is known when the handler runs."""
 
-    authentication_classes = [CustomerTokenAuthentication, CustomerSessionAuthentication]
-    permission_classes = [IsCustomer]
+    authentication_classes = [
+        SignedRequestAuthentication,
+        CustomerTokenAuthentication,
+        CustomerSessionAuthentication,
+    ]
+    permission_classes = [IsCustomer, HasScope]
+    unpaced_methods: tuple[str, ...] = ()  # that do not count against the customer's requests a second
+    _standing: Standing | None = None
 
     @property
     def customer_id(self) -> int:
         """Id of the customer who asks."""
         return self.request.user.customer_id  # type: ignore[union-attr]
+
+    def check_throttles(self, request: Request) -> None:
+        """Take the request's signature, and one request of what its customer and key have left.
+
+        Raises: AdmissionRefused; GateFull, OutcomeUnknown.
+        """
+        caller: Any = request.user
+        use = request.auth if isinstance(request.auth, SignatureUse) else None
+        asking = asking_of(caller, use, counts=request.method not in self.unpaced_methods)
+        if asking.use or asking.limits:
+            self._standing = admissions.admit(asking)
+
+    def finalize_response(self, *arguments: Any, **named: Any) -> Any:
+        """With where the limits stand."""
+        response = super().finalize_response(*arguments, **named)
+        if self._standing is not None:
+            tell_standing(response, self._standing)
+        return response
+
+
+def asking_of(caller: Caller, use: SignatureUse | None, *, counts: bool) -> Asking:
+    """What has to be asked before a request is carried out; `counts` against the requests of its customer."""
+    limits = caller.limits
+    if counts and caller.customer_id is not None:
+        limits += (
+            of_customer(
+                caller.customer_id,
+                per_second=settings.REQUESTS_PER_SECOND,
+                at_once=settings.REQUESTS_AT_ONCE,
+            ),
+        )
+    return Asking(use, limits)
 
 
 def body_of(request: Request | HttpRequest) -> bytes:

@@ -1,6 +1,7 @@
 """Counter's tables, one subject a module."""
 
 from counter.models.accounts import Account, Customer, Transfer
+from counter.models.api_keys import ApiKey, Pace
 from counter.models.cash import CashMovement, Withdrawal
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
 from counter.models.firm_quotes import FirmQuote
@@ -12,6 +13,7 @@ from counter.models.trading import DeskCondition, TradingStatus, TradingStatusCh
 
 __all__ = [
     "Account",
+    "ApiKey",
     "CashMovement",
     "Customer",
     "DeskCondition",
@@ -21,6 +23,7 @@ __all__ = [
     "IndexPrice",
     "Option",
     "OptionChange",
+    "Pace",
     "Position",
     "Quote",
     "SettlementIndex",

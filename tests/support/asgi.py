@@ -20,11 +20,18 @@ class Answer(HttpResponse):
 class AsgiClient:
     """Calls `application` (that of config.asgi unless given) on an event loop of its own for each request."""
 
-    def __init__(self, *, headers: dict[str, str] | None = None, application: Any = None) -> None:
+    def __init__(
+        self,
+        *,
+        headers: dict[str, str] | None = None,
+        application: Any = None,
+        peer: str = "127.0.0.1",
+    ) -> None:
         if application is None:
             from config.asgi import application
         self.application = application
         self.headers = headers or {}
+        self.peer = peer
 
     def post(
         self, path: str, raw: bytes | str, content_type: str = "application/json", **options: Any
@@ -60,6 +67,7 @@ class AsgiClient:
             "method": method,
             "scheme": "http",
             "path": path,
+            "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
             "headers": [
@@ -67,7 +75,7 @@ class AsgiClient:
                 for name, value in given.items()
                 if value is not None
             ],
-            "client": ("127.0.0.1", 1),
+            "client": (self.peer, 1),
             "server": ("127.0.0.1", 8000),
         }
         coming = list(pieces)

@@ -10,14 +10,13 @@ import pytest
 from config.embedded import keys
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("SECRET_KEY", "SERVICE_KEY", "WALLET_KEY")
-KEYS = f"from django.conf import settings; print(*(getattr(settings, n) for n in {NAMES}))"
+KEYS = f"from django.conf import settings; print(*(getattr(settings, n) for n in {keys.PUBLISHED}))"
 OWN_DATABASES = {"DATABASE_URL": "postgresql:///a", "DESK_DATABASE_URL": "postgresql:///b"}
 
 
 def load(var_dir, **given):
     """The settings as a fresh process loads them."""
-    unset = {*NAMES, "DATABASE_URL", "DESK_DATABASE_URL", "DEBUG"}
+    unset = {*keys.PUBLISHED, "DATABASE_URL", "DESK_DATABASE_URL", "DEBUG"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment |= {"VAR_DIR": str(var_dir), "DJANGO_SETTINGS_MODULE": "config.settings", **given}
     return subprocess.run(
@@ -26,20 +25,20 @@ def load(var_dir, **given):
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"SECRET_KEY": "x"}, {"SERVICE_KEY": "x"}, {"SECRET_KEY": "x", "SERVICE_KEY": "x"}]
+    "given", [{}, *({n: "x" for n in keys.PUBLISHED if n != name} for name in keys.PUBLISHED)]
 )
 def test_beside_databases_of_ones_own_nothing_starts_without_keys(tmp_path, given):
     done = load(tmp_path, **OWN_DATABASES, **given)
     assert done.returncode
-    assert "KEY has to be set" in done.stderr
+    assert "has to be set" in done.stderr
 
 
 def test_keys_that_are_given_are_taken(tmp_path):
-    given = dict(zip(NAMES, "abc", strict=True))
-    assert load(tmp_path, **OWN_DATABASES, **given).stdout.split() == ["a", "b", "c"]
+    given = dict(zip(keys.PUBLISHED, "abcd", strict=True))
+    assert load(tmp_path, **OWN_DATABASES, **given).stdout.split() == ["a", "b", "c", "d"]
 
 
 def test_the_stacks_keys_are_found_and_without_them_each_process_has_its_own(tmp_path):
     assert load(tmp_path).stdout != load(tmp_path).stdout
     made = keys.ensure(tmp_path)
-    assert load(tmp_path).stdout.split() == [made[name] for name in NAMES]
+    assert load(tmp_path).stdout.split() == [made[name] for name in keys.PUBLISHED]

@@ -18,6 +18,7 @@ PRODUCTION = {
     "SECRET_KEY": secrets.token_urlsafe(48),
     "SERVICE_KEY": secrets.token_urlsafe(48),
     "WALLET_KEY": secrets.token_urlsafe(48),
+    "API_KEYS_SECRET": secrets.token_urlsafe(48),
     "VENUE_API_KEY": secrets.token_urlsafe(48),
     "VENUE_API_SECRET": secrets.token_urlsafe(48),
 }

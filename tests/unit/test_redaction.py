@@ -14,10 +14,12 @@ from config.redaction import HIDDEN, everywhere, hiding, secrets_of, without_amo
 from tests.support.sentry import Kept
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
+API_SECRET = "cbs_x-4XqPZ0_1MHfGdkNvEyzRmvP2p3b8dQj3rLsv7wA2c"
 SECRETS = {
     "SECRET_KEY": "django-key-that-nobody-sees",
     "SERVICE_KEY": "service-key-of-today, service-key-of-yesterday",
     "WALLET_KEY": "wallet-key-that-nobody-sees",
+    "API_KEYS_SECRET": "api-keys-of-today,api-keys-of-yesterday",
     "VENUE_API_KEY": "venue-key-that-nobody-sees",
     "VENUE_API_SECRET": 'venue"secret\\ü-that-nobody-sees',
     "BROKER_URL": "redis://:br%2Foker-pass@127.0.0.1:6379/0",
@@ -29,6 +31,7 @@ PLAIN = [
     *("django-key-that-nobody-sees", "service-key-of-today", "service-key-of-yesterday"),
     *("venue-key-that-nobody-sees", 'venue"secret\\ü-that-nobody-sees', "br/oker-pass", PASSWORD, TOKEN),
     *("flower-pass", "wallet-key-that-nobody-sees"),
+    *("flower-pass", "api-keys-of-today", "api-keys-of-yesterday"),
 ]
 
 
@@ -53,6 +56,7 @@ def leaks(text):
         ("amqp://guest:guest@host//", f"amqp://{HIDDEN}@host//"),
         ("host=h password=pw dbname=d", f"host=h password={HIDDEN} dbname=d"),
         ("GET /x?a=1&signature=abcdef", f"GET /x?a=1&signature={HIDDEN}"),
+        (f"secret {API_SECRET}, of", f"secret cbs_{HIDDEN}, of"),
         (f"Authorization: Token {TOKEN}", f"Authorization: Token {HIDDEN}"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_taken_port_is_replaced(tmp_path):
 def test_keys_are_made_once_and_are_ours_alone(tmp_path):
     first = programs.plan(var_dir=tmp_path, given={}).environment
     again = programs.plan(var_dir=tmp_path, given={}).environment
-    for name in ("SECRET_KEY", "SERVICE_KEY", "WALLET_KEY"):
+    for name in keys.PUBLISHED:
         assert len(first[name]) >= 64
         assert first[name] == again[name] == server_urls(tmp_path)[name]
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600

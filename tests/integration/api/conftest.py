@@ -16,6 +16,7 @@ def option(transactional_db):
 def new_caller(transactional_db, monkeypatch):
     from django.db import connections
 
+    from counter.admission import admissions
     from counter.gate import gate
     from tests.support.api import Caller
     from tests.support.factories import make_customer
@@ -28,6 +29,7 @@ def new_caller(transactional_db, monkeypatch):
 
     yield make
     gate.stop()
+    admissions.stop()
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def staff(db):
 def test_nothing_is_told_to_strangers(address):
     response = Client().get(f"/api/v1/{address}")
     assert error_of(response, 401)["code"] == "not_authenticated"
-    assert response["WWW-Authenticate"] == "Token"
+    assert response["WWW-Authenticate"] == "ApiKey, Token"
 
 
 @pytest.mark.parametrize(

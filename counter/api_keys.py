@@ -1,0 +1,140 @@
+"""Making and revoking customers' API keys, whose secrets are kept encrypted: signatures are verified with them.
+
+Invariant: a secret leaves this module in `issue`, once, and in `secret_of`, for whoever verifies a signature.
+"""
+
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from ipaddress import ip_network
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.db import transaction
+
+from counter.models import ApiKey
+
+PUBLIC_PREFIX, SECRET_PREFIX = "cbk_", "cbs_"
+PUBLIC_BYTES, SECRET_BYTES = 12, 32
+MAX_NETWORKS = 50
+
+
+class ApiKeyError(Exception):
+    """A key that cannot be made as it was asked for; the text says why."""
+
+
+class SecretUnreadable(Exception):
+    """The key's secret was encrypted under none of the present `API_KEYS_SECRET`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new key with its secret, which nobody is told again."""
+
+    key: ApiKey
+    secret: str = field(repr=False)
+
+
+def issue(
+    *,
+    customer_id: int,
+    label: str,
+    scopes: Collection[str],
+    networks: Sequence[str] = (),
+    requests_per_second: int | None = None,
+    expires_at: datetime | None = None,
+    now: datetime,
+) -> Issued:
+    """Make a key for a customer.
+
+    Raises: ApiKeyError.
+    """
+    if requests_per_second is not None and requests_per_second < 1:
+        raise ApiKeyError("less than one request a second lets nothing through")
+    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    key = ApiKey.objects.create(
+        customer_id=customer_id,
+        label=label,
+        public_id=PUBLIC_PREFIX + secrets.token_hex(PUBLIC_BYTES),
+        encrypted_secret=_cipher(settings.API_KEYS_SECRET).encrypt(secret.encode()).decode(),
+        scopes=known_scopes(scopes),
+        networks=read_networks(networks),
+        requests_per_second=requests_per_second,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return Issued(key, secret)
+
+
+def revoke(key: ApiKey, *, now: datetime) -> None:
+    """Let nothing more through that is signed with a key: here at once, in other processes within seconds."""
+    if key.revoked_at is None:
+        key.revoked_at = now
+        key.save(update_fields=["revoked_at"])
+
+
+def secret_of(encrypted: str) -> str:
+    """A key's secret.
+
+    Raises: SecretUnreadable.
+    """
+    try:
+        return _cipher(settings.API_KEYS_SECRET).decrypt(encrypted.encode()).decode()
+    except InvalidToken as error:
+        raise SecretUnreadable from error
+
+
+def encrypt_anew() -> int:
+    """Encrypt all secrets under the first of `API_KEYS_SECRET`, so that the others can be dropped; how many there are.
+
+    Raises: SecretUnreadable, with nothing changed.
+    """
+    cipher = _cipher(settings.API_KEYS_SECRET)
+    with transaction.atomic():
+        keys = list(ApiKey.objects.select_for_update().only("encrypted_secret").order_by("pk"))
+        for key in keys:
+            try:
+                key.encrypted_secret = cipher.rotate(key.encrypted_secret.encode()).decode()
+            except InvalidToken as error:
+                raise SecretUnreadable(f"key {key.pk}") from error
+        ApiKey.objects.bulk_update(keys, ["encrypted_secret"], batch_size=1000)
+    return len(keys)
+
+
+def known_scopes(asked: Collection[str]) -> list[str]:
+    """Scopes in their order, each once.
+
+    Raises: ApiKeyError.
+    """
+    unknown = set(asked) - set(ApiKey.Scope.values)
+    if unknown or not asked:
+        raise ApiKeyError(f"a key has one or more of the scopes {', '.join(ApiKey.Scope.values)}")
+    return [scope for scope in ApiKey.Scope.values if scope in asked]
+
+
+def read_networks(asked: Sequence[str]) -> list[str]:
+    """Networks in CIDR notation, as they are kept; a single address is a network of one.
+
+    Raises: ApiKeyError.
+    """
+    if len(asked) > MAX_NETWORKS:
+        raise ApiKeyError(f"{len(asked)} networks, at most {MAX_NETWORKS}")
+    try:
+        return [str(ip_network(text.strip())) for text in asked]
+    except ValueError as error:
+        raise ApiKeyError(str(error)) from error
+
+
+@lru_cache(maxsize=8)
+def _cipher(given: str) -> MultiFernet:
+    return MultiFernet([_fernet(each.strip()) for each in given.split(",") if each.strip()])
+
+
+def _fernet(key: str) -> Fernet:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"crossbook api keys").derive(key.encode())
+    return Fernet(urlsafe_b64encode(derived))
