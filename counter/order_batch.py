@@ -156,6 +156,8 @@ class OrderBatch:
         position = self.positions.get(self._position_id(request) or 0)
         if position is None or position.customer_id != request.customer_id:
             raise Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
+        option = self._by_id[position.option_id]
+        self._prices.admit_close(option)
         quote = self._firm_quote(request)
         contracts = request.contracts
         if contracts is None:
@@ -165,8 +167,6 @@ class OrderBatch:
                 RejectCode.POSITION_TOO_SMALL,
                 f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
             )
-        option = self._by_id[position.option_id]
-        self._prices.admit_close(option)
         if quote is None:
             price = self._prices.close_price(option, contracts)
         else:

@@ -6,15 +6,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from counter.api.fields import Contracts, Symbol, Usdt, usdt
+from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
 from counter.models import Position
 from counter.statements import LedgerEntry
+
+_ENDED = (Position.State.EXERCISED, Position.State.EXPIRED)
 
 
 class PositionBody(msgspec.Struct):
     """What one opening order bought; its id is that order's id.
 
-    `closing`: nothing is left, but a payout at fill is still to come (`unpaid` closes wait for theirs).
+    `closing`: nothing is left, but a payout at fill is still to come (`unpaid` orders wait for theirs). `exercised` and
+    `expired`: it ended with its option, at `settlement_index`; the order that exercised it is `exercise/` and its id.
     """
 
     id: int
@@ -27,6 +30,9 @@ class PositionBody(msgspec.Struct):
     state: Literal["open", "closing", "closed", "exercised", "expired"]
     opened_at: datetime
     closed_at: datetime | None
+    settlement_index: Annotated[
+        Price | None, Meta(description="What it was exercised or expired at; null for any other state.")
+    ]
 
 
 class PositionPage(msgspec.Struct):
@@ -56,7 +62,8 @@ class LedgerEntryBody(msgspec.Struct):
     kind: Annotated[
         str,
         Meta(
-            description="`deposit`, `withdrawal`, `open` and `spread` (the two parts of a cost), `close`, `payout`.",
+            description="`deposit`, `withdrawal`, `open` and `spread` (the two parts of a cost), `close`, `payout`, "
+            "`exercise`.",
             examples=["open"],
         ),
     ]
@@ -75,7 +82,8 @@ class LedgerPage(msgspec.Struct):
 
 
 def position_body(position: Position) -> PositionBody:
-    """A position with its option's symbol, which has to be loaded."""
+    """A position with its option's symbol and index, which has to be loaded."""
+    index = position.option.settlement_index if position.state in _ENDED else None
     return PositionBody(
         id=position.pk,
         symbol=position.option.symbol,
@@ -87,6 +95,7 @@ def position_body(position: Position) -> PositionBody:
         state=position.state.lower(),
         opened_at=position.opened_at,
         closed_at=position.closed_at,
+        settlement_index=None if index is None else coin(index),
     )
 
 

@@ -17,6 +17,14 @@ ClientOrderId = Annotated[
         examples=["bot7-000123"],
     ),
 ]
+OrderName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_.:/-]{1,64}(?!\n)$",
+        description="An order's client_order_id: the customer's own, or `exercise/` and the position's id.",
+        examples=["bot7-000123", "exercise/1017"],
+    ),
+]
 Symbol = Annotated[
     str, Meta(pattern=r"^[A-Z0-9-]{3,32}(?!\n)$", description="An option.", examples=["BTC-27NOV26-90000-C"])
 ]

@@ -14,6 +14,7 @@ from counter.api.fields import (
     ClientOrderId,
     Coin,
     Contracts,
+    OrderName,
     Premium,
     Price,
     RowId,
@@ -110,7 +111,7 @@ class PlacedOrder(msgspec.Struct):
     """An accepted order, exactly as it was accepted: the answer to the same request sent again is the same."""
 
     id: int
-    client_order_id: ClientOrderId
+    client_order_id: OrderName
     type: Literal["open", "close", "exercise"]
     symbol: Symbol
     contracts: Contracts

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeVar
 from django.db import models
 from msgspec import Meta
 
-from counter.api.fields import ClientOrderId, Query, RowId, Symbol
+from counter.api.fields import OrderName, Query, RowId, Symbol
 
 M = TypeVar("M", bound=models.Model)
 
@@ -20,7 +20,7 @@ class PageQuery(Query, kw_only=True):
 class OrderQuery(PageQuery, kw_only=True):
     """Filters of orders."""
 
-    client_order_id: ClientOrderId | None = None
+    client_order_id: OrderName | None = None
     state: Literal["pending", "synced", "settled"] | None = None
     symbol: Symbol | None = None
 

@@ -195,9 +195,13 @@ def test_orders_are_refused_from_the_moment_on_whether_the_expiry_has_run_or_not
     customer = make_customer()
     opening = buy(customer, expiring_option())
     close = CloseRequest(customer_id=customer.pk, client_order_id="late", position_id=opening.position_id)
-    [outcome] = place_orders(requests=[close], now=EXPIRES_AT)
-    assert isinstance(outcome, Rejected)
-    assert outcome.code is RejectCode.OPTION_EXPIRED
+    [before] = place_orders(requests=[close], now=EXPIRES_AT)
+    record_index()
+    expiry.expire_due(now=AFTER)
+    [after] = place_orders(requests=[close], now=AFTER)
+    for outcome in (before, after):
+        assert isinstance(outcome, Rejected)
+        assert outcome.code is RejectCode.OPTION_EXPIRED
 
 
 def test_a_customers_own_order_id_cannot_be_in_the_way_of_his_exercise():
