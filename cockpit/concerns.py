@@ -12,6 +12,7 @@ from cockpit.figures import Figures
 from cockpit.pipeline import Stage
 from config.broker import dead_letter_queue
 from config.leases import Leader
+from counter.containment import Reason
 
 AUDIT_OLD_AFTER = timedelta(hours=3)  # it runs every hour, or less often where it takes minutes
 AUDIT_OLD_TIMES = 40
@@ -21,7 +22,7 @@ CODES = (
     *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
     "conversion_filled",
     *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "intervention_waiting"),
-    *("break_open", "orders_stuck", "venue_halted"),
+    *("break_open", "orders_stuck", "venue_halted", "trading_stopped"),
     *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
 )
 
@@ -214,12 +215,25 @@ def _venue(figures: Figures) -> Iterator[Concern]:
         )
 
 
+def _stops(figures: Figures) -> Iterator[Concern]:
+    for switch in figures.stops:
+        yield Concern(
+            "trading_stopped",
+            f"{switch.by} has stopped {switch.coins} ({switch.get_state_display().lower()}): {switch.reason}",
+            1,
+            _age_seconds(figures, switch.since),
+            "It stays so until an approver lets trading go on, on the switch's own page.",
+            reverse("admin:counter_tradingswitch_change", args=[switch.pk]),
+        )
+
+
 def _coins(figures: Figures) -> Iterator[Concern]:
     for coin in figures.coins:
-        if coin.state in ("WIDE", "HALTED"):
+        reasons = [reason for reason in coin.reasons if reason != Reason.TRADING_STOPPED]
+        if coin.state in ("WIDE", "HALTED") and (reasons or not coin.reasons):
             yield Concern(
                 "coin_contained",
-                f"{coin.coin} is {coin.state.lower()}: {', '.join(coin.reasons) or 'no reason given'}",
+                f"{coin.coin} is {coin.state.lower()}: {', '.join(reasons) or 'no reason given'}",
                 1,
                 _age_seconds(figures, coin.since),
                 "It opens again by itself when the cause is gone: look for the cause.",
@@ -270,5 +284,6 @@ def _all_leaders(figures: Figures) -> list[Leader]:
 
 
 FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
-    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _stuck, _venue, _coins, _queues, _processes),
+    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _stuck, _venue, _stops, _coins, _queues),
+    _processes,
 )

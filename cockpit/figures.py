@@ -21,8 +21,9 @@ from cockpit.pipeline import Stage
 from config.canary import Trip, trips
 from config.leases import Leader, leaders
 from counter.containment import Reason
-from counter.models import TradingStatus
+from counter.models import TradingStatus, TradingSwitch
 from counter.trading_status import limits_of, trading_by_coin
+from counter.trading_switches import stopped
 from settlement.halts import standing
 from settlement.models import VenueHalt
 
@@ -160,6 +161,7 @@ class Figures:
     leaders: list[Leader]
     queues: list[QueueDepth]
     audit: AuditRun | None
+    stops: list[TradingSwitch]
     desk: Desk | None
 
     @property
@@ -219,6 +221,7 @@ def read(*, now: datetime) -> Figures:
         leaders=leaders(using="default"),
         queues=list(QueueDepth.objects.order_by("queue")),
         audit=AuditRun.objects.order_by("-id").first(),
+        stops=list(stopped().values()),
         desk=_if_it_answers(lambda: _desk(now)),
         took_seconds=time.monotonic() - started,
     )

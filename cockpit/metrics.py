@@ -11,7 +11,9 @@ from cockpit.concerns import CODES, concerns
 from cockpit.figures import STEPS, Figures
 from cockpit.histogram import BOUNDS_SECONDS
 from cockpit.models import Tally
+from counter import trading_switches
 from counter.containment import SEVERITY, State
+from counter.models.switches import ALL_COINS
 
 PREFIX = "crossbook"
 
@@ -161,6 +163,13 @@ def _coins(figures: Figures) -> Iterator[Metric]:
         "How a coin is traded: 0 normal, 1 wide, 2 halted.",
         ["coin"],
         [([coin.coin], SEVERITY[State(coin.state)] if coin.state else None) for coin in figures.coins],
+    )
+    stops = {stop.underlying: trading_switches.SEVERITY[stop.state] for stop in figures.stops}
+    yield _gauges(
+        "trading_stopped",
+        "What a person has stopped: 0 nothing, 1 opens, 2 opens and closes.",
+        ["coin"],
+        [([coin], max(stops.get(coin, 0), stops.get(ALL_COINS, 0))) for coin in settings.COINS],
     )
 
 

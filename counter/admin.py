@@ -17,15 +17,19 @@ from counter.models import (
     CashMovement,
     Customer,
     DeskCondition,
+    FirmQuote,
     Option,
     Position,
     Quote,
     SyncOrder,
     TradingStatus,
     TradingStatusChange,
+    TradingSwitch,
+    TradingSwitchChange,
     Transfer,
     Withdrawal,
 )
+from counter.switch_admin import TradingSwitchAdmin
 
 
 class SearchByNumber(ReadOnlyAdmin):
@@ -110,6 +114,22 @@ class TradingStatusChangeAdmin(ReadOnlyAdmin):
     search_help_text = "Coin"
 
 
+@admin.register(TradingSwitchChange)
+class TradingSwitchChangeAdmin(ReadOnlyAdmin):
+    list_display = ["at", "underlying", "from_state", "to_state", "reason", "by"]
+    search_fields = ["underlying__exact"]
+    search_help_text = "Coin"
+
+
+@admin.register(FirmQuote)
+class FirmQuoteAdmin(SearchByNumber):
+    list_display = [
+        *("id", "customer", "kind", "option", "contracts", "amount", "spread"),
+        *("given_at", "expires_at", "state", "order_id"),
+    ]
+    list_select_related = ["customer", "option"]
+
+
 @admin.register(DeskCondition)
 class DeskConditionAdmin(ReadOnlyAdmin):
     list_display = [
@@ -175,3 +195,6 @@ class TransferAdmin(LeadsToTimeline, SearchByNumber):
             return super().get_search_results(request, queryset, term)
         accounts = list(Account.objects.filter(customer__reference=term).values_list("pk", flat=True))
         return queryset.filter(Q(debit_account__in=accounts) | Q(credit_account__in=accounts)), False
+
+
+admin.site.register(TradingSwitch, TradingSwitchAdmin)

@@ -35,9 +35,10 @@ class Reason(StrEnum):
     UNKNOWN_OUTCOME = "unknown_outcome"
     UNSETTLED = "unsettled"
     DESK_SILENT = "desk_silent"
-    # No causes of their own: what is left when the causes are gone, and what holds when nobody measures.
+    # No causes of their own: what is left when the causes are gone, what holds when nobody measures, a person's stop.
     REOPENING = "reopening"
     UNWATCHED = "unwatched"
+    TRADING_STOPPED = "trading_stopped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Prices:
 
         Raises: Refused.
         """
+        if option.stop is not None or option.stop_of_all is not None:
+            raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no opening orders: stopped")
         if option.state == "HALTED":
             raise Refused(RejectCode.OPTION_HALTED, f"{option.symbol} is halted")
         if not self._terms.takes_opens(state=option.coin_state, judged_at=option.judged_at, now=self.now):
@@ -57,10 +59,12 @@ class Prices:
         self._check_alive(option)
 
     def admit_close(self, option: OptionRow) -> None:
-        """Let a close through of a living option; a halted one can still be closed.
+        """Let a close through of a living option; a halted one can still be closed, one that is stopped wholly cannot.
 
         Raises: Refused.
         """
+        if "ALL_STOPPED" in (option.stop, option.stop_of_all):
+            raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no orders at all: stopped")
         self._check_alive(option)
 
     def open_price(self, option: OptionRow, contracts: int) -> Price:

@@ -16,6 +16,7 @@ class RejectCode(StrEnum):
     OPTION_HALTED = "option_halted"
     OPTION_EXPIRED = "option_expired"
     COIN_HALTED = "coin_halted"
+    TRADING_STOPPED = "trading_stopped"
     QUOTE_MISSING = "quote_missing"
     QUOTE_STALE = "quote_stale"
     PRICE_MOVED = "price_moved"

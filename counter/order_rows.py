@@ -37,7 +37,10 @@ class PositionRow:
 
 @dataclass(frozen=True, slots=True)
 class OptionRow:
-    """An option with its current quote, if it has one, and how its coin is traded, if that has ever been judged."""
+    """An option with its current quote, if it has one, how its coin is traded, if that has ever been judged, and stops.
+
+    `stop` is the state of a switch that stops the coin, `stop_of_all` of one that stops all coins.
+    """
 
     id: int
     symbol: str
@@ -52,6 +55,8 @@ class OptionRow:
     coin_state: str | None
     spread_rate: Decimal | None
     judged_at: datetime | None
+    stop: str | None
+    stop_of_all: str | None
 
 
 @dataclass(slots=True)

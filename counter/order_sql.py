@@ -48,9 +48,11 @@ POSITIONS = f"""
 """  # noqa: S608 - composed of our own
 OPTIONS = f"""
     SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
-           t.state, t.spread_rate, t.judged_at
+           t.state, t.spread_rate, t.judged_at, s.state, e.state
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
     LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
+    LEFT JOIN counter_tradingswitch AS s ON s.underlying = o.underlying AND s.state <> 'RUNNING'
+    LEFT JOIN counter_tradingswitch AS e ON e.underlying = '*' AND e.state <> 'RUNNING'
     WHERE o.id IN (
         SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
         UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))

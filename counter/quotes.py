@@ -53,7 +53,7 @@ class NewQuote:
 class CurrentQuote:
     """An option's quote with what one contract costs and brings in USDT now, spread included; how its coin is traded.
 
-    There is no cost while the coin is halted.
+    There is no cost while the coin is halted, and no proceeds while a person has stopped closing.
     """
 
     quote: Quote
@@ -119,7 +119,7 @@ def _current(quote: Quote, trading: Trading, terms: Terms, now: datetime) -> Cur
     return CurrentQuote(
         quote=quote,
         cost=None if trading.state is State.HALTED else _cost(quote, terms.open_rate(trading.spread_rate)),
-        proceeds=_proceeds(quote, close_rate),
+        proceeds=_proceeds(quote, close_rate) if trading.takes_closes else None,
         is_stale=now - quote.quoted_at > terms.stale_after,
         trading=trading,
     )

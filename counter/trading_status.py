@@ -5,7 +5,7 @@ Guards the order of time as quotes do: a judgement that is older than the one st
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Any, NamedTuple
@@ -17,7 +17,9 @@ from django.db import close_old_connections, connection, transaction
 from config.leadership import LeadershipLost, Term
 from config.transitions import move
 from counter.containment import Limit, Reason, Standing, State, Terms, judge
-from counter.models import DeskCondition, TradingStatus, TradingStatusChange
+from counter.models import DeskCondition, TradingStatus, TradingStatusChange, TradingSwitch
+from counter.models.switches import ALL_COINS
+from counter.trading_switches import stopped
 
 log = structlog.get_logger(__name__)
 
@@ -58,15 +60,38 @@ class Unsettled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trading:
-    """How a coin is traded at one moment; `spread_rate` is None for a coin that has never been judged."""
+    """How a coin is traded at one moment; `spread_rate` is None for a coin that has never been judged.
+
+    `takes_closes` is False while a person has stopped closing as well.
+    """
 
     state: State = State.NORMAL
     spread_rate: Decimal | None = None
     reasons: tuple[str, ...] = ()
+    takes_closes: bool = True
 
 
 def trading_by_coin(*, now: datetime) -> dict[str, Trading]:
-    """How each coin that has been judged is traded; one that nobody watches any more counts as halted."""
+    """How each coin that was judged or stopped is traded; one that is stopped, or that nobody watches, is halted."""
+    judged, stops = _judged(now), stopped()
+    coins = (*settings.COINS, *judged) if ALL_COINS in stops else (*stops, *judged)
+    return {coin: _with_stops(judged.get(coin, Trading()), stops, coin) for coin in coins}
+
+
+def _with_stops(trading: Trading, stops: Mapping[str, TradingSwitch], coin: str) -> Trading:
+    thrown = [stops[name].state for name in (coin, ALL_COINS) if name in stops]
+    if not thrown:
+        return trading
+    return replace(
+        trading,
+        state=State.HALTED,
+        reasons=(Reason.TRADING_STOPPED, *trading.reasons),
+        takes_closes=TradingSwitch.State.ALL_STOPPED not in thrown,
+    )
+
+
+def _judged(now: datetime) -> dict[str, Trading]:
+    """One that nobody watches any more counts as halted."""
     current = terms()
     found = {}
     for status in TradingStatus.objects.all():

@@ -26,6 +26,9 @@ ORDER_CODES: dict[str, ErrorCode] = {
     RejectCode.COIN_HALTED: ErrorCode(
         409, "The coin takes no opening orders at present; `GET /api/v1/quotes` says why. Closing goes on."
     ),
+    RejectCode.TRADING_STOPPED: ErrorCode(
+        409, "The coin, or every coin, has been stopped; `GET /api/v1/quotes` says whether closing goes on."
+    ),
     RejectCode.PRICE_MOVED: ErrorCode(409, "The cost is above max_cost, or proceeds are below min_proceeds."),
     RejectCode.QUOTE_MISSING: ErrorCode(409, "The option has no price on this side."),
     RejectCode.AMOUNT_TOO_SMALL: ErrorCode(422, "The order is worth less than 0.000001 USDT."),

@@ -56,8 +56,10 @@ class QuoteBody(msgspec.Struct):
     quoted_at: datetime
     is_stale: bool
     coin_state: Annotated[
-        Literal["normal", "wide", "halted"],
-        Meta(description="wide: at a wider spread. halted: closes only, at the wider spread."),
+        Literal["normal", "wide", "halted", "stopped"],
+        Meta(
+            description="wide: at a wider spread. halted: closes only, at the coin's spread. stopped: no orders."
+        ),
     ]
     coin_reasons: Annotated[list[str], Meta(description="Stable codes; empty while normal.")]
 
@@ -95,6 +97,6 @@ def quote_body(current: CurrentQuote) -> QuoteBody:
         proceeds=None if current.proceeds is None else usdt(current.proceeds),
         quoted_at=quote.quoted_at,
         is_stale=current.is_stale,
-        coin_state=current.trading.state.lower(),  # type: ignore[arg-type]
+        coin_state=current.trading.state.lower() if current.trading.takes_closes else "stopped",  # type: ignore[arg-type]
         coin_reasons=[str(reason) for reason in current.trading.reasons],
     )

@@ -45,6 +45,7 @@ QUOTING_ERRORS = (
     *("malformed_json", "invalid_request", "body_too_large", "unsupported_media_type"),
     *(RejectCode.ACCOUNT_NOT_FOUND, RejectCode.OPTION_NOT_FOUND, RejectCode.POSITION_NOT_FOUND),
     *(RejectCode.OPTION_HALTED, RejectCode.OPTION_EXPIRED, RejectCode.COIN_HALTED),
+    RejectCode.TRADING_STOPPED,
     *(RejectCode.QUOTE_MISSING, RejectCode.QUOTE_STALE, RejectCode.AMOUNT_TOO_SMALL),
     *(RejectCode.AMOUNT_TOO_LARGE, RejectCode.POSITION_TOO_SMALL, RejectCode.TOO_MANY_QUOTES),
 )

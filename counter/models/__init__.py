@@ -9,6 +9,7 @@ from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
 from counter.models.positions import Position
+from counter.models.switches import TradingSwitch, TradingSwitchChange
 from counter.models.trading import DeskCondition, TradingStatus, TradingStatusChange
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "SyncOrder",
     "TradingStatus",
     "TradingStatusChange",
+    "TradingSwitch",
+    "TradingSwitchChange",
     "Transfer",
     "UsedNonce",
     "Withdrawal",

@@ -15,7 +15,9 @@ from cockpit.figures import Shared
 from cockpit.models import QueueDepth
 from config.broker import dead_letter_queue
 from counter.models import TradingStatus
+from counter.models.switches import ALL_COINS
 from counter.trading_status import Watch
+from counter.trading_switches import State, throw
 from settlement.models import Intervention, ReconciliationBreak, VenueHalt
 from tests.support import desk
 from tests.support.cockpit import SECOND
@@ -147,3 +149,17 @@ def test_many_viewers_cost_one_reading():
     assert began.is_set()
     assert len(readings) == 1
     assert len(set(map(id, seen))) == 1
+
+
+def test_what_a_person_has_stopped_stays_among_what_needs_a_human_until_it_goes_on(two_systems):
+    Watch(started_at=timezone.now()).judge(now=timezone.now())
+    make_option()
+    Watch(started_at=timezone.now()).judge(now=timezone.now())
+    stop = {"underlying": ALL_COINS, "by": "ann", "now": timezone.now()}
+    throw(to=State.ALL_STOPPED, reason="the index is wrong", **stop)
+    found = codes(read())
+    assert "ann has stopped all coins" in found["trading_stopped"].what
+    assert "the index is wrong" in found["trading_stopped"].what
+    assert "coin_contained" not in found
+    throw(to=State.RUNNING, reason="it is right", **stop)
+    assert "trading_stopped" not in codes(read())

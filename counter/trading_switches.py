@@ -1,0 +1,84 @@
+"""Throwing a kill switch: a person stops a coin, or all coins, with a reason, and has trading go on again.
+
+Nobody keeps a copy of a switch: every batch of orders reads it with its options, so that one which is decided after the
+commit obeys, in every process.
+"""
+
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from config.transitions import move
+from counter.models import TradingSwitch, TradingSwitchChange
+from counter.models.switches import ALL_COINS
+
+log = structlog.get_logger(__name__)
+
+State = TradingSwitch.State
+SEVERITY: dict[str, int] = {state: rank for rank, state in enumerate(State)}
+TRANSITIONS = {
+    (State.RUNNING, State.OPENS_STOPPED): TradingSwitch.stop_opens,
+    (State.RUNNING, State.ALL_STOPPED): TradingSwitch.stop_all,
+    (State.OPENS_STOPPED, State.ALL_STOPPED): TradingSwitch.stop_all,
+    (State.ALL_STOPPED, State.OPENS_STOPPED): TradingSwitch.resume_closes,
+    (State.OPENS_STOPPED, State.RUNNING): TradingSwitch.resume,
+    (State.ALL_STOPPED, State.RUNNING): TradingSwitch.resume,
+}
+STOP, RESUME = "counter.stop_trading", "counter.approve_resume_trading"
+
+
+class SwitchRefused(ValueError):
+    """The switch cannot be thrown like this."""
+
+
+def permission_for(*, was: str, to: str) -> str:
+    """What somebody needs to throw a switch: one may stop what another one has to let go on."""
+    return STOP if SEVERITY[to] > SEVERITY[was] else RESUME
+
+
+def throw(
+    *, underlying: str, to: State, reason: str, by: str, now: datetime, seen: State | None = None
+) -> bool:
+    """Bring the switch of a coin, or of ALL_COINS, to a state; whether it was in another one.
+
+    `seen` is the state that whoever throws it has seen, upon which it was judged whether he may.
+
+    Raises: SwitchRefused for an unknown coin, without a reason, or when it was thrown meanwhile.
+    """
+    if underlying not in (*settings.COINS, ALL_COINS):
+        raise SwitchRefused(f"there is no coin {underlying}")
+    if not reason.strip():
+        raise SwitchRefused("a reason is needed")
+    with transaction.atomic():
+        switch = _locked(underlying, now)
+        was = State(switch.state)
+        if seen not in (None, was):
+            raise SwitchRefused(f"{switch.by} has thrown it meanwhile")
+        if was == to:
+            return False
+        thrown = {"reason": reason.strip(), "by": by, "since": now}
+        moved = move(TradingSwitch, TRANSITIONS[was, to], [switch.pk], same=thrown)
+        assert moved, f"{was} -> {to} is not declared"  # noqa: S101 - the row is locked
+        TradingSwitchChange.objects.create(
+            underlying=underlying, from_state=was, to_state=to, reason=reason.strip(), by=by, at=now
+        )
+    log.warning("trading switch thrown", coin=underlying, was=str(was), now=str(to), by=by, reason=reason)
+    return True
+
+
+def make_missing(*, now: datetime) -> None:
+    """Make the switches of coins that have none yet, so that they can be found and thrown."""
+    made = [TradingSwitch(underlying=underlying, since=now) for underlying in (ALL_COINS, *settings.COINS)]
+    TradingSwitch.objects.bulk_create(made, ignore_conflicts=True)
+
+
+def stopped() -> dict[str, TradingSwitch]:
+    """The switches that stop something, by coin or ALL_COINS."""
+    return {switch.underlying: switch for switch in TradingSwitch.objects.exclude(state=State.RUNNING)}
+
+
+def _locked(underlying: str, now: datetime) -> TradingSwitch:
+    TradingSwitch.objects.get_or_create(underlying=underlying, defaults={"since": now})
+    return TradingSwitch.objects.select_for_update().get(underlying=underlying)

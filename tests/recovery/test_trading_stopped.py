@@ -1,0 +1,95 @@
+"""A switch that is thrown under load stops every web process at once, and all that came before stays."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+import requests
+from django.db import connection
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from config.stack.supervision import wait_until
+from counter.models import SyncOrder
+from counter.trading_switches import State, throw
+from tests.support.factories import make_customer, make_option
+from tests.support.web import Web
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+CUSTOMERS = 12
+WITHIN = timedelta(seconds=1)
+WRITERS = """
+    SELECT count(DISTINCT application_name) FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE '%%counter_syncorder%%' AND application_name LIKE 'web%%'
+"""
+
+
+@pytest.fixture
+def web(transactional_db, broker, tmp_path):
+    """No feed runs beside it: its quotes count as fresh for a day."""
+    started = Web(tmp_path, QUOTE_STALE_AFTER_SECONDS="86400")
+    yield started
+    started.stop()
+
+
+class Bot(threading.Thread):
+    """A customer who opens and opens; `answers` holds when each order was sent, and its status or code."""
+
+    def __init__(self, web, token, symbol, stopping):
+        super().__init__()
+        self.answers = []
+        self._url, self._token, self._symbol, self._stopping = (
+            f"{web.url}/api/v1/orders",
+            token,
+            symbol,
+            stopping,
+        )
+
+    def run(self):
+        number = 0
+        while not self._stopping.is_set():
+            number += 1
+            order = {"type": "open", "client_order_id": f"o-{number}", "symbol": self._symbol, "contracts": 1}
+            sent_at = timezone.now()
+            # A new connection each time, so that every process is met.
+            headers = {"Authorization": f"Token {self._token}"}
+            answer = requests.post(self._url, json=order, timeout=20, headers=headers)
+            body = answer.json()
+            self.answers.append((sent_at, body["error"]["code"] if "error" in body else answer.status_code))
+
+
+def writing_processes():
+    with connection.cursor() as cursor:
+        cursor.execute(WRITERS)
+        return cursor.fetchone()[0]
+
+
+def test_no_process_takes_an_order_a_second_after_the_switch(web):
+    option = make_option()
+    tokens = [Token.objects.create(user=make_customer().user).key for _ in range(CUSTOMERS)]
+    stopping = threading.Event()
+    bots = [Bot(web, token, option.symbol, stopping) for token in tokens]
+    for bot in bots:
+        bot.start()
+    try:
+        assert wait_until(lambda: SyncOrder.objects.count() > 200, within_seconds=60)
+        assert writing_processes() == 2
+        throw(underlying="BTC", to=State.OPENS_STOPPED, reason="a test", by="ann", now=timezone.now())
+        stopped_at = timezone.now()
+        time.sleep(3)
+    finally:
+        stopping.set()
+        for bot in bots:
+            bot.join()
+    answers = [answer for bot in bots for answer in bot.answers]
+    assert {told for _, told in answers} == {201, "trading_stopped"}
+    late = [sent_at - stopped_at for sent_at, told in answers if told == 201 and sent_at > stopped_at]
+    assert [delay for delay in late if delay > WITHIN] == []
+    assert SyncOrder.objects.filter(placed_at__gt=stopped_at + WITHIN).count() == 0
+    refused_after = [
+        sent_at for sent_at, told in answers if sent_at > stopped_at and told == "trading_stopped"
+    ]
+    assert len(refused_after) > CUSTOMERS
+    assert SyncOrder.objects.count() == sum(told == 201 for _, told in answers)
