@@ -164,7 +164,9 @@ class SyncOrderAdmin(LeadsToTimeline, SearchByNumber):
     ]
     list_select_related = ["customer"]
     list_filter = ["state", age_filter("placed_at", goes_with_key=True)]
-    search_help_text = "Id of the order, its client order id, or the customer's reference"
+    search_help_text = (
+        "Id of the order, the customer's reference, its client order id, or the last two with a blank between"
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

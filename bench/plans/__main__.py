@@ -67,18 +67,26 @@ def main() -> int:
         return _judge(wanted, venue_url)
 
 
-def _judge(wanted: int, venue_url: str) -> int:
+def fill_up(wanted: int) -> None:
+    """Add finished orders until there are so many."""
     from django.conf import settings
 
     from bench.history import fill
-    from bench.plans import judging, operations, recording
     from config.embedded import server_urls
     from counter.models import SyncOrder
-    from settlement.venues.ccxt_venue import CcxtVenue
 
     missing = wanted - SyncOrder.objects.count()
     if missing > 0:
         fill(orders=missing + missing % 2, environment={**server_urls(settings.VAR_DIR), **os.environ})
+
+
+def _judge(wanted: int, venue_url: str) -> int:
+    from django.conf import settings
+
+    from bench.plans import judging, operations, recording
+    from settlement.venues.ccxt_venue import CcxtVenue
+
+    fill_up(wanted)
     venue = CcxtVenue(
         client=settings.VENUE,
         url=venue_url,
@@ -102,7 +110,7 @@ def _judge(wanted: int, venue_url: str) -> int:
     )
     large, faulty = judging.large_tables(), 0
     for explained in recorder.explained:
-        found = [] if explained.operation == operations.AUDIT else judging.faults(explained, large)
+        found = [] if explained.operation in operations.READS_ALL else judging.faults(explained, large)
         faulty += bool(found)
         nodes = [node for node in judging.nodes(explained.custom) if node.table in large]
         if nodes or found:

@@ -26,12 +26,15 @@ from cockpit import figures, tally
 from counter import accounts, outbox, quotes, trading_status
 from counter.listing import listings
 from counter.models import Account, Customer, SyncOrder
-from settlement import conditions, recovery, reporting, rounds, treasury
+from settlement import conditions, reconciliation, recovery, reporting, rounds, treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
 
 INDEX = {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}
 AUDIT = "audit"
+FIRST_RECONCILIATION = "settlement.reconcile, the first"
+READS_ALL = {AUDIT, FIRST_RECONCILIATION}
+OUR_APPS = {"counter", "acceptance", "settlement", "audit", "cockpit"}
 
 Named = Callable[[str], AbstractContextManager[None]]
 
@@ -58,9 +61,10 @@ class Ground:
         self.staff = Client()
         self.staff.force_login(user)
         treasury.open_books(venue=self.venue, now=timezone.now())
-        self._quote()
+        self.quote()
 
-    def _quote(self) -> None:
+    def quote(self) -> None:
+        """List options around the index, with prices of now, and open the coins."""
         now = timezone.now()
         new = [row for coin in INDEX for row in listings(underlying=coin, index=INDEX[coin], now=now)]
         quotes.list_options(listings=new, now=now)
@@ -82,13 +86,28 @@ class Ground:
 def run_all(ground: Ground) -> None:
     """Every operation once, in the order of an order's way."""
     tally.take_if_due(now=timezone.now())
-    for part in (_take_orders, _contain, _settle, _sweep, _read_api, _read_admin, _watch):
+    work(ground)
+    for part in (_reconcile, _read_api, _read_admin, _watch):
         part(ground)
     with ground.named(AUDIT):
         audit.run(now=timezone.now(), venue=None)
 
 
-def _place(ground: Ground, run: str, *, closes: bool) -> list[int]:
+def work(ground: Ground) -> None:
+    """The way of some orders from their placing to their reports, and the sweeps."""
+    for part in (_take_orders, _contain, _settle, _sweep):
+        part(ground)
+
+
+def _reconcile(ground: Ground) -> None:
+    """The first run reads the whole past, for it begins at the first conversion; the next ones what is new."""
+    with ground.named(FIRST_RECONCILIATION):
+        reconciliation.reconcile(venue=ground.venue, clock=timezone.now, by="plans")
+    with ground.named("settlement.reconcile"):
+        reconciliation.reconcile(venue=ground.venue, clock=timezone.now, by="plans")
+
+
+def place(ground: Ground, run: str, *, closes: bool) -> list[int]:
     """A batch of opens, or of closes of the batch `run` opened; the orders' ids."""
     names = [f"{run}-{number}" for number in range(ground.orders)]
     if closes:
@@ -111,11 +130,11 @@ def _place(ground: Ground, run: str, *, closes: bool) -> list[int]:
 def _take_orders(ground: Ground) -> None:
     run = f"plans-{timezone.now():%H%M%S%f}"
     with ground.named("POST orders/batch, opens"):
-        _place(ground, run, closes=False)
+        place(ground, run, closes=False)
     with ground.named("POST orders/batch, again"):
-        _place(ground, run, closes=False)
+        place(ground, run, closes=False)
     with ground.named("POST orders/batch, closes"):
-        _place(ground, run, closes=True)
+        place(ground, run, closes=True)
     one = {"type": "open", "client_order_id": run, "symbol": ground.symbols[0], "contracts": 1}
     with ground.named("POST orders"):
         assert ground.api.post("/api/v1/orders", one, content_type="application/json").status_code == 201
@@ -190,11 +209,17 @@ def _watch(ground: Ground) -> None:
             assert ground.staff.get(path).status_code == 200, path
 
 
-def _find_orders(ground: Ground, conversion: Conversion) -> None:
+def order_names(ground: Ground) -> list[str]:
+    """What somebody may know an order by: its own names, its customer's, those at the venue, and one of nothing."""
+    order, conversion = SyncOrder.objects.latest("pk"), Conversion.objects.latest("pk")
+    names = [str(order.pk), order.client_order_id, ground.customer.reference, "nobody"]
+    return [*names, conversion.venue_order_id or "0", conversion.client_order_id]
+
+
+def _find_orders(ground: Ground) -> None:
     """By each name of an order, and its timeline."""
     order = SyncOrder.objects.latest("pk")
-    terms = [str(order.pk), order.client_order_id, ground.customer.reference, "nobody"]
-    for term in (*terms, conversion.venue_order_id or "0", conversion.client_order_id):
+    for term in order_names(ground):
         with ground.named("GET /admin/timeline/"):
             assert ground.staff.get("/admin/timeline/", {"q": term}).status_code in (200, 302), term
     with ground.named("GET /admin/timeline/ORDER/"):
@@ -202,24 +227,32 @@ def _find_orders(ground: Ground, conversion: Conversion) -> None:
 
 
 def _read_admin(ground: Ground) -> None:
-    conversion = Conversion.objects.latest("pk")
-    _find_orders(ground, conversion)
+    _find_orders(ground)
+    for name, urls in admin_addresses(ground):
+        with ground.named(f"admin {name}"):
+            for url in urls:
+                assert ground.staff.get(url).status_code == 200, url
+
+
+def admin_addresses(ground: Ground) -> Iterator[tuple[str, Iterator[str]]]:
+    """Each of our tables in the admin by name, with all that can be asked of its list."""
+    conversion, order = Conversion.objects.latest("pk"), SyncOrder.objects.latest("pk")
     account = Account.objects.get(customer=ground.customer)
     terms = [
         *(str(conversion.pk), conversion.client_order_id, str(conversion.order_count), account.code),
         *(str(ground.customer.reference), "BTC", ground.symbols[0], str(2**40)),
+        *(str(order.pk), order.client_order_id),
     ]
     for model in admin.site._registry:
-        if model._meta.app_label in {"counter", "acceptance", "settlement"}:
-            with ground.named(f"admin {model._meta.model_name}"):
-                listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-                for url in _admin_queries(ground, listing, terms):
-                    assert ground.staff.get(url).status_code == 200, url
+        if model._meta.app_label in OUR_APPS:
+            listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+            yield str(model._meta.model_name), _admin_queries(ground, listing, terms)
 
 
 def _admin_queries(ground: Ground, url: str, terms: list[str]) -> Iterator[str]:
     """The list, the last page that is counted, everything searched for, each choice of each filter, and one row."""
     changes = (ground.staff.get(url).context_data or {})["cl"]
+    yield url
     yield f"{url}?p={changes.paginator.num_pages}"
     yield from (f"{url}?q={term}" for term in terms)
     for filtered in changes.filter_specs:

@@ -13,6 +13,7 @@ from counter.models import Customer, SyncOrder
 from settlement.models import Conversion, Fill
 
 LISTED = 50
+MAX_CHARACTERS = 140  # a customer's reference and a client order id
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def find(term: str) -> list[Match]:
 
     The same number may be several of them: all are told.
     """
-    term = term.strip()[:64]
+    term = term.strip()[:MAX_CHARACTERS]
     if not term:
         return []
     found: dict[int, list[str]] = {}

@@ -9,7 +9,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
-from settlement.intervention_pages.operating import page_of, person, venue
+from settlement.intervention_pages.asked import Asked, venue, warm_up_soon
+from settlement.intervention_pages.operating import page_of, person
 from settlement.interventions import deciding
 from settlement.interventions.terms import Refused, as_given
 from settlement.models import Intervention
@@ -30,6 +31,7 @@ def shown(request: HttpRequest, made: Intervention) -> dict[str, Any]:
         "may_approve": request.user.has_perm(APPROVE),
     }
     if context["waits"]:
+        warm_up_soon()
         try:
             terms = as_given(operation.terms, made.terms)
             if deciding.has_moved(made):
@@ -51,10 +53,10 @@ def decide(request: HttpRequest, intervention_id: int) -> HttpResponse:
     step, note = request.POST.get("decision", ""), request.POST.get("note", "")
     if not (request.user.has_perm(APPROVE) or (is_own and step == "reject")):
         raise PermissionDenied
-    by, now = person(request), timezone.now()
+    by, now, asked = person(request), timezone.now(), Asked(venue)
     try:
         if step == "approve":
-            made = deciding.approve(intervention_id=made.pk, by=by, note=note, venue=venue(), now=now)
+            made = deciding.approve(intervention_id=made.pk, by=by, note=note, venue=asked.venue, now=now)
         elif step == "reject":
             made = deciding.reject(intervention_id=made.pk, by=by, note=note, now=now)
         else:
@@ -62,5 +64,7 @@ def decide(request: HttpRequest, intervention_id: int) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, f"Intervention {intervention_id}: {refusal}.")
     else:
-        messages.success(request, f"Intervention {made.pk} is {made.get_state_display().lower()}.")
-    return HttpResponseRedirect(reverse("admin:settlement_intervention_change", args=[intervention_id]))
+        messages.success(request, f"Intervention {made.pk} is {made.get_state_display().lower()}. {asked}")
+    response = HttpResponseRedirect(reverse("admin:settlement_intervention_change", args=[intervention_id]))
+    asked.tell(response)
+    return response

@@ -2,35 +2,28 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import msgspec
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from settlement.intervention_pages.asked import Asked, venue, warm_up_soon
 from settlement.intervention_pages.forms import FORMS, TradeFormSet, WhyForm, trades_as_initial
 from settlement.interventions import asking, deciding
 from settlement.interventions.effects import Effects
 from settlement.interventions.operations import SUBJECTS, Operation, Person, Row, state_of
 from settlement.interventions.terms import FoundTerms, OrderTerms, Refused, Terms, as_stored
+from settlement.models import Conversion
 from settlement.models.history import Subject
 
-if TYPE_CHECKING:
-    from settlement.venues.protocol import Venue
-
 TEMPLATE = "settlement/interventions/operate.html"
-
-
-def venue() -> "Venue":
-    """The venue; ccxt is loaded by the first question, not by every web process that starts."""
-    from settlement.venues import ccxt_venue
-
-    return ccxt_venue.venue()
+WORD = "settlement/interventions/word.html"
 
 
 def person(request: HttpRequest) -> Person:
@@ -54,7 +47,6 @@ class _Page:
     form: WhyForm
     trades: Any  # a formset, or None
     effects: Effects | None = None
-    word: str = ""
     shown: str = ""
     problems: list[str] = field(default_factory=list)
 
@@ -71,18 +63,21 @@ def operate(request: HttpRequest, site: Any, subject: Subject, row_id: int, kind
         raise Http404
     if not request.user.has_perm(operation.permission):
         raise PermissionDenied
+    warm_up_soon()
     row: Any = get_object_or_404(SUBJECTS[subject], pk=row_id)
-    page = _blank(operation, row)
+    page, asked = _blank(operation, row), Asked(venue)
     step = request.POST.get("step", "")
+    response: HttpResponse | None = None
     if request.method == "POST" and step == "read" and page.reads_from_venue:
-        _read(page)
+        _read(page, asked)
     elif request.method == "POST":
         page = _filled(operation, row, _one_more(request.POST) if step == "add" else request.POST)
-        done = _take_step(page, step, request) if step != "add" else None
-        if done is not None:
-            return done
-    context = {**site.each_context(request), "page": page, "row": row, "title": operation.title}
-    return TemplateResponse(request, TEMPLATE, context | {"back": page_of(subject, row_id)})
+        response = _take_step(page, step, request, asked) if step != "add" else None
+    if response is None:
+        context = {**site.each_context(request), "page": page, "row": row, "title": operation.title}
+        response = TemplateResponse(request, TEMPLATE, context | {"back": page_of(subject, row_id)})
+    asked.tell(response)
+    return response
 
 
 def _blank(operation: Operation, row: Row, terms: OrderTerms | None = None) -> _Page:
@@ -110,10 +105,10 @@ def _one_more(data: QueryDict) -> QueryDict:
     return more
 
 
-def _read(page: _Page) -> None:
+def _read(page: _Page, asked: Asked) -> None:
     """Fill the form in with what the venue shows."""
     try:
-        terms = asking.propose(page.row, venue(), timezone.now())  # type: ignore[arg-type]
+        terms = asking.propose(cast(Conversion, page.row), asked.venue, timezone.now())
     except Refused as refusal:
         page.problems.append(str(refusal))
         return
@@ -121,15 +116,17 @@ def _read(page: _Page) -> None:
     page.form, page.trades = filled.form, filled.trades
 
 
-def _take_step(page: _Page, step: str, request: HttpRequest) -> HttpResponse | None:
-    """Show what it would change, or do it if that was shown; None leaves the page as it is now."""
+def _take_step(page: _Page, step: str, request: HttpRequest, asked: Asked) -> HttpResponse | None:
+    """Show what it would change, have the venue's word, or do it if it was shown; None leaves the page as it is."""
     if not page.form.is_valid() or not (page.trades is None or page.trades.is_valid()):
         return None
     try:
         terms = _terms(page)
         page.shown = _digest(terms, page.form.cleaned_data)
         if step == "confirm" and request.POST.get("shown") == page.shown:
-            return _request(page, terms, request)
+            return _request(page, terms, request, asked)
+        if step == "word":
+            return _word(page, terms, request, asked)
         _show(page, terms)
     except Refused as refusal:
         page.problems.append(str(refusal))
@@ -153,12 +150,26 @@ def _digest(terms: Terms, said: dict[str, Any]) -> str:
 
 def _show(page: _Page, terms: Terms) -> None:
     now = timezone.now()
-    row_id = page.row.pk
-    page.effects = deciding.preview(operation=page.operation, row_id=row_id, terms=terms, now=now)
-    page.word = deciding.ask(operation=page.operation, row_id=row_id, terms=terms, venue=venue(), now=now)
+    page.effects = deciding.preview(operation=page.operation, row_id=page.row.pk, terms=terms, now=now)
 
 
-def _request(page: _Page, terms: Terms, request: HttpRequest) -> HttpResponse:
+def _word(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> HttpResponse:
+    """What the venue says to it, for the page that is there already: whoever confirms has it asked once more."""
+    said: dict[str, Any] = {"asked": asked}
+    try:
+        said["word"] = deciding.ask(
+            operation=page.operation,
+            row_id=page.row.pk,
+            terms=terms,
+            venue=asked.venue,
+            now=timezone.now(),
+        )
+    except Refused as refusal:
+        said["problem"] = str(refusal)
+    return render(request, WORD, said)
+
+
+def _request(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> HttpResponse:
     said = page.form.cleaned_data
     made = deciding.request(
         operation=page.operation,
@@ -168,11 +179,11 @@ def _request(page: _Page, terms: Terms, request: HttpRequest) -> HttpResponse:
         reason=said["reason"],
         evidence=said.get("evidence", ""),
         by=person(request),
-        venue=venue(),
+        venue=asked.venue,
         now=timezone.now(),
     )
     if page.operation.needs_two:
-        messages.success(request, f"Intervention {made.pk} waits for another person's approval.")
+        messages.success(request, f"Intervention {made.pk} waits for another person's approval. {asked}")
         return HttpResponseRedirect(reverse("admin:settlement_intervention_change", args=[made.pk]))
-    messages.success(request, f"Done: intervention {made.pk}.")
+    messages.success(request, f"Done: intervention {made.pk}. {asked}")
     return HttpResponseRedirect(page_of(page.operation.subject, page.row.pk))

@@ -73,6 +73,11 @@ class Operation:
         return self.kind not in Intervention.ALONE
 
     @property
+    def asks_venue(self) -> bool:
+        """Whether the venue's word counts."""
+        return self.ask is not _nothing_to_ask
+
+    @property
     def permission(self) -> str:
         """What whoever asks for it needs."""
         return f"settlement.{self.kind}_{SUBJECTS[self.subject]._meta.model_name}"

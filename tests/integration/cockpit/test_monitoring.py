@@ -1,11 +1,13 @@
 """The alert rules and every panel of the dashboard, asked of a real Prometheus that scrapes the real endpoint."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from config.embedded.valkey import free_port
 from config.stack.supervision import wait_until
@@ -18,7 +20,9 @@ SCRAPES = "count_over_time(crossbook_desk_up[5m])"
 def program(name):
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not on this machine: apt-get install prometheus")
+        pytest.skip(
+            f"{name} is not on this machine: the alert rules were NOT TRIED; apt-get install prometheus"
+        )
     return found
 
 
@@ -72,6 +76,23 @@ def test_promtool_finds_no_fault_in_the_rules_and_the_example():
         command = [program("promtool"), "check", kind, str(MONITORING / file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_rule_fires_on_its_condition_alone_and_not_otherwise():
+    command = [program("promtool"), "test", "rules", str(MONITORING / "alerts_test.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_rule_is_seen_to_fire_and_to_be_silent_before_and_after():
+    rules = re.findall(r"- alert: (\w+)", (MONITORING / "alerts.yml").read_text())
+    _, *tests = yaml.safe_load((MONITORING / "alerts_test.yml").read_text())["tests"]
+    assert [test["name"] for test in tests] == rules
+    for test in tests:
+        before, during, after = (asked.get("exp_samples", []) for asked in test["promql_expr_test"])
+        [fires] = during
+        assert (before, after) == ([], []), test["name"]
+        assert (fires["labels"], fires["value"]) == (f'{{alertname="{test["name"]}"}}', 1)
 
 
 @pytest.mark.slow

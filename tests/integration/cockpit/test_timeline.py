@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
 from cockpit.timeline import desk_side, find, timeline
+from counter import finding
 from counter.models import Customer, SyncOrder, Transfer
 from settlement import halts
 from settlement.interventions import deciding
@@ -189,6 +190,7 @@ def test_one_box_finds_an_order_by_each_of_its_names(settled, venue):
     for term, what in {
         str(opened.id): "order id",
         opened.client_order_id: "client order id",
+        f"{Customer.objects.get(pk=opened.customer_id).reference} {opened.client_order_id}": "client order id",
         Customer.objects.get(pk=opened.customer_id).reference: "customer",
         conversion.venue_order_id: "venue order id",
         conversion.client_order_id: "our id at the venue",
@@ -198,6 +200,18 @@ def test_one_box_finds_an_order_by_each_of_its_names(settled, venue):
     assert {match.order_id for match in find(conversion.client_order_id)} == {opened.id, closed.id}
     for nothing in ("", "nobody", "9" * 40, "\x00'; --"):
         assert find(nothing.replace("\x00", "")) == []
+
+
+def test_a_client_id_is_looked_for_with_every_customer_while_there_is_time(settled, monkeypatch):
+    opened, _ = settled
+    monkeypatch.setattr(finding, "RECENT_ORDERS", 0)
+    assert [match.order_id for match in find(opened.client_order_id)] == [opened.id]
+    monkeypatch.setattr(finding, "SECONDS", 0.0)
+    assert find(opened.client_order_id) == []
+    reference = Customer.objects.get(pk=opened.customer_id).reference
+    assert [match.order_id for match in find(f"{reference} {opened.client_order_id}")] == [opened.id]
+    monkeypatch.setattr(finding, "RECENT_ORDERS", 100)
+    assert [match.order_id for match in find(opened.client_order_id)] == [opened.id]
 
 
 def test_page_takes_as_many_queries_for_a_large_conversion_as_for_a_small_one(

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from acceptance.models import Conflict
 from settlement import halts, treasury
-from settlement.intervention_pages import deciding_page, operating
+from settlement.intervention_pages import asked, deciding_page, operating
 from settlement.interventions import deciding
 from settlement.interventions.operations import SUBJECTS, Person, state_of
 from settlement.interventions.terms import Terms
@@ -48,7 +48,7 @@ def desk(
     made.venue = venue
     venue.submissions = []
     treasury.open_books(venue=venue, now=timezone.now())
-    for module in (operating, deciding_page):
+    for module in (operating, deciding_page, asked):
         monkeypatch.setattr(module, "venue", lambda: venue)
     monkeypatch.setattr("settlement.policy.MISSED_AFTER_SECONDS", 0.0)
     return made
@@ -104,7 +104,10 @@ def test_two_people_mend_a_stuck_conversion_without_a_shell(desk):
     page = ann.post(operate(made, "book_by_hand"), filled_in(page, step="read"))
     why = {"reason": "the venue lost its answer", "evidence": "the venue's own trades"}
     page = ann.post(operate(made, "book_by_hand"), filled_in(page, step="preview", **why))
-    assert "The venue shows the same trades" in page.content.decode()
+    assert "The venue is being asked" in page.content.decode()
+    word = ann.post(operate(made, "book_by_hand"), filled_in(page, step="word", **why))
+    assert "The venue shows the same trades" in word.content.decode()
+    assert word["Server-Timing"].startswith("venue;dur=")
     assert {leg.kind for leg in page.context["page"].effects.legs} >= {"fill", "open", "fee"}
     page = ann.post(operate(made, "book_by_hand"), filled_in(page, step="confirm", **why), follow=True)
     waiting = Intervention.objects.get(state="REQUESTED")
