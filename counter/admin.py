@@ -11,9 +11,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from config.readonly import LeadsToTimeline, ReadOnlyAdmin, age_filter, is_number
+from counter.api_keys_admin import ApiKeyAdmin
 from counter.finding import orders_by_client_id
 from counter.models import (
     Account,
+    ApiKey,
     CashMovement,
     Customer,
     DeskCondition,
@@ -57,6 +59,9 @@ class CustomerAdmin(ReadOnlyAdmin):
     list_select_related = ["user"]
     search_fields = ["reference__startswith"]
     search_help_text = "Beginning of the reference"
+
+
+admin.site.register(ApiKey, ApiKeyAdmin)
 
 
 @admin.register(Account)

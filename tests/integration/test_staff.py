@@ -36,7 +36,7 @@ def test_the_roles_are_there_and_do_what_they_are_called():
     } <= operator
     assert approver - viewer == {"approve_intervention", "approve_indexentry", "approve_resume_trading"}
     assert not (approver - viewer) & operator
-    assert {"halt_option", "enter_index", "stop_trading"} <= operator
+    assert {"halt_option", "enter_index", "stop_trading", "issue_apikey"} <= operator
     assert not {codename for codename in operator if codename.startswith(("add_", "change_", "delete_"))}
     assert not any("user" in codename or "group" in codename for codename in operator | approver)
 
