@@ -94,6 +94,11 @@ INTERVENTIONS = """
            'whoever approves' AS owner, kind || ' ' || subject || ' ' || subject_id AS note
     FROM settlement_intervention WHERE state = 'REQUESTED'
 """
+WITHDRAWALS = """
+    SELECT 'withdrawal ' || reference AS name, state, reserved_at AS since, NULL::timestamptz AS due_at,
+           '' AS owner, 'the wallet service confirms or releases it' AS note
+    FROM counter_withdrawal WHERE state = 'RESERVED'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ KINDS = (
     Kind("sync_order", "default", SYNC_ORDERS),
     Kind("option", "default", OPTIONS),
     Kind("expiry", "default", EXPIRIES),
+    Kind("withdrawal", "default", WITHDRAWALS),
     Kind("accepted_order", "desk", ACCEPTED_ORDERS),
     Kind("conversion", "desk", CONVERSIONS),
     Kind("funds_transfer", "desk", FUNDS_TRANSFERS),

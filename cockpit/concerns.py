@@ -22,7 +22,7 @@ CODES = (
     *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
     "conversion_filled",
     *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "intervention_waiting"),
-    *("break_open", "orders_stuck", "venue_halted", "trading_stopped"),
+    *("break_open", "orders_stuck", "withdrawal_overdue", "venue_halted", "trading_stopped"),
     *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
 )
 
@@ -194,6 +194,19 @@ def _stuck(figures: Figures) -> Iterator[Concern]:
             )
 
 
+def _withdrawals(figures: Figures) -> Iterator[Concern]:
+    stage = _stage(figures, "withdrawal", "RESERVED")
+    if stage and (stage.oldest_seconds or 0) > settings.WITHDRAWAL_OVERDUE_AFTER_SECONDS:
+        yield Concern(
+            "withdrawal_overdue",
+            "The wallet service does not end withdrawals",
+            stage.count,
+            stage.oldest_seconds,
+            "Ask the wallet service what became of the oldest: it has to confirm what it paid and release what not.",
+            stage.url,
+        )
+
+
 def _venue(figures: Figures) -> Iterator[Concern]:
     if figures.desk is None:
         yield Concern(
@@ -284,6 +297,6 @@ def _all_leaders(figures: Figures) -> list[Leader]:
 
 
 FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
-    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _stuck, _venue, _stops, _coins, _queues),
-    _processes,
+    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _stuck, _withdrawals, _venue, _stops),
+    *(_coins, _queues, _processes),
 )

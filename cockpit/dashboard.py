@@ -13,6 +13,7 @@ from cockpit.pipeline import Stage
 
 KINDS = {
     "counter_order": "orders at counter",
+    "withdrawal": "withdrawals",
     "desk_order": "orders at the desk",
     "conversion": "conversions",
     "funds_transfer": "wallet transfers",
@@ -21,11 +22,12 @@ KINDS = {
 WAITS_FOR = {
     ("counter_order", "PENDING"): "the desk to store it",
     ("counter_order", "SYNCED"): "the desk to settle it",
+    ("withdrawal", "RESERVED"): "the wallet service",
     ("desk_order", "RECEIVED"): "a conversion",
     ("desk_order", "CONVERTING"): "the venue",
     ("desk_order", "SETTLED"): "counter to hear of it",
 }
-# Of a conversion or a transfer these are shown only while there is one: mostly there is none.
+# Of anything else these are shown only while there is one: mostly there is none.
 ALWAYS_SHOWN = frozenset({"counter_order", "desk_order"})
 SHORTEST_CHART = timedelta(minutes=5)
 DRAWN = ("accepted", "reported")

@@ -17,6 +17,7 @@ COUNTER_ORDERS = """
            (SELECT count(*) FROM counter_syncorder WHERE state = 'SYNCED'),
            (SELECT synced_at FROM counter_syncorder WHERE state = 'SYNCED' ORDER BY id LIMIT 1)
 """
+WITHDRAWALS = "SELECT count(*), min(reserved_at) FROM counter_withdrawal WHERE state = 'RESERVED'"
 DESK_ORDERS = """
     SELECT (SELECT count(*) FROM acceptance_acceptedorder WHERE state = 'RECEIVED'),
            (SELECT min(oldest.received_at) FROM unnest(%s::text[]) AS asked (name) CROSS JOIN LATERAL (
@@ -55,6 +56,7 @@ class Stage:
 
 _LISTS = {
     "counter_order": ("counter_syncorder", "?state__exact={state}"),
+    "withdrawal": ("counter_withdrawal", "?state__exact={state}"),
     "desk_order": ("acceptance_acceptedorder", "?state={state}"),
     "conversion": ("settlement_conversion", "?state__exact={state}"),
     "funds_transfer": ("settlement_fundstransfer", "?state__exact={state}"),
@@ -62,11 +64,13 @@ _LISTS = {
 
 
 def counter_stages(*, now: datetime) -> list[Stage]:
-    """Orders that the desk has not stored, or not reported."""
+    """Orders that the desk has not stored, or not reported; withdrawals that the wallet has not ended."""
     [(pending, placed_at, synced, synced_at)] = _rows("default", COUNTER_ORDERS)
+    [(reserved, reserved_at)] = _rows("default", WITHDRAWALS)
     return [
         Stage("counter_order", "PENDING", pending, _age_seconds(placed_at, now)),
         Stage("counter_order", "SYNCED", synced, _age_seconds(synced_at, now)),
+        Stage("withdrawal", "RESERVED", reserved, _age_seconds(reserved_at, now)),
     ]
 
 

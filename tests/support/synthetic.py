@@ -22,6 +22,11 @@ CUSTOMERS = """
     ), accounts AS (
         INSERT INTO counter_account (code, asset, normal_side, customer_id, balance)
         SELECT 'customer:' || id, 'USDT', 'C', id, 1000 FROM customers RETURNING id, customer_id
+    ), movements AS (
+        INSERT INTO counter_cashmovement (customer_id, kind, amount, reference, created_at)
+        SELECT customer_id, 'DEPOSIT', 1000 + 904.5 * (%(orders)s / %(customers)s), 'synthetic-' || id,
+               now() - interval '30 days'
+        FROM accounts
     ), deposits AS (
         INSERT INTO counter_transfer (
             debit_account_id, credit_account_id, asset, amount, kind, balance_after, created_at)

@@ -8,7 +8,7 @@ from django.utils import timezone
 import audit
 from acceptance.models import AcceptedOrder
 from audit import graphs
-from counter.models import Expiry, Option, SyncOrder
+from counter.models import Expiry, Option, SyncOrder, Withdrawal
 from settlement import halts
 from settlement.models import Conversion, FundsTransfer, VenueHalt
 from tests.support import desk
@@ -23,6 +23,7 @@ OWNED = {
     "accepted_order": {"CONVERTING"},  # by its conversion
     "conversion": {"UNKNOWN", "RETRY_WAIT", "MANUAL"},  # by a due time, or a person
     "funds_transfer": {"UNKNOWN", "MANUAL"},
+    "withdrawal": set(),
 }
 
 
@@ -34,6 +35,7 @@ def test_every_unfinished_state_has_a_limit_or_an_owner():
         "accepted_order": AcceptedOrder,
         "conversion": Conversion,
         "funds_transfer": FundsTransfer,
+        "withdrawal": Withdrawal,
     }
     for name, model in models.items():
         limited = set(project_settings.AUDIT_AGE_LIMITS_SECONDS[name])

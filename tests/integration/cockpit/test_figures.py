@@ -1,6 +1,7 @@
 """What is under way, what needs a human, and what one reading serves."""
 
 import threading
+from decimal import Decimal
 
 import pytest
 from django.conf import settings
@@ -14,6 +15,7 @@ from cockpit.concerns import CODES, concerns
 from cockpit.figures import Shared
 from cockpit.models import QueueDepth
 from config.broker import dead_letter_queue
+from counter import withdrawals
 from counter.models import TradingStatus
 from counter.models.switches import ALL_COINS
 from counter.trading_status import Watch
@@ -79,6 +81,17 @@ def test_a_conversion_that_is_executed_and_not_booked_is_said(order, venue):
 def test_orders_that_stay_are_said_to_be_stuck(order):
     assert "orders_stuck" not in codes(read())
     assert "PENDING" in codes(read(after_seconds=31))["orders_stuck"].what
+
+
+def test_a_withdrawal_that_the_wallet_does_not_end_is_said(two_systems):
+    now = timezone.now()
+    withdrawals.reserve(customer_id=make_customer().pk, amount=Decimal(1), reference="w-1", now=now)
+    assert under_way(read()) == {("withdrawal", "RESERVED"): 1}
+    assert "withdrawal_overdue" not in codes(read())
+    concern = codes(read(after_seconds=settings.WITHDRAWAL_OVERDUE_AFTER_SECONDS + 1))["withdrawal_overdue"]
+    assert (concern.count, concern.url.endswith("?state__exact=RESERVED")) == (1, True)
+    withdrawals.confirm(reference="w-1", now=now)
+    assert under_way(read()) == {}
 
 
 def test_each_thing_that_needs_a_human_is_said_with_what_to_do(order):
