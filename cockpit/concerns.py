@@ -22,7 +22,8 @@ CODES = (
     *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
     "conversion_filled",
     *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "intervention_waiting"),
-    *("break_open", "orders_stuck", "withdrawal_overdue", "venue_halted", "trading_stopped"),
+    *("break_open", "index_missing", "expiry_late", "orders_stuck", "withdrawal_overdue", "venue_halted"),
+    "trading_stopped",
     *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
 )
 
@@ -167,6 +168,28 @@ def _breaks(figures: Figures) -> Iterator[Concern]:
         )
 
 
+def _expiries(figures: Figures) -> Iterator[Concern]:
+    found = figures.expiries
+    if found.without_index:
+        yield Concern(
+            "index_missing",
+            "Options have expired, and the record of their index has a gap",
+            found.without_index,
+            _age_seconds(figures, found.oldest_without_index),
+            "Open the expiry, read what is missing, and enter the index with evidence; a second person approves it.",
+            _list("counter_expiry", "?state__exact=WAITING"),
+        )
+    if found.late:
+        yield Concern(
+            "expiry_late",
+            "Options have expired, and nobody exercises their positions",
+            found.late,
+            _age_seconds(figures, found.oldest_late),
+            "See whether beat leads and the workers work (below), and what the worker's log says of counter.expire.",
+            _list("counter_expiry"),
+        )
+
+
 def _stuck(figures: Figures) -> Iterator[Concern]:
     limits = settings.AUDIT_AGE_LIMITS_SECONDS
     synced_limit, _ = settings.CONTAINMENT_AFTER_SECONDS["unsettled"]
@@ -297,6 +320,6 @@ def _all_leaders(figures: Figures) -> list[Leader]:
 
 
 FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
-    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _stuck, _withdrawals, _venue, _stops),
-    *(_coins, _queues, _processes),
+    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _expiries, _stuck, _withdrawals, _venue),
+    *(_stops, _coins, _queues, _processes),
 )

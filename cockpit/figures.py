@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from audit.models import AuditRun
-from cockpit import pipeline, tally
+from cockpit import expiries, pipeline, tally
+from cockpit.expiries import Expiries
 from cockpit.histogram import percentile_seconds, since
 from cockpit.models import QueueDepth, Tally
 from cockpit.pipeline import Stage
@@ -157,6 +158,7 @@ class Figures:
     stored_orders: int
     counter_stages: list[Stage]
     coins: list[Coin]
+    expiries: Expiries
     trips: list[Trip]
     leaders: list[Leader]
     queues: list[QueueDepth]
@@ -217,6 +219,7 @@ def read(*, now: datetime) -> Figures:
         stored_orders=_rows("default", STORED, {"counted": COUNTED_ORDERS})[0][0],
         counter_stages=pipeline.counter_stages(now=now),
         coins=_coins(now),
+        expiries=expiries.read(now=now),
         trips=trips(),
         leaders=leaders(using="default"),
         queues=list(QueueDepth.objects.order_by("queue")),

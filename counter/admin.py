@@ -19,10 +19,14 @@ from counter.models import (
     CashMovement,
     Customer,
     DeskCondition,
+    Expiry,
     FirmQuote,
+    IndexEntry,
     Option,
+    OptionChange,
     Position,
     Quote,
+    SettlementIndex,
     SyncOrder,
     TradingStatus,
     TradingStatusChange,
@@ -30,6 +34,13 @@ from counter.models import (
     TradingSwitchChange,
     Transfer,
     Withdrawal,
+)
+from counter.option_admin import (
+    ExpiryAdmin,
+    IndexEntryAdmin,
+    OptionAdmin,
+    OptionChangeAdmin,
+    SettlementIndexAdmin,
 )
 from counter.switch_admin import TradingSwitchAdmin
 
@@ -90,13 +101,6 @@ class WithdrawalAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     search_fields = ["reference__startswith", "customer__reference__startswith"]
     search_help_text = "Beginning of the wallet's reference, or of the customer's"
-
-
-@admin.register(Option)
-class OptionAdmin(ReadOnlyAdmin):
-    list_display = ["symbol", "state", "strike", "expires_at", "multiplier", "settlement_index"]
-    list_filter = ["underlying", "kind", "state"]
-    search_fields = ["symbol__startswith"]
 
 
 @admin.register(Quote)
@@ -205,3 +209,8 @@ class TransferAdmin(LeadsToTimeline, SearchByNumber):
 
 
 admin.site.register(TradingSwitch, TradingSwitchAdmin)
+admin.site.register(Option, OptionAdmin)
+admin.site.register(OptionChange, OptionChangeAdmin)
+admin.site.register(Expiry, ExpiryAdmin)
+admin.site.register(SettlementIndex, SettlementIndexAdmin)
+admin.site.register(IndexEntry, IndexEntryAdmin)

@@ -1,6 +1,7 @@
 """What is under way, what needs a human, and what one reading serves."""
 
 import threading
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,14 +16,15 @@ from cockpit.concerns import CODES, concerns
 from cockpit.figures import Shared
 from cockpit.models import QueueDepth
 from config.broker import dead_letter_queue
-from counter import withdrawals
-from counter.models import TradingStatus
+from counter import expiry, withdrawals
+from counter.models import Expiry, Position, TradingStatus
 from counter.models.switches import ALL_COINS
 from counter.trading_status import Watch
 from counter.trading_switches import State, throw
 from settlement.models import Intervention, ReconciliationBreak, VenueHalt
 from tests.support import desk
 from tests.support.cockpit import SECOND
+from tests.support.expiring import buy, expiring_option, last_expiry
 from tests.support.factories import INDEX, make_customer, make_option, place_open
 from tests.support.threads import at_once
 
@@ -176,3 +178,20 @@ def test_what_a_person_has_stopped_stays_among_what_needs_a_human_until_it_goes_
     assert "coin_contained" not in found
     throw(to=State.RUNNING, reason="it is right", **stop)
     assert "trading_stopped" not in codes(read())
+
+
+def test_an_expiry_without_its_index_and_one_that_nobody_takes_on_need_a_human(two_systems):
+    at = last_expiry()
+    buy(make_customer(now=at - timedelta(days=1)), expiring_option(expires_at=at))
+    assert codes(read())["expiry_late"].oldest_seconds > 3600
+    expiry.expire_due(now=timezone.now())
+    found = codes(read())
+    assert "expiry_late" not in found
+    missing = found["index_missing"]
+    assert missing.count == 1
+    assert missing.oldest_seconds > 3600
+    assert missing.url == "/admin/counter/expiry/?state__exact=WAITING"
+    Expiry.objects.update(state="EXERCISING", indexed_at=timezone.now() - timedelta(seconds=121))
+    assert codes(read()).keys() & {"expiry_late", "index_missing"} == {"expiry_late"}
+    Position.objects.update(state="EXERCISED")
+    assert not codes(read()).keys() & {"expiry_late", "index_missing"}
