@@ -116,6 +116,7 @@ INSTALLED_APPS = [
     "acceptance.apps.AcceptanceConfig",
     "settlement.apps.SettlementConfig",
     "audit.apps.AuditConfig",
+    "trade.apps.TradeConfig",
 ]
 
 MIDDLEWARE = [

@@ -1,4 +1,4 @@
-"""All addresses: customers' API, the desk's internal API, admin, health, metrics."""
+"""All addresses: customers' API, the trade page, the desk's internal API, admin, health, metrics."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -7,6 +7,7 @@ from cockpit import views
 
 urlpatterns = [
     path("", include("counter.api.urls")),
+    path("trade/", include("trade.urls")),
     path("admin/timeline/", include("cockpit.timeline.urls")),
     path("metrics", views.metrics),
     path("admin/figures/", views.figures, name="figures"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MONEY = ("ledger", "counter", "acceptance", "settlement")
+MONEY = ("ledger", "counter", "acceptance", "settlement", "trade")
 # The implied-volatility model works in float, behind one documented border.
 MODEL = re.compile(r"counter/(black76|model_quotes|volatility\w*)\.py")
 # What a float may be called: a duration, a moment of the monotonic clock, odds.

@@ -1,0 +1,113 @@
+"""Who gets in, and what the browser is told to load and keep."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from tests.support.factories import make_customer, place_open
+from tests.support.visiting import words_in
+
+PASSWORD = "correct horse 1"
+ADDRESSES = ("", "chain/", "book/", "ticket/", "history/orders/", "history/positions/", "history/ledger/")
+POSTS = ("quotes/", "orders/")
+
+
+@pytest.fixture
+def customer(transactional_db):
+    made = make_customer()
+    made.user.set_password(PASSWORD)
+    made.user.save()
+    return made
+
+
+def log_in(name, password=PASSWORD, **more):
+    client = Client()
+    return client, client.post("/trade/login/", {"username": name, "password": password, **more})
+
+
+def test_customer_logs_in_and_out(customer):
+    client, answer = log_in(customer.reference)
+    assert (answer.status_code, answer["Location"]) == (302, "/trade/")
+    assert customer.reference in client.get("/trade/").content.decode()
+    assert client.get("/trade/logout/").status_code == 405
+    assert client.post("/trade/logout/")["Location"] == "/trade/login/"
+    assert client.get("/trade/").status_code == 302
+
+
+def test_a_page_that_was_asked_for_is_shown_after_the_login_but_none_of_another_site(customer):
+    assert Client().get("/trade/history/ledger/")["Location"] == "/trade/login/?next=/trade/history/ledger/"
+    _, answer = log_in(customer.reference, next="/trade/history/ledger/")
+    assert answer["Location"] == "/trade/history/ledger/"
+    _, answer = log_in(customer.reference, next="https://elsewhere.example/")
+    assert answer["Location"] == "/trade/"
+
+
+def test_a_wrong_password_is_told_without_saying_what_was_wrong(customer):
+    unknown = log_in("nobody")[1].content.decode()
+    wrong = log_in(customer.reference, "wrong")[1].content.decode()
+    told = "Please enter a correct username and password"
+    assert told in words_in(unknown)
+    assert told in words_in(wrong)
+    assert PASSWORD not in log_in("nobody")[1].content.decode()
+
+
+def test_staff_are_told_where_their_door_is(transactional_db):
+    staff = get_user_model().objects.create_user("staff", password=PASSWORD, is_staff=True)
+    _, answer = log_in("staff")
+    assert "Staff log in at /admin/" in words_in(answer.content.decode())
+    client = Client()
+    client.force_login(staff)
+    answer = client.get("/trade/")
+    assert answer.status_code == 403
+    assert "staff has no account to trade with" in words_in(answer.content.decode())
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_nobody_sees_anything_without_a_login(transactional_db, address):
+    assert Client().get(f"/trade/{address}")["Location"].startswith("/trade/login/")
+    part = Client().get(f"/trade/{address}", headers={"HX-Request": "true"})
+    assert (part.status_code, part["HX-Redirect"]) == (401, "/trade/login/")
+
+
+@pytest.mark.parametrize("address", POSTS)
+def test_nothing_is_posted_without_a_login_or_without_the_forms_token(visitor, option, address):
+    fields = {"symbol": option.symbol, "contracts": "1", "client_order_id": "page-1"}
+    assert Client().post(f"/trade/{address}", fields)["Location"] == "/trade/login/?next=/trade/"
+    assert visitor.http.post(f"/trade/{address}", fields).status_code == 403
+    assert visitor.http.get(f"/trade/{address}").status_code == 405
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, "login/"])
+def test_no_answer_is_kept_or_runs_a_script_of_its_own(visitor, option, address):
+    answer = visitor.http.get(f"/trade/{address}")
+    assert answer["Cache-Control"] == "no-store"
+    assert "script-src 'self';" in answer["Content-Security-Policy"]
+    html = answer.content.decode()
+    assert "<script>" not in html
+    assert " style=" not in html
+    assert " onclick=" not in html
+
+
+def test_what_another_customer_has_is_not_there(visitor, another, option):
+    order = place_open(another.customer, option)
+    for address, query in (
+        (f"orders/{order.id}/", {}),
+        ("orders/outcome/", {"client_order_id": order.client_order_id}),
+    ):
+        answer = visitor.http.get(f"/trade/{address}", query_params=query)
+        assert answer.status_code in (204, 404)
+    assert option.symbol not in visitor.get("ticket/", position=order.position_id)
+    for page in ("book/", "history/orders/", "history/positions/", "history/ledger/"):
+        assert option.symbol not in visitor.get(page)
+        assert f"order {order.id}" not in words_in(visitor.get(page))
+
+
+def test_another_customers_position_is_not_closed(visitor, another, option):
+    order = place_open(another.customer, option)
+    own = visitor.firm(option)
+    fields = {**own, "position": str(order.position_id), "payout": "at_fill"}
+    fields.pop("symbol"), fields.pop("quote_id")
+    for address in ("quotes", "orders"):
+        assert visitor.send(address, fields).status_code == 404
+    assert "3 of" not in words_in(another.get("book/"))
+    assert "1 of 1 contracts · open" in words_in(another.get("book/"))

@@ -1,0 +1,71 @@
+"""What a customer has done: orders, positions and the ledger, newest first, a page at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from counter.models import Account, Position, SyncOrder
+from counter.statements import ledger_entries
+from trade import words
+from trade.book import placed
+
+PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of one kind; `older` is the id before which the next page begins, None on the last one."""
+
+    kind: str
+    rows: Sequence[Any]
+    older: int | None
+
+
+def orders(customer_id: int, before: int | None) -> Page:
+    """Orders with their settlement."""
+    rows = SyncOrder.objects.filter(customer_id=customer_id).order_by("-pk")
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows[: PAGE + 1])
+    return _page("orders", [placed(row) for row in found], [row.pk for row in found])
+
+
+def positions(customer_id: int, before: int | None) -> Page:
+    """Positions, those that ended included."""
+    rows = Position.objects.filter(customer_id=customer_id).select_related("option").order_by("-pk")
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows[: PAGE + 1])
+    told = [
+        {
+            "position": row,
+            "state": words.POSITION_STATES[row.state],
+            "profit": row.proceeds - row.cost if row.remaining == 0 and not row.unpaid else None,
+        }
+        for row in found
+    ]
+    return _page("positions", told, [row.pk for row in found])
+
+
+def ledger(customer_id: int, before: int | None) -> Page:
+    """Every movement on the account with the balance it left."""
+    account_id = Account.objects.filter(customer_id=customer_id).values_list("pk", flat=True).first()
+    entries = (
+        [] if account_id is None else ledger_entries(account_id=account_id, before_id=before, limit=PAGE + 1)
+    )
+    told = [
+        {"entry": entry, "kind": words.LEDGER_KINDS.get(entry.kind, entry.kind.replace("_", " "))}
+        for entry in entries
+    ]
+    return _page("ledger", told, [entry.id for entry in entries])
+
+
+KINDS: dict[str, Callable[[int, int | None], Page]] = {
+    "orders": orders,
+    "positions": positions,
+    "ledger": ledger,
+}
+
+
+def _page(kind: str, rows: Sequence[Any], ids: Sequence[int]) -> Page:
+    return Page(kind, rows[:PAGE], ids[PAGE - 1] if len(ids) > PAGE else None)

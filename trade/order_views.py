@@ -1,0 +1,87 @@
+"""Doors of a ticket: choosing, placing, and what has become of it. Each works as a part and as a whole page."""
+
+from datetime import datetime
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST, require_safe
+
+from counter.models import Customer, SyncOrder
+from trade import placing
+from trade.book import placed
+from trade.doors import for_customers, is_fragment
+from trade.tickets import Ticket, ticket_of
+from trade.views import whole_page
+
+REFUSED, UNKNOWN = 409, 503
+STOP_ASKING = 286  # htmx's own status: the answer is shown, and asked for no more
+
+
+@for_customers
+@require_safe
+def ticket(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """A new ticket, or the same for another number of contracts; an empty one if nothing is chosen."""
+    now = timezone.now()
+    made = ticket_of(customer_id=customer.pk, given=request.GET, now=now)
+    return _shown(request, customer, made)
+
+
+@for_customers
+@csrf_protect
+@require_POST
+def quotes(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """The ticket with a price that is firm for a few seconds."""
+    now = timezone.now()
+    made = _posted(request, customer, now)
+    placing.quote(made, customer_id=customer.pk, now=now)
+    return _shown(request, customer, made, status=REFUSED if made.refusal else 200)
+
+
+@for_customers
+@csrf_protect
+@require_POST
+def orders(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """Place the ticket's order, once for its client order id."""
+    made = _posted(request, customer, timezone.now())
+    placing.place(made, customer_id=customer.pk, given=request.POST)
+    status = UNKNOWN if made.is_unknown else REFUSED if made.refusal else 200
+    return _shown(request, customer, made, status=status)
+
+
+@for_customers
+@require_safe
+def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """What has become of an order whose answer was lost: the order, or nothing as long as there is none."""
+    found = placing.find(customer_id=customer.pk, client_order_id=request.GET.get("client_order_id", ""))
+    if found is None:
+        return HttpResponse(status=204)
+    return render(request, "trade/placed.html", {"placed": placed(found)})
+
+
+@for_customers
+@require_safe
+def order(request: HttpRequest, customer: Customer, *, order_id: int) -> HttpResponse:
+    """One order on its way, for refreshing."""
+    found = SyncOrder.objects.filter(customer_id=customer.pk, pk=order_id).first()
+    if found is None:
+        raise Http404
+    shown = placed(found)
+    status = STOP_ASKING if shown.is_settled else 200
+    return render(request, "trade/placed.html", {"placed": shown}, status=status)
+
+
+def _posted(request: HttpRequest, customer: Customer, now: datetime) -> Ticket:
+    made = ticket_of(customer_id=customer.pk, given=request.POST, now=now)
+    if made is None:
+        raise Http404
+    return made
+
+
+def _shown(
+    request: HttpRequest, customer: Customer, made: Ticket | None, *, status: int = 200
+) -> HttpResponse:
+    if is_fragment(request):
+        return render(request, "trade/ticket.html", {"ticket": made}, status=status)
+    return whole_page(request, customer, made, now=timezone.now(), status=status)
