@@ -14,7 +14,7 @@ from config.stack.lifecycle import StackInfo
 
 # It has its own injections: a paused server would hold the commits of everybody, audit and reports included.
 NOT_PAUSED = "postgres"
-WITH_CHILDREN = ("web", "worker")  # masters that have to replace a worker process which dies
+WITH_CHILDREN = ("web", "stream", "worker")  # masters that have to replace a worker process which dies
 
 
 class NotRunning(Exception):

@@ -4,9 +4,7 @@ import os
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -15,17 +13,9 @@ THREADS = 8
 wsgi: Any = WSGIMiddleware(get_wsgi_application(), workers=THREADS)  # type: ignore[arg-type]
 
 from config.bodies import WholeBodies  # noqa: E402 - the settings are there only now
+from config.bounded_statements import bound_statements  # noqa: E402
 from config.retiring import Retiring  # noqa: E402
 from counter.api.lane import OrderLane  # noqa: E402 - its models can be imported only now
 from counter.api.patience import Patience  # noqa: E402
-
-
-def bound_statements() -> None:
-    """Have the database give back a thread that waits for it: on connections made from now on, by this server only."""
-    for database in connections.settings.values():
-        options = database["OPTIONS"].get("options", "")
-        milliseconds = int(settings.WEB_STATEMENT_SECONDS * 1000)
-        database["OPTIONS"]["options"] = f"{options} -c statement_timeout={milliseconds}"
-
 
 application = Retiring(OrderLane(WholeBodies(Patience(wsgi))), at_start=bound_statements)

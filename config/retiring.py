@@ -25,11 +25,18 @@ CLOSE = (b"connection", b"close")
 
 
 class Retiring:
-    """An ASGI application: `application` from `at_start` until SIGTERM, and for a moment longer."""
+    """An ASGI application: `application` from `at_start` until SIGTERM (`at_end`), and for a moment longer."""
 
-    def __init__(self, application: Application, *, at_start: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        *,
+        at_start: Callable[[], None],
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self._application = application
         self._at_start = at_start
+        self._at_end = at_end
         self._is_retiring = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -57,6 +64,7 @@ class Retiring:
             return
         self._is_retiring = True
         stop_accepting()
+        self._at_end()
         # The server ends on either signal; this one is still its own.
         asyncio.get_running_loop().call_later(RETIRES_FOR_SECONDS, signal.raise_signal, signal.SIGINT)
 

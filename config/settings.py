@@ -246,6 +246,9 @@ COINS = {"BTC": "BTC/USDT", "ETH": "ETH/USDT"}
 # --- counter ------------------------------------------------------------------------------------------------------
 COUNTER_SOURCE = _env("COUNTER_SOURCE", "crossbook")
 COUNTER_URL = _env("COUNTER_URL", "http://127.0.0.1:8000")
+STREAM_URL = _env(
+    "STREAM_URL"
+)  # where listeners are sent who ask the web program; unset behind a proxy that knows
 SERVICE_KEY = _key("SERVICE_KEY")  # comma-separated: all are accepted, the first one signs
 WALLET_KEY = _key("WALLET_KEY")  # the same of the exchange's wallet service
 API_KEYS_SECRET = _key(

@@ -27,7 +27,7 @@ MIGRATIONS = tuple(
     for database in ("default", "desk")
 )
 # Fails where any process would fail to start.
-LOADS = (sys.executable, "-c", "import config.asgi, config.celery")
+LOADS = (sys.executable, "-c", "import config.asgi, config.streaming_asgi, config.celery")
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
 SERVERS, APPS = "servers", "apps"
 
@@ -72,7 +72,7 @@ class Plan:
 
 def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
     """The stack of `var_dir` in the environment `given`: ports are chosen, and keys made where missing."""
-    ports = {name: valkey.free_port() for name in ("valkey", "venue", "flower")}
+    ports = {name: valkey.free_port() for name in ("valkey", "venue", "flower", "stream")}
     ports["web"] = _wanted_port(int(given.get("PORT") or WEB_PORT))
     own_keys = keys.ensure(var_dir)
     defaults = {
@@ -81,6 +81,7 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
         "BROKER_URL": valkey.url(var_dir=var_dir, port=ports["valkey"]),
         "VENUE_URL": f"http://127.0.0.1:{ports['venue']}",
         "COUNTER_URL": f"http://127.0.0.1:{ports['web']}",
+        "STREAM_URL": f"http://127.0.0.1:{ports['stream']}",
         "FLOWER_URL": f"http://127.0.0.1:{ports['flower']}",
         "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{own_keys['FLOWER_PASSWORD']}",
     }
@@ -135,6 +136,7 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
 def _apps(ports: Mapping[str, int]) -> list[Program]:
     commands = {
         "web": _python("config.web", "--port", ports["web"], "--workers", WEB_PROCESSES),
+        "stream": _python("config.streaming", "--port", ports["stream"]),
         "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(
             *("celery", "-A", "config", "worker", "--pool", "prefork", "--concurrency", WORKER_PROCESSES),

@@ -35,6 +35,7 @@ def wait_for_group(group: str, *, plan: Plan, supervisor: subprocess.Popen) -> N
         "valkey": lambda: broker_answers(urls["BROKER_URL"]),
         "venue": lambda: accepts(urls["VENUE_URL"]),
         "web": lambda: accepts(plan.web_url),
+        "stream": lambda: accepts(urls["STREAM_URL"]),
     }
     for program in plan.programs:
         if program.group == group and program.name in checks:

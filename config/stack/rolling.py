@@ -21,7 +21,8 @@ from config.stack.supervision import ProcessInfo, Supervisor, wait_until
 REPLACED_WITHIN_SECONDS = 120.0
 # A program that ends sooner than this has not started.
 SETTLED_SECONDS = 5
-WEB = "web"
+# Masters that replace their processes themselves, without a moment in which nobody serves.
+SERVING = ("web", "stream")
 WITHOUT_DATABASE = ("flower",)
 CONNECTED = "SELECT FROM pg_stat_activity WHERE application_name = %s"
 
@@ -29,7 +30,7 @@ Tell = Callable[[str], object]
 
 
 def roll(info: StackInfo, *, tell: Tell) -> None:
-    """Load the new code once, migrate, then replace web, and every other app after it.
+    """Load the new code once, migrate, then replace web and stream, and every other app after them.
 
     Raises: StackFailed, with the rest left as it is, when a step does not succeed.
     """
@@ -39,10 +40,10 @@ def roll(info: StackInfo, *, tell: Tell) -> None:
         _run(command, info)
     supervisor = Supervisor(info.var_dir)
     apps = [each for each in supervisor.processes() if each.group == programs.APPS]
-    for process in sorted(apps, key=lambda each: each.name != WEB):
+    for process in sorted(apps, key=lambda each: each.name not in SERVING):
         started = time.monotonic()
-        if process.name == WEB:
-            _replace_web(process, info)
+        if process.name in SERVING:
+            _replace_processes(process, info)
         else:
             supervisor.restart(process.name)
             _wait_settled(process.name, supervisor, info)
@@ -62,10 +63,10 @@ def _run(command: tuple[str, ...], info: StackInfo) -> None:
         raise StackFailed(f"{' '.join(command[1:])} failed\n{(done.stdout + done.stderr)[-3000:]}")
 
 
-def _replace_web(process: ProcessInfo, info: StackInfo) -> None:
+def _replace_processes(process: ProcessInfo, info: StackInfo) -> None:
     """Have its master start a new process for each old one, and wait until the old ones have ended."""
     if process.pid is None:
-        raise StackFailed(f"{WEB} does not run\n{log_tail(info.var_dir, WEB)}")
+        raise StackFailed(f"{process.name} does not run\n{log_tail(info.var_dir, process.name)}")
     master = psutil.Process(process.pid)
     old = master.children()
     master.send_signal(signal.SIGHUP)
@@ -74,9 +75,9 @@ def _replace_web(process: ProcessInfo, info: StackInfo) -> None:
         return not any(child.is_running() for child in old) and len(master.children()) == len(old)
 
     if not wait_until(lambda: not master.is_running() or replaced(), within_seconds=REPLACED_WITHIN_SECONDS):
-        raise StackFailed(f"{WEB} was not replaced\n{log_tail(info.var_dir, WEB)}")
+        raise StackFailed(f"{process.name} was not replaced\n{log_tail(info.var_dir, process.name)}")
     if not master.is_running():
-        raise StackFailed(f"{WEB} ended\n{log_tail(info.var_dir, WEB)}")
+        raise StackFailed(f"{process.name} ended\n{log_tail(info.var_dir, process.name)}")
 
 
 def _wait_settled(name: str, supervisor: Supervisor, info: StackInfo) -> None:

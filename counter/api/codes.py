@@ -84,6 +84,7 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "throttled": ErrorCode(
         429, "Too many requests of this customer or key; Retry-After says when one is free."
     ),
+    "too_many_streams": ErrorCode(429, "The customer listens to as many streams as he may already."),
     "internal_error": ErrorCode(500, "An error of ours; it has been recorded."),
     "overloaded": ErrorCode(
         503, "Too many orders wait. Nothing was done with this one.", retry_after_seconds=1

@@ -26,7 +26,11 @@ class Answers:
     async def send(self, response: HttpResponse, scope: Scope, send: Send, *, secure: bool = False) -> None:
         """Answer a request, of a customer who speaks TLS if `secure`."""
         body = response.content
-        headers = [*self._of_all[secure], *_raw(response), (b"content-length", str(len(body)).encode())]
+        headers = [
+            *self._of_all[secure],
+            *raw_headers(response),
+            (b"content-length", str(len(body)).encode()),
+        ]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
@@ -52,10 +56,11 @@ def _of_all_answers(*, secure: bool) -> RawHeaders:
     del answered["Content-Type"]
     for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
         middleware(lambda _: answered).process_response(asked, answered)
-    return _raw(answered)
+    return raw_headers(answered)
 
 
-def _raw(response: HttpResponse) -> RawHeaders:
+def raw_headers(response: HttpResponse) -> RawHeaders:
+    """A response's headers as an ASGI server takes them."""
     return [
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
     ]

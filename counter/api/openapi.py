@@ -34,6 +34,7 @@ _ANYWHERE = (
 _ALWAYS = (*_ANYWHERE, "method_not_allowed", "not_acceptable", "throttled", "internal_error", "unavailable")
 
 READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
+STREAM_ERRORS = (*READING_ERRORS, "too_many_streams", "overloaded")
 PLACING_ERRORS = (
     *_ALWAYS,
     *("malformed_json", "invalid_request", "body_too_large", "batch_too_large", "unsupported_media_type"),

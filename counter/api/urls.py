@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from counter.api import books, health, internal, market, orders, wallet, withdrawals
 from counter.api.errors import unknown_address
 from counter.api.signed import DESK, WALLET
+from counter.api.stream.views import ElsewhereView
 
 urlpatterns = [
     path("api/v1/orders", orders.OrdersView.as_view()),
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/v1/withdrawals", withdrawals.WithdrawalsView.as_view()),
     path("api/v1/instruments", market.InstrumentsView.as_view()),
     path("api/v1/quotes", market.QuotesView.as_view()),
+    path("api/v1/stream", ElsewhereView.as_view()),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),
     path("internal/v1/sync-orders", DESK.view(GET=internal.unsynced)),

@@ -1,4 +1,4 @@
-"""The web program as the stack starts it, on the test databases."""
+"""The programs that customers speak to as the stack starts them, on the test databases."""
 
 import os
 import signal
@@ -16,7 +16,9 @@ SOON = 20.0
 
 
 class Web:
-    """The running program; `log` is what it has written."""
+    """The running web program; `log` is what it has written."""
+
+    name = "web"
 
     def __init__(self, var_dir, **environment):
         given = {
@@ -27,10 +29,10 @@ class Web:
             "PORT": str(valkey.free_port()),
         } | environment
         planned = plan(var_dir=var_dir, given=given)
-        [program] = [program for program in planned.programs if program.name == "web"]
-        self.url = planned.web_url
-        self.port = planned.ports["web"]
-        self._log_file = var_dir / "web.log"
+        [program] = [program for program in planned.programs if program.name == self.name]
+        self.port = planned.ports[self.name]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log_file = var_dir / f"{self.name}.log"
         with self._log_file.open("w") as log:
             self.process = subprocess.Popen(
                 program.command,
@@ -39,7 +41,8 @@ class Web:
                     **os.environ,
                     **environment,
                     **planned.environment,
-                    **processes.mark(var_dir=var_dir, program="web"),
+                    "STREAM_URL": environment.get("STREAM_URL", ""),  # nobody streams beside it
+                    **processes.mark(var_dir=var_dir, program=self.name),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -60,3 +63,9 @@ class Web:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=SOON)
+
+
+class Stream(Web):
+    """The running stream program."""
+
+    name = "stream"

@@ -13,7 +13,8 @@ from config.stack import lifecycle, programs, supervision
 
 SERVERS = ["postgres", "valkey", "venue"]
 LED = ["intake", "beat", "feed"]
-ALL = [*SERVERS, "web", "intake", "worker", "beat", "feed", "flower", *(f"{name}-standby" for name in LED)]
+APPS = ["web", "stream", "intake", "worker", "beat", "feed", "flower"]
+ALL = [*SERVERS, *APPS, *(f"{name}-standby" for name in LED)]
 
 
 def _names(var_dir, **given):

@@ -1,0 +1,383 @@
+"""The stream program as the stack starts it: what a customer hears of his own and of prices, and who hears nothing."""
+
+import socket
+import time
+from datetime import timedelta
+from itertools import pairwise
+
+import psutil
+import pytest
+import requests
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from config.stack.supervision import wait_until
+from counter.models import Account, ApiKey, Position, Quote
+from tests.support.api import error_of
+from tests.support.api_keys import SigningCaller
+from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open
+from tests.support.listening import Listening, listening, token_of
+from tests.support.settling import settle
+from tests.support.web import SOON, Stream
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(scope="module")
+def stream(django_db_setup, django_db_blocker, broker, tmp_path_factory):
+    with django_db_blocker.unblock():
+        made = Stream(
+            tmp_path_factory.mktemp("stream"),
+            SECRET_KEY=settings.SECRET_KEY,
+            API_KEYS_SECRET=settings.API_KEYS_SECRET,
+        )
+    yield made
+    made.stop()
+
+
+def ask(stream, *, headers=None, **query):
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(
+            f"{stream.url}/api/v1/stream", params=query, headers=headers, timeout=SOON, stream=True
+        )
+
+
+def refusal(answer):
+    assert answer.headers["Content-Type"] == "application/json"
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+# --- own changes ----------------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_heard_from_its_opening_to_its_payout(stream):
+    customer, option = make_customer(), make_option()
+    with listening(stream.url, customer) as heard:
+        [first] = heard.hears(lambda it: it.of("snapshot"))
+        assert (first["orders"], first["positions"], first["is_whole"]) == ([], [], True)
+        assert first["balance"] == {"asset": "USDT", "balance": "100000.000000"}
+
+        opened = place_open(customer, option, contracts=2)
+        order = heard.hears(lambda it: it.of("order"))[0]
+        assert (order["id"], order["type"], order["state"]) == (opened.id, "open", "pending")
+        assert heard.hears(lambda it: it.of("position"))[0]["remaining"] == 2
+        assert heard.hears(lambda it: it.of("balance"))[0] != first["balance"]
+
+        settle(opened)
+        assert heard.hears(lambda it: it.of("order")[1:])[0]["state"] == "settled"
+
+        closing = place_close(opened, payout="at_fill")
+        assert heard.hears(lambda it: it.of("order")[2:])[0]["proceeds"] is None
+        assert heard.hears(lambda it: [p for p in it.of("position") if p["state"] == "closing"])
+        settle(closing, due="77.5")
+        assert heard.hears(lambda it: it.of("order")[3:])[0]["proceeds"] == "77.500000"
+        assert heard.hears(lambda it: [p for p in it.of("position") if p["state"] == "closed"])
+        held = Account.objects.get(customer=customer).balance
+        assert heard.hears(lambda it: it.of("balance")[1:])[-1]["balance"] == str(held)
+
+
+def test_what_is_heard_is_what_can_be_read(stream, client):
+    customer = make_customer()
+    opened = place_open(customer, make_option(), contracts=3)
+    place_close(opened, contracts=1)
+
+    def read(path):
+        return client.get(f"/api/v1/{path}", headers=token_of(customer)).json()["results"]
+
+    with listening(stream.url, customer) as heard:
+        [first] = heard.hears(lambda it: it.of("snapshot"))
+        assert first["orders"] == read("orders")[::-1]
+        assert first["positions"] == read("positions")
+        assert [first["balance"]] == read("accounts")
+        settle(opened)
+        assert (
+            heard.hears(lambda it: it.of("order"))[-1]
+            == read(f"orders?client_order_id={opened.client_order_id}")[0]
+        )
+
+
+def test_a_position_that_expires_without_an_order_is_heard(stream):
+    customer, option = make_customer(), make_option()
+    position_id = place_open(customer, option).position_id
+    option.expires_at = timezone.now() - timedelta(seconds=1)
+    option.save()
+    with listening(stream.url, customer, channels="positions") as heard:
+        [first] = heard.hears(lambda it: it.of("snapshot"))
+        assert [position["state"] for position in first["positions"]] == ["open"]
+        assert (first["orders"], first["balance"]) == (None, None)
+        Position.objects.filter(pk=position_id).update(state="EXPIRED", closed_at=timezone.now())
+        assert heard.hears(lambda it: it.of("position"))[0]["state"] == "expired"
+        assert {event.name for event in heard.events} <= {"snapshot", "position", "heartbeat"}
+
+
+def test_a_burst_of_orders_is_heard_whole_and_in_order(stream):
+    customer, option = make_customer(balance="10000000"), make_option()
+    with listening(stream.url, customer, channels="orders") as heard:
+        heard.hears(lambda it: it.of("snapshot"))
+        placed = [place_open(customer, option).id for _ in range(60)]
+        heard.hears(lambda it: len(it.of("order")) >= 60)
+        assert [order["id"] for order in heard.of("order")] == placed
+
+
+def test_who_comes_again_hears_what_he_missed(stream):
+    customer, option = make_customer(), make_option()
+    known, expiring = place_open(customer, option), place_open(customer, make_option(days=60))
+    settle(expiring)
+    with listening(stream.url, customer) as heard:
+        heard.hears(lambda it: it.of("snapshot"))
+        last_id = heard.last_id
+    settle(known)
+    missed = place_open(customer, option)
+    settle(missed)
+    settle(place_close(missed))
+    Position.objects.filter(pk=expiring.position_id).update(state="EXPIRED", closed_at=timezone.now())
+    with listening(stream.url, customer, last_id=last_id) as heard:
+        [first] = heard.hears(lambda it: it.of("snapshot"))
+    told = {order["id"]: order["state"] for order in first["orders"]}
+    assert told.keys() >= {known.id, missed.id}
+    assert set(told.values()) == {"settled"}
+    states = {position["id"]: position["state"] for position in first["positions"]}
+    assert states == {
+        known.position_id: "open",
+        missed.position_id: "closed",
+        expiring.position_id: "expired",
+    }
+    with listening(stream.url, customer) as heard:
+        [fresh] = heard.hears(lambda it: it.of("snapshot"))
+    assert (fresh["orders"], [position["id"] for position in fresh["positions"]]) == ([], [known.position_id])
+
+
+@pytest.mark.parametrize("last_id", ["", "x", "1", "1-x", "9" * 40 + "-1", "1-" + "9" * 18, "-1-1"])
+def test_an_id_that_is_not_ours_begins_anew(stream, last_id):
+    customer = make_customer()
+    order = place_open(customer, make_option())
+    with listening(stream.url, customer, last_id=last_id) as heard:
+        [first] = heard.hears(lambda it: it.of("snapshot"))
+        assert [each["id"] for each in first["orders"]] == [order.id]
+
+
+# --- prices ---------------------------------------------------------------------------------------------------------
+
+
+def test_quotes_are_heard_whole_then_as_they_change(stream, client):
+    customer, btc, eth = make_customer(), make_option(), make_option(underlying="ETH")
+    with listening(stream.url, customer, channels="quotes", underlying="BTC") as heard:
+        [all_] = heard.hears(lambda it: it.of("quotes"))[:1]
+        read = client.get("/api/v1/quotes", {"underlying": "BTC"}, headers=token_of(customer)).json()
+        assert all_ == read | {"gone": []}
+        make_quote(eth, ask="0.031000")
+        make_quote(btc, ask="0.031000")
+        change = heard.hears(lambda it: it.of("quotes")[1:])[0]
+        assert [(quote["symbol"], quote["ask"]) for quote in change["results"]] == [(btc.symbol, "0.031000")]
+        Quote.objects.filter(option=btc).delete()
+        assert heard.hears(lambda it: [each for each in it.of("quotes") if each["gone"]])[0]["gone"] == [
+            btc.symbol
+        ]
+        assert not heard.of("snapshot")
+        assert heard.last_id == ""
+
+
+def test_quotes_can_be_chosen_by_symbol_and_expiry(stream):
+    customer = make_customer()
+    near, far, other = make_option(days=10), make_option(days=50), make_option(days=50, kind="P")
+    for query, symbols in (
+        ({"symbols": f"{near.symbol},{other.symbol}"}, {near.symbol, other.symbol}),
+        ({"expiry": far.expires_at.date().isoformat()}, {far.symbol, other.symbol}),
+    ):
+        with listening(stream.url, customer, channels="quotes,orders", **query) as heard:
+            quotes = heard.hears(lambda it: it.of("quotes"))[0]["results"]
+            assert {quote["symbol"] for quote in quotes} == symbols
+
+
+def test_a_price_that_grows_stale_is_told(stream):
+    option = make_option(now=timezone.now() - timedelta(seconds=7))
+    with listening(stream.url, make_customer(), channels="quotes", symbols=option.symbol) as heard:
+        assert heard.hears(lambda it: it.of("quotes"))[0]["results"][0]["is_stale"] is False
+        assert heard.hears(lambda it: [q for c in it.of("quotes") for q in c["results"] if q["is_stale"]])
+
+
+# --- who may listen -------------------------------------------------------------------------------------------------
+
+
+def test_strangers_are_refused_as_everywhere(stream):
+    assert refusal(ask(stream)) == (401, "not_authenticated")
+    assert refusal(ask(stream, headers={"Authorization": "Token x"})) == (401, "authentication_failed")
+    staff = Token.objects.create(user=get_user_model().objects.create_user("staff")).key
+    assert refusal(ask(stream, headers={"Authorization": f"Token {staff}"})) == (403, "customer_required")
+
+
+@pytest.mark.parametrize(
+    "query", [{"channels": "all"}, {"channels": ""}, {"channels": "orders,"}, {"x": "1"}, {"symbols": "a"}]
+)
+def test_what_cannot_be_listened_to_is_refused(stream, query):
+    answer = ask(stream, headers=token_of(make_customer()), **query)
+    assert refusal(answer) == (400, "invalid_request")
+
+
+def test_other_addresses_and_methods_are_refused(stream):
+    headers = token_of(make_customer())
+    assert refusal(requests.get(f"{stream.url}/api/v1/orders", headers=headers, timeout=SOON)) == (
+        404,
+        "not_found",
+    )
+    posted = requests.post(f"{stream.url}/api/v1/stream", headers=headers, timeout=SOON)
+    assert refusal(posted) == (405, "method_not_allowed")
+    assert requests.head(f"{stream.url}/api/v1/stream", headers=headers, timeout=SOON).status_code == 200
+    assert requests.get(f"{stream.url}/readyz", timeout=SOON).json()["ready"] is True
+
+
+def test_a_session_listens_until_it_is_logged_out(stream):
+    customer = make_customer()
+    browser = Client()
+    browser.force_login(customer.user)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}"
+    with_origin = {"Cookie": cookie, "Accept": "text/event-stream", "Origin": "http://127.0.0.1:1"}
+    heard = Listening(stream.url, headers=with_origin)
+    assert heard.answer.headers["Access-Control-Allow-Origin"] == "http://127.0.0.1:1"
+    assert heard.answer.headers["Access-Control-Allow-Credentials"] == "true"
+    heard.hears(lambda it: it.of("snapshot"))
+    browser.logout()
+    assert heard.hears(lambda it: it.of("end"))[0]["code"] == "revoked"
+    assert wait_until(lambda: heard.is_over, within_seconds=SOON)
+    heard.close()
+
+
+def test_a_signed_request_listens_until_its_key_is_revoked(stream):
+    customer = make_customer()
+    robot = SigningCaller(customer, scopes=("read",))
+    target = "/api/v1/stream?channels=balance"
+    heard = Listening(stream.url, headers=robot.headers("GET", target), channels="balance")
+    heard.hears(lambda it: it.of("snapshot"))
+    assert refusal(ask(stream, headers=token_of(customer) | {"X-API-Key": "unknown"})) == (
+        401,
+        "signature_invalid",
+    )
+    ApiKey.objects.filter(customer=customer).update(revoked_at=timezone.now())
+    assert heard.hears(lambda it: it.of("end"))[0]["code"] == "revoked"
+    heard.close()
+
+
+def test_the_web_program_sends_listeners_on(client, settings):
+    settings.STREAM_URL = "http://127.0.0.1:1"
+    answer = client.get("/api/v1/stream?channels=orders")
+    assert (answer.status_code, answer["Location"]) == (
+        307,
+        "http://127.0.0.1:1/api/v1/stream?channels=orders",
+    )
+    settings.STREAM_URL = ""
+    assert error_of(client.get("/api/v1/stream"), 401)["code"] == "not_authenticated"
+    found = client.get("/api/v1/stream", headers=token_of(make_customer()))
+    assert error_of(found, 404)["code"] == "not_found"
+
+
+def test_pages_of_others_may_not_read_it(stream):
+    headers = token_of(make_customer()) | {"Origin": "https://elsewhere.example"}
+    assert "Access-Control-Allow-Origin" not in ask(stream, headers=headers).headers
+
+
+def test_a_revoked_token_is_cut_off(stream):
+    revoked, other = make_customer(), make_customer()
+    with listening(stream.url, revoked) as heard, listening(stream.url, other) as others:
+        heard.hears(lambda it: it.of("snapshot"))
+        Token.objects.filter(user=revoked.user).delete()
+        assert heard.hears(lambda it: it.of("end"), within=10)[0]["code"] == "revoked"
+        place_open(other, make_option())
+        assert others.hears(lambda it: it.of("order"))
+        assert not others.of("end")
+
+
+def test_a_customer_has_ten_streams_at_once(stream):
+    customer, headers = make_customer(), None
+    opened = [Listening(stream.url, headers=headers or (headers := token_of(customer))) for _ in range(10)]
+    try:
+        refused = ask(stream, headers=headers)
+        assert refusal(refused) == (429, "too_many_streams")
+        with listening(stream.url, make_customer()) as other:
+            assert other.hears(lambda it: it.of("snapshot"))
+        opened.pop().close()
+        assert wait_until(lambda: ask(stream, headers=headers).status_code == 200, within_seconds=SOON)
+    finally:
+        for each in opened:
+            each.close()
+
+
+def test_nobody_hears_what_is_anothers(stream):
+    option, customers = make_option(), [make_customer(), make_customer()]
+    streams = [Listening(stream.url, headers=token_of(customer)) for customer in customers for _ in range(2)]
+    try:
+        for each in streams:
+            each.hears(lambda it: it.of("snapshot"))
+        placed = {customer.pk: [] for customer in customers}
+        for number in range(12):
+            customer = customers[number % 5 % 2]
+            order = place_open(customer, option)
+            placed[customer.pk].append(order.id)
+            if number % 3 == 0:
+                placed[customer.pk].append(place_close(order, contracts=1).id)
+            settle(order)
+        for each, customer in zip(streams, [c for c in customers for _ in range(2)], strict=True):
+            own = placed[customer.pk]
+            each.hears(lambda it, own=own: set(own) <= {order["id"] for order in it.of("order")})
+            assert {order["id"] for order in each.of("order")} == set(own)
+            assert {position["id"] for position in each.of("position")} <= set(own)
+            held = str(Account.objects.get(customer=customer).balance)
+            assert each.hears(lambda it, held=held: it.of("balance")[-1]["balance"] == held)
+    finally:
+        for each in streams:
+            each.close()
+
+
+# --- many, and slow ones --------------------------------------------------------------------------------------------
+
+
+def test_two_hundred_listeners_all_hear_the_same_change(stream):
+    customers, option = [make_customer() for _ in range(20)], make_option()
+    streams = [
+        Listening(stream.url, headers=token_of(customer), channels="orders,quotes")
+        for customer in customers
+        for _ in range(10)
+    ]
+    try:
+        for each in streams:
+            each.hears(lambda it: it.of("snapshot") and it.of("quotes"))
+        make_quote(option, ask="0.042000")
+        orders = [place_open(customer, option).id for customer in customers]
+        for number, each in enumerate(streams):
+            own = orders[number // 10]
+            assert each.hears(lambda it: it.of("order"))[0]["id"] == own
+            assert each.hears(
+                lambda it: [q for c in it.of("quotes") for q in c["results"] if q["ask"] == "0.042000"]
+            )
+    finally:
+        for each in streams:
+            each.close()
+
+
+def test_who_does_not_read_is_cut_off_and_costs_no_memory(stream):
+    customer = make_customer()
+    options = [make_option(strike=1000 * strike) for strike in range(50, 450)]
+    [process] = psutil.Process(stream.process.pid).children()
+    with socket.create_connection(("127.0.0.1", stream.port), timeout=SOON) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        token = token_of(customer)["Authorization"]
+        slow.sendall(
+            f"GET /api/v1/stream?channels=quotes HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token}\r\n\r\n".encode()
+        )
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")
+        sizes = []
+        with listening(stream.url, customer, channels="quotes") as attentive:
+            deadline = time.monotonic() + 240
+            while "too_slow" not in stream.log:
+                assert time.monotonic() < deadline, stream.log[-2000:]
+                Quote.objects.filter(option__in=options).update(quoted_at=timezone.now())
+                sizes.append(process.memory_info().rss)
+                time.sleep(0.05)
+            assert attentive.of("quotes")
+            assert not attentive.of("end")
+    assert max(sizes) - sizes[0] < 60_000_000
+    for before, after in pairwise(sizes[len(sizes) // 2 :]):
+        assert after - before < 10_000_000
