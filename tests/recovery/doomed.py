@@ -125,12 +125,22 @@ def move_funds() -> None:
     rebalance()
 
 
+def expire() -> None:
+    """The sweep's task, in chunks of two positions."""
+    from counter import expiry
+    from counter.tasks import expire as task
+
+    expiry.CHUNK_POSITIONS = 2
+    task()
+
+
 WORK: dict[Work, Callable[[], None]] = {
     Work.WEB: serve,
     Work.INTAKE: intake,
     Work.SETTLE: settle,
     Work.ASK: ask,
     Work.TREASURY: move_funds,
+    Work.EXPIRE: expire,
 }
 
 

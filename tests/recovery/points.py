@@ -15,6 +15,7 @@ class Work(StrEnum):
     SETTLE = "settle"  # the worker: pull, convert, book, report
     ASK = "ask"  # the worker: asks about a conversion that is out of sight
     TREASURY = "treasury"  # the worker: moves funds
+    EXPIRE = "expire"  # the worker: ends options and exercises their positions
 
 
 class Moment(StrEnum):
@@ -44,6 +45,7 @@ CALLS = {
     "the question about the order": (Work.ASK, "settlement.venues.ccxt_venue.CcxtVenue.find"),
     "the transfer at the venue": (Work.TREASURY, "settlement.venues.ccxt_venue.CcxtVenue.transfer"),
     "the report to counter": (Work.SETTLE, "acceptance.counter_client.report"),
+    "telling the desk of exercises": (Work.EXPIRE, "counter.outbox.publish"),
     "noting what is reported": (
         Work.SETTLE,
         "settlement.reporting.move",
@@ -61,6 +63,10 @@ COMMITS = {
     "booking": (Work.SETTLE, "settlement.balancing.book"),
     "the transfer's plan": (Work.TREASURY, "settlement.treasury.start"),
     "the transfer's end": (Work.TREASURY, "settlement.transfers.confirm"),
+    "the end of trading": (Work.EXPIRE, "counter.expiry._take"),
+    "the settlement index": (Work.EXPIRE, "counter.expiry.settle_at_average"),
+    "a chunk of exercises": (Work.EXPIRE, "counter.expiry.exercise_chunk"),
+    "the end of an expiry": (Work.EXPIRE, "counter.expiry._settle"),
 }
 POINTS: dict[str, Point] = {
     f"{moment} {name}": Point(work, place, moment)

@@ -21,14 +21,15 @@ from acceptance import recovery as pulling
 from acceptance.counter_client import CounterUnavailable
 from acceptance.models import AcceptedOrder
 from config.embedded import valkey
-from counter import outbox
-from counter.models import SyncOrder
+from counter import expiry, outbox
+from counter.models import Account, Option, Position, SyncOrder
 from counter.order_requests import OpenRequest
 from settlement import recovery, reporting
 from settlement.models import Allocation, Conversion, FundsTransfer
 from tests.recovery.dooming import Doomed, catches_sigterm
 from tests.recovery.points import POINTS, Work
 from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
+from tests.support.expiring import buy, expiring_option, last_expiry, record_index
 from tests.support.factories import make_customer, make_option, place, unique
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
@@ -81,6 +82,10 @@ def place_three() -> None:
             for contracts in CONTRACTS
         )
     )
+
+
+def balance_of(customer: Any) -> Decimal:
+    return Account.objects.values_list("balance", flat=True).get(customer=customer) or Decimal(0)
 
 
 def standing_at(now: datetime) -> Callable[[], datetime]:
@@ -157,6 +162,37 @@ def test_a_worker_killed_while_it_moves_funds_moves_them_once(desk, doomed, task
     now = carry_on(desk)
     done = FundsTransfer.objects.filter(state=FundsTransfer.State.CONFIRMED).count()
     assert len(desk.venue_has("transfers")) == done <= 1
+    assert_clean(desk, now)
+
+
+@pytest.mark.parametrize("point", at(Work.EXPIRE))
+def test_a_worker_killed_while_options_expire_ends_each_position_once(desk, doomed, task, point):
+    at_moment = last_expiry()
+    customer = make_customer(now=at_moment - timedelta(days=1))
+    paying = expiring_option(expires_at=at_moment)
+    worthless = expiring_option(in_the_money_by=-9000, expires_at=at_moment)
+    for option in (paying, paying, worthless, paying):
+        buy(customer, option, contracts=2)
+    record_index(expires_at=at_moment)
+    carry_on(desk)
+    before = balance_of(customer)
+
+    doomed.begin(Work.EXPIRE, point, task)
+    assert_killed(doomed)
+    expiry.expire_due(now=timezone.now())
+    now = carry_on(desk)
+    expiry.expire_due(now=now)
+
+    assert balance_of(customer) == before + 3 * Decimal("180.000000")
+    exercised = SyncOrder.objects.filter(kind="EXERCISE").values_list("position_id", "state")
+    assert len(exercised) == len(dict(exercised)) == 3
+    assert sorted(Position.objects.values_list("state", flat=True)) == ["EXERCISED"] * 3 + ["EXPIRED"]
+    assert set(Option.objects.values_list("state", flat=True)) == {"SETTLED"}
+    sold = sum(
+        (Decimal(order["executedQty"]) for order in desk.venue_has("orders") if order["side"] == "SELL"),
+        Decimal(0),
+    )
+    assert Decimal("0.006") - sold in (0, Decimal("0.00001"))  # a lot at most is carried
     assert_clean(desk, now)
 
 
