@@ -55,7 +55,7 @@ backup: setup
 
 # make restore FROM=var/backups/20261124T120000Z, with the stack down: what was there is kept under another name.
 restore: setup
-	@$(BIN)/python -m config.stack restore $(FROM)
+	@$(BIN)/python -m config.stack restore $(FROM) $(ARGS)
 
 # What the README shows of the admin, taken anew.
 screenshots: setup

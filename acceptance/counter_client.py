@@ -20,6 +20,7 @@ from counter.contracts import (
     ClearingSums,
     CoinCondition,
     DeskConditions,
+    OrderHistory,
     SettlementAnswer,
     SettlementBatch,
     SettlementReport,
@@ -66,6 +67,15 @@ def pull(*, min_age_ms: int, limit: int, after_id: int = 0) -> list[SyncEvent]:
         "GET", "sync-orders", params={"min_age_ms": min_age_ms, "limit": limit, "after_id": after_id}
     )
     return _decoded(body, SyncBatch).events
+
+
+def order_history(*, after_id: int, limit: int) -> OrderHistory:
+    """The next orders after one by their ids, acknowledged or not, with the settlements that counter has taken of them.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    body = _call("GET", "order-history", params={"after_id": after_id, "limit": limit})
+    return _decoded(body, OrderHistory)
 
 
 def acknowledge(order_ids: Sequence[int]) -> None:

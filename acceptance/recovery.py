@@ -1,16 +1,18 @@
 """Pulling what the broker lost: orders that counter still counts as unacknowledged come in by HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from django.conf import settings
 
 from acceptance import counter_client
 from acceptance.intake import Intake, ingest
 from acceptance.models import AcceptedOrder
 from acceptance.spoiled import store_apart
 from config.leadership import Term
-from counter.contracts import SyncEvent
+from counter.contracts import SettlementReport, SyncEvent
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,40 @@ def pull_unsynced(*, min_age_ms: int, now: datetime, term: Term | None = None) -
     if accepted:
         log.info("pulled orders that no message brought", accepted=accepted)
     return accepted
+
+
+@dataclass(frozen=True, slots=True)
+class TakenAgain:
+    """How many orders were new to the desk, and what counter was told of those that the desk has not settled."""
+
+    accepted: int
+    told: list[SettlementReport]
+
+
+def take_in_again(*, after_id: int, now: datetime) -> TakenAgain:
+    """Take in every order after one that counter has, also those that were acknowledged: a restored desk forgot them.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    accepted, told = 0, []
+    while (page := counter_client.order_history(after_id=after_id, limit=PULL_LIMIT)).events:
+        taken = _take(page.events, now, None)
+        accepted += sum(len(intake.accepted) for intake in taken)
+        counter_client.acknowledge([order_id for intake in taken for order_id in intake.stored])
+        unsettled = _unsettled(report.order_id for report in page.reports)
+        told += [report for report in page.reports if report.order_id in unsettled]
+        after_id = page.events[-1].order_id
+    log.info("took in again what counter has", accepted=accepted, told=len(told))
+    return TakenAgain(accepted, told)
+
+
+def _unsettled(order_ids: Iterable[int]) -> set[int]:
+    """Which of these orders the desk holds and has not settled."""
+    states = (AcceptedOrder.State.RECEIVED, AcceptedOrder.State.CONVERTING)
+    held = AcceptedOrder.objects.filter(
+        source=settings.COUNTER_SOURCE, order_id__in=list(order_ids), state__in=states
+    )
+    return set(held.values_list("order_id", flat=True))
 
 
 def _take(events: Sequence[SyncEvent], now: datetime, term: Term | None) -> list[Intake]:

@@ -61,6 +61,14 @@ class SyncBatch(Message, frozen=True):
     version: int = VERSION
 
 
+class OrderHistory(Message, frozen=True):
+    """Orders by their ids, whatever has become of them, and the settlements of those that are settled."""
+
+    events: list[SyncEvent]
+    reports: list["SettlementReport"]
+    version: int = VERSION
+
+
 class Acknowledgement(Message, frozen=True):
     """Order ids that the desk has stored for good."""
 

@@ -8,13 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 
 import structlog
+from django.conf import settings
 from django.db import connections, transaction
 
 from acceptance.models import AcceptedOrder
 from config import trail
 from config.arrays import columns
 from config.transitions import move_selected
-from settlement import history, netting
+from settlement import halts, history, netting
 from settlement.booking import Legs
 from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, SUSPENSE, TRADING, USDT, VENUE
 from settlement.conversion import DEMANDED, demand_of
@@ -35,7 +36,12 @@ ALLOCATE = f"""
 
 
 def balance_filled(*, now: datetime) -> int:
-    """Book every conversion that is FILLED; how many were booked. One that cannot be does not stop the others."""
+    """Book every conversion that is FILLED; how many were booked. One that cannot be does not stop the others.
+
+    Not at a desk that was restored: counter may have been told of it, and when, which is found out first.
+    """
+    if halts.is_held(settings.VENUE):
+        return 0
     booked = 0
     for conversion in Conversion.objects.filter(state=Conversion.State.FILLED).order_by("id"):
         try:

@@ -103,7 +103,7 @@ def plan(
     is committed as FILLED. None when there is nothing to claim.
     """
     with transaction.atomic(using="desk"):
-        conversion_id, carry = _lock_carry(underlying)
+        conversion_id, carry = lock_carry(underlying)
         claimed, order_ids = _claim(underlying, conversion_id, now)
         plan = netting.plan(
             demands=claimed,
@@ -152,14 +152,14 @@ def _claim(underlying: str, conversion_id: int, now: datetime) -> tuple[list[net
     return [demand_of(*row[1:]) for row in claimed], [row[0] for row in claimed]
 
 
-def _lock_carry(underlying: str) -> tuple[int, netting.Carry]:
+def lock_carry(underlying: str) -> tuple[int, netting.Carry]:
     """The coin's carry, locked, and an id for the conversion that may claim it."""
     with connections["desk"].cursor() as cursor:
         cursor.execute(LOCK_CARRY, [underlying])
         row = cursor.fetchone()
     if row is None:
         Carry.objects.get_or_create(underlying=underlying)
-        return _lock_carry(underlying)
+        return lock_carry(underlying)
     conversion_id, coin, usdt = row
     return conversion_id, netting.Carry(coin=coin, usdt=usdt)
 

@@ -18,6 +18,7 @@ from settlement.venues.protocol import Venue, VenueError
 log = structlog.get_logger(__name__)
 
 BY = "settlement"
+RESTORED = "restored from a backup: what was sent since then has to be found first"
 # A venue that answers questions and refuses orders is halted again and again: each time of these makes the next longer.
 REMEMBERED_FOR = timedelta(hours=1)
 
@@ -29,6 +30,11 @@ class VenueHalted(VenueError):
 def standing(venue: str) -> VenueHalt | None:
     """The halt of the venue that stands."""
     return VenueHalt.objects.filter(venue=venue, lifted_at__isnull=True).first()
+
+
+def is_held(venue: str) -> bool:
+    """Whether the desk was restored and has not remembered yet what it did since the backup."""
+    return VenueHalt.objects.filter(venue=venue, lifted_at__isnull=True, reason=RESTORED).exists()
 
 
 def refuse_if_halted(venue: str) -> None:

@@ -33,16 +33,16 @@ def after_report(
 
     Raises: MovedMeanwhile, after which nothing but the answer is stored.
     """
-    fee_values: Mapping[str, Decimal] | VenueError = {}
+    valued: Mapping[str, Decimal] | VenueError = {}
     if report.final:
         try:
-            fee_values = _fee_values(report.trades, conversion.underlying, venue)
+            valued = fee_values(report.trades, conversion.underlying, venue)
         except VenueError as error:
-            fee_values = error
+            valued = error
     try:
         with transaction.atomic(using="desk"):
             _end(attempt, report, now)
-            return _move(conversion, report, fee_values, now)
+            return _move(conversion, report, valued, now)
     except MovedMeanwhile:
         _end(attempt, report, now)
         raise
@@ -56,7 +56,7 @@ def _end(attempt: Attempt, report: OrderReport, now: datetime) -> None:
 def _move(
     conversion: Conversion,
     report: OrderReport,
-    fee_values: Mapping[str, Decimal] | VenueError,
+    valued: Mapping[str, Decimal] | VenueError,
     now: datetime,
 ) -> bool:
     if not report.final:
@@ -65,8 +65,8 @@ def _move(
     if report.filled_coin == 0:
         miss(conversion, why="the venue executed nothing", now=now, venue_order_id=report.venue_order_id)
         return True
-    if isinstance(fee_values, VenueError):
-        why = f"executed, but its fee cannot be valued yet: {fee_values}"
+    if isinstance(valued, VenueError):
+        why = f"executed, but its fee cannot be valued yet: {valued}"
         lose_sight(conversion, why=why, now=now)
         return False
     history.advance(
@@ -80,18 +80,18 @@ def _move(
         filled_at=now,
         due_at=None,
     )
-    insert([_fill(conversion, trade, fee_values) for trade in report.trades])
+    insert([fill_of(conversion, trade, valued) for trade in report.trades])
     return True
 
 
-def _fee_values(trades: tuple[Trade, ...], underlying: str, venue: Venue) -> dict[str, Decimal]:
-    """USDT for one unit of each third asset that a fee was taken in."""
+def fee_values(trades: tuple[Trade, ...], underlying: str, venue: Venue) -> dict[str, Decimal]:
+    """USDT for one unit of each third asset that a fee was taken in. Raises: VenueError."""
     third = {trade.fee_asset for trade in trades if trade.fee} - {underlying, "USDT"}
     return {asset: venue.value_in_usdt(asset) for asset in sorted(third)}
 
 
-def _fill(conversion: Conversion, trade: Trade, fee_values: Mapping[str, Decimal]) -> Fill:
-    value = fee_values.get(trade.fee_asset)
+def fill_of(conversion: Conversion, trade: Trade, valued: Mapping[str, Decimal]) -> Fill:
+    value = valued.get(trade.fee_asset)
     return Fill(
         conversion=conversion,
         symbol=settings.COINS[conversion.underlying],

@@ -1,74 +1,150 @@
-"""A desk that was restored from a backup has forgotten what it sent since: it is held until the venue has told.
+"""A desk that was restored from a backup has forgotten what it sent since: it is held until that is entered again.
 
 Guards against sending twice: orders that wait in the backup may have been executed after it under client ids that
-are not in it, so nothing is sent until the venue's own trades since then are all known to the book.
+are not in it, so nothing is sent until the venue's own trades since then are all in the book.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
+import structlog
 from django.conf import settings
+from django.db import transaction
 
-from settlement import halts
-from settlement.models import Conversion, VenueHalt
-from settlement.venues.protocol import Trade, Venue
+from acceptance.intake import settle_soon
+from acceptance.recovery import take_in_again
+from settlement import balancing, halts, history, rebuilding, resolving, transfers
+from settlement.halts import RESTORED
+from settlement.history import MovedMeanwhile
+from settlement.models import Conversion, FundsTransfer, ReconciliationRun, VenueHalt
+from settlement.rebuilding import BY, WHY, Executed
+from settlement.venues.protocol import TransferReport, Venue
 
-BY = "restore"
-REASON = "restored from a backup: what was sent since then has to be found first"
+log = structlog.get_logger(__name__)
+
 HELD_FOR_SECONDS = 10 * 365 * 86400.0  # nobody but a person, or `manage.py after_restore`, ends it
 CLOCK_MARGIN = timedelta(seconds=5)
+OURS = re.compile(r"xb[0-9a-f]{32}")  # what a conversion's client id looks like
 
 
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """An order that the venue has executed since the backup and that the book does not know."""
+@dataclass(slots=True)
+class Remembered:
+    """What was entered again, and what is left, in words: the desk stays held while anything is."""
 
-    underlying: str
-    venue_order_id: str
-    client_order_id: str | None
-    coin: Decimal
-    usdt: Decimal
+    taken_in: int = 0
+    transfers: int = 0
+    entered: list[int] = field(default_factory=list)
+    carried: list[int] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 def hold(*, backed_up_at: datetime) -> None:
     """Send nothing from now on; call it before any program works with the restored book."""
     # One that stood then says nothing of now: the venue is asked, and halted anew if it has to be.
     halts.lift(VenueHalt.objects.filter(venue=settings.VENUE), by=BY, now=backed_up_at)
-    halts.begin(venue=settings.VENUE, reason=REASON, now=backed_up_at, asked_for=HELD_FOR_SECONDS)
+    halts.begin(venue=settings.VENUE, reason=RESTORED, now=backed_up_at, asked_for=HELD_FOR_SECONDS)
 
 
-def forgotten(*, venue: Venue) -> list[Forgotten]:
-    """What the venue has executed since the backup and the book does not know; empty also when nothing is held.
+def remember(*, venue: Venue, now: datetime) -> Remembered:
+    """Enter again what was taken in, executed and settled since the backup, and let the desk send if that is all of it.
 
-    What the book has sent and not yet heard of is known: it is asked for by its own client id.
+    May be called again and again; does nothing when nothing is held.
 
-    Raises: VenueError.
+    Raises: VenueError, CounterError; what was entered until then stays.
     """
-    held = VenueHalt.objects.filter(venue=venue.name, lifted_at__isnull=True, reason=REASON).first()
+    found = Remembered()
+    held = VenueHalt.objects.filter(venue=venue.name, lifted_at__isnull=True, reason=RESTORED).first()
     if held is None:
-        return []
-    found = []
+        return found
+    since = held.began_at - CLOCK_MARGIN
+    agreed = ReconciliationRun.objects.order_by("-id").values_list("orders_until", flat=True).first()
+    again = take_in_again(after_id=agreed or 0, now=now)
+    found.taken_in = again.accepted
+    _ask_for_open(venue, now)
+    found.transfers = _enter_transfers(venue, since, now)
+    executed = []
+    for each in _forgotten(venue, since):
+        if each.report.final:
+            executed.append(each)
+        else:
+            found.left.append(f"order {each.report.client_order_id} is still alive at the venue")
+    found.entered, left = rebuilding.enter_told(again.told, executed)
+    found.left += [
+        f"conversion {number}: counter was told what the venue's trades do not give" for number in left
+    ]
+    if not found.left:
+        found.carried = [rebuilding.carry_on(each, venue=venue, now=now).pk for each in executed]
+        _let_go(held, now)
+    log.warning("remembered", entered=found.entered, carried=found.carried, left=found.left)
+    return found
+
+
+def _let_go(held: VenueHalt, now: datetime) -> None:
+    halts.lift(VenueHalt.objects.filter(pk=held.pk), by=BY, now=now)
+    balancing.balance_filled(now=now)
     for underlying in settings.COINS:
-        by_order: dict[str, list[Trade]] = {}
-        for trade in venue.trades(underlying=underlying, since=held.began_at - CLOCK_MARGIN):
-            by_order.setdefault(trade.venue_order_id, []).append(trade)
-        for venue_order_id, trades in sorted(by_order.items()):
-            client_order_id = venue.client_order_id(underlying=underlying, venue_order_id=venue_order_id)
-            if not Conversion.objects.filter(client_order_id=client_order_id or "").exists():
-                coin, usdt = sum(trade.coin for trade in trades), sum(trade.usdt for trade in trades)
-                found.append(
-                    Forgotten(underlying, venue_order_id, client_order_id, Decimal(coin), Decimal(usdt))
-                )
-    return found
+        settle_soon(underlying)
 
 
-def release_if_nothing_is_forgotten(*, venue: Venue, now: datetime) -> list[Forgotten]:
-    """Let the desk send again if the book knows everything that the venue has executed; what it does not know.
+def _ask_for_open(venue: Venue, now: datetime) -> None:
+    """Ask for all that was under way at the backup: also what was to be sent again then, for it may have been since."""
+    for conversion in Conversion.objects.filter(state=Conversion.State.RETRY_WAIT):
+        with transaction.atomic(using="desk"):
+            for step in (Conversion.hand_over, Conversion.hand_back):
+                history.advance(conversion, step, at=now, by=BY, why=WHY, due_at=now, misses=0)
+    asked = [
+        *((transfers.ask, row) for row in FundsTransfer.objects.filter(state__in=["SUBMITTED", "UNKNOWN"])),
+        *((resolving.ask, row) for row in Conversion.objects.filter(state__in=["SUBMITTED", "UNKNOWN"])),
+    ]
+    for ask, row in asked:
+        try:
+            ask(row, venue, now)  # type: ignore[operator]
+        except MovedMeanwhile:
+            continue
 
-    Raises: VenueError.
+
+def _enter_transfers(venue: Venue, since: datetime, now: datetime) -> int:
+    """Moves between the two wallets that the book does not know; how many were entered."""
+    entered = 0
+    for asset in settings.WALLET_BANDS:
+        for report in venue.transfers(asset=asset, since=since):
+            known = FundsTransfer.objects.filter(venue_transfer_id=report.venue_transfer_id).exists()
+            if report.done and report.at >= since and not known:
+                _enter_transfer(report, now)
+                entered += 1
+    return entered
+
+
+def _enter_transfer(report: TransferReport, now: datetime) -> None:
+    row = FundsTransfer(
+        asset=report.asset, amount=report.amount, direction=report.direction, planned_at=report.at
+    )
+    with transaction.atomic(using="desk"):
+        submitted = {"submitted_at": report.at, "attempts": 1}
+        history.create(row, FundsTransfer.submit, at=now, by=BY, why=WHY, **submitted)
+        transfers.confirm(row, venue_transfer_id=report.venue_transfer_id, now=now, by=BY, why=WHY)
+
+
+def _forgotten(venue: Venue, since: datetime) -> Iterator[Executed]:
+    """Orders of ours that the venue has executed since the backup and no conversion has, oldest first.
+
+    A trade under somebody else's id is none of them: reconciliation shows it as a trade of nobody.
     """
-    found = forgotten(venue=venue)
-    if not found:
-        halts.lift(VenueHalt.objects.filter(venue=venue.name, reason=REASON), by=BY, now=now)
-    return found
+    for underlying in settings.COINS:
+        ids = dict.fromkeys(
+            trade.venue_order_id for trade in venue.trades(underlying=underlying, since=since)
+        )
+        known = Conversion.objects.filter(underlying=underlying, venue_order_id__in=list(ids))
+        for venue_order_id in set(known.values_list("venue_order_id", flat=True)):
+            del ids[venue_order_id]
+        for venue_order_id in ids:
+            client_order_id = venue.client_order_id(underlying=underlying, venue_order_id=venue_order_id)
+            if client_order_id is None or not OURS.fullmatch(client_order_id):
+                continue
+            if Conversion.objects.filter(client_order_id=client_order_id).exists():
+                continue  # asked for by its own id
+            report = venue.find(underlying=underlying, client_order_id=client_order_id)
+            if report is not None and report.trades:
+                yield Executed(underlying, report)

@@ -28,9 +28,9 @@ def main() -> int:
     commands.add_parser("backup", help="dump both databases").add_argument(
         "--to", type=Path, help="folder of the backups; default: backups/ beside the data"
     )
-    commands.add_parser("restore", help="put a backup in the place of what is there").add_argument(
-        "folder", type=Path
-    )
+    restore = commands.add_parser("restore", help="put a backup in the place of what is there")
+    restore.add_argument("folder", type=Path)
+    restore.add_argument("--only", choices=backups.VARIABLES, help="this database alone")
     options = parser.parse_args()
     var_dir = places.absolute(options.var_dir)
     if options.command == "up":
@@ -45,7 +45,7 @@ def main() -> int:
     if options.command == "backup":
         return _backup(var_dir, options.to or var_dir / "backups")
     if options.command == "restore":
-        return _restore(var_dir, options.folder)
+        return _restore(var_dir, options.folder, [options.only] if options.only else list(backups.VARIABLES))
     info = lifecycle.running(var_dir)
     if info is None:
         console.tell("not running")
@@ -70,11 +70,11 @@ def _backup(var_dir: Path, to: Path) -> int:
     return 0
 
 
-def _restore(var_dir: Path, folder: Path) -> int:
+def _restore(var_dir: Path, folder: Path, names: list[str]) -> int:
     try:
         with backups.served(var_dir, os.environ):
             kept = backups.restore(
-                urls=backups.urls(var_dir, os.environ), backup=folder, now=datetime.now(UTC)
+                urls=backups.urls(var_dir, os.environ), backup=folder, now=datetime.now(UTC), names=names
             )
     except backups.BackupFailed as failure:
         console.tell(f"nothing restored: {failure}")

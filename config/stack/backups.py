@@ -7,7 +7,7 @@ one before only when it is whole; that one stays, under its name with the moment
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,20 +55,23 @@ def take(*, urls: Mapping[str, str], var_dir: Path, to: Path, now: datetime) -> 
     return folder
 
 
-def restore(*, urls: Mapping[str, str], backup: Path, now: datetime) -> dict[str, str]:
-    """Put both databases of a backup in the place of what is there; under which name each of those is kept.
+def restore(
+    *, urls: Mapping[str, str], backup: Path, now: datetime, names: Collection[str] = tuple(VARIABLES)
+) -> dict[str, str]:
+    """Put the databases of a backup that are named in the place of what is there; as what each of those is kept.
 
     Nothing may be connected to them meanwhile.
 
     Raises: BackupFailed.
     """
-    dumps = {name: backup / f"{name}.dump" for name in VARIABLES}
+    dumps = {name: backup / f"{name}.dump" for name in names}
     missing = [str(dump) for dump in dumps.values() if not dump.is_file()]
     if missing:
         raise BackupFailed(f"not there: {', '.join(missing)}")
     try:
         filled = {name: _fill(urls[name], dump, now) for name, dump in dumps.items()}
-        _hold({**urls, "desk": make_conninfo(urls["desk"], dbname=filled["desk"])}, backup)
+        if "desk" in filled:
+            _hold({**urls, "desk": make_conninfo(urls["desk"], dbname=filled["desk"])}, backup)
         return {name: _swap(urls[name], new, now) for name, new in filled.items()}
     except psycopg.Error as error:
         raise BackupFailed(str(error)) from error

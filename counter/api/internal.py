@@ -18,6 +18,7 @@ from counter.api.fields import Query
 from counter.api.views import body_of, decode, query_of
 from counter.clearing import clearing_sums
 from counter.conditions import FromTheFuture, take_conditions
+from counter.order_history import order_history
 from counter.settlements import take_reports
 
 MAX_ENTRIES = 5000
@@ -39,6 +40,13 @@ class UnsyncedQuery(Query):
     after_id: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
+class HistoryQuery(Query):
+    """How many orders are wanted, and after which one."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_ENTRIES)] = 1000
+    after_id: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+
+
 class ClearingQuery(Query):
     """After which order, placed before which moment, over how many order ids each sum goes, and how many sums."""
 
@@ -54,6 +62,12 @@ def unsynced(request: HttpRequest) -> HttpResponse:
     placed_before = timezone.now() - timedelta(milliseconds=query.min_age_ms)
     events = outbox.unsynced(placed_before=placed_before, limit=query.limit, after_id=query.after_id)
     return json_answer(contracts.SyncBatch(events=events))
+
+
+def history(request: HttpRequest) -> HttpResponse:
+    """OrderHistory after one order, for a desk that has forgotten some of it."""
+    query = query_of(request, HistoryQuery)
+    return json_answer(order_history(after_id=query.after_id, limit=query.limit))
 
 
 def acknowledge(request: HttpRequest) -> HttpResponse:

@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema")),
     path("internal/v1/sync-orders", DESK.view(GET=internal.unsynced)),
     path("internal/v1/sync-orders/ack", DESK.view(POST=internal.acknowledge)),
+    path("internal/v1/order-history", DESK.view(GET=internal.history)),
     path("internal/v1/settlements", DESK.view(POST=internal.settlements)),
     path("internal/v1/conditions", DESK.view(POST=internal.conditions)),
     path("internal/v1/clearing", DESK.view(GET=internal.clearing)),

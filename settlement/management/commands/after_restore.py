@@ -1,4 +1,4 @@
-"""`manage.py after_restore`: let a restored desk send again, once the venue shows nothing that its book forgot."""
+"""`manage.py after_restore`: enter again what a restored desk has forgotten, and let it send when that is all."""
 
 from argparse import ArgumentParser
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from acceptance.counter_client import CounterError
 from settlement import restoring
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
@@ -15,7 +16,7 @@ from settlement.venues.protocol import VenueError
 class Command(BaseCommand):
     """`make restore` calls it with `--hold`; a person calls it when the stack is up."""
 
-    help = "After a restore: ask the venue what it executed since the backup, and go on if the book knows all of it."
+    help = "After a restore: ask counter and the venue what happened since the backup, enter it, and go on."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -30,16 +31,17 @@ class Command(BaseCommand):
             restoring.hold(backed_up_at=options["hold"])
             return
         try:
-            found = restoring.release_if_nothing_is_forgotten(venue=venue(), now=timezone.now())
-        except VenueError as error:
-            raise CommandError(f"the venue did not say: {error}") from error
-        for order in found:
-            self.stdout.write(
-                f"{order.underlying}  venue order {order.venue_order_id}  client id {order.client_order_id or '-'}  "
-                f"{order.coin} {order.underlying}  {order.usdt} USDT"
-            )
-        if found:
+            found = restoring.remember(venue=venue(), now=timezone.now())
+        except (VenueError, CounterError) as error:
             raise CommandError(
-                f"{len(found)} orders were executed that the book does not know; the desk stays held"
-            )
+                f"not all could be asked, the desk stays held; run it again: {error}"
+            ) from error
+        self.stdout.write(
+            f"{found.taken_in} orders taken in again, {found.transfers} wallet transfers and "
+            f"{len(found.entered)} conversions entered as counter was told, {len(found.carried)} without their orders"
+        )
+        for line in found.left:
+            self.stdout.write(line)
+        if found.left:
+            raise CommandError("the desk stays held; run it again in a minute, then see the guide")
         self.stdout.write("The book knows everything that the venue has executed; the desk sends again.")

@@ -15,6 +15,7 @@ from counter.contracts import (
     CoinCondition,
     ConditionsAnswer,
     DeskConditions,
+    OrderHistory,
     SettlementAnswer,
     SettlementBatch,
     SettlementReport,
@@ -25,12 +26,13 @@ from tests.support.api import error_of
 from tests.support.factories import make_customer, place_open
 from tests.support.signing import SignedClient
 
-SYNC, ACK, SETTLEMENTS, CONDITIONS, CLEARING = (
+SYNC, ACK, SETTLEMENTS, CONDITIONS, CLEARING, HISTORY = (
     "/internal/v1/sync-orders",
     "/internal/v1/sync-orders/ack",
     "/internal/v1/settlements",
     "/internal/v1/conditions",
     "/internal/v1/clearing",
+    "/internal/v1/order-history",
 )
 
 
@@ -57,7 +59,7 @@ def pulled(desk, **query):
 # --- access ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [SYNC, ACK, SETTLEMENTS, CONDITIONS, CLEARING])
+@pytest.mark.parametrize("path", [SYNC, ACK, SETTLEMENTS, CONDITIONS, CLEARING, HISTORY])
 @pytest.mark.django_db
 def test_nobody_comes_in_without_a_signature(path, settings):
     client = Client(headers={"Authorization": f"Bearer {settings.SERVICE_KEY}"})
@@ -298,3 +300,23 @@ def test_clearing_is_added_up_by_runs_of_orders_up_to_a_moment(desk, option):
 def test_clearing_refuses_what_it_cannot_add_up(desk, query):
     asked = {"placed_before": timezone.now().isoformat(), **query}
     assert error_of(desk.get(CLEARING, query_params=asked), 400)["code"] == "invalid_request"
+
+
+def test_orders_are_told_by_their_ids_whatever_their_state_with_what_settled_them(desk, option, settings):
+    customer = make_customer()
+    placed = [place_open(customer, option) for _ in range(3)]
+    ids = [order.id for order in placed]
+    post(desk, ACK, Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=ids[:2]))
+    report = report_of(placed[0])
+    post(desk, SETTLEMENTS, SettlementBatch(source=settings.COUNTER_SOURCE, reports=[report]))
+
+    def asked(**query):
+        return contracts.decode(desk.get(HISTORY, query_params=query).content, OrderHistory)
+
+    whole = asked(after_id=ids[0] - 1)
+    assert whole.events == [order.sync_event(settings.COUNTER_SOURCE) for order in placed]
+    assert whole.reports == [report]
+    page = asked(after_id=ids[0], limit=1)
+    assert ([event.order_id for event in page.events], page.reports) == ([ids[1]], [])
+    assert asked(after_id=ids[2]) == OrderHistory(events=[], reports=[])
+    assert error_of(desk.get(HISTORY, query_params={"limit": 0}), 400)["code"] == "invalid_request"

@@ -1,26 +1,78 @@
-"""Yesterday's backup of the desk beside a venue of today: what was executed since is found, and nothing is sent twice.
+"""Yesterday's backup of the desk beside a counter and a venue of today: what it forgot is entered again, once.
 
-The real dumps and the real restore, of this worker's test databases.
+The real dumps and the real restore, of this worker's test databases; counter over HTTP; the paper venue.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
+import audit
+from acceptance import counter_client
+from acceptance.models import AcceptedOrder
+from acceptance.recovery import pull_unsynced
 from config.stack import backups
-from settlement import balancing, restoring
+from counter.models import SyncOrder
+from settlement import balancing, reconciliation, reporting, restoring, transfers, treasury
 from settlement.halts import VenueHalted
-from settlement.models import Conversion
+from settlement.models import Conversion, FundsTransfer
 from tests.support.databases import environment
-from tests.support.desk_bench import Desk, assert_settled_once, event, order_states, states, take_in
+from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
+from tests.support.factories import make_customer, make_option, place_close, place_open
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
 
 LATER_SECONDS = 120.0
+
+
+@pytest.fixture
+def counter(two_systems, live_server, settings) -> Iterator[None]:
+    """Counter serves the desk; the audit looks a second time at once."""
+    settings.COUNTER_URL = live_server.url
+    settings.AUDIT_RECHECK_AFTER_SECONDS = 0.02
+    settings.RECONCILE_GRACE_SECONDS = 0.0
+    counter_client._local.__dict__.clear()
+    yield
+    counter_client._session().close()  # whose thread of the server would keep its connection
+    counter_client._local.__dict__.clear()
+
+
+@pytest.fixture
+def desk(counter, venue, paper_venue, venue_account) -> Desk:
+    made = Desk(venue, paper_venue, venue_account[0])
+    treasury.open_books(venue=made.venue, now=timezone.now())
+    return made
+
+
+def order(coin: str = "BTC", contracts: int = 50):
+    return place_open(make_customer(), make_option(underlying=coin), contracts=contracts)
+
+
+def take_in() -> None:
+    pull_unsynced(min_age_ms=0, now=timezone.now())
+
+
+def convert_and_book(desk: Desk, underlying: str = "BTC") -> Conversion:
+    made = desk.convert(underlying)
+    assert balancing.book(made, now=timezone.now()), made.reason
+    return made
+
+
+def report() -> None:
+    reporting.report_settled(clock=timezone.now)
+
+
+def work(desk: Desk, underlying: str = "BTC") -> Conversion:
+    """All that follows an order, to its report."""
+    take_in()
+    made = convert_and_book(desk, underlying)
+    report()
+    return made
 
 
 def back_up(folder: Path) -> Path:
@@ -29,56 +81,149 @@ def back_up(folder: Path) -> Path:
 
 
 def put_back(backup: Path) -> None:
+    """The desk alone: counter goes on from where it is."""
     connections.close_all()
-    backups.restore(urls=backups.urls(backup, environment()), backup=backup, now=datetime.now(UTC))
+    urls = backups.urls(backup, environment())
+    backups.restore(urls=urls, backup=backup, now=datetime.now(UTC), names=["desk"])
 
 
-def released(desk: Desk) -> list[restoring.Forgotten]:
-    return restoring.release_if_nothing_is_forgotten(venue=desk.venue, now=timezone.now())
+def remembered(desk: Desk) -> restoring.Remembered:
+    return restoring.remember(venue=desk.venue, now=timezone.now())
 
 
-def convert_and_book(desk: Desk) -> Conversion:
-    made = desk.convert()
-    assert balancing.book(made, now=timezone.now())
-    return made
+def assert_all_clean(desk: Desk) -> None:
+    """Every order is reported as counter has it, the venue, both books and the histories agree."""
+    report()
+    assert order_states() == {"REPORTED"}
+    assert set(SyncOrder.objects.values_list("state", flat=True)) == {"SETTLED"}
+    assert_books_agree(desk)
+    found = audit.run(now=timezone.now(), venue=desk.venue)
+    assert [(each.name, each.broken.listed) for each in found.results if each.broken.total] == []
+    run = reconciliation.reconcile(venue=desk.venue, clock=timezone.now, by="test")
+    assert (run.open, run.unchecked) == (0, "")
 
 
-def test_what_was_being_sent_at_the_backup_is_asked_for_and_not_sent_again(desk, tmp_path):
+def test_what_was_settled_and_reported_after_the_backup_is_entered_as_counter_was_told(desk, tmp_path):
+    order()
+    before = work(desk)
+    backup = back_up(tmp_path)
+    opened = order(contracts=70)
+    work(desk)
+    order("ETH", contracts=80)
+    work(desk, "ETH")
+    place_close(opened, contracts=20, payout="at_fill")
+    order(contracts=90)
+    after = work(desk)
+    told = list(SyncOrder.objects.order_by("id").values_list("id", "conversion_id", "settlement_due"))
+    sent = len(desk.venue_has("orders"))
+
+    put_back(backup)
+    assert Conversion.objects.get().pk == before.pk
+    found = remembered(desk)
+    assert (found.taken_in, len(found.entered), found.carried, found.left) == (4, 3, [], [])
+    assert found.entered[-1] == after.pk
+    desk.resume(after=LATER_SECONDS)
+    assert len(desk.venue_has("orders")) == sent
+    assert_all_clean(desk)
+    assert list(SyncOrder.objects.order_by("id").values_list("id", "conversion_id", "settlement_due")) == told
+    order()
+    assert work(desk).pk > after.pk
+    assert_all_clean(desk)
+
+
+def test_what_was_executed_and_never_reported_is_carried_and_nothing_is_bought_twice(desk, tmp_path):
+    order()
+    work(desk)
+    backup = back_up(tmp_path)
+    order(contracts=70)
+    take_in()
+    forgotten = convert_and_book(desk)
+
+    put_back(backup)
+    take_in()
+    found = remembered(desk)
+    assert (found.taken_in, found.entered, found.left) == (1, [], [])
+    [carried] = Conversion.objects.filter(pk__in=found.carried)
+    assert (carried.client_order_id, carried.order_count) == (forgotten.client_order_id, 0)
+    made = convert_and_book(desk)
+    assert made.quantity == Decimal(0), "the orders are netted against what was bought already"
+    assert len(desk.venue_has("orders")) == 2
+    assert_all_clean(desk)
+
+
+def test_what_was_being_sent_at_the_backup_is_asked_for_and_settled_as_it_was_told(desk, tmp_path):
     taken: list[Path] = []
     desk.venue.before_submit = lambda client_order_id: taken.append(back_up(tmp_path))
-    take_in(event())
-    convert_and_book(desk)
+    order()
+    work(desk)
     put_back(taken[0])
     assert (states(), order_states()) == (["SUBMITTED"], {"CONVERTING"})
     desk.resume(after=LATER_SECONDS)
     assert states() == ["SUBMITTED"], "held"
-    assert released(desk) == []
-    desk.resume(after=LATER_SECONDS)
-    assert_settled_once(desk, venue_orders=1)
-
-
-def test_what_was_sent_after_the_backup_is_not_sent_again_and_is_shown(desk, tmp_path):
-    take_in(event(coin="0.02"))
-    backup = back_up(tmp_path)
-    made = convert_and_book(desk)
-    put_back(backup)
-    assert (states(), order_states()) == ([], {"RECEIVED"}), "it waits as if nobody had sent it"
-    refused_to_send(desk.convert)
-    desk.resume(after=LATER_SECONDS)
-    [forgotten] = released(desk)
-    assert (forgotten.client_order_id, forgotten.coin) == (made.client_order_id, made.quantity)
-    refused_to_send(desk.convert)
+    assert remembered(desk).entered == [Conversion.objects.get().pk]
     assert len(desk.venue_has("orders")) == 1
+    assert_all_clean(desk)
+
+
+def test_what_was_to_be_sent_again_at_the_backup_and_was_is_not_sent_once_more(desk, tmp_path):
+    desk.paper.add_fault("rate_limit", **POST)
+    order()
+    take_in()
+    made = desk.convert()
+    assert made.state == "RETRY_WAIT", made.reason
+    backup = back_up(tmp_path)
+    Conversion.objects.update(due_at=timezone.now())
+    desk.resume()
+    report()
+    assert states() == ["BOOKED"]
+
+    put_back(backup)
+    assert states() == ["RETRY_WAIT"]
+    found = remembered(desk)
+    assert (found.entered, found.left) == ([made.pk], [])
+    desk.resume(after=LATER_SECONDS)
+    assert_all_clean(desk)
+
+
+def test_moves_between_the_wallets_after_the_backup_are_entered(desk, tmp_path):
+    order()
+    work(desk)
+    backup = back_up(tmp_path)
+    moved = transfers.start(
+        asset="USDT",
+        amount=Decimal(1000),
+        direction=FundsTransfer.Direction.TO_RESERVE,
+        venue=desk.venue,
+        now=timezone.now(),
+    )
+    put_back(backup)
+    assert remembered(desk).transfers == 1
+    assert FundsTransfer.objects.get(amount=1000).venue_transfer_id == moved.venue_transfer_id
+    assert_all_clean(desk)
 
 
 def test_a_desk_of_which_nothing_was_forgotten_goes_on(desk, tmp_path):
-    take_in(event())
-    backup = back_up(tmp_path)
-    put_back(backup)
+    order()
+    take_in()
+    put_back(back_up(tmp_path))
     refused_to_send(desk.convert)
-    assert released(desk) == []
+    assert remembered(desk) == restoring.Remembered()
     convert_and_book(desk)
-    assert_settled_once(desk, venue_orders=1)
+    assert_all_clean(desk)
+
+
+def test_what_counter_was_told_otherwise_than_the_venue_shows_holds_the_desk(desk, tmp_path):
+    backup = back_up(tmp_path)
+    order()
+    made = work(desk)
+    SyncOrder.objects.update(settlement_value=Decimal("1.00000000"))
+    put_back(backup)
+    for _ in range(2):
+        found = remembered(desk)
+        assert (found.entered, found.carried) == ([], [])
+        assert [line for line in found.left if f"conversion {made.pk}" in line] == found.left != []
+    assert set(AcceptedOrder.objects.values_list("state", flat=True)) == {"RECEIVED"}
+    refused_to_send(desk.convert)
 
 
 def refused_to_send(send: Callable[[], object]) -> None:
