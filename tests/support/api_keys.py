@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import threading
 import time
 
 from django.test import Client
@@ -10,10 +11,20 @@ from django.utils import timezone
 from counter import api_keys
 from tests.support.asgi import AsgiClient
 
+_times = [0]
+_lock = threading.Lock()
+
+
+def _now_ms():
+    """Now, but never the same twice: two requests that are alike would be one."""
+    with _lock:
+        _times[0] = max(_times[0] + 1, int(time.time() * 1000))
+        return _times[0]
+
 
 def signed_headers(key, secret, method, target, body=b"", *, at_ms=None, recv_window=None, **others):
     """The headers of a signed request, made now unless `at_ms` says when."""
-    timestamp = str(int(time.time() * 1000) if at_ms is None else at_ms)
+    timestamp = str(_now_ms() if at_ms is None else at_ms)
     window = "" if recv_window is None else str(recv_window)
     signed = f"{timestamp}{window}{method}{target}".encode() + body
     headers = {

@@ -25,6 +25,7 @@ class Web:
             "DATABASE_URL": conninfo("default"),
             "DESK_DATABASE_URL": conninfo("desk"),
             "BROKER_URL": settings.BROKER_URL,
+            "API_KEYS_SECRET": settings.API_KEYS_SECRET,
             "VENUE_URL": "http://127.0.0.1:9",
             "PORT": str(valkey.free_port()),
         } | environment

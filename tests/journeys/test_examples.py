@@ -1,0 +1,181 @@
+"""What integrators start from, against the running web program of two processes: the client, and curl with openssl."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import threading
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import requests
+
+from counter.models import Customer, SyncOrder
+from tests.support.api_keys import SigningCaller
+from tests.support.factories import make_customer, make_option
+from tests.support.web import Web
+
+pytestmark = pytest.mark.slow
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TOGETHER = 24
+
+
+def load(path):
+    found = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+crossbook = load(EXAMPLES / "python" / "crossbook_client.py")
+
+
+@pytest.fixture(scope="module")
+def var_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("web")
+
+
+@pytest.fixture
+def web(transactional_db, broker, var_dir):
+    """No feed runs beside it: its quotes count as fresh for a day."""
+    started = Web(var_dir, QUOTE_STALE_AFTER_SECONDS="86400", REQUESTS_AT_ONCE="50")
+    yield started
+    started.stop()
+    assert "Traceback" not in started.log
+
+
+@pytest.fixture
+def signer(web):
+    return SigningCaller(make_customer(balance="10000"))
+
+
+@pytest.fixture
+def client(web, signer):
+    return crossbook.Client(web.url, key=signer.key.public_id, secret=signer.secret)
+
+
+def test_the_client_opens_reads_and_closes(client, signer):
+    option = make_option()
+    assert [each.symbol for each in client.instruments(underlying="BTC")] == [option.symbol]
+    [quote] = client.quotes(symbol=option.symbol)
+    firm = client.firm_quote(symbol=option.symbol, contracts=2)
+    assert firm.cost == 2 * quote.cost
+    opened = client.open(client_order_id="c-1", symbol=option.symbol, contracts=2, quote_id=firm.quote_id)
+    assert (opened.cost, opened.contracts) == (firm.cost, 2)
+    again = client.open(client_order_id="c-1", symbol=option.symbol, contracts=2, quote_id=firm.quote_id)
+    assert again == opened
+    assert client.balance() == Decimal(10000) - firm.cost
+    [position] = client.positions(state="open")
+    assert (position.id, position.remaining, position.cost) == (opened.position_id, 2, opened.cost)
+    closed = client.close(client_order_id="c-2", opened_by="c-1", contracts=1, min_proceeds=Decimal("0.01"))
+    assert client.find_order("c-2").id == closed.id
+    assert client.find_order("c-3") is None
+    assert client.order(opened.id).state == "pending"
+    at_fill = client.close(client_order_id="c-3", position_id=position.id, payout="at_fill")
+    assert at_fill.proceeds is None
+    assert [order.client_order_id for order in client.orders()] == ["c-3", "c-2", "c-1"]
+    entries = list(client.ledger())
+    assert [entry.kind for entry in entries] == ["close", "spread", "open", "deposit"]
+    assert entries[0].balance_after == client.balance()
+    with pytest.raises(crossbook.CrossbookError) as refused:
+        client.open(client_order_id="c-4", symbol=option.symbol, contracts=1, max_cost=Decimal("0.01"))
+    assert (refused.value.status, refused.value.code) == (409, "price_moved")
+
+
+def test_the_client_reads_page_after_page(client, monkeypatch):
+    option = make_option()
+    for number in range(5):
+        client.open(client_order_id=f"p-{number}", symbol=option.symbol, contracts=1)
+    asked = client._get
+    monkeypatch.setattr(client, "_get", lambda path, **query: asked(path, limit=2, **query))
+    assert [order.client_order_id for order in client.orders()] == [f"p-{n}" for n in (4, 3, 2, 1, 0)]
+
+
+def test_the_client_sends_again_what_had_no_answer_and_it_is_one_order(client, monkeypatch):
+    option, lost = make_option(), []
+    send = client._http.send
+
+    def lose_the_first_answer(request, **options):
+        answer = send(request, **options)
+        lost.append(answer.status_code)
+        if len(lost) == 1:
+            raise requests.ReadTimeout("lost")
+        return answer
+
+    monkeypatch.setattr(client._http, "send", lose_the_first_answer)
+    client.open(client_order_id="r-1", symbol=option.symbol, contracts=1)
+    assert lost == [201, 201]
+    assert SyncOrder.objects.count() == 1
+
+
+def test_the_client_goes_by_the_servers_clock(client):
+    client._signed.clock_ahead_seconds = -3600
+    assert client.balance() == Decimal(10000)
+    assert abs(client._signed.clock_ahead_seconds) < 30
+
+
+def test_curl_and_openssl_place_the_same_order(web, signer):
+    option = make_option()
+    environment = {
+        **os.environ,
+        "CROSSBOOK_URL": web.url,
+        "CROSSBOOK_KEY": signer.key.public_id,
+        "CROSSBOOK_SECRET": signer.secret,
+    }
+
+    def place(*arguments):
+        command = [str(EXAMPLES / "place_order.sh"), option.symbol, "2", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+    done = place("by-curl")
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert json.loads(done.stdout)["client_order_id"] == "by-curl"
+    assert place("by-curl", "0.01").returncode == 22  # the id with other content
+    assert SyncOrder.objects.get().contracts == 2
+    assert signer.secret not in web.log
+
+
+def all_at_once(ask):
+    """What so many threads get, each over a connection of its own: both processes are asked."""
+    answers, start = [], threading.Barrier(TOGETHER)
+
+    def one():
+        start.wait(30)
+        answers.append(ask().status_code)
+
+    threads = [threading.Thread(target=one) for _ in range(TOGETHER)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return Counter(answers)
+
+
+def test_a_copied_request_is_taken_once_by_all_processes(web, signer):
+    body = json.dumps(
+        {"type": "open", "client_order_id": "o", "symbol": make_option().symbol, "contracts": 1}
+    ).encode()
+    headers = signer.headers("POST", "/api/v1/orders", body, recv_window=60_000) | {
+        "Content-Type": "application/json"
+    }
+    answers = all_at_once(
+        lambda: requests.post(f"{web.url}/api/v1/orders", body, headers=headers, timeout=60)
+    )
+    assert answers == {201: 1, 401: TOGETHER - 1}
+
+
+def test_a_keys_limit_holds_over_all_processes(web):
+    signer = SigningCaller(make_customer(), requests_per_second=5)
+    path = "/api/v1/accounts"
+
+    def ask():
+        headers = signer.headers("GET", path, recv_window=60_000)
+        return requests.get(f"{web.url}{path}", headers=headers, timeout=60)
+
+    answers = all_at_once(ask)
+    # Five at once, and what came back while the machine was busy with the others.
+    assert answers[200] + answers[429] == TOGETHER
+    assert 5 <= answers[200] < TOGETHER / 2
+    assert Customer.objects.count() == 1
