@@ -29,6 +29,7 @@ def show(report: dict[str, Any], *, console: Console) -> None:
         ("end_to_end", _end_to_end),
         ("end_to_end", _programs),
         ("overload", _overload),
+        ("streaming", _streaming),
         ("growth", _growth),
     ):
         if report.get(name) and "left_out" not in report[name]:
@@ -133,6 +134,28 @@ def _overload(figures: dict[str, Any]) -> Table:
         "flat" if figures["memory_flat"] else f"grew by {figures['memory_grew_mib']}",
         f"{figures['lost']:,}",
     )
+    return table
+
+
+def _streaming(figures: dict[str, Any]) -> Table:
+    table = _table(
+        f"Streaming: {figures['listeners']:,} listeners",
+        *("", "stream, cores", "postgres, cores", "transactions/s", "stream MiB", "orders p50 ms", "p99 ms"),
+    )
+    for name, found in figures["idle"].items():
+        table.add_row(
+            f"no orders, listening to {name}",
+            *(f"{found[share]:.3f}" for share in ("stream_core_share", "postgres_core_share")),
+            *(f"{found[figure]:,.0f}" for figure in ("transactions_per_s", "stream_rss_mib")),
+            *("", ""),
+        )
+    for name, found in figures["under_orders"].items():
+        table.add_row(
+            f"{figures['rate']} orders/s, {name} listeners",
+            *(f"{found[share]:.3f}" for share in ("stream_core_share", "postgres_core_share")),
+            *("", ""),
+            *(_ms(found["p50_ms"]), _ms(found["p99_ms"])),
+        )
     return table
 
 

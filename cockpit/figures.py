@@ -21,8 +21,9 @@ from cockpit.models import QueueDepth, Tally
 from cockpit.pipeline import Stage
 from config.canary import Trip, trips
 from config.leases import Leader, leaders
+from counter import listening
 from counter.containment import Reason
-from counter.models import TradingStatus, TradingSwitch
+from counter.models import StreamProcess, TradingStatus, TradingSwitch
 from counter.trading_status import limits_of, trading_by_coin
 from counter.trading_switches import stopped
 from settlement.halts import standing
@@ -162,6 +163,7 @@ class Figures:
     trips: list[Trip]
     leaders: list[Leader]
     queues: list[QueueDepth]
+    streams: list[StreamProcess]
     audit: AuditRun | None
     stops: list[TradingSwitch]
     desk: Desk | None
@@ -223,6 +225,7 @@ def read(*, now: datetime) -> Figures:
         trips=trips(),
         leaders=leaders(using="default"),
         queues=list(QueueDepth.objects.order_by("queue")),
+        streams=listening.alive(now=now),
         audit=AuditRun.objects.order_by("-id").first(),
         stops=list(stopped().values()),
         desk=_if_it_answers(lambda: _desk(now)),

@@ -33,7 +33,7 @@ class FiguresCollector(Collector):
             yield from _totals(figures.totals)
             age = (figures.at - figures.totals.at).total_seconds()
             yield _gauge("tally_age_seconds", "Since the totals were last brought up to date.", age)
-        for part in (_pipeline, _coins, _venue, _processes, _audit, _concerns):
+        for part in (_pipeline, _coins, _venue, _processes, _streams, _audit, _concerns):
             yield from part(figures)
 
 
@@ -202,6 +202,28 @@ def _processes(figures: Figures) -> Iterator[Metric]:
         "Since a leader last renewed its lease.",
         ["name"],
         [([leader.name], leader.silent_seconds) for leader in leaders],
+    )
+
+
+def _streams(figures: Figures) -> Iterator[Metric]:
+    yield _gauge("stream_processes", "Processes that stream and have said so of late.", len(figures.streams))
+    listeners = [([each.name], float(each.listeners)) for each in figures.streams]
+    yield _gauges("stream_listeners", "Who listens at a process.", ["process"], listeners)
+    yield _counters(
+        "stream_events",
+        "Events that a process has handed to its listeners.",
+        ["process"],
+        [([each.name], float(each.events)) for each in figures.streams],
+    )
+    yield _counters(
+        "stream_cut_off",
+        "Listeners whom a process has cut off, by why.",
+        ["process", "reason"],
+        [
+            ([each.name, reason], float(getattr(each, reason)))
+            for each in figures.streams
+            for reason in ("too_slow", "revoked")
+        ],
     )
 
 

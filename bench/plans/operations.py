@@ -23,7 +23,7 @@ from acceptance import recovery as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from cockpit import figures, tally
-from counter import accounts, outbox, quotes, trading_status
+from counter import accounts, changes, outbox, quotes, trading_status
 from counter.listing import listings
 from counter.models import Account, Customer, SyncOrder
 from settlement import conditions, reconciliation, recovery, reporting, rounds, treasury
@@ -87,7 +87,7 @@ def run_all(ground: Ground) -> None:
     """Every operation once, in the order of an order's way."""
     tally.take_if_due(now=timezone.now())
     work(ground)
-    for part in (_reconcile, _read_api, _read_admin, _watch):
+    for part in (_reconcile, _read_api, _listen, _read_admin, _watch):
         part(ground)
     with ground.named(AUDIT):
         audit.run(now=timezone.now(), venue=None)
@@ -195,6 +195,25 @@ def _read_api(ground: Ground) -> None:
         with ground.named(name):
             response = ground.api.get(path)
         assert response.status_code == 200, (path, response.content)
+
+
+def _listen(ground: Ground) -> None:
+    """The customer with the long history, and some others who have one."""
+    order = SyncOrder.objects.filter(customer=ground.customer).latest("pk")
+    with ground.named("stream, beginning"):
+        _, told = changes.begin(customer_id=ground.customer.pk, since=None)
+        changes.begin(customer_id=ground.customer.pk, since=changes.Mark(order.pk - 1000, timezone.now()))
+    following = changes.Following()
+    for customer_id in Customer.objects.values_list("pk", flat=True)[:100]:
+        following.follow(changes.Told(customer_id, told.last_order_id, {}, {}, None))
+    following.follow(changes.Told(ground.customer.pk, order.pk - 20, {order.pk - 20: "PENDING"}, {}, None))
+    with ground.named("stream, reading"):
+        following.read(now=timezone.now())
+    following.follow(
+        changes.Told(ground.customer.pk, order.pk, {order.pk: "PENDING"}, {order.pk: order.placed_at}, None)
+    )
+    with ground.named("stream, reading again"):
+        following.read(now=timezone.now())
 
 
 def _watch(ground: Ground) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from bench.scenarios import batch, end_to_end, growth, hordak, overload, plain_chain, single, tpcb
+from bench.scenarios import batch, end_to_end, growth, hordak, overload, plain_chain, single, streaming, tpcb
 from bench.session import Session
 
 
@@ -22,5 +22,6 @@ REPEATED: dict[str, Repeated] = PEERS | {"batch": batch, "single": single}
 ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {
     "end_to_end": end_to_end.run,
     "overload": overload.run,
+    "streaming": streaming.run,
     "growth": growth.run,
 }

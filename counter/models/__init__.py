@@ -5,6 +5,7 @@ from counter.models.api_keys import ApiKey, Pace
 from counter.models.cash import CashMovement, Withdrawal
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
 from counter.models.firm_quotes import FirmQuote
+from counter.models.listening import StreamProcess
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
@@ -28,6 +29,7 @@ __all__ = [
     "Position",
     "Quote",
     "SettlementIndex",
+    "StreamProcess",
     "SyncOrder",
     "TradingStatus",
     "TradingStatusChange",

@@ -52,7 +52,7 @@ class Streams:
 
     def start(self) -> None:
         """Begin to read, on the running loop."""
-        self.reader = Reader(asyncio.get_running_loop(), self.hub.deliver)
+        self.reader = Reader(asyncio.get_running_loop(), self.hub.deliver, self.hub.counts)
         self.reader.start()
 
     def retire(self) -> None:

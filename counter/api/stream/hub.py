@@ -8,6 +8,7 @@ import structlog
 from counter.api.errors import ApiError
 from counter.api.stream.listener import Listener
 from counter.api.stream.reader import Piece
+from counter.listening import Counts
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +29,16 @@ class Hub:
     def __len__(self) -> int:
         return len(self._listeners)
 
-    @property
-    def customers(self) -> int:
-        """How many customers listen."""
-        return len(self._of_customer)
+    def counts(self) -> Counts:
+        """How it does; may be asked by any thread."""
+        return Counts(
+            listeners=len(self._listeners),
+            customers=len(self._of_customer),
+            opened=self.opened,
+            events=self.events,
+            too_slow=self.ends["too_slow"],
+            revoked=self.ends["revoked"],
+        )
 
     def enter(self, listener: Listener) -> None:
         """Take somebody in. Raises: ApiError when the house is full, or his customer's share of it."""

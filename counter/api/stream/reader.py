@@ -22,6 +22,7 @@ from counter.api.stream.listener import Listener
 from counter.api.stream.messages import Heartbeat, event, events_of, last_of
 from counter.api.stream.quote_board import QuoteBoard
 from counter.changes import Following, Told
+from counter.listening import Counts, note
 from counter.models import Quote
 
 log = structlog.get_logger(__name__)
@@ -30,17 +31,28 @@ READ_EVERY_SECONDS = 0.25
 AFTER_A_FAILURE_SECONDS = 1.0
 HEARTBEAT_EVERY_SECONDS = 15.0
 REVOKED_WITHIN_SECONDS = 3.0
+NOTED_EVERY_SECONDS = 5.0
 
 # None for a listener whose credentials were revoked.
 Piece = tuple[Listener, bytes | None]
 
 
 class Reader:
-    """Tells the listeners who have joined; `deliver` is called on `loop` with what each is to be sent."""
+    """Tells the listeners who have joined; `deliver` is called on `loop` with what each is to be sent.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deliver: Callable[[list[Piece]], None]) -> None:
+    It also notes the `counts` of this process for those who watch it.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[list[Piece]], None],
+        counts: Callable[[], Counts],
+    ) -> None:
         self._loop = loop
         self._deliver = deliver
+        self._counts = counts
+        self._started_at = timezone.now()
         self._coming: queue.SimpleQueue[tuple[Listener, Told | None]] = queue.SimpleQueue()
         self._going: queue.SimpleQueue[Listener] = queue.SimpleQueue()
         self._listeners: dict[
@@ -51,7 +63,7 @@ class Reader:
         self._following = Following()
         self._board = QuoteBoard()
         self._quoted_at: datetime | None = None
-        self._quotes_due_at = self._heartbeat_due_at = self._revocations_due_at = 0.0
+        self._quotes_due_at = self._heartbeat_due_at = self._revocations_due_at = self._note_due_at = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self.read_at = time.monotonic()  # when the database last answered everything
@@ -92,6 +104,9 @@ class Reader:
         for part in (self._own_changes, self._quotes, self._revocations, self._heartbeats):
             if found := part(now):
                 self._loop.call_soon_threadsafe(self._deliver, found)
+        if time.monotonic() >= self._note_due_at:
+            self._note_due_at = time.monotonic() + NOTED_EVERY_SECONDS
+            note(self._counts(), started_at=self._started_at, now=now)
 
     def _take_in(self) -> None:
         while not self._coming.empty():

@@ -1,0 +1,126 @@
+"""`streaming`: what a thousand idle listeners cost, and whether orders are answered any later for them.
+
+Rounds with and without them take turns, so that what else the machine does meets both alike.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import psycopg
+
+from bench.load import process
+from bench.load.listening import Heard, Listeners
+from bench.load.process import ROOT, LoadFailed
+from bench.medians import medians
+from bench.scenarios import end_to_end
+from bench.session import Session
+from bench.watch import Followed
+
+LISTENERS = 1000
+QUERY = "channels=orders,positions,balance"
+RATE = 200  # orders a second, one a request
+CONNECTIONS = 64
+ROUNDS = 3
+LEAST_SECONDS = 8.0
+TRANSACTIONS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+
+
+def run(session: Session) -> dict[str, Any]:
+    """Idle and under orders, each without and with the listeners; then with prices as well."""
+    bed = session.bed()
+    end_to_end.warm_up(session)
+    seconds = max(session.sizes.open_loop_seconds, LEAST_SECONDS)
+    symbols = f"{QUERY},quotes&symbols={','.join(bed.symbols[:10])}"
+    idle = {
+        "none": _idle(session, None, seconds),
+        "own changes": _idle(session, QUERY, seconds),
+        "and 10 prices each": _idle(session, symbols, seconds),
+    }
+    rounds: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
+    for _ in range(ROUNDS):
+        for name, query in (("without", None), ("with", QUERY)):
+            rounds[name].append(_under_orders(session, query, seconds))
+    session.prove("streaming")
+    loaded = {name: medians(found) for name, found in rounds.items()}
+    session.note(
+        f"streaming: with {LISTENERS:,} listeners orders are answered in p50 {loaded['with']['p50_ms']} ms, "
+        f"without in {loaded['without']['p50_ms']} ms"
+    )
+    return {"listeners": LISTENERS, "idle": idle, "rate": RATE, "under_orders": loaded, "rounds": rounds}
+
+
+def _idle(session: Session, query: str | None, seconds: float) -> dict[str, Any]:
+    """Shares of a core, memory, and transactions a second of counter's database, with nobody trading."""
+    with _listening(session, query) as heard:
+        before = _transactions(session)
+        followed = Followed(session.bed().watch)
+        followed.until_end(seconds)
+        figures = followed.figures()
+        done = _transactions(session) - before
+    return {
+        "stream_core_share": round(figures["cpu_seconds"]["stream"] / seconds, 3),
+        "postgres_core_share": round(figures["cpu_seconds"]["postgres"] / seconds, 3),
+        "stream_rss_mib": figures["memory_mib"]["stream"]["rss"][-1],
+        "transactions_per_s": round(done / seconds, 1),
+        "events": heard[0].events if heard else 0,
+        "ended": heard[0].ended if heard else 0,
+    }
+
+
+def _under_orders(session: Session, query: str | None, seconds: float) -> dict[str, Any]:
+    bed = session.bed()
+    job = bed.job(connections=CONNECTIONS, orders_each=1, seconds=seconds, rate=RATE)
+    with _listening(session, query), process.prepared(job) as load:
+        followed = Followed(bed.watch)
+        load.go()
+        followed.until_end(seconds)
+        outcome = load.outcome()
+        used = followed.figures()["cpu_seconds"]
+    bed.drain()
+    return {
+        "p50_ms": outcome.p50_ms,
+        "p99_ms": outcome.p99_ms,
+        "accepted_per_s": outcome.orders_per_s,
+        "stream_core_share": round(used["stream"] / seconds, 3),
+        "postgres_core_share": round(used["postgres"] / seconds, 3),
+    }
+
+
+def _transactions(session: Session) -> int:
+    time.sleep(1.5)  # what a server process has done is counted a second later
+    with psycopg.connect(session.servers.database_url("crossbook")) as connection:
+        row = connection.execute(TRANSACTIONS).fetchone()
+        assert row is not None
+        return row[0]
+
+
+@contextmanager
+def _listening(session: Session, query: str | None) -> Iterator[list[Heard]]:
+    """The listeners, if there is something to listen to; what they heard is in the list after the block."""
+    heard: list[Heard] = []
+    if query is None:
+        yield heard
+        return
+    bed = session.bed()
+    asked = Listeners(url=bed.info.environment["STREAM_URL"], tokens=bed.tokens, query=query, count=LISTENERS)
+    command = [sys.executable, "-m", "bench.load.listening"]
+    listeners = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert listeners.stdin is not None
+        assert listeners.stdout is not None
+        listeners.stdin.write(f"{msgspec.json.encode(asked).decode()}\n")
+        listeners.stdin.flush()
+        if listeners.stdout.readline().strip() != "ready":
+            raise LoadFailed(f"the listeners ended with {listeners.wait()}")
+        yield heard
+        listeners.stdin.write("stop\n")
+        listeners.stdin.flush()
+        heard.append(msgspec.json.decode(listeners.stdout.readline(), type=Heard))
+    finally:
+        listeners.kill()
+        listeners.communicate()
