@@ -19,6 +19,7 @@ class Intervention(models.Model):
         BOOK_BY_HAND = "book_by_hand"
         RELEASE = "release"
         WRITE_OFF = "write_off"
+        BOOK_CAPITAL = "book_capital"
         MARK_FOUND = "mark_found"
         KEEP_OURS = "keep_ours"
         TAKE_THEIRS = "take_theirs"

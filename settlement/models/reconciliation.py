@@ -8,7 +8,7 @@ class ReconciliationBreak(models.Model):
     """One difference between venue, desk ledger and counter's clearing, from when it was found until it was balanced.
 
     `amount` of `asset` is what the other side has above the desk's book; negative: what it lacks. It closes itself when
-    a run finds it balanced, and says by what; two people may write it off to suspense, nobody closes it by hand.
+    a run finds it balanced, and says by what; two people may book it to suspense or capital, nobody closes it by hand.
     """
 
     class State(models.TextChoices):
@@ -36,7 +36,7 @@ class ReconciliationBreak(models.Model):
     owner_id = models.BigIntegerField(null=True)
     owner = models.CharField(max_length=150, blank=True)
     owned_since = models.DateTimeField(null=True)
-    written_off_at = models.DateTimeField(null=True)
+    written_off_at = models.DateTimeField(null=True)  # booked by two people, to suspense or to capital
     closed_at = models.DateTimeField(null=True)
     closed_by = models.TextField(blank=True)
 
@@ -47,6 +47,10 @@ class ReconciliationBreak(models.Model):
             (
                 "write_off_reconciliationbreak",
                 "Can request that a reconciliation break is written off to suspense",
+            ),
+            (
+                "book_capital_reconciliationbreak",
+                "Can request that a reconciliation break is booked as the desk's capital",
             ),
             ("run_reconciliation", "Can have everything reconciled at once"),
         ]

@@ -41,7 +41,8 @@ def _write_off(row: ReconciliationBreak) -> str:
     if made is None:
         return ""
     people = f"asked for by {made.requested_by}, approved by {made.decided_by}"
-    return f"written off to suspense by intervention {made.pk}, {people}"
+    as_what = "as capital" if made.kind == Intervention.Kind.BOOK_CAPITAL else "to suspense"
+    return f"booked {as_what} by intervention {made.pk}, {people}"
 
 
 def _fill(row: ReconciliationBreak) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ pytestmark = [
 ]
 
 SOON_SECONDS = 60.0
+DRAWN_AFTER_SECONDS = 200.0  # a chart has a point a minute
 # The venue executes the order, and answers as if a filter of it had refused.
 EXECUTED_AND_DENIED = {
     "kind": "error_after",
@@ -63,7 +65,9 @@ def test_two_people_find_and_mend_what_is_stuck_without_a_shell(cockpit: Cockpit
     expect(ann.get_by_text("Nothing needs a human")).to_be_visible()
     with orders_flow(cockpit):
         sees_them_move(ann)
-        keep(ann, "dashboard")
+        if SCREENSHOTS:
+            time.sleep(DRAWN_AFTER_SECONDS)
+        keep(ann, "dashboard", height=1500)
 
     cockpit.fault(**EXECUTED_AND_DENIED)
     order_id = cockpit.order("the-stuck-one", symbol=symbol)
@@ -97,7 +101,7 @@ def orders_flow(cockpit: Cockpit) -> Iterator[None]:
 
     def place() -> None:
         try:
-            for number in range(600):
+            for number in range(3000):
                 placed.append(cockpit.order(f"flow-{number}", symbol=symbols[number % 2]))
                 if stopping.wait(0.1):
                     return
@@ -167,7 +171,9 @@ def follows_its_timeline(page: Page, order_id: int) -> None:
     expect(page.get_by_text("Filter failure").first).to_be_visible()
 
 
-def keep(page: Page, name: str) -> None:
+def keep(page: Page, name: str, *, height: int = 900) -> None:
     """A screenshot, if they are wanted."""
     if SCREENSHOTS:
+        page.set_viewport_size({"width": 1280, "height": height})
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+        page.set_viewport_size({"width": 1280, "height": 900})

@@ -36,9 +36,9 @@ def open_breaks() -> dict[str, ReconciliationBreak]:
     return {row.what: row for row in ReconciliationBreak.objects.filter(state="OPEN")}
 
 
-def request_write_off(row: ReconciliationBreak, venue, *, seen=None) -> Intervention:
+def request_write_off(row: ReconciliationBreak, venue, *, kind="write_off", seen=None) -> Intervention:
     return deciding.request(
-        operation=deciding.OPERATIONS[Subject.BREAK, "write_off"],
+        operation=deciding.OPERATIONS[Subject.BREAK, kind],
         row_id=row.pk,
         seen=seen or state_of(row),
         terms=Terms(),
@@ -97,7 +97,11 @@ def test_later_run_reads_neither_trades_nor_orders_nor_legs_from_before_its_wate
     assert ReconciliationRun.objects.latest("id").open == 0
 
 
-def test_trade_of_nobody_is_found_traced_and_closed_only_by_two_peoples_booking(past, run, somebody, venue):
+@pytest.mark.parametrize(("kind", "account"), [("write_off", SUSPENSE), ("book_capital", CAPITAL)])
+def test_trade_of_nobody_is_found_traced_and_closed_only_by_two_peoples_booking(
+    past, run, somebody, venue, kind, account
+):
+    before = {asset: total for _, code, asset, total in _balances() if code == account}
     order = somebody.create_order("BTC/USDT", "market", "buy", "0.01")
     assert run().found == len(order["trades"])
     row = open_breaks()[trades.NOBODYS]
@@ -106,7 +110,7 @@ def test_trade_of_nobody_is_found_traced_and_closed_only_by_two_peoples_booking(
     for minutes in (1, 60):
         assert run(after=timedelta(minutes=minutes)).closed == 0
 
-    asked = request_write_off(row, venue)
+    asked = request_write_off(row, venue, kind=kind)
     with pytest.raises(Refused, match="another person"):
         deciding.approve(intervention_id=asked.pk, by=ANN, note="", venue=venue, now=timezone.now())
     assert DeskTransfer.objects.filter(break_id=row.pk).count() == 0
@@ -119,8 +123,13 @@ def test_trade_of_nobody_is_found_traced_and_closed_only_by_two_peoples_booking(
     assert row.state == "CLOSED"
     assert f"intervention {made.pk}" in row.closed_by
     assert open_breaks() == {}
-    suspense = {leg.asset for leg in DeskTransfer.objects.filter(break_id=row.pk)}
-    assert suspense == {"BTC", "USDT"}
+    [trade] = order["trades"]
+    fee = Decimal(trade["fee"]["cost"])
+    moved = {asset: total - before.get(asset, 0) for _, code, asset, total in _balances() if code == account}
+    sign = 1 if account == CAPITAL else -1  # what the desk owes itself, and what nobody has explained
+    assert trade["fee"]["currency"] == "BTC"
+    assert moved["BTC"] == sign * (Decimal("0.01") - fee)
+    assert moved["USDT"] == -sign * Decimal(trade["cost"])
     assert audit.run(now=timezone.now(), venue=venue).broken == 0
     changes = StateChange.objects.filter(subject=Subject.BREAK, subject_id=row.pk).order_by("id")
     assert [change.to_state for change in changes] == ["OPEN", "CLOSED"]

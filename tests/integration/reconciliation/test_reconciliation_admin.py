@@ -81,7 +81,7 @@ def test_nobody_can_close_a_break_by_hand(row):
     change = reverse("admin:settlement_reconciliationbreak_change", args=[row.pk])
     assert client.post(change, {"state": "CLOSED"}).status_code == 403
     shown = client.get(change)
-    assert [each["operation"].kind for each in shown.context["operations"]] == ["write_off"]
+    assert [each["operation"].kind for each in shown.context["operations"]] == ["write_off", "book_capital"]
     row.refresh_from_db()
     assert row.state == "OPEN"
 
