@@ -89,6 +89,7 @@ LEDGER_KINDS = {
     "open": "option bought",
     "spread": "spread",
     "close": "option closed",
+    "exercise": "option exercised",
     "payout": "payout at fill",
 }
 

@@ -28,7 +28,13 @@ class Option(models.Model):
 
     class Meta:
         permissions = [("halt_option", "Can halt a series and have it resumed")]
-        indexes = [models.Index(fields=["underlying", "expires_at", "strike"], name="option_chain")]
+        indexes = [
+            models.Index(fields=["underlying", "expires_at", "strike"], name="option_chain"),
+            # Sweeps look for what has to end, every two seconds: what has ended long ago is left out.
+            models.Index(
+                fields=["state", "expires_at"], name="option_unsettled", condition=~models.Q(state="SETTLED")
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.symbol

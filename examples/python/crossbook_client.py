@@ -163,6 +163,7 @@ class Position:
     state: str
     opened_at: datetime
     closed_at: datetime | None
+    settlement_index: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
