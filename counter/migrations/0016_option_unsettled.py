@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("counter", "0014_trading_switches")]
+    dependencies = [("counter", "0015_stream_processes")]
 
     operations = [
         AddIndexConcurrently(
