@@ -57,9 +57,9 @@ backup: setup
 restore: setup
 	@$(BIN)/python -m config.stack restore $(FROM) $(ARGS)
 
-# What the README shows of the admin, taken anew.
+# What the README shows of the admin and the trade page, taken anew.
 screenshots: setup
-	@SCREENSHOTS=docs/images $(BIN)/python -m pytest -n 0 tests/journeys/test_cockpit_in_a_browser.py
+	@SCREENSHOTS=docs/images $(BIN)/python -m pytest -n 0 tests/journeys/test_cockpit_in_a_browser.py tests/journeys/test_trade_in_a_browser.py
 
 # CHAOS_SEED=7 CHAOS_MINUTES=20 make chaos: what it does to a stack of its own stands in docs/chaos.md.
 chaos: setup

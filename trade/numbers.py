@@ -12,6 +12,11 @@ def exact(amount: Decimal) -> str:
     return _signed(amount, f"{abs(amount):,.{places}f}")
 
 
+def full(amount: Decimal) -> str:
+    """All six decimals of USDT, so that amounts below each other are aligned."""
+    return _signed(amount, f"{abs(amount):,.6f}")
+
+
 def to_pay(amount: Decimal) -> str:
     """Two decimals, rounded up: a price never looks lower than it is."""
     return exact(amount.quantize(CENT, ROUND_UP))

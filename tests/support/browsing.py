@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from config import stack
 from config.embedded import valkey
+from config.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 # Debian, Fedora and Google name it differently.
@@ -79,13 +80,20 @@ class Cockpit:
         self.manage("shell", "-c", MAKE_STAFF.format(name=name, password=PASSWORD, role=role))
 
     def symbol(self, coin: str = "BTC") -> str:
-        """An option of the coin that has a price now."""
-        quotes = self._get("quotes")["results"]
-        return next(
-            quote["symbol"]
-            for quote in quotes
-            if quote["symbol"].startswith(coin) and quote["cost"] and quote["proceeds"]
-        )
+        """An option of the coin that has a price now, once there is one."""
+        found: list[str] = []
+
+        def is_quoted() -> bool:
+            quotes = self._get("quotes")["results"]
+            found[:] = [
+                quote["symbol"]
+                for quote in quotes
+                if quote["symbol"].startswith(coin) and quote["cost"] and quote["proceeds"]
+            ]
+            return bool(found)
+
+        assert wait_until(is_quoted, within_seconds=SEEN_WITHIN_MS / 1000)
+        return found[0]
 
     def order(self, client_order_id: str, *, symbol: str) -> int:
         """Open one position; the order's id."""

@@ -19,6 +19,7 @@ from trade import numbers
 )
 def test_exact_shows_every_digit(amount, shown):
     assert numbers.exact(Decimal(amount)) == shown
+    assert Decimal(numbers.full(Decimal(amount)).replace(",", "").replace("−", "-")) == Decimal(amount)
 
 
 def test_a_price_is_rounded_up_and_proceeds_are_rounded_down():

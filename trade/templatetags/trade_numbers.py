@@ -16,12 +16,7 @@ def _or_nothing(text_of: Callable[[Decimal], str]) -> Callable[[object], str]:
 
 
 for text_of in (
-    numbers.exact,
-    numbers.to_pay,
-    numbers.to_get,
-    numbers.gain,
-    numbers.to_cent,
-    numbers.near,
-    numbers.level,
+    *(numbers.exact, numbers.full, numbers.to_pay, numbers.to_get),
+    *(numbers.gain, numbers.to_cent, numbers.near, numbers.level),
 ):
     register.filter(text_of.__name__, _or_nothing(text_of))

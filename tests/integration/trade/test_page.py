@@ -40,7 +40,7 @@ def test_chain_has_calls_left_puts_right_and_marks_what_is_at_the_money(visitor,
     make_option(strike=95_000, bid="0.010000", ask="0.012000")
     later = make_option(days=60)
     told = words_in(chain(visitor, option))
-    assert "Sell Buy Strike Buy Sell" in told
+    assert "Close Buy Strike Buy Close" in told
     # A contract is 0.01 BTC: 22.50 and the spread of 0.5 %, up; 18.00 less it, down.
     assert "17.91 22.62 90,000 at the money 28.04 26.86" in told
     assert "8.95 10.86 95,000" in told

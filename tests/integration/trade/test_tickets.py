@@ -24,7 +24,7 @@ def placed(visitor):
 
 def test_draft_shows_cost_with_the_spread_apart_and_what_it_brings_at_expiry(visitor, option):
     told = words_in(visitor.get("ticket/", symbol=option.symbol, contracts=4))
-    assert "Option 90.00 Spread +0.45 Cost, about 90.45 USDT" in told
+    assert "Option 90.000000 Spread +0.450000 Cost, about 90.450000 USDT" in told
     # 90.45 USDT for 0.04 BTC: 2,261.25 USDT a coin above the strike.
     assert "breaks even at 92,261.25" in told
     assert "At most 90.45 USDT are lost" in told
