@@ -107,6 +107,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_celery_beat",
     "django_otp",
     "django_otp.plugins.otp_totp",
@@ -203,6 +204,8 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Coin-margined BTC and ETH options for customers who hold USDT.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "OAS_VERSION": "3.1.1",  # what msgspec says of its messages
     "POSTPROCESSING_HOOKS": ["counter.api.openapi.say_what_types_cannot"],  # messages name their own enums
 }

@@ -32,8 +32,15 @@ Underlying = Annotated[str, Meta(pattern=r"^[A-Z]{2,8}(?!\n)$", description="A c
 Contracts = Annotated[int, Meta(ge=1, le=1_000_000, description="Whole contracts.")]
 RowId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
-AmountText = Annotated[str, Meta(pattern=r"^[0-9]{1,14}(\.[0-9]{1,6})?(?!\n)$", examples=["125.50"])]
-AmountInteger = Annotated[int, Meta(ge=0, le=10**14 - 1)]
+AmountText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{1,14}(\.[0-9]{1,6})?(?!\n)$",
+        description="USDT, up to 6 decimals.",
+        examples=["125.50"],
+    ),
+]
+AmountInteger = Annotated[int, Meta(ge=0, le=10**14 - 1, description="USDT, whole.")]
 Amount = AmountText | AmountInteger
 """USDT as asked: a string of up to 6 decimals or a JSON integer; a JSON float is refused."""
 

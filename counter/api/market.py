@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from counter.api.errors import json_answer, rejection_answer
+from counter.api.examples import FIRM_QUOTE
 from counter.api.market_messages import InstrumentList, InstrumentQuery, QuoteList, instrument, quote_body
 from counter.api.openapi import NEW_QUOTE, QUOTING_ERRORS, READING_ERRORS, answers, described
 from counter.api.quote_messages import AnyQuote, FirmQuoteBody, firm_quote_body
@@ -65,6 +66,7 @@ class QuotesView(CustomerView):
         request=NEW_QUOTE,
         responses=answers(QUOTING_ERRORS, {201: FirmQuoteBody}),
         summary="Ask for a firm quote",
+        examples=FIRM_QUOTE,
     )
     def post(self, request: Request) -> HttpResponse:
         """A price that one order gets if it names the quote before it expires, whatever the market does meanwhile.

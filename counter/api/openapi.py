@@ -25,20 +25,28 @@ from counter.request_signing import (
     TIMESTAMP_HEADER,
 )
 
+LIMIT_HEADERS = {
+    "RateLimit-Limit": "Requests at once that the scarcest limit lets through, of the customer or of the key.",
+    "RateLimit-Remaining": "How many of them are left now.",
+    "RateLimit-Reset": "Seconds until all of them are there again.",
+}
+RETRY_AFTER = {"Retry-After": "Seconds after which to ask again."}
 _REF = "#/components/schemas/{name}"
 _ANYWHERE = (
     *("not_authenticated", "authentication_failed"),
     *("signature_invalid", "signature_expired", "signature_replayed"),
     *("customer_required", "scope_required", "ip_not_allowed", "permission_denied"),
 )
-_ALWAYS = (*_ANYWHERE, "method_not_allowed", "not_acceptable", "throttled", "internal_error", "unavailable")
+_ALWAYS = (
+    *(*_ANYWHERE, "method_not_allowed", "not_acceptable", "throttled"),
+    *("internal_error", "overloaded", "unavailable"),
+)
 
 READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
-STREAM_ERRORS = (*READING_ERRORS, "too_many_streams", "overloaded")
+STREAM_ERRORS = (*READING_ERRORS, "too_many_streams")
 PLACING_ERRORS = (
     *_ALWAYS,
     *("malformed_json", "invalid_request", "body_too_large", "batch_too_large", "unsupported_media_type"),
-    "overloaded",
     *ORDER_CODES,
 )
 QUOTING_ERRORS = (
@@ -84,7 +92,17 @@ def say_what_types_cannot(result: dict[str, Any], **generator: Any) -> dict[str,
         for operation in operations.values():
             if "requestBody" in operation:
                 operation["requestBody"]["required"] = True
+            _tell_limits(operation["responses"])
     return result
+
+
+def _tell_limits(responses: dict[str, Any]) -> None:
+    """Describe the headers of limits: any answer may have them, a refusal by one says when to ask again."""
+    for status, response in responses.items():
+        described = {**LIMIT_HEADERS, **(RETRY_AFTER if status in ("429", "503") else {})}
+        response.setdefault("headers", {}).update(
+            {name: {"description": text, "schema": {"type": "integer"}} for name, text in described.items()}
+        )
 
 
 class SignedRequestScheme(OpenApiAuthenticationExtension):

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from counter.api.codes import CODES
 from counter.api.errors import ApiError, Problem, json_answer, rejection_answer
+from counter.api.examples import PLACE_ORDER, PLACE_ORDERS
 from counter.api.openapi import NEW_ORDER, PLACING_ERRORS, READING_ERRORS, answers, described
 from counter.api.order_messages import (
     AnyOrder,
@@ -112,6 +113,7 @@ class OrdersView(CustomerView):
         request=NEW_ORDER,
         responses=answers(PLACING_ERRORS, {201: PlacedOrder}),
         summary="Place an order",
+        examples=PLACE_ORDER,
     )
     def post(self, request: Request) -> HttpResponse:
         """Open a position or close one. Once answered with 201 the order is committed and nothing takes it back.
@@ -167,6 +169,7 @@ class OrderBatchView(CustomerView):
         request=described(OrderBatchBody),
         responses=answers(PLACING_ERRORS, {200: OrderOutcomes}),
         summary="Place up to 1,000 orders",
+        examples=PLACE_ORDERS,
     )
     def post(self, request: Request) -> HttpResponse:
         """Decide each order as if it were sent alone, one after the other; refused ones do not hinder the others."""

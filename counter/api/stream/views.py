@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
@@ -88,4 +89,5 @@ class ElsewhereView(StreamView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Whoever may ask is told that the proxy should not have sent him here."""
         super().initial(request, *args, **kwargs)
-        raise ApiError("not_found", "another program streams, and STREAM_URL does not say where it is")
+        if request.method in SAFE_METHODS:
+            raise ApiError("not_found", "another program streams, and STREAM_URL does not say where it is")

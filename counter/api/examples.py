@@ -1,0 +1,102 @@
+"""Examples of the main operations, as the schema shows them; a test decodes each as its message."""
+
+from drf_spectacular.utils import OpenApiExample
+
+_OPENED = {
+    "id": 1017,
+    "client_order_id": "bot7-000123",
+    "type": "open",
+    "symbol": "BTC-27NOV26-90000-C",
+    "contracts": 2,
+    "position_id": 1017,
+    "premium": "0.025000",
+    "index_price": "90000.00000000",
+    "coin": "0.00050000",
+    "fair": "45.000000",
+    "spread": "0.225000",
+    "cost": "45.225000",
+    "proceeds": None,
+    "max_cost": "46.000000",
+    "min_proceeds": None,
+    "payout": "instant",
+    "placed_at": "2026-11-24T12:00:00.000000Z",
+    "quote_id": None,
+}
+_OPEN = {
+    "type": "open",
+    "client_order_id": "bot7-000123",
+    "symbol": "BTC-27NOV26-90000-C",
+    "contracts": 2,
+    "max_cost": "46",
+}
+_CLOSE = {
+    "type": "close",
+    "client_order_id": "bot7-000124",
+    "opened_by": "bot7-000123",
+    "contracts": 1,
+    "min_proceeds": "17.5",
+    "payout": "instant",
+}
+_FIRM_QUOTE = {
+    "quote_id": 501,
+    "symbol": "BTC-27NOV26-90000-C",
+    "side": "open",
+    "position_id": None,
+    "contracts": 2,
+    "premium": "0.025000",
+    "index_price": "90000.00000000",
+    "fair": "45.000000",
+    "spread": "0.225000",
+    "cost": "45.225000",
+    "proceeds": None,
+    "given_at": "2026-11-24T12:00:00.000000Z",
+    "expires_at": "2026-11-24T12:00:05.000000Z",
+}
+
+PLACE_ORDER = [
+    OpenApiExample("Open two contracts for 46 USDT at most", _OPEN, request_only=True),
+    OpenApiExample(
+        "Open at a firm quote's price",
+        {name: value for name, value in _OPEN.items() if name != "max_cost"} | {"quote_id": 501},
+        request_only=True,
+    ),
+    OpenApiExample("Close one of them, paid at once", _CLOSE, request_only=True),
+    OpenApiExample(
+        "Close what is left for what the venue pays",
+        {
+            "type": "close",
+            "client_order_id": "bot7-000125",
+            "opened_by": "bot7-000123",
+            "payout": "at_fill",
+        },
+        request_only=True,
+    ),
+    OpenApiExample("Opened", _OPENED, response_only=True, status_codes=["201"]),
+]
+PLACE_ORDERS = [
+    OpenApiExample("An open, and a close of a part of it", {"orders": [_OPEN, _CLOSE]}, request_only=True),
+    OpenApiExample(
+        "One accepted, one refused",
+        {
+            "results": [
+                {"status": 201, "order": _OPENED},
+                {"status": 409, "error": {"code": "price_moved", "message": "proceeds 17.1 are below 17.5"}},
+            ]
+        },
+        response_only=True,
+        status_codes=["200"],
+    ),
+]
+FIRM_QUOTE = [
+    OpenApiExample(
+        "What two contracts would cost",
+        {"side": "open", "symbol": "BTC-27NOV26-90000-C", "contracts": 2},
+        request_only=True,
+    ),
+    OpenApiExample(
+        "What all that is left of a position would bring",
+        {"side": "close", "position_id": 1017},
+        request_only=True,
+    ),
+    OpenApiExample("Firm for five seconds", _FIRM_QUOTE, response_only=True, status_codes=["201"]),
+]
