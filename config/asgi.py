@@ -3,14 +3,15 @@
 import os
 from typing import Any
 
-from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
+
+from config.responding import OnThreads
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Django's ASGI handler answers a tenth of what its WSGI handler does. Each thread keeps its database connection.
 THREADS = 8
-wsgi: Any = WSGIMiddleware(get_wsgi_application(), workers=THREADS)  # type: ignore[arg-type]
+wsgi: Any = OnThreads(get_wsgi_application(), workers=THREADS)  # type: ignore[arg-type]
 
 from config.bodies import WholeBodies  # noqa: E402 - the settings are there only now
 from config.bounded_statements import bound_statements  # noqa: E402

@@ -23,7 +23,7 @@ from acceptance import recovery as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from cockpit import figures, tally
-from counter import accounts, changes, outbox, quotes, trading_status
+from counter import accounts, cash, changes, outbox, quotes, trading_status, withdrawals
 from counter.listing import listings
 from counter.models import Account, Customer, SyncOrder
 from settlement import conditions, reconciliation, recovery, reporting, rounds, treasury
@@ -176,9 +176,18 @@ def _sweep(ground: Ground) -> None:
             reference=f"plans-{timezone.now():%H%M%S%f}",
             now=timezone.now(),
         )
+    reference = f"plans-{timezone.now():%H%M%S%f}"
+    with ground.named("withdrawal"):
+        withdrawals.reserve(
+            customer_id=ground.customer.pk, amount=Decimal(1), reference=reference, now=timezone.now()
+        )
+        withdrawals.confirm(reference=reference, now=timezone.now())
+    with ground.named("GET movements"):
+        cash.movements(after_id=0, limit=500)
 
 
 def _read_api(ground: Ground) -> None:
+    begun = (timezone.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     orders = ground.api.get("/api/v1/orders").json()["results"]
     positions = ground.api.get("/api/v1/positions").json()["results"]
     for path in (
@@ -189,12 +198,16 @@ def _read_api(ground: Ground) -> None:
         *(f"/api/v1/orders?symbol={orders[-1]['symbol']}", f"/api/v1/orders/{orders[-1]['id']}"),
         *("/api/v1/positions", "/api/v1/positions?state=open", "/api/v1/positions?state=closed"),
         f"/api/v1/positions/{positions[-1]['id']}",
-        *("/api/v1/ledger", f"/api/v1/ledger?cursor={2**40}"),
+        *("/api/v1/ledger", f"/api/v1/ledger?cursor={2**40}", "/api/v1/withdrawals"),
+        *(f"/api/v1/ledger?from={begun}", f"/api/v1/ledger?to={begun}", f"/api/v1/statements/{begun[:7]}"),
+        *("/api/v1/withdrawals?state=reserved", f"/api/v1/ledger.csv?from={begun}"),
     ):
         name = path.replace("/api/v1/", "GET ").split("=")[0]
         with ground.named(name):
             response = ground.api.get(path)
-        assert response.status_code == 200, (path, response.content)
+            if response.streaming:
+                assert response.getvalue()
+        assert response.status_code == 200, path
 
 
 def _listen(ground: Ground) -> None:

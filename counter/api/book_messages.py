@@ -1,4 +1,4 @@
-"""Positions, balances and ledger entries as customers read them."""
+"""Positions and balances as customers read them."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -8,7 +8,6 @@ from msgspec import Meta
 
 from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
 from counter.models import Position
-from counter.statements import LedgerEntry
 
 _ENDED = (Position.State.EXERCISED, Position.State.EXPIRED)
 
@@ -55,32 +54,6 @@ class AccountList(msgspec.Struct):
     results: list[AccountBody]
 
 
-class LedgerEntryBody(msgspec.Struct):
-    """One movement on the account."""
-
-    id: int
-    kind: Annotated[
-        str,
-        Meta(
-            description="`deposit`, `withdrawal`, `open` and `spread` (the two parts of a cost), `close`, `payout`, "
-            "`exercise`.",
-            examples=["open"],
-        ),
-    ]
-    asset: Literal["USDT"]
-    amount: Annotated[str, Meta(description="USDT, 6 decimals: positive in, negative out.")]
-    balance_after: Usdt
-    order_id: int | None
-    created_at: datetime
-
-
-class LedgerPage(msgspec.Struct):
-    """Entries, newest first; `next_cursor` asks for the older ones."""
-
-    results: list[LedgerEntryBody]
-    next_cursor: str | None
-
-
 def position_body(position: Position) -> PositionBody:
     """A position with its option's symbol and index, which has to be loaded."""
     index = position.option.settlement_index if position.state in _ENDED else None
@@ -96,17 +69,4 @@ def position_body(position: Position) -> PositionBody:
         opened_at=position.opened_at,
         closed_at=position.closed_at,
         settlement_index=None if index is None else coin(index),
-    )
-
-
-def ledger_entry_body(entry: LedgerEntry) -> LedgerEntryBody:
-    """An entry as customers see it."""
-    return LedgerEntryBody(
-        id=entry.id,
-        kind=entry.kind,
-        asset="USDT",
-        amount=usdt(entry.amount),
-        balance_after=usdt(entry.balance_after),
-        order_id=entry.order_id,
-        created_at=entry.created_at,
     )

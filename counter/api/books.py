@@ -1,4 +1,4 @@
-"""What the customer has: positions, balance, ledger."""
+"""What the customer has: positions and balance."""
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -7,19 +7,16 @@ from rest_framework.request import Request
 from counter.api.book_messages import (
     AccountBody,
     AccountList,
-    LedgerPage,
     PositionBody,
     PositionPage,
-    ledger_entry_body,
     position_body,
 )
 from counter.api.errors import ApiError, json_answer
 from counter.api.fields import usdt
 from counter.api.openapi import READING_ERRORS, answers, described
-from counter.api.pages import PageQuery, PositionQuery, page_of
+from counter.api.pages import PositionQuery, page_of
 from counter.api.views import CustomerView, query_of
 from counter.models import Account, Position
-from counter.statements import ledger_entries
 
 
 class PositionsView(CustomerView):
@@ -72,24 +69,3 @@ class AccountsView(CustomerView):
         return json_answer(
             AccountList([AccountBody("USDT", usdt(held)) for held in balances if held is not None])
         )
-
-
-class LedgerView(CustomerView):
-    """The customer's ledger."""
-
-    @extend_schema(
-        operation_id="list_ledger_entries",
-        parameters=[described(PageQuery)],
-        responses=answers(READING_ERRORS, {200: LedgerPage}),
-        summary="List own ledger entries, newest first",
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """Every movement on the account with the balance it left."""
-        query = query_of(request, PageQuery)
-        account = Account.objects.filter(customer_id=self.customer_id).only("pk").first()
-        if account is None:
-            raise ApiError("account_not_found")
-        entries = ledger_entries(account_id=account.pk, before_id=query.cursor, limit=query.limit + 1)
-        page = entries[: query.limit]
-        next_cursor = str(page[-1].id) if len(entries) > query.limit else None
-        return json_answer(LedgerPage([ledger_entry_body(entry) for entry in page], next_cursor))

@@ -4,7 +4,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from counter.api import books, health, internal, market, orders, wallet, withdrawals
+from counter.api import books, health, internal, ledger, market, orders, wallet, withdrawals
 from counter.api.errors import unknown_address
 from counter.api.signed import DESK, WALLET
 from counter.api.stream.views import ElsewhereView
@@ -16,7 +16,9 @@ urlpatterns = [
     path("api/v1/positions", books.PositionsView.as_view()),
     path("api/v1/positions/<int:position_id>", books.PositionView.as_view()),
     path("api/v1/accounts", books.AccountsView.as_view()),
-    path("api/v1/ledger", books.LedgerView.as_view()),
+    path("api/v1/ledger", ledger.LedgerView.as_view()),
+    path("api/v1/ledger.csv", ledger.LedgerCsvView.as_view()),
+    path("api/v1/statements/<str:month>", ledger.StatementView.as_view()),
     path("api/v1/withdrawals", withdrawals.WithdrawalsView.as_view()),
     path("api/v1/instruments", market.InstrumentsView.as_view()),
     path("api/v1/quotes", market.QuotesView.as_view()),

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 from django.conf import settings
 from django.http import HttpRequest
+from msgspec import structs
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -112,8 +113,9 @@ def query_of(request: Request | HttpRequest, kind: type[T]) -> T:
         asked = msgspec.convert(parameters.dict(), kind, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(error) from error
+    names = {field.encode_name: field.name for field in structs.fields(asked)}  # type: ignore[arg-type]
     for name in parameters:
-        if getattr(asked, name) is None:  # the text "null" reads as None
+        if getattr(asked, names[name]) is None:  # the text "null" reads as None
             raise ApiError("invalid_request", "null is no value", path=f"$.{name}")
     return asked
 

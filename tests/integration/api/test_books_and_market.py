@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from counter import withdrawals
 from counter.models import Account, Option, Transfer
-from counter.statements import ENTRIES
+from counter.statements import NEWEST_FIRST
 from tests.support.api import error_of
 from tests.support.factories import make_option, make_quote, place_close, place_open
 
@@ -121,7 +121,9 @@ def test_ledger_is_read_from_the_customers_own_index_entries(caller, option):
     assert Transfer.objects.filter(credit_account=account).exists()
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("EXPLAIN " + ENTRIES, {"account": account.pk, "before": 10**15, "limit": 50})
+        cursor.execute(
+            "EXPLAIN " + NEWEST_FIRST, {"account": account.pk, "first": 0, "end": 10**15, "limit": 50}
+        )
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "transfer_customer_credit" in plan
     assert "transfer_customer_debit" in plan

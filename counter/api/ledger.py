@@ -1,0 +1,154 @@
+"""The customer's ledger: by page, as CSV, and in the sums of a month."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from threading import BoundedSemaphore
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+
+from counter.api.errors import ApiError, json_answer
+from counter.api.ledger_csv import csv_of
+from counter.api.ledger_messages import (
+    LONGEST_RANGE,
+    LedgerCsvQuery,
+    LedgerPage,
+    LedgerQuery,
+    MonthlyStatementBody,
+    ledger_entry_body,
+    monthly_statement_body,
+)
+from counter.api.openapi import READING_ERRORS, answers, described
+from counter.api.views import CustomerView, query_of
+from counter.models import Account
+from counter.monthly import monthly_statement
+from counter.statements import IdRange, all_entries, ids_between, ledger_entries
+
+MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
+# Whoever reads slowly keeps a thread for as long: some are left to everybody else.
+DOWNLOADS_AT_ONCE = 2
+
+
+def _account_id(customer_id: int) -> int:
+    found = Account.objects.filter(customer_id=customer_id).values_list("pk", flat=True).first()
+    if found is None:
+        raise ApiError("account_not_found")
+    return found
+
+
+class LedgerView(CustomerView):
+    """The customer's ledger."""
+
+    @extend_schema(
+        operation_id="list_ledger_entries",
+        parameters=[described(LedgerQuery)],
+        responses=answers(READING_ERRORS, {200: LedgerPage}),
+        summary="List own ledger entries, newest first",
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Every movement on the account with the balance it left, and the order that it belongs to."""
+        query = query_of(request, LedgerQuery)
+        account_id = _account_id(self.customer_id)
+        within = ids_between(account_id=account_id, from_time=query.from_time, to_time=query.to_time)
+        if query.cursor is not None:
+            within = IdRange(within.first, min(within.end, query.cursor))
+        entries = ledger_entries(account_id=account_id, within=within, limit=query.limit + 1)
+        page = entries[: query.limit]
+        next_cursor = str(page[-1].id) if len(entries) > query.limit else None
+        return json_answer(LedgerPage([ledger_entry_body(entry) for entry in page], next_cursor))
+
+
+class CsvRenderer(BaseRenderer):
+    """Lets requests in that accept CSV alone; the answer is written without it."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+class _Download:
+    """The lines of an answer, which gives its place back when it is closed, read or not."""
+
+    places = BoundedSemaphore(DOWNLOADS_AT_ONCE)
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        if not self.places.acquire(blocking=False):
+            raise ApiError("overloaded", f"{DOWNLOADS_AT_ONCE} ledgers are read from this process already")
+        self._lines = lines
+        self._is_open = True
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def close(self) -> None:
+        """Called by Django at the end of the request."""
+        if self._is_open:
+            self._is_open = False
+            self.places.release()
+
+
+class LedgerCsvView(CustomerView):
+    """The customer's ledger as a file."""
+
+    renderer_classes = [CsvRenderer, JSONRenderer]  # errors are JSON
+
+    @extend_schema(
+        operation_id="download_ledger",
+        parameters=[described(LedgerCsvQuery)],
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            **{
+                (status, "application/json"): answer
+                for status, answer in answers((*READING_ERRORS, "overloaded"), {}).items()
+            },
+        },
+        summary="Download own ledger entries as CSV, oldest first",
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """At most 366 days. `spread` and `fee` stand once for each order, beside its main entry."""
+        query = query_of(request, LedgerCsvQuery)
+        to_time = query.to_time or timezone.now()
+        if not timedelta(0) <= to_time - query.from_time <= LONGEST_RANGE:
+            raise ApiError("invalid_request", "from 0 to 366 days after `from`", path="$.to")
+        account_id = _account_id(self.customer_id)
+        within = ids_between(account_id=account_id, from_time=query.from_time, to_time=to_time)
+        lines = csv_of(all_entries(account_id=account_id, within=within))
+        name = f"ledger-{query.from_time:%Y%m%d}-{to_time:%Y%m%d}.csv"
+        return StreamingHttpResponse(
+            _Download(lines),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+
+class StatementView(CustomerView):
+    """A month of the customer's ledger."""
+
+    @extend_schema(
+        operation_id="read_statement",
+        parameters=[
+            OpenApiParameter(
+                "month",
+                {"type": "string", "pattern": MONTH},
+                OpenApiParameter.PATH,
+                description="Year and month by UTC, as in 2026-11.",
+            )
+        ],
+        responses=answers(READING_ERRORS, {200: MonthlyStatementBody}),
+        summary="Read own statement of a month",
+    )
+    def get(self, request: Request, month: str) -> HttpResponse:
+        """Sums that add up from the opening balance to the closing one; of this month, so far."""
+        if not re.fullmatch(MONTH[1:-1], month):
+            raise ApiError("not_found", "a month is written as in 2026-11")
+        year, number = month.split("-")
+        account_id = _account_id(self.customer_id)
+        return json_answer(
+            monthly_statement_body(
+                monthly_statement(account_id=account_id, year=int(year), month=int(number))
+            )
+        )
