@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counter.models import Account, Position, SyncOrder
-from counter.statements import ledger_entries
+from counter.statements import IdRange, ledger_entries
 from trade import words
 from trade.book import placed
 
@@ -50,8 +50,9 @@ def positions(customer_id: int, before: int | None) -> Page:
 def ledger(customer_id: int, before: int | None) -> Page:
     """Every movement on the account with the balance it left."""
     account_id = Account.objects.filter(customer_id=customer_id).values_list("pk", flat=True).first()
+    within = IdRange() if before is None else IdRange(end=before)
     entries = (
-        [] if account_id is None else ledger_entries(account_id=account_id, before_id=before, limit=PAGE + 1)
+        [] if account_id is None else ledger_entries(account_id=account_id, within=within, limit=PAGE + 1)
     )
     told = [
         {"entry": entry, "kind": words.LEDGER_KINDS.get(entry.kind, entry.kind.replace("_", " "))}

@@ -86,6 +86,7 @@ POSITION_STATES = {
 LEDGER_KINDS = {
     "deposit": "deposit",
     "withdrawal": "withdrawal",
+    "withdrawal_released": "withdrawal that came back",
     "open": "option bought",
     "spread": "spread",
     "close": "option closed",
