@@ -98,7 +98,8 @@ class LedgerCsvView(CustomerView):
 
     @extend_schema(
         operation_id="download_ledger",
-        parameters=[described(LedgerCsvQuery)],
+        # `format` is REST framework's own, for addresses that have several.
+        parameters=[described(LedgerCsvQuery), OpenApiParameter("format", exclude=True)],
         responses={
             (200, "text/csv"): OpenApiTypes.STR,
             **{
