@@ -1,6 +1,5 @@
 """What integrators start from, against the running web program of two processes: the client, and curl with openssl."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 import requests
 
 from counter.models import Customer, SyncOrder
+from examples.python import crossbook_client as crossbook
 from tests.support.api_keys import SigningCaller
 from tests.support.factories import make_customer, make_option
 from tests.support.web import Web
@@ -20,16 +20,6 @@ from tests.support.web import Web
 pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TOGETHER = 24
-
-
-def load(path):
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-crossbook = load(EXAMPLES / "python" / "crossbook_client.py")
 
 
 @pytest.fixture(scope="module")

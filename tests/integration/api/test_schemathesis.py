@@ -22,7 +22,7 @@ WITHIN_SECONDS = 120 + 10 * int(EXAMPLES)
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
-CLIENT = Path(__file__).resolve().parents[3] / "examples" / "python"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_every_answer_is_as_the_schema_says(web, tmp_path):
         env={
             **os.environ,
             "SCHEMATHESIS_HOOKS": HOOKS.stem,
-            "PYTHONPATH": os.pathsep.join((str(HOOKS.parent), str(CLIENT))),
+            "PYTHONPATH": os.pathsep.join((str(HOOKS.parent), str(ROOT))),
             "CROSSBOOK_KEY": signer.key.public_id,
             "CROSSBOOK_SECRET": signer.secret,
         },
