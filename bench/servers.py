@@ -31,6 +31,17 @@ class ServerFailed(Exception):
     """A server of the bench did not come up; the message ends with its log."""
 
 
+# Few customers send all there is: what bounds one of them is not what is measured.
+UNLIMITED = {
+    "CUSTOMER_CONTRACTS": "1000000000",
+    "CUSTOMER_NOTIONAL_USDT": "1000000000000",
+    "CUSTOMER_ORDERS_PER_S": "1000000",
+    "SERIES_CONTRACTS": "1000000000",
+    "SERIES_NOTIONAL_USDT": "1000000000000",
+    "INSTANT_PAYOUT_FLOAT_USDT": "1000000000000",
+}
+
+
 @dataclass
 class Servers:
     """Addresses of the servers that run, and their processes by name."""
@@ -58,6 +69,7 @@ class Servers:
             "VENUE_URL": f"http://127.0.0.1:{self.venue_port}",
             "VENUE_ORDERS_PER_10S": str(PAPER_ORDERS_PER_10S),
             "PORT": str(self.web_port),
+            **UNLIMITED,
         }
 
     def new_databases(self, *names: str) -> None:

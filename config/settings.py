@@ -271,7 +271,16 @@ CLOSE_STALE_AFTER_SECONDS = float(os.environ.get("CLOSE_STALE_AFTER_SECONDS", "3
 FIRM_QUOTE_SECONDS = float(os.environ.get("FIRM_QUOTE_SECONDS", "5"))
 # What a customer may have of them at once, by number and by their USDT: each is an option on the price, for nothing.
 FIRM_QUOTES_LIVE = int(os.environ.get("FIRM_QUOTES_LIVE", "20"))
-FIRM_QUOTES_LIVE_USDT = Decimal(os.environ.get("FIRM_QUOTES_LIVE_USDT", "250000"))
+FIRM_QUOTES_LIVE_USDT = limits.amount("FIRM_QUOTES_LIVE_USDT", "250000")
+# What a customer may have open (USDT: the cost of it) and order, and what all of them may have open of a series.
+CUSTOMER_CONTRACTS = int(os.environ.get("CUSTOMER_CONTRACTS", "1000000"))
+CUSTOMER_NOTIONAL_USDT = limits.amount("CUSTOMER_NOTIONAL_USDT", "5000000")
+CUSTOMER_ORDERS_PER_S = int(os.environ.get("CUSTOMER_ORDERS_PER_S", "200"))
+CUSTOMER_BURST_SECONDS = 10  # so many seconds' orders may come at once
+SERIES_CONTRACTS = int(os.environ.get("SERIES_CONTRACTS", "1000000"))
+SERIES_NOTIONAL_USDT = limits.amount("SERIES_NOTIONAL_USDT", "20000000")
+# Paid to customers who closed at once, and not settled yet: beyond it closes are paid at fill only.
+INSTANT_PAYOUT_FLOAT_USDT = limits.amount("INSTANT_PAYOUT_FLOAT_USDT", "5000000")
 SYNC_OVERDUE_AFTER_SECONDS = 2.0
 MAX_BATCH_ORDERS = 1000
 # How long the wallet service may take to confirm or release what it has reserved, before somebody should look.

@@ -74,6 +74,7 @@ class ExerciseBatch:
             self.exercised.append(position)
         else:
             self.worthless.append(position)
+        self.accounts[position.customer_id].release(position.remaining, position.open_cost)
         position.remaining = 0
         position.changed = True
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from config.exchange import new_exchange, read_markets
 from config.leadership import Leadership, LeadershipLost, Term
-from counter import chain, listing, quotes, trading_status
+from counter import chain, limits, listing, quotes, trading_status
 from counter.model_quotes import model_quote
 from counter.models import Option
 from counter.volatility import DEFAULT_SURFACE, VolatilitySurface, chain_surface
@@ -144,6 +144,7 @@ def _quote_on(source: IndexSource, stopping: threading.Event, term: Term) -> Non
     """Tick until told to stop or another process leads; a tick that fails is logged and tried again."""
     feed = Feed(source, term)
     watch = trading_status.Watch(started_at=timezone.now(), term=term)
+    series = limits.SeriesWatch(started_at=timezone.now(), term=term)
     failing = False
     while term.holds() and not stopping.is_set():
         started = time.monotonic()
@@ -161,4 +162,5 @@ def _quote_on(source: IndexSource, stopping: threading.Event, term: Term) -> Non
             failing = True
             close_old_connections()
         watch.tick(now=timezone.now())
+        series.tick(now=timezone.now())
         stopping.wait(max(0.0, settings.QUOTE_EVERY_SECONDS - (time.monotonic() - started)))

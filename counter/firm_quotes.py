@@ -145,6 +145,7 @@ def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple
             f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
         )
     prices.admit_close(option)
+    prices.admit_instant(option)
     return option, contracts, prices.close_price(option, contracts, fresh=True)
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from counter import pricing
 from counter.chart import SystemAccount
 from counter.containment import Terms
+from counter.order_limits import CustomerLimits, OrderLimits
 from counter.order_prices import Price, Prices, Refused, check_fits
 from counter.order_requests import (
     Accepted,
@@ -33,6 +34,7 @@ class OrderBatch:
         *,
         now: datetime,
         terms: Terms,
+        limits: CustomerLimits,
         rows: BatchRows,
     ) -> None:
         self.now = now
@@ -42,6 +44,7 @@ class OrderBatch:
         self.transfers: list[TransferRow] = []
         self.quotes = rows.quotes
         self._prices = Prices(terms=terms, now=now)
+        self._limits = OrderLimits(default=limits, now=now)
         self._by_client_id = rows.orders
         self._by_symbol = {option.symbol: option for option in rows.options}
         self._by_id = {option.id: option for option in rows.options}
@@ -57,12 +60,14 @@ class OrderBatch:
             if earlier is not None:
                 self._check_same(request, earlier)
                 return Accepted(earlier, replayed=True)
+            self._limits.check_pace(account)
             placing = self._open if isinstance(request, OpenRequest) else self._close
             order = placing(request, account)  # type: ignore[arg-type]
         except Refused as refusal:
             return refusal.rejected
         except pricing.AmountTooLarge as error:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
+        self._limits.count(account)
         self.orders.append(order)
         self._by_client_id[(order.customer_id, order.client_order_id)] = order
         return Accepted(order)
@@ -99,6 +104,7 @@ class OrderBatch:
             price = _promised(quote, ("OPEN", option.id, None, request.contracts))
         if request.max_cost is not None and price.amount > request.max_cost:
             raise Refused(RejectCode.PRICE_MOVED, f"cost {price.amount} is above max_cost {request.max_cost}")
+        self._limits.check_open(account, option, request.contracts, price.amount)
         if price.amount > account.balance:
             raise Refused(
                 RejectCode.INSUFFICIENT_BALANCE, f"cost {price.amount} USDT, balance {account.balance} USDT"
@@ -130,6 +136,7 @@ class OrderBatch:
         self._debit(account, SystemAccount.CLEARING, price.fair, "open", order_id)
         self._debit(account, SystemAccount.SPREAD, price.spread, "spread", order_id)
         self._hold(order)
+        self._limits.opened(account, option, order.contracts, order.amount)
         self._by_id[option.id] = option
         if quote is not None:
             quote.order_id = order_id
@@ -167,7 +174,10 @@ class OrderBatch:
                 RejectCode.POSITION_TOO_SMALL,
                 f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
             )
+        instant = request.payout == "instant"
         if quote is None:
+            if instant:
+                self._prices.admit_instant(option)
             price = self._prices.close_price(option, contracts)
         else:
             price = _promised(quote, ("CLOSE", option.id, position.id, contracts))
@@ -177,7 +187,6 @@ class OrderBatch:
                 f"proceeds {price.amount} are below min_proceeds {request.min_proceeds}",
             )
         check_fits(price.coin, max(account.balance, position.proceeds) + price.fair)
-        instant = request.payout == "instant"
         order = Order(
             id=next(self._order_ids),
             customer_id=request.customer_id,
@@ -205,7 +214,7 @@ class OrderBatch:
             self._transfer(
                 SystemAccount.CLEARING, SystemAccount.SPREAD, price.spread, "spread", order.id, None
             )
-        self._reduce(position, contracts, order.amount, paid=instant)
+        self._reduce(account, position, contracts, order.amount, paid=instant)
         if quote is not None:
             quote.order_id = order.id
         return order
@@ -257,9 +266,13 @@ class OrderBatch:
         if amount > ZERO:
             self.transfers.append(TransferRow(int(debit), int(credit), amount, kind, order_id, balance_after))
 
-    def _reduce(self, position: PositionRow, contracts: int, proceeds: Decimal, *, paid: bool) -> None:
+    def _reduce(
+        self, account: AccountRow, position: PositionRow, contracts: int, proceeds: Decimal, *, paid: bool
+    ) -> None:
+        before = position.open_cost
         position.changed = True
         position.remaining -= contracts
+        account.release(contracts, before - position.open_cost)
         position.proceeds += proceeds
         if not paid:
             position.unpaid += 1

@@ -67,6 +67,14 @@ class Prices:
             raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no orders at all: stopped")
         self._check_alive(option)
 
+    def admit_instant(self, option: OptionRow) -> None:
+        """Let a close through that is paid at once, unless too much of that is on its way already.
+
+        Raises: Refused.
+        """
+        if option.pays_at_once is False:
+            raise Refused(RejectCode.PAYOUT_AT_FILL_ONLY, "closes are paid at fill only at present")
+
     def open_price(self, option: OptionRow, contracts: int) -> Price:
         """What `contracts` cost now; the option takes opens.
 

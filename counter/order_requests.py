@@ -31,6 +31,11 @@ class RejectCode(StrEnum):
     QUOTE_USED = "quote_used"
     QUOTE_MISMATCH = "quote_mismatch"
     TOO_MANY_QUOTES = "too_many_quotes"
+    TOO_MANY_ORDERS = "too_many_orders"
+    CONTRACTS_LIMIT = "contracts_limit"
+    NOTIONAL_LIMIT = "notional_limit"
+    SERIES_LIMIT = "series_limit"
+    PAYOUT_AT_FILL_ONLY = "payout_at_fill_only"
 
 
 @dataclass(frozen=True, slots=True)

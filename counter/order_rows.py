@@ -9,11 +9,23 @@ from counter.order_requests import Order
 
 @dataclass(slots=True)
 class AccountRow:
-    """A customer's locked account."""
+    """A customer's locked account: what he has, what he has open, when he is due for an order, limits of his own."""
 
     id: int
     balance: Decimal
+    open_contracts: int
+    open_cost: Decimal
+    orders_due_at: datetime | None
+    contracts_limit: int | None
+    notional_limit: Decimal | None
+    orders_limit: int | None
     changed: bool = False
+
+    def release(self, contracts: int, cost: Decimal) -> None:
+        """Count what is not open any more."""
+        self.open_contracts -= contracts
+        self.open_cost -= cost
+        self.changed = True
 
 
 @dataclass(slots=True)
@@ -34,12 +46,20 @@ class PositionRow:
     is_new: bool = False
     changed: bool = False
 
+    @property
+    def open_cost(self) -> Decimal:
+        """The share of its cost that what is left of it has, rounded down to 6 decimals."""
+        if self.remaining == self.contracts:
+            return self.cost
+        return Decimal(int(self.cost.scaleb(6)) * self.remaining // self.contracts).scaleb(-6)
+
 
 @dataclass(frozen=True, slots=True)
 class OptionRow:
     """An option with its current quote, if it has one, how its coin is traded, if that has ever been judged, and stops.
 
-    `stop` is the state of a switch that stops the coin, `stop_of_all` of one that stops all coins.
+    `stop` is the state of a switch that stops the coin, `stop_of_all` of one that stops all coins. What is left of the
+    series' limits was measured by the feed, and so was whether closes are still paid at once.
     """
 
     id: int
@@ -57,6 +77,9 @@ class OptionRow:
     judged_at: datetime | None
     stop: str | None
     stop_of_all: str | None
+    pays_at_once: bool | None
+    contracts_left: int | None
+    notional_left: Decimal | None
 
 
 @dataclass(slots=True)

@@ -26,10 +26,13 @@ from counter.order_rows import (
 NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
 QUOTE_COLUMNS = tuple(field.name for field in fields(FirmQuoteRow))
+ACCOUNT_COLUMNS = ("id", "balance", "open_contracts", "open_cost", "orders_due_at")
 
 LOCK_ACCOUNTS = """
-    SELECT customer_id, id, balance FROM counter_account
-    WHERE customer_id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE
+    SELECT a.customer_id, a.id, a.balance, a.open_contracts, a.open_cost, a.orders_due_at,
+           l.contracts, l.notional, l.orders_per_s
+    FROM counter_account AS a LEFT JOIN counter_customerlimit AS l ON l.customer_id = a.customer_id
+    WHERE a.customer_id = ANY(%s::bigint[]) ORDER BY a.id FOR UPDATE OF a
 """
 ORDERS_BY_CLIENT_ID = f"""
     SELECT {", ".join(f'o."{column}"' for column in ORDER_COLUMNS)}
@@ -48,9 +51,11 @@ POSITIONS = f"""
 """  # noqa: S608 - composed of our own
 OPTIONS = f"""
     SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
-           t.state, t.spread_rate, t.judged_at, s.state, e.state
+           t.state, t.spread_rate, t.judged_at, s.state, e.state,
+           t.pays_at_once, u.contracts_left, u.notional_left
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
     LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
+    LEFT JOIN counter_seriesuse AS u ON u.option_id = o.id
     LEFT JOIN counter_tradingswitch AS s ON s.underlying = o.underlying AND s.state <> 'RUNNING'
     LEFT JOIN counter_tradingswitch AS e ON e.underlying = '*' AND e.state <> 'RUNNING'
     WHERE o.id IN (
@@ -65,8 +70,10 @@ NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %
 # One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
 WRITE = """
     WITH balances AS (
-        UPDATE counter_account AS a SET balance = v.balance
-        FROM unnest(%s::bigint[], %s::numeric[]) AS v(id, balance) WHERE a.id = v.id
+        UPDATE counter_account AS a SET balance = v.balance, open_contracts = v.open_contracts,
+            open_cost = v.open_cost, orders_due_at = v.orders_due_at
+        FROM unnest(%s::bigint[], %s::numeric[], %s::bigint[], %s::numeric[], %s::timestamptz[])
+            AS v(id, balance, open_contracts, open_cost, orders_due_at) WHERE a.id = v.id
     ), orders AS (
         INSERT INTO counter_syncorder (
             id, customer_id, client_order_id, kind, option_id, position_id, symbol, underlying, contracts, premium,
@@ -179,7 +186,7 @@ def _pairs(pairs: Iterable[tuple[int, str]]) -> list[str]:
 
 
 def _accounts(rows: Iterable[tuple[Any, ...]]) -> dict[int, AccountRow]:
-    return {customer_id: AccountRow(account_id, balance) for customer_id, account_id, balance in rows}
+    return {row[0]: AccountRow(*row[1:]) for row in rows}
 
 
 def _positions(rows: Iterable[tuple[Any, ...]]) -> dict[int, PositionRow]:
@@ -199,7 +206,7 @@ def write(
     opened = [position for position in changed if position.is_new]
     reduced = [position for position in changed if not position.is_new]
     parameters: list[Any] = [
-        *columns([account for account in accounts if account.changed], ["id", "balance"]),
+        *columns([account for account in accounts if account.changed], ACCOUNT_COLUMNS),
         *columns(orders, ORDER_COLUMNS),
         *columns(
             opened,

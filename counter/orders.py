@@ -12,6 +12,7 @@ from django.db import transaction
 
 from config.transitions import move
 from counter import order_sql, outbox
+from counter.limits import default_limits
 from counter.models import FirmQuote, Position
 from counter.order_batch import OrderBatch
 from counter.order_requests import CloseRequest, OpenRequest, OrderRequest, Outcome
@@ -63,6 +64,7 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
     return OrderBatch(
         now=now,
         terms=terms(),
+        limits=default_limits(),
         rows=rows,
     )
 

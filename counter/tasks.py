@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from config.leader import exclusive
-from counter import expiry, firm_quotes
+from counter import expiry, firm_quotes, limits
 
 
 @shared_task(name="counter.expire")
@@ -19,3 +19,9 @@ def expire() -> None:
 def sweep_quotes() -> None:
     """Forget firm quotes that expired long ago."""
     firm_quotes.sweep(now=timezone.now())
+
+
+@shared_task(name="counter.recount")
+def recount() -> None:
+    """Put right what accounts say to be open and is not."""
+    limits.recount()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -20,6 +20,7 @@ from counter.containment import Limit, Reason, Standing, State, Terms, judge
 from counter.models import DeskCondition, TradingStatus, TradingStatusChange, TradingSwitch
 from counter.models.switches import ALL_COINS
 from counter.trading_switches import stopped
+from counter.unsettled import Unsettled, read_unsettled
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +33,6 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # but soon, for what took long because the database hung says nothing of the next time.
 UNSETTLED_PAUSE_TIMES = 50
 UNSETTLED_PAUSE_AT_MOST = timedelta(seconds=10)
-UNSETTLED = """
-    SELECT underlying, sum(CASE kind WHEN 'OPEN' THEN coin ELSE -coin END), min(placed_at) FROM (
-        SELECT underlying, kind, coin, placed_at FROM counter_syncorder WHERE state = 'PENDING'
-        UNION ALL
-        SELECT underlying, kind, coin, placed_at FROM counter_syncorder WHERE state = 'SYNCED'
-    ) AS unsettled GROUP BY underlying
-"""
 NEWEST_QUOTES = """
     SELECT DISTINCT ON (o.underlying) o.underlying, q.quoted_at, q.index_price
     FROM counter_option AS o JOIN counter_quote AS q ON q.option_id = o.id
@@ -49,13 +43,6 @@ TRANSITIONS = {
     State.HALTED: TradingStatus.halt,
     State.NORMAL: TradingStatus.reopen,
 }
-
-
-class Unsettled(NamedTuple):
-    """What counter has not heard the settlement of: net coin, opens positive, and its oldest order's time."""
-
-    coin: Decimal
-    oldest_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,22 +142,19 @@ class Watch:
         with connection.cursor() as cursor:
             cursor.execute(NEWEST_QUOTES, [now])
             quotes = {underlying: (quoted_at, index) for underlying, quoted_at, index in cursor.fetchall()}
+        paid = sum((unsettled.paid for unsettled in self._unsettled.values()), ZERO)
         told = {condition.underlying: condition for condition in DeskCondition.objects.all()}
         for underlying in settings.COINS:
             measures = self._measures(underlying, quotes.get(underlying), told.get(underlying), now)
             with transaction.atomic():
                 if self._term is not None:
                     self._term.fence()
-                _store(underlying, measures, now)
+                _store(underlying, measures, paid, now)
 
     def _read_unsettled(self) -> timedelta:
         """Read it; how long that took."""
         started = time.monotonic()
-        with connection.cursor() as cursor:
-            cursor.execute(UNSETTLED)
-            self._unsettled = {
-                underlying: Unsettled(coin, oldest) for underlying, coin, oldest in cursor.fetchall()
-            }
+        self._unsettled = read_unsettled()
         return timedelta(seconds=time.monotonic() - started)
 
     def _measures(
@@ -207,8 +191,11 @@ def _seconds(age: timedelta) -> Decimal:
     return max(Decimal(age // timedelta(milliseconds=1)) / 1000, ZERO)
 
 
-def _store(underlying: str, measures: Mapping[Reason, Decimal], now: datetime) -> None:
-    """Judge one coin on its locked row, and keep what changed, in the caller's transaction."""
+def _store(underlying: str, measures: Mapping[Reason, Decimal], paid: Decimal, now: datetime) -> None:
+    """Judge one coin on its locked row, and keep what changed, in the caller's transaction.
+
+    `paid` is the USDT of all coins that customers were paid at once and whose orders are not settled.
+    """
     status = _locked(underlying, now)
     if status.judged_at >= now:
         return
@@ -227,6 +214,8 @@ def _store(underlying: str, measures: Mapping[Reason, Decimal], now: datetime) -
         "reasons": list(map(str, after.reasons)),
         "why": _why(after, measures, limits),
         "exposure_usdt": _usdt(measures.get(Reason.EXPOSURE)),
+        "payout_float_usdt": paid,
+        "pays_at_once": paid < settings.INSTANT_PAYOUT_FLOAT_USDT,
         "easing_since": after.easing_since,
         "judged_at": now,
     }

@@ -65,6 +65,26 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     RejectCode.QUOTE_USED: ("This firm price was already used for an order.", "Look at your orders below."),
     RejectCode.QUOTE_MISMATCH: ("This firm price is for something else.", "Ask for a new price."),
+    RejectCode.TOO_MANY_ORDERS: (
+        "Orders of yours come faster than you may place them. Nothing was done with this one.",
+        "Wait a second and send it again.",
+    ),
+    RejectCode.CONTRACTS_LIMIT: (
+        "With these you would hold more contracts than you may.",
+        "Choose fewer contracts, or close some that you hold.",
+    ),
+    RejectCode.NOTIONAL_LIMIT: (
+        "With these you would have more USDT in open positions than you may.",
+        "Choose fewer contracts, or close some that you hold.",
+    ),
+    RejectCode.SERIES_LIMIT: (
+        "No more of this option is sold at the moment.",
+        "Choose fewer contracts or another option.",
+    ),
+    RejectCode.PAYOUT_AT_FILL_ONLY: (
+        "Positions are not paid at once at the moment.",
+        "Close with the payout at fill: it is paid as soon as the trade is settled.",
+    ),
     RejectCode.TOO_MANY_QUOTES: (
         "You hold as many firm prices as you may.",
         "Wait a few seconds and ask again.",

@@ -29,6 +29,15 @@ ORDER_CODES: dict[str, ErrorCode] = {
     RejectCode.TRADING_STOPPED: ErrorCode(
         409, "The coin, or every coin, has been stopped; `GET /api/v1/quotes` says whether closing goes on."
     ),
+    RejectCode.TOO_MANY_ORDERS: ErrorCode(
+        429, "More orders than this customer may place in a second.", retry_after_seconds=1
+    ),
+    RejectCode.CONTRACTS_LIMIT: ErrorCode(422, "More contracts than the customer may have open."),
+    RejectCode.NOTIONAL_LIMIT: ErrorCode(422, "More USDT than the customer may have open."),
+    RejectCode.SERIES_LIMIT: ErrorCode(409, "No more of the option is sold at present."),
+    RejectCode.PAYOUT_AT_FILL_ONLY: ErrorCode(
+        409, "Closes are not paid at once at present; with payout at_fill they are taken."
+    ),
     RejectCode.PRICE_MOVED: ErrorCode(409, "The cost is above max_cost, or proceeds are below min_proceeds."),
     RejectCode.QUOTE_MISSING: ErrorCode(409, "The option has no price on this side."),
     RejectCode.AMOUNT_TOO_SMALL: ErrorCode(422, "The order is worth less than 0.000001 USDT."),

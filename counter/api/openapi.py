@@ -57,6 +57,7 @@ QUOTING_ERRORS = (
     RejectCode.TRADING_STOPPED,
     *(RejectCode.QUOTE_MISSING, RejectCode.QUOTE_STALE, RejectCode.AMOUNT_TOO_SMALL),
     *(RejectCode.AMOUNT_TOO_LARGE, RejectCode.POSITION_TOO_SMALL, RejectCode.TOO_MANY_QUOTES),
+    RejectCode.PAYOUT_AT_FILL_ONLY,
 )
 
 

@@ -4,6 +4,8 @@ A customer's balance is stored on his account and can never be negative; system 
 that no row is touched by every order.
 """
 
+from decimal import Decimal
+
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
@@ -30,6 +32,13 @@ class Account(ledger.Account):
     id = models.BigAutoField(primary_key=True)
     customer = models.OneToOneField(Customer, null=True, on_delete=models.PROTECT)
     balance = models.DecimalField(max_digits=20, decimal_places=6, null=True)
+    # Of a customer: what is left of his open positions and their cost, as `counter.limits` recounts it, and the moment
+    # at which he has paid for his orders in time.
+    open_contracts = models.BigIntegerField(default=0, db_default=0)
+    open_cost = models.DecimalField(
+        max_digits=20, decimal_places=6, default=Decimal(0), db_default=Decimal(0)
+    )
+    orders_due_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -23,6 +23,9 @@ class TradingStatus(models.Model):
     why = models.TextField(blank=True)
     # What is not hedged, as it was judged against its limits; null where no index is known.
     exposure_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
+    # Of all coins: USDT paid to customers at once whose orders are not settled, and whether closes may add to it.
+    payout_float_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
+    pays_at_once = models.BooleanField(default=True, db_default=True)
     since = models.DateTimeField()
     easing_since = models.DateTimeField(null=True)
     judged_at = models.DateTimeField()  # nobody watches the coin when this is long ago

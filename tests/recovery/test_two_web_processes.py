@@ -1,4 +1,4 @@
-"""A switch that is thrown under load stops every web process at once, and all that came before stays."""
+"""Under load through both web processes: a switch stops them at once, and a customer's limits hold exactly."""
 
 import threading
 import time
@@ -11,7 +11,8 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from config.stack.supervision import wait_until
-from counter.models import SyncOrder
+from counter.limits import Setting, set_customer_limit
+from counter.models import Account, SyncOrder
 from counter.trading_switches import State, throw
 from tests.support.factories import make_customer, make_option
 from tests.support.web import Web
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 CUSTOMERS = 12
 WITHIN = timedelta(seconds=1)
 WRITERS = """
-    SELECT count(DISTINCT application_name) FROM pg_stat_activity
+    SELECT DISTINCT application_name FROM pg_stat_activity
     WHERE datname = current_database() AND query LIKE '%%counter_syncorder%%' AND application_name LIKE 'web%%'
 """
 
@@ -37,8 +38,8 @@ def web(transactional_db, broker, tmp_path):
 class Bot(threading.Thread):
     """A customer who opens and opens; `answers` holds when each order was sent, and its status or code."""
 
-    def __init__(self, web, token, symbol, stopping):
-        super().__init__()
+    def __init__(self, web, token, symbol, stopping, name="o"):
+        super().__init__(name=name)
         self.answers = []
         self._url, self._token, self._symbol, self._stopping = (
             f"{web.url}/api/v1/orders",
@@ -47,11 +48,19 @@ class Bot(threading.Thread):
             stopping,
         )
 
+    def told(self):
+        return {told for _, told in self.answers}
+
     def run(self):
         number = 0
         while not self._stopping.is_set():
             number += 1
-            order = {"type": "open", "client_order_id": f"o-{number}", "symbol": self._symbol, "contracts": 1}
+            order = {
+                "type": "open",
+                "client_order_id": f"{self.name}-{number}",
+                "symbol": self._symbol,
+                "contracts": 1,
+            }
             sent_at = timezone.now()
             # A new connection each time, so that every process is met.
             headers = {"Authorization": f"Token {self._token}"}
@@ -60,10 +69,17 @@ class Bot(threading.Thread):
             self.answers.append((sent_at, body["error"]["code"] if "error" in body else answer.status_code))
 
 
-def writing_processes():
-    with connection.cursor() as cursor:
-        cursor.execute(WRITERS)
-        return cursor.fetchone()[0]
+def both_write():
+    """Wait until each of the two processes has been seen at it: between two batches neither shows."""
+    seen = set()
+
+    def look():
+        with connection.cursor() as cursor:
+            cursor.execute(WRITERS)
+            seen.update(name for (name,) in cursor.fetchall())
+        return len(seen) == 2
+
+    return wait_until(look, within_seconds=30)
 
 
 def test_no_process_takes_an_order_a_second_after_the_switch(web):
@@ -75,7 +91,7 @@ def test_no_process_takes_an_order_a_second_after_the_switch(web):
         bot.start()
     try:
         assert wait_until(lambda: SyncOrder.objects.count() > 200, within_seconds=60)
-        assert writing_processes() == 2
+        assert both_write()
         throw(underlying="BTC", to=State.OPENS_STOPPED, reason="a test", by="ann", now=timezone.now())
         stopped_at = timezone.now()
         time.sleep(3)
@@ -93,3 +109,26 @@ def test_no_process_takes_an_order_a_second_after_the_switch(web):
     ]
     assert len(refused_after) > CUSTOMERS
     assert SyncOrder.objects.count() == sum(told == 201 for _, told in answers)
+
+
+def test_one_customer_on_many_connections_opens_what_he_may_and_no_contract_more(web):
+    option, customer = make_option(), make_customer()
+    to = Setting(contracts=333, notional=None)
+    set_customer_limit(customer_id=customer.pk, to=to, reason="a test", by="ann", now=timezone.now())
+    token = Token.objects.create(user=customer.user).key
+    stopping = threading.Event()
+    bots = [Bot(web, token, option.symbol, stopping, name=str(number)) for number in range(CUSTOMERS)]
+    for bot in bots:
+        bot.start()
+    try:
+        assert wait_until(lambda: SyncOrder.objects.count() > 200, within_seconds=60)
+        assert both_write()
+        assert wait_until(lambda: all("contracts_limit" in bot.told() for bot in bots), within_seconds=60)
+    finally:
+        stopping.set()
+        for bot in bots:
+            bot.join()
+    told = [code for bot in bots for _, code in bot.answers]
+    assert set(told) == {201, "contracts_limit"}
+    assert told.count(201) == SyncOrder.objects.count() == 333
+    assert Account.objects.get(customer=customer).open_contracts == 333
