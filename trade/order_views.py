@@ -12,7 +12,7 @@ from counter.models import Customer, SyncOrder
 from trade import placing
 from trade.book import placed
 from trade.doors import for_customers, is_fragment
-from trade.tickets import Ticket, ticket_of
+from trade.tickets import Ticket, ticket_of, ticket_of_order
 from trade.views import whole_page
 
 REFUSED, UNKNOWN = 409, 503
@@ -57,7 +57,7 @@ def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
     found = placing.find(customer_id=customer.pk, client_order_id=request.GET.get("client_order_id", ""))
     if found is None:
         return HttpResponse(status=204)
-    return render(request, "trade/placed.html", {"placed": placed(found)})
+    return render(request, "trade/ticket.html", {"ticket": ticket_of_order(found)})
 
 
 @for_customers

@@ -7,11 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from counter import pricing
-from counter.models import FirmQuote, Option, Position
+from counter.models import FirmQuote, Option, Position, SyncOrder
 from counter.quotes import CurrentQuote, current_quotes
 from counter.trading_status import terms
 from trade import asked
-from trade.book import PlacedOrder
+from trade.book import PlacedOrder, placed
 from trade.payoff import Payoff, payoff
 
 
@@ -73,6 +73,18 @@ def ticket_of(*, customer_id: int, given: Mapping[str, str], now: datetime) -> T
     else:
         _price_close(made, found[0], now)
     return made
+
+
+def ticket_of_order(order: SyncOrder) -> Ticket:
+    """The ticket that an order was placed by."""
+    is_open = order.kind == SyncOrder.Kind.OPEN
+    return Ticket(
+        option=order.option,
+        client_order_id=order.client_order_id,
+        contracts=order.contracts,
+        position=None if is_open else Position.objects.get(pk=order.position_id),
+        placed=placed(order),
+    )
 
 
 def _chosen(*, customer_id: int, given: Mapping[str, str]) -> Ticket | None:

@@ -179,6 +179,16 @@ def test_without_a_connection_nothing_is_sent_and_the_page_says_so(stack: Cockpi
     assert shopper.orders() == 0
 
 
+def test_a_page_whose_forms_are_refused_says_that_it_is_out_of_date(stack: Cockpit, browser: Browser) -> None:
+    shopper = Shopper(stack, browser, "kim")
+    shopper.choose()
+    shopper.context.clear_cookies(name="csrftoken")
+    shopper.ticket.get_by_role("button", name="Get a firm price").click()
+    expect(shopper.page.get_by_text("This page is out of date.")).to_be_visible()
+    shopper.context.clear_cookies()
+    expect(shopper.page.get_by_role("button", name="Log in")).to_be_visible()
+
+
 def test_refusal_says_what_to_do(stack: Cockpit, browser: Browser) -> None:
     shopper = Shopper(stack, browser, "fay", balance="1")
     shopper.choose()

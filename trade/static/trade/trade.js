@@ -25,24 +25,29 @@
         });
     });
 
-    // --- no answer -------------------------------------------------------------------------------------------------
+    // --- no answer, or one that cannot be shown ----------------------------------------------------------------------
     let heardAt = new Date();
     const offline = document.getElementById("offline");
 
-    document.addEventListener("htmx:afterRequest", function (event) {
+    document.addEventListener("htmx:afterOnLoad", function (event) {
+        if (event.detail.xhr.status >= 500) return;
+        heardAt = new Date();
+        offline.hidden = true;
+    });
+    ["htmx:sendError", "htmx:timeout", "htmx:responseError"].forEach((name) => document.addEventListener(name, fail));
+
+    function fail(event) {
         const source = event.detail.elt;
-        const answered = event.detail.xhr.status > 0 && event.detail.xhr.status < 500;
-        if (answered) heardAt = new Date();
-        if (source.matches("[data-poll]")) {
-            offline.querySelector("[data-since]").textContent = heardAt.toLocaleTimeString();
-            offline.hidden = answered;
-        } else if (!answered && source.matches("[data-order]")) {
+        const status = event.detail.xhr.status;
+        if (status >= 400 && status < 500) {
+            document.getElementById("outdated").hidden = false; // refused for good: nothing was done
+        } else if (source.matches("[data-order]")) {
             askAfter(source);
-        } else if (!answered && source.matches("[data-needs-answer]")) {
-            announce("The server does not answer. Nothing was bought or closed; try again.");
+        } else if (!source.matches("[data-ask]")) {
+            offline.querySelector("[data-since]").textContent = heardAt.toLocaleTimeString();
             offline.hidden = false;
         }
-    });
+    }
 
     // An order without an answer may have been taken: its name is asked for until there is an order of it, or a new ticket.
     function askAfter(form) {
