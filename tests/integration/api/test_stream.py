@@ -1,5 +1,6 @@
 """The stream program as the stack starts it: what a customer hears of his own and of prices, and who hears nothing."""
 
+import re
 import socket
 import time
 from datetime import timedelta
@@ -14,8 +15,9 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
+from cockpit import figures
 from config.stack.supervision import wait_until
-from counter.models import Account, ApiKey, Position, Quote
+from counter.models import Account, ApiKey, Position, Quote, StreamProcess
 from tests.support.api import error_of
 from tests.support.api_keys import SigningCaller
 from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open
@@ -329,6 +331,17 @@ def test_nobody_hears_what_is_anothers(stream):
     finally:
         for each in streams:
             each.close()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "desk"])
+def test_who_listens_is_shown_to_who_watches(stream, client):
+    with listening(stream.url, make_customer()) as heard:
+        heard.hears(lambda it: it.of("snapshot"))
+        assert wait_until(lambda: StreamProcess.objects.filter(listeners=1).exists(), within_seconds=SOON)
+        figures.shared.forget()
+        shown = client.get("/metrics").content.decode()
+    assert "crossbook_stream_processes 1.0" in shown
+    assert re.search(r"crossbook_stream_listeners\{process=\".+\"\} 1.0", shown)
 
 
 # --- many, and slow ones --------------------------------------------------------------------------------------------
