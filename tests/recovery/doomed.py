@@ -136,6 +136,7 @@ def expire() -> None:
 
 WORK: dict[Work, Callable[[], None]] = {
     Work.WEB: serve,
+    Work.WALLET: serve,
     Work.INTAKE: intake,
     Work.SETTLE: settle,
     Work.ASK: ask,

@@ -11,6 +11,7 @@ class Work(StrEnum):
     """What a process is doing when it is killed; `tests.recovery.doomed` does it by the process's own code."""
 
     WEB = "web"  # serves customers and the desk over HTTP
+    WALLET = "wallet"  # serves the wallet service over HTTP
     INTAKE = "intake"  # takes in what the broker brings
     SETTLE = "settle"  # the worker: pull, convert, book, report
     ASK = "ask"  # the worker: asks about a conversion that is out of sight
@@ -55,6 +56,10 @@ COMMITS = {
     "placing orders": (Work.WEB, "counter.gate.gate._place"),
     "taking an acknowledgement": (Work.WEB, "counter.outbox.acknowledge"),
     "taking reports": (Work.WEB, "counter.api.internal.take_reports"),
+    "a deposit": (Work.WALLET, "counter.api.wallet.accounts.deposit"),
+    "a reservation": (Work.WALLET, "counter.api.wallet.withdrawals.reserve"),
+    "a confirmation": (Work.WALLET, "counter.api.wallet.withdrawals.confirm"),
+    "a release": (Work.WALLET, "counter.api.wallet.withdrawals.release"),
     "storing what the queue brought": (Work.INTAKE, "acceptance.deliveries.ingest"),
     "storing what was pulled": (Work.SETTLE, "acceptance.recovery.ingest"),
     "the plan": (Work.SETTLE, "settlement.conversion.plan"),
