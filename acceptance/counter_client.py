@@ -4,7 +4,7 @@ Every call is bounded in time, signed, and safe to repeat: counter takes each me
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import msgspec
 import requests
 import structlog
 from django.conf import settings
+from msgspec import structs
 
 from config import signing
 from config.bounded_calls import BoundedSession
@@ -99,10 +100,24 @@ def report(reports: Sequence[SettlementReport]) -> SettlementAnswer:
 def tell_conditions(coins: Sequence[CoinCondition], *, as_of: datetime) -> None:
     """Tell counter how each coin stands at the desk; what is older than what it heard before is passed over there.
 
+    Times are this machine's, and are told by counter's clock as far as that is known.
+
     Raises: CounterUnavailable, CounterRefused.
     """
-    message = DeskConditions(source=settings.COUNTER_SOURCE, as_of=as_of, coins=list(coins))
-    _call("POST", "conditions", data=encode(message))
+
+    def message() -> bytes:
+        told = [
+            structs.replace(
+                coin,
+                venue_halted_since=_clock.counters(coin.venue_halted_since),
+                doubtful_since=_clock.counters(coin.doubtful_since),
+            )
+            for coin in coins
+        ]
+        source, at = settings.COUNTER_SOURCE, as_of + _clock.ahead_by
+        return encode(DeskConditions(source=source, as_of=at, coins=told))
+
+    _call("POST", "conditions", body=message)
 
 
 def clearing(*, after_id: int, placed_before: datetime, width: int, runs: int) -> ClearingSums:
@@ -137,6 +152,10 @@ class _Clock:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead_by
+
+    def counters(self, at: datetime | None) -> datetime | None:
+        """A time of this machine's clock by counter's."""
+        return None if at is None else at + self.ahead_by
 
     def learn(self, response: requests.Response) -> bool:
         """Take counter's time from an answer that refuses ours; whether it was one."""
@@ -182,10 +201,15 @@ def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _call(method: str, path: str, **request: Any) -> bytes:
-    response = _sent(method, path, **request)
+def _call(method: str, path: str, *, body: Callable[[], bytes] | None = None, **request: Any) -> bytes:
+    """`body` is made anew for each try: the second one knows counter's clock."""
+
+    def send() -> requests.Response:
+        return _sent(method, path, **request, **({"data": body()} if body else {}))
+
+    response = send()
     if _clock.learn(response):
-        response = _sent(method, path, **request)
+        response = send()
     if response.status_code >= 500 or response.status_code == 429:
         raise CounterUnavailable(f"{method} {path}: {response.status_code}")
     if response.status_code != 200:

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +16,8 @@ from acceptance import counter_client, recovery
 from acceptance.counter_client import CounterRefused, CounterUnavailable
 from acceptance.models import AcceptedOrder, Conflict
 from config import signing
-from counter.contracts import SettlementReport
-from counter.models import SyncOrder
+from counter.contracts import CoinCondition, SettlementReport
+from counter.models import DeskCondition, SyncOrder
 from settlement import reporting
 from settlement.models import Allocation
 from tests.support import desk as steps
@@ -240,6 +240,25 @@ def test_a_clock_that_is_wrong_is_found_out_and_stops_nothing(monkeypatch, setti
     ids = placed()
     assert pull() == ids
     assert abs(counter_client._clock.ahead_by) < timedelta(seconds=settings.SIGNATURE_WINDOW_SECONDS)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_desk_whose_clock_is_wrong_tells_its_condition_by_counters(monkeypatch, hours):
+    wrong = timedelta(hours=hours)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + wrong
+
+    monkeypatch.setattr(counter_client, "_clock", counter_client._Clock())
+    monkeypatch.setattr(counter_client, "datetime", Clock)
+    now = timezone.now()
+    halted = CoinCondition("BTC", Decimal(1), venue_halted_since=now + wrong - timedelta(minutes=5))
+    counter_client.tell_conditions([halted], as_of=now + wrong)
+    told = DeskCondition.objects.get()
+    assert abs(told.as_of - now) < timedelta(seconds=20)
+    assert abs(told.as_of - told.venue_halted_since - timedelta(minutes=5)) < timedelta(seconds=1)
 
 
 def test_a_counter_that_is_down_is_unavailable_and_loses_nothing(venue, settings):
