@@ -80,6 +80,9 @@ EXPIRIES = """
            COALESCE(e.indexed_at, e.taken_at) AS since, NULL::timestamptz AS due_at,
            CASE WHEN NOT p.are_open THEN 'its orders'
                 WHEN e.state = 'WAITING' AND e.why <> '' THEN 'whoever enters the index'
+                WHEN EXISTS (SELECT FROM counter_tradingswitch AS s
+                             WHERE s.state = 'ALL_STOPPED' AND s.underlying IN (e.underlying, '*'))
+                    THEN 'whoever has stopped the coin'
                 ELSE '' END AS owner,
            e.why AS note
     FROM counter_expiry AS e CROSS JOIN LATERAL (

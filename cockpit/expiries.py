@@ -10,7 +10,9 @@ WITH_OPEN_POSITIONS = """
     SELECT e.state = 'WAITING' AND e.why <> '' AS needs_index, count(*), min(e.expires_at)
     FROM counter_expiry AS e
     WHERE e.state <> 'SETTLED'
-        AND (e.state = 'WAITING' AND e.why <> '' OR COALESCE(e.indexed_at, e.taken_at) < %(late)s)
+        AND (e.state = 'WAITING' AND e.why <> '' OR COALESCE(e.indexed_at, e.taken_at) < %(late)s
+            AND NOT EXISTS (SELECT FROM counter_tradingswitch AS s
+                            WHERE s.state = 'ALL_STOPPED' AND s.underlying IN (e.underlying, '*')))
         AND EXISTS (
         SELECT FROM counter_option AS o JOIN counter_position AS p ON p.option_id = o.id AND p.state = 'OPEN'
         WHERE o.underlying = e.underlying AND o.expires_at = e.expires_at)

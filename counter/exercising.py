@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
 from config.arrays import array
@@ -20,30 +21,57 @@ from counter import order_sql
 from counter.exercise_batch import ExerciseBatch, ExpiredOption
 from counter.models import Expiry, Option, Position
 from counter.order_requests import Order
+from counter.pricing import PricingError
+from counter.trading_switches import coins_stopped
+
+log = structlog.get_logger(__name__)
 
 CHUNK_POSITIONS = 1000
 # Materialized: with a limit the planner would rather walk all positions that there ever were, by their ids.
 OPEN_POSITIONS = """
     WITH open AS MATERIALIZED (
         SELECT id, customer_id FROM counter_position WHERE option_id = ANY(%s::bigint[]) AND state = 'OPEN'
-    ) SELECT id, customer_id FROM open ORDER BY id LIMIT %s
+    ) SELECT id, customer_id FROM open WHERE id > %s ORDER BY id LIMIT %s
 """
 
 
-def open_positions(option_ids: Sequence[int], *, limit: int) -> list[tuple[int, int]]:
-    """(position id, customer id) of the first `limit` open positions of these options, by id."""
+def open_positions(option_ids: Sequence[int], *, after_id: int, limit: int) -> list[tuple[int, int]]:
+    """(position id, customer id) of the first `limit` open positions of these options after one, by id."""
     with reader("default") as cursor:
-        cursor.execute(OPEN_POSITIONS, [array(option_ids), limit])
+        cursor.execute(OPEN_POSITIONS, [array(option_ids), after_id, limit])
         return cursor.fetchall()
 
 
 def exercisable(expires_at: datetime) -> dict[int, ExpiredOption]:
-    """The options of a moment that have a settlement index, by id."""
+    """The options of a moment that have a settlement index, by id; none of a coin that a person has stopped."""
     expired = Option.objects.filter(
         expires_at=expires_at, state=Option.State.EXPIRED, settlement_index__isnull=False
-    )
+    ).exclude(underlying__in=coins_stopped())
     fields = ("id", "symbol", "underlying", "kind", "strike", "multiplier", "settlement_index")
     return {row[0]: ExpiredOption(*row) for row in expired.values_list(*fields)}
+
+
+def exercise_apart(
+    *,
+    chunk: Sequence[tuple[int, int]],
+    options: dict[int, ExpiredOption],
+    expires_at: datetime,
+    now: datetime,
+) -> list[list[Order]]:
+    """`exercise_chunk`, but what cannot be ended by itself holds up no other: halves are tried until it is alone."""
+    try:
+        return [exercise_chunk(chunk=chunk, options=options, expires_at=expires_at, now=now)]
+    except (DataError, IntegrityError, PricingError) as error:
+        if len(chunk) == 1:
+            log.error("position cannot be ended", position=chunk[0][0], error=repr(error))
+            return []
+    middle = len(chunk) // 2
+    halves = (chunk[:middle], chunk[middle:])
+    return [
+        orders
+        for half in halves
+        for orders in exercise_apart(chunk=half, options=options, expires_at=expires_at, now=now)
+    ]
 
 
 def exercise_chunk(

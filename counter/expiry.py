@@ -2,6 +2,7 @@
 
 Every step is one transaction that finds by itself what is left to do: any number of processes may run this at once, be
 killed in it, or begin hours late. What the record of the index lacks is a person's to enter (`counter.index_entries`).
+While a person has stopped all of a coin its positions wait: whatever is wrong with it may be wrong with its index.
 """
 
 from collections.abc import Sequence
@@ -14,14 +15,16 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from config import trail
 from config.arrays import array
+from config.leader import exclusive
 from config.rows import reader
 from config.transitions import move
 from counter import outbox
-from counter.exercising import CHUNK_POSITIONS, exercisable, exercise_chunk, open_positions
+from counter.exercising import CHUNK_POSITIONS, exercisable, exercise_apart, open_positions
 from counter.models import Expiry, Option
 from counter.order_requests import Order
 from counter.series import move_options
 from counter.settlement_index import settle_at_average
+from counter.trading_switches import coins_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -41,14 +44,25 @@ UNFINISHED_OPTIONS = """
 """
 
 
+def sweep(*, now: datetime) -> None:
+    """`expire_due`, unless somebody is at it.
+
+    Raises: database errors.
+    """
+    with exclusive("expire", using="default") as alone:
+        if alone:
+            expire_due(now=now)
+
+
 def expire_due(*, now: datetime) -> int:
-    """Take every option that is due at `now` as far as it goes; how many positions ended.
+    """Take every option that is due at `now` as far as it goes; how many positions were at their end.
 
     Raises: database errors; what was committed before stays, and the next run goes on from there.
     """
     _take(now)
     recorded_by = now - timedelta(seconds=settings.EXPIRY_GRACE_SECONDS)
-    for expiry in _unsettled().filter(state=Expiry.State.WAITING, why="", expires_at__lte=recorded_by):
+    waiting = _unsettled().filter(state=Expiry.State.WAITING, why="", expires_at__lte=recorded_by)
+    for expiry in waiting.exclude(underlying__in=coins_stopped()):
         settle_at_average(expiry_id=expiry.pk, now=now)
     exercising = _unsettled().filter(state=Expiry.State.EXERCISING)
     moments = sorted(set(exercising.values_list("expires_at", flat=True)))
@@ -81,19 +95,22 @@ def _take(now: datetime) -> None:
 
 def _exercise(expires_at: datetime, now: datetime) -> int:
     """End the open positions of a moment, and tell the desk of them together."""
-    options = exercisable(expires_at)
-    ended = 0
-    while positions := open_positions(list(options), limit=TOLD_TOGETHER):
+    found = after_id = 0
+    # A coin that is stopped meanwhile has no options the next time; what could not be ended is passed by.
+    while positions := open_positions(
+        list(options := exercisable(expires_at)), after_id=after_id, limit=TOLD_TOGETHER
+    ):
         told: list[list[Order]] = []
         try:
             for first in range(0, len(positions), CHUNK_POSITIONS):
                 chunk = positions[first : first + CHUNK_POSITIONS]
-                told.append(exercise_chunk(chunk=chunk, options=options, expires_at=expires_at, now=now))
+                told += exercise_apart(chunk=chunk, options=options, expires_at=expires_at, now=now)
         finally:
             _tell(told)
-        ended += len(positions)
+        found += len(positions)
+        after_id, _ = positions[-1]
         log.info("positions ended", expires_at=expires_at.isoformat(), positions=len(positions))
-    return ended
+    return found
 
 
 def _tell(committed: Sequence[Sequence[Order]]) -> None:

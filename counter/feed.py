@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from config.exchange import new_exchange, read_markets
 from config.leadership import Leadership, LeadershipLost, Term
-from counter import chain, limits, listing, quotes, trading_status
+from counter import chain, expiry, limits, listing, quotes, trading_status
 from counter.model_quotes import model_quote
 from counter.models import Option
 from counter.volatility import DEFAULT_SURFACE, VolatilitySurface, chain_surface
@@ -29,6 +29,8 @@ from counter.volatility import DEFAULT_SURFACE, VolatilitySurface, chain_surface
 log = structlog.get_logger(__name__)
 
 RELIST_EVERY = timedelta(minutes=1)
+# Beat and the workers end options within seconds. Without them or their broker nobody else would.
+EXPIRE_EVERY_SECONDS = 20.0
 PRICE_UNIT = Decimal("0.00000001")
 
 
@@ -135,9 +137,20 @@ class Feed:
 
 
 def run(stopping: threading.Event) -> None:
-    """Quote while this process leads, until told to stop."""
+    """Quote while this process leads, until told to stop; end what has expired if nobody else does."""
+    threading.Thread(target=_expire_on, args=[stopping], name="expire", daemon=True).start()
     source = IndexSource()
     Leadership("feed", using="default").lead(partial(_quote_on, source, stopping), stopping=stopping)
+
+
+def _expire_on(stopping: threading.Event) -> None:
+    """Beside the quotes, so that these do not wait: what it does may be done by any number of processes."""
+    while not stopping.wait(EXPIRE_EVERY_SECONDS):
+        try:
+            expiry.sweep(now=timezone.now())
+        except Exception:
+            log.exception("nothing has expired")
+        close_old_connections()
 
 
 def _quote_on(source: IndexSource, stopping: threading.Event, term: Term) -> None:

@@ -1,4 +1,4 @@
-"""A settlement index by the word of people, where the record has a gap: one asks for it, another approves.
+"""A settlement index by the word of people, where the record cannot be trusted: one asks for it, another approves.
 
 Guards: whoever asked cannot approve, by a constraint of the database too; one request waits for each expiry, and it is
 decided once, under the expiry's lock.
@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from config.transitions import move
 from counter.models import Expiry, IndexEntry
 from counter.settlement_index import recorded_average, settle_at
+from counter.trading_switches import coins_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -103,8 +104,14 @@ def _locked(entry_id: int) -> tuple[IndexEntry, Expiry]:
     return made, expiry
 
 
+def takes_entries(expiry: Expiry) -> bool:
+    """Whether people have to say the index, or may: its record has a gap, or a person has stopped all of the coin."""
+    waits = expiry.state == Expiry.State.WAITING
+    return waits and (expiry.why != "" or expiry.underlying in coins_stopped())
+
+
 def _waiting(expiry: Expiry) -> Expiry:
-    if expiry.state != Expiry.State.WAITING or not expiry.why:
+    if not takes_entries(expiry):
         raise EntryRefused(f"{expiry} needs no entry: it is {expiry.state}")
     return expiry
 

@@ -151,7 +151,8 @@ class ExpiryAdmin(ReadOnlyAdmin):
         """With the way to enter an index, where one is missing."""
         expiry = self.get_object(request, object_id)
         context = dict(extra_context or {})
-        if isinstance(expiry, Expiry) and expiry.state == Expiry.State.WAITING and expiry.why:
+        if isinstance(expiry, Expiry) and index_entries.takes_entries(expiry):
+            context["takes_entries"] = True
             context["waiting"] = expiry.indexentry_set.filter(state=IndexEntry.State.REQUESTED).first()
             context["may_enter"] = request.user.has_perm(ENTER)
         return super().change_view(request, object_id, form_url, context)

@@ -3,16 +3,13 @@
 from celery import shared_task
 from django.utils import timezone
 
-from config.leader import exclusive
 from counter import expiry, firm_quotes, limits
 
 
 @shared_task(name="counter.expire")
 def expire() -> None:
     """Take what has expired further, unless somebody is at it; what was missed while everything was down too."""
-    with exclusive("expire", using="default") as alone:
-        if alone:
-            expiry.expire_due(now=timezone.now())
+    expiry.sweep(now=timezone.now())
 
 
 @shared_task(name="counter.sweep_quotes")

@@ -79,6 +79,12 @@ def stopped() -> dict[str, TradingSwitch]:
     return {switch.underlying: switch for switch in TradingSwitch.objects.exclude(state=State.RUNNING)}
 
 
+def coins_stopped() -> set[str]:
+    """The coins of which a person has stopped everything."""
+    stops = {name for name, switch in stopped().items() if switch.state == State.ALL_STOPPED}
+    return set(settings.COINS) if ALL_COINS in stops else stops
+
+
 def _locked(underlying: str, now: datetime) -> TradingSwitch:
     TradingSwitch.objects.get_or_create(underlying=underlying, defaults={"since": now})
     return TradingSwitch.objects.select_for_update().get(underlying=underlying)

@@ -1,12 +1,17 @@
 """Options at their end: exercised and paid once in the money, gone at zero out of it, whoever runs it and how often."""
 
+import threading
+import time
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
 import pytest
+from django.db import connections
 
-from counter import expiry
+from config.leader import exclusive
+from config.stack.supervision import wait_until
+from counter import expiry, feed
 from counter.contracts import SettlementReport
 from counter.models import (
     Account,
@@ -16,11 +21,14 @@ from counter.models import (
     Position,
     SettlementIndex,
     SyncOrder,
+    TradingSwitch,
     Transfer,
 )
 from counter.order_requests import CloseRequest, RejectCode, Rejected
 from counter.orders import place_orders
+from counter.settlement_index import settle_at_average
 from counter.settlements import take_reports
+from counter.trading_switches import throw
 from tests.support.expiring import (
     AFTER,
     BEFORE,
@@ -29,6 +37,7 @@ from tests.support.expiring import (
     SECOND,
     buy,
     expiring_option,
+    last_expiry,
     position_of,
     record_index,
 )
@@ -83,6 +92,7 @@ def test_in_the_money_is_exercised_and_paid_at_the_average_whatever_is_run_again
     assert (position.state, position.remaining, position.unpaid) == ("EXERCISED", 0, 0)
     assert (position.proceeds, position.closed_at) == (PAID_FOR_TWO, AFTER)
     assert balance_of(customer) == before + PAID_FOR_TWO
+    assert Account.objects.values_list("open_contracts", "open_cost").get(customer=customer) == (0, 0)
     legs = Transfer.objects.filter(order_id=order.pk).values_list("kind", "amount", "balance_after")
     assert list(legs) == [("exercise", PAID_FOR_TWO, balance_of(customer))]
 
@@ -104,6 +114,8 @@ def test_out_of_the_money_ends_at_zero_without_an_order(by):
     position = position_of(opening)
     assert (position.state, position.remaining, position.closed_at) == ("EXPIRED", 0, AFTER)
     assert (exercises(), balance_of(customer)) == ([], before)
+    # What has ended counts no more against the customer's limits.
+    assert Account.objects.values_list("open_contracts", "open_cost").get(customer=customer) == (0, 0)
 
 
 def test_what_was_missed_is_made_up_days_later_at_the_index_of_its_own_time():
@@ -245,6 +257,53 @@ def test_the_record_of_an_average_says_what_it_was_made_of():
     assert (index.largest_gap_seconds, index.entry, index.recorded_at) == (70, None, AFTER)
 
 
+def test_a_position_that_cannot_be_ended_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(expiry, "CHUNK_POSITIONS", 4)
+    option, customer = expiring_option(), make_customer()
+    openings = [buy(customer, option) for _ in range(7)]
+    spoiled = openings[2]
+    Position.objects.filter(pk=spoiled.position_id).update(proceeds=Decimal("99999999999999"))
+    record_index()
+    before = balance_of(customer)
+    expiry.expire_due(now=AFTER)
+    assert [position_of(opening).state for opening in openings] == [
+        "OPEN" if opening is spoiled else "EXERCISED" for opening in openings
+    ]
+    assert balance_of(customer) == before + 6 * 90
+    Position.objects.filter(pk=spoiled.position_id).update(proceeds=0)
+    expiry.expire_due(now=LATER)
+    assert position_of(spoiled).state == "EXERCISED"
+
+
+def test_while_a_person_has_stopped_all_of_a_coin_its_positions_wait():
+    customer = make_customer()
+    bitcoin = buy(customer, expiring_option())
+    ether = buy(customer, expiring_option(underlying="ETH", in_the_money_by=300))
+    record_index("BTC")
+    record_index("ETH")
+    stop = {"underlying": "BTC", "reason": "its index is wrong", "by": "ann", "now": EXPIRES_AT}
+    throw(to=TradingSwitch.State.ALL_STOPPED, **stop)
+    expiry.expire_due(now=AFTER)
+    assert (position_of(bitcoin).state, position_of(ether).state) == ("OPEN", "EXERCISED")
+    throw(to=TradingSwitch.State.RUNNING, **stop)
+    expiry.expire_due(now=AFTER + SECOND)
+    assert position_of(bitcoin).state == "EXERCISED"
+
+
+def test_one_that_is_stopped_with_its_index_known_waits_too():
+    opening = buy(make_customer(), expiring_option())
+    record_index()
+    stop = {"underlying": "*", "reason": "wait", "by": "ann", "now": AFTER}
+    expiry.expire_due(now=EXPIRES_AT)
+    settle_at_average(expiry_id=Expiry.objects.get().pk, now=AFTER)
+    throw(to=TradingSwitch.State.ALL_STOPPED, **stop)
+    expiry.expire_due(now=LATER)
+    assert (position_of(opening).state, Expiry.objects.get().state) == ("OPEN", "EXERCISING")
+    throw(to=TradingSwitch.State.OPENS_STOPPED, **stop)
+    expiry.expire_due(now=LATER)
+    assert position_of(opening).state == "EXERCISED"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_many_that_run_it_at_once_each_position_is_paid_once_and_the_limit_holds(settings):
     settings.EXPIRY_INSTANT_PAYOUT_USDT = Decimal(1000)
@@ -288,3 +347,22 @@ def test_a_close_and_the_expiry_at_the_same_time_end_each_position_once():
         for state, kind in (("CLOSED", "CLOSE"), ("EXERCISED", "EXERCISE"))
         if (count := orders.filter(kind=kind).count())
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_feed_ends_what_beat_and_workers_do_not(monkeypatch):
+    at = last_expiry()
+    opening = buy(make_customer(now=at - timedelta(days=1)), expiring_option(expires_at=at))
+    record_index(expires_at=at)
+    monkeypatch.setattr(feed, "EXPIRE_EVERY_SECONDS", 0.05)
+    stopping = threading.Event()
+    thread = threading.Thread(target=feed._expire_on, args=[stopping])
+    with exclusive("expire", using="default"):
+        thread.start()
+        time.sleep(0.3)
+        assert position_of(opening).state == "OPEN"  # somebody is at it
+    assert wait_until(lambda: position_of(opening).state == "EXERCISED", within_seconds=10)
+    stopping.set()
+    thread.join(timeout=10)
+    connections.close_all()
+    assert not thread.is_alive()

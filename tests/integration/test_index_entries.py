@@ -9,7 +9,8 @@ from django.db.utils import DatabaseError
 
 from counter import expiry, index_entries
 from counter.index_entries import EntryRefused, Person
-from counter.models import Expiry, IndexEntry, Option, SettlementIndex, SyncOrder
+from counter.models import Expiry, IndexEntry, Option, SettlementIndex, SyncOrder, TradingSwitch
+from counter.trading_switches import throw
 from tests.support.expiring import AFTER, LATER, SECOND, buy, expiring_option, position_of, record_index
 from tests.support.factories import make_customer
 from tests.support.threads import at_once
@@ -125,6 +126,20 @@ def test_an_expiry_whose_record_is_whole_takes_no_entry():
     expiry.expire_due(now=AFTER)
     with pytest.raises(EntryRefused, match="needs no entry"):
         requested()
+
+
+def test_while_all_of_the_coin_is_stopped_people_may_say_another_index_than_the_record():
+    opening = buy(make_customer(), expiring_option())
+    record_index()
+    stop = {"underlying": "BTC", "reason": "its index is wrong", "by": "ann", "now": AFTER}
+    throw(to=TradingSwitch.State.ALL_STOPPED, **stop)
+    expiry.expire_due(now=AFTER)
+    approve(requested())
+    expiry.expire_due(now=LATER)
+    assert position_of(opening).state == "OPEN"
+    throw(to=TradingSwitch.State.RUNNING, **stop)
+    expiry.expire_due(now=LATER)
+    assert position_of(opening).proceeds == Decimal("190.000000")
 
 
 def test_without_a_position_nobody_is_asked_and_the_option_is_settled_without_an_index():

@@ -70,7 +70,7 @@ COMMITS = {
     "the transfer's end": (Work.TREASURY, "settlement.transfers.confirm"),
     "the end of trading": (Work.EXPIRE, "counter.expiry._take"),
     "the settlement index": (Work.EXPIRE, "counter.expiry.settle_at_average"),
-    "a chunk of exercises": (Work.EXPIRE, "counter.expiry.exercise_chunk"),
+    "a chunk of exercises": (Work.EXPIRE, "counter.exercising.exercise_chunk"),
     "the end of an expiry": (Work.EXPIRE, "counter.expiry._settle"),
 }
 POINTS: dict[str, Point] = {
