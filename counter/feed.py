@@ -16,7 +16,7 @@ from typing import Any
 import ccxt
 import structlog
 from django.conf import settings
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connections, transaction
 from django.utils import timezone
 
 from config.exchange import new_exchange, read_markets
@@ -151,6 +151,7 @@ def _expire_on(stopping: threading.Event) -> None:
         except Exception:
             log.exception("nothing has expired")
         close_old_connections()
+    connections.close_all()  # this thread's own
 
 
 def _quote_on(source: IndexSource, stopping: threading.Event, term: Term) -> None:
