@@ -34,8 +34,9 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """With a switch for every coin, thrown before or not."""
-        make_missing(now=timezone.now())
+        """For whoever may throw one with a switch for every coin, thrown before or not."""
+        if request.user.has_perm(permission_for(was=State.RUNNING, to=State.ALL_STOPPED)):
+            make_missing(now=timezone.now())
         return super().changelist_view(request, extra_context)
 
     def change_view(

@@ -73,8 +73,8 @@ class CoinFilter(admin.SimpleListFilter):
 class ConversionAdmin(AskingAdmin):
     subject = Subject.CONVERSION
     list_display = [
-        *("id", "underlying", "state", "side", "quantity", "filled_coin", "price", "fee_usdt"),
-        *("order_count", "attempts", "due_at", "reason", "planned_at", "booked_at"),
+        *("id", "underlying", "state", "reason", "side", "quantity", "filled_coin", "price", "fee_usdt"),
+        *("order_count", "attempts", "due_at", "planned_at", "booked_at"),
     ]
     list_filter = ["state", CoinFilter, age_filter("planned_at", goes_with_key=True)]
     search_help_text = "Id, or the id at the venue: ours or theirs"

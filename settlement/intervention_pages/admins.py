@@ -2,15 +2,17 @@
 
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 
 from acceptance.admin import SearchedAdmin
 from settlement.intervention_pages import deciding_page
+from settlement.intervention_pages.asked import warm_up_soon
 from settlement.intervention_pages.operating import operate
 from settlement.interventions import deciding
-from settlement.models import Intervention
+from settlement.models import Conversion, FundsTransfer, Intervention
 from settlement.models.history import Subject
 
 
@@ -27,6 +29,18 @@ class OperatedAdmin(SearchedAdmin):
     def _can_be_asked_for(self, request: HttpRequest, row: Any) -> bool:
         """Whether the venue may be asked about the row at once; not every kind of row is the venue's."""
         return False
+
+    def _leads(self, row: Any) -> dict[str, str]:
+        """Where the row's story is told, by name: what was sent to the venue and heard, its states, its orders."""
+        of_row = urlencode({"subject__exact": str(self.subject), "q": row.pk})
+        leads = {
+            "what was sent to the venue, and its answers": f"{reverse('admin:settlement_attempt_changelist')}?{of_row}"
+        }
+        leads["its states"] = f"{reverse('admin:settlement_statechange_changelist')}?{of_row}"
+        if isinstance(row, Conversion):
+            of_orders = urlencode({"q": row.client_order_id})
+            leads["its orders"] = f"{reverse('find_order')}?{of_orders}"
+        return leads if isinstance(row, Conversion | FundsTransfer) else {}
 
     def get_urls(self) -> list[URLPattern]:
         """With one address for each operation."""
@@ -46,6 +60,9 @@ class OperatedAdmin(SearchedAdmin):
         if row is not None and self._can_be_asked_for(request, row):
             context["ask_again"] = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         if row is not None:
+            context["leads"] = self._leads(row)
+            if any(operation.asks_venue for operation in deciding.operations_on(row)):
+                warm_up_soon()
             context["waiting"] = deciding.waiting_for(self.subject, row.pk)
             context["operations"] = [
                 {

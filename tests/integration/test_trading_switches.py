@@ -165,6 +165,8 @@ def test_operators_stop_and_approvers_let_go_on():
     operator, approver, viewer = (staff(role, role=role) for role in ("operator", "approver", "viewer"))
     changes = reverse("admin:counter_tradingswitch_changelist")
     assert viewer.get(changes).status_code == 200
+    assert not TradingSwitch.objects.exists(), "who may only look changes nothing by it"
+    assert operator.get(changes).status_code == 200
     assert set(TradingSwitch.objects.values_list("underlying", flat=True)) == {"*", "BTC", "ETH"}
     assert pressed(viewer, "OPENS_STOPPED") == (403, "RUNNING")
     assert pressed(approver, "OPENS_STOPPED") == (403, "RUNNING")

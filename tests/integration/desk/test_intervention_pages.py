@@ -99,6 +99,9 @@ def test_two_people_mend_a_stuck_conversion_without_a_shell(desk):
     ann, bob = staff("ann", role="operator"), staff("bob", role="approver")
     page = ann.get(reverse("admin:settlement_conversion_change", args=[made.pk]))
     assert operate(made, "book_by_hand") in page.content.decode()
+    for url in page.context["leads"].values():
+        assert ann.get(url, follow=True).status_code == 200
+    assert len(ann.get(page.context["leads"]["its states"]).context["cl"].result_list) == 4
 
     page = ann.get(operate(made, "book_by_hand"))
     page = ann.post(operate(made, "book_by_hand"), filled_in(page, step="read"))
