@@ -38,16 +38,17 @@ GRANT = f"""
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`at_once` requests of a subject, of which `per_second` are given back each second, up to a million."""
+    """`at_once` requests of a subject, of which `per_second`, up to a million, are given back every `seconds`."""
 
     subject: str
     per_second: int
     at_once: int
+    seconds: int = 1
 
     @property
     def every_us(self) -> int:
         """Microseconds in which one is given back."""
-        return max(SECOND_US // self.per_second, 1)
+        return max(self.seconds * SECOND_US // self.per_second, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ def of_customer(customer_id: int, *, per_second: int, at_once: int) -> Limit:
 def of_key(key_id: int, *, per_second: int) -> Limit:
     """What may be asked with one key: a second's requests at once."""
     return Limit(f"key:{key_id}", per_second, per_second)
+
+
+def of_logins(subject: str, *, seconds: int, at_once: int) -> Limit:
+    """How often a password may be tried: `at_once`, and once more every so many seconds."""
+    return Limit(f"login:{subject}", 1, at_once, seconds)
 
 
 def grant(asked: Mapping[Limit, int], *, now: datetime) -> dict[Limit, tuple[int, Standing]]:

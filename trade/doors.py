@@ -4,13 +4,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
+from counter.admission import Asking, TooFast, admissions
+from counter.gate import GateFull
 from counter.models import Customer
+from counter.pace import Limit, of_customer
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -51,9 +55,26 @@ def for_customers(view: View) -> View:
         customer = Customer.objects.filter(user_id=request.user.pk).first()
         if customer is None:
             return render(request, "trade/no_customer.html", status=403)
+        try:
+            admissions.admit(Asking(limits=(_limit(customer.pk),)))
+        except TooFast as error:
+            wait = error.standing.retry_after_seconds
+            text = f"You ask faster than you may. Ask again in {wait} s.\n"
+            return HttpResponse(
+                text, status=429, headers={"Retry-After": str(wait)}, content_type="text/plain"
+            )
+        except GateFull:
+            return HttpResponse("Too many requests wait.\n", status=503, content_type="text/plain")
         return view(request, customer, **kwargs)
 
     return guarded(answer)
+
+
+def _limit(customer_id: int) -> Limit:
+    """The page counts as the API does, and both together."""
+    return of_customer(
+        customer_id, per_second=settings.REQUESTS_PER_SECOND, at_once=settings.REQUESTS_AT_ONCE
+    )
 
 
 def is_fragment(request: HttpRequest) -> bool:

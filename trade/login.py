@@ -1,18 +1,43 @@
-"""Customers log in with a password; whoever has no account here is told so, and staff where their own door is."""
+"""Customers log in with a password; whoever has no account here is told so, and staff where their own door is.
 
+Guards passwords against guessing: each try counts against its name and against the address that it comes from.
+"""
+
+from hashlib import sha256
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 
+from counter import pace
+from counter.api.addresses import client_address
 from counter.models import Customer
 from trade.doors import guarded
+
+TRIES_AT_ONCE = 20
+# Then one in so many seconds: 2,880 a day of one name, wherever they come from.
+NAME_AGAIN_AFTER_SECONDS = 30
+ADDRESS_AGAIN_AFTER_SECONDS = 5
+BUCKET_DIGITS = 5  # of a million subjects at most: made-up names do not fill a table
 
 
 class CustomerLoginForm(AuthenticationForm):
     """Name and password of a customer."""
+
+    def clean(self) -> dict[str, Any]:
+        """Count the try, then look at the password.
+
+        Raises: ValidationError.
+        """
+        if wait := _seconds_to_wait(self.request, self.cleaned_data.get("username", "")):
+            raise forms.ValidationError(
+                f"Too many tries. The next one counts in {wait} seconds.", code="throttled"
+            )
+        return super().clean()
 
     def confirm_login_allowed(self, user: Any) -> None:
         """Let in who has an account.
@@ -41,3 +66,21 @@ class CustomerLogout(LogoutView):
     """Ends the session; takes POST only."""
 
     next_page = "trade:login"
+
+
+def _seconds_to_wait(request: HttpRequest | None, name: str) -> int:
+    """Until the name and the address may be tried again; 0 if they may now."""
+    meta = request.META if request is not None else {}
+    address = client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""))
+    limits = (
+        _limit("n", name.casefold(), NAME_AGAIN_AFTER_SECONDS),
+        _limit("a", str(address), ADDRESS_AGAIN_AFTER_SECONDS),
+    )
+    granted = pace.grant(dict.fromkeys(limits, 1), now=timezone.now())
+    waits = [standing.retry_after_seconds for taken, standing in granted.values() if not taken]
+    return max(waits, default=0)
+
+
+def _limit(kind: str, of: str, seconds: int) -> pace.Limit:
+    bucket = sha256(of.encode()).hexdigest()[:BUCKET_DIGITS]
+    return pace.of_logins(f"{kind}:{bucket}", seconds=seconds, at_once=TRIES_AT_ONCE)

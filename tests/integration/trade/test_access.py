@@ -1,11 +1,14 @@
 """Who gets in, and what the browser is told to load and keep."""
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
 from tests.support.factories import make_customer, place_open
 from tests.support.visiting import words_in
+from trade import login
 
 PASSWORD = "correct horse 1"
 ADDRESSES = ("", "chain/", "book/", "ticket/", "history/orders/", "history/positions/", "history/ledger/")
@@ -49,6 +52,23 @@ def test_a_wrong_password_is_told_without_saying_what_was_wrong(customer):
     assert told in words_in(unknown)
     assert told in words_in(wrong)
     assert PASSWORD not in log_in("nobody")[1].content.decode()
+
+
+def test_passwords_cannot_be_guessed_for_long(customer, monkeypatch):
+    monkeypatch.setattr(login, "TRIES_AT_ONCE", 3)
+    monkeypatch.setattr(login, "ADDRESS_AGAIN_AFTER_SECONDS", 3600)
+    for _ in range(3):
+        assert "correct username" in words_in(log_in(customer.reference, "wrong")[1].content.decode())
+    told = words_in(log_in(customer.reference)[1].content.decode())
+    assert re.search(r"Too many tries. The next one counts in \d+ seconds.", told)
+    assert "Too many tries" in words_in(log_in("somebody-else")[1].content.decode()), "from the same address"
+
+
+def test_the_page_counts_as_requests_of_the_customer(visitor, settings):
+    settings.REQUESTS_PER_SECOND, settings.REQUESTS_AT_ONCE = 1, 3
+    answers = [visitor.http.get("/trade/book/") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert int(answers[-1]["Retry-After"]) >= 1
 
 
 def test_staff_are_told_where_their_door_is(transactional_db):

@@ -39,7 +39,9 @@
     function fail(event) {
         const source = event.detail.elt;
         const status = event.detail.xhr.status;
-        if (status >= 400 && status < 500) {
+        if (status === 429) {
+            if (!source.matches("[data-poll], [data-ask]")) announce("Too fast: nothing was done. Try again in a moment.");
+        } else if (status >= 400 && status < 500) {
             document.getElementById("outdated").hidden = false; // refused for good: nothing was done
         } else if (source.matches("[data-order]")) {
             askAfter(source);
