@@ -87,7 +87,7 @@ def run_all(ground: Ground) -> None:
     """Every operation once, in the order of an order's way."""
     tally.take_if_due(now=timezone.now())
     work(ground)
-    for part in (_reconcile, _read_api, _listen, _read_admin, _watch):
+    for part in (_reconcile, _read_api, _trade, _listen, _read_admin, _watch):
         part(ground)
     with ground.named(AUDIT):
         audit.run(now=timezone.now(), venue=None)
@@ -208,6 +208,21 @@ def _read_api(ground: Ground) -> None:
             if response.streaming:
                 assert response.getvalue()
         assert response.status_code == 200, path
+
+
+def _trade(ground: Ground) -> None:
+    """The trade page of the customer with the long history, by its parts."""
+    client = Client()
+    client.force_login(ground.customer.user)
+    order = SyncOrder.objects.filter(customer=ground.customer).latest("pk")
+    symbol = f"symbol={ground.symbols[0]}"
+    for path in (
+        *("", "chain/?coin=BTC", "book/", f"ticket/?{symbol}", f"ticket/?position={order.position_id}"),
+        *(f"orders/{order.pk}/", f"orders/outcome/?client_order_id={order.client_order_id}"),
+        *("history/orders/", "history/positions/", "history/ledger/", f"history/ledger/?before={2**40}"),
+    ):
+        with ground.named(f"GET /trade/{path.split('?')[0]}"):
+            assert client.get(f"/trade/{path}").status_code in (200, 286), path
 
 
 def _listen(ground: Ground) -> None:
