@@ -16,7 +16,7 @@ from django.db import close_old_connections, connection, transaction
 
 from config.arrays import array
 from config.leadership import LeadershipLost, Term
-from counter.models import CustomerLimit, LimitChange, SeriesLimit
+from counter.models import Account, LimitChange, SeriesLimit
 from counter.order_limits import CustomerLimits
 
 log = structlog.get_logger(__name__)
@@ -50,20 +50,19 @@ RECOUNT = f"""
 """  # noqa: S608
 # An option's positions by its own index: those that are not open any more are not read.
 MEASURE = """
-    INSERT INTO counter_seriesuse (option_id, contracts, notional, contracts_left, notional_left)
-    SELECT o.id, h.contracts, h.notional, greatest(coalesce(l.contracts, %s) - h.contracts, 0),
-           greatest(coalesce(l.notional, %s) - h.notional, 0)
-    FROM counter_option AS o LEFT JOIN counter_serieslimit AS l ON l.option_id = o.id
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(p.remaining), 0) AS contracts,
-               coalesce(sum(trunc(p.cost * p.remaining / p.contracts, 6)), 0) AS notional
-        FROM counter_position AS p WHERE p.option_id = o.id AND p.state = 'OPEN'
-    ) AS h WHERE o.expires_at > %s
-    ON CONFLICT (option_id) DO UPDATE SET
-        contracts = EXCLUDED.contracts, notional = EXCLUDED.notional,
-        contracts_left = EXCLUDED.contracts_left, notional_left = EXCLUDED.notional_left
-    WHERE (counter_seriesuse.contracts_left, counter_seriesuse.notional_left, counter_seriesuse.notional)
-        <> (EXCLUDED.contracts_left, EXCLUDED.notional_left, EXCLUDED.notional)
+    UPDATE counter_quote AS q SET contracts_left = v.contracts_left, notional_left = v.notional_left
+    FROM (
+        SELECT o.id, greatest(coalesce(l.contracts, %s) - h.contracts, 0) AS contracts_left,
+               greatest(coalesce(l.notional, %s) - h.notional, 0) AS notional_left
+        FROM counter_option AS o LEFT JOIN counter_serieslimit AS l ON l.option_id = o.id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(p.remaining), 0) AS contracts,
+                   coalesce(sum(trunc(p.cost * p.remaining / p.contracts, 6)), 0) AS notional
+            FROM counter_position AS p WHERE p.option_id = o.id AND p.state = 'OPEN'
+        ) AS h WHERE o.expires_at > %s
+    ) AS v
+    WHERE q.option_id = v.id AND (q.contracts_left IS DISTINCT FROM v.contracts_left
+        OR q.notional_left IS DISTINCT FROM v.notional_left)
 """
 
 
@@ -90,15 +89,13 @@ def default_limits() -> CustomerLimits:
     )
 
 
-def limits_of(customer_id: int) -> CustomerLimits:
-    """The limits that hold for a customer."""
-    own, default = CustomerLimit.objects.filter(pk=customer_id).first(), default_limits()
-    if own is None:
-        return default
+def limits_of(account: Account) -> CustomerLimits:
+    """The limits that hold for a customer's account."""
+    default = default_limits()
     return CustomerLimits(
-        contracts=default.contracts if own.contracts is None else own.contracts,
-        notional=default.notional if own.notional is None else own.notional,
-        orders_per_s=own.orders_per_s or default.orders_per_s,
+        contracts=default.contracts if account.contracts_limit is None else account.contracts_limit,
+        notional=default.notional if account.notional_limit is None else account.notional_limit,
+        orders_per_s=account.orders_limit or default.orders_per_s,
         burst_seconds=default.burst_seconds,
     )
 
@@ -106,12 +103,16 @@ def limits_of(customer_id: int) -> CustomerLimits:
 def set_customer_limit(*, customer_id: int, to: Setting, reason: str, by: str, now: datetime) -> None:
     """Set all limits of a customer; they hold for the next batch.
 
-    Raises: LimitRefused without a reason, or for a limit below what has a meaning.
+    Raises: LimitRefused without a reason, for a limit below what has a meaning, or without an account.
     """
     values = {"contracts": to.contracts, "notional": to.notional, "orders_per_s": to.orders_per_s}
     _check(values, reason)
     with transaction.atomic():
-        CustomerLimit.objects.update_or_create(customer_id=customer_id, defaults=values)
+        set_on = Account.objects.filter(customer_id=customer_id).update(
+            contracts_limit=to.contracts, notional_limit=to.notional, orders_limit=to.orders_per_s
+        )
+        if not set_on:
+            raise LimitRefused("this customer has no account")
         LimitChange.objects.create(customer_id=customer_id, reason=reason.strip(), by=by, at=now, **values)
 
 

@@ -67,10 +67,14 @@ class OrderBatch:
             return refusal.rejected
         except pricing.AmountTooLarge as error:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
-        self._limits.count(account)
+        account.accepted += 1
         self.orders.append(order)
         self._by_client_id[(order.customer_id, order.client_order_id)] = order
         return Accepted(order)
+
+    def put_down(self) -> None:
+        """Finish the accounts, once all requests are decided."""
+        self._limits.put_down(self.accounts.values())
 
     def _check_same(self, request: OrderRequest, earlier: Order) -> None:
         asked: tuple[object, ...]
@@ -136,7 +140,7 @@ class OrderBatch:
         self._debit(account, SystemAccount.CLEARING, price.fair, "open", order_id)
         self._debit(account, SystemAccount.SPREAD, price.spread, "spread", order_id)
         self._hold(order)
-        self._limits.opened(account, option, order.contracts, order.amount)
+        self._limits.count_open(account, option, order.contracts, order.amount)
         self._by_id[option.id] = option
         if quote is not None:
             quote.order_id = order_id

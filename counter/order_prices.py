@@ -13,6 +13,7 @@ from counter.order_requests import RejectCode, Rejected
 from counter.order_sql import OptionRow
 
 ZERO = Decimal(0)
+RUNNING = (None, "RUNNING")
 MAX_USDT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decimals
 MAX_COIN = Decimal(10**12)
 
@@ -50,7 +51,7 @@ class Prices:
 
         Raises: Refused.
         """
-        if option.stop is not None or option.stop_of_all is not None:
+        if option.stop not in RUNNING:
             raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no opening orders: stopped")
         if option.state == "HALTED":
             raise Refused(RejectCode.OPTION_HALTED, f"{option.symbol} is halted")
@@ -63,7 +64,7 @@ class Prices:
 
         Raises: Refused.
         """
-        if "ALL_STOPPED" in (option.stop, option.stop_of_all):
+        if option.stop == "ALL_STOPPED":
             raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no orders at all: stopped")
         self._check_alive(option)
 

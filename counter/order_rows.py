@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from counter.order_requests import Order
+
+ZERO = Decimal("0.000000")
 
 
 @dataclass(slots=True)
@@ -20,6 +23,8 @@ class AccountRow:
     notional_limit: Decimal | None
     orders_limit: int | None
     changed: bool = False
+    accepted: int = 0
+    room: int | None = None  # how many may be accepted at this moment; reckoned for the first one
 
     def release(self, contracts: int, cost: Decimal) -> None:
         """Count what is not open any more."""
@@ -51,15 +56,16 @@ class PositionRow:
         """The share of its cost that what is left of it has, rounded down to 6 decimals."""
         if self.remaining == self.contracts:
             return self.cost
+        if not self.remaining:
+            return ZERO
         return Decimal(int(self.cost.scaleb(6)) * self.remaining // self.contracts).scaleb(-6)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OptionRow:
-    """An option with its current quote, if it has one, how its coin is traded, if that has ever been judged, and stops.
+    """An option with its current quote, if it has one, and how its coin is traded, if that has ever been judged.
 
-    `stop` is the state of a switch that stops the coin, `stop_of_all` of one that stops all coins. What is left of the
-    series' limits was measured by the feed, and so was whether closes are still paid at once.
+    What is left of its series' limits was measured by the feed; what the batch opens is taken off.
     """
 
     id: int
@@ -76,7 +82,6 @@ class OptionRow:
     spread_rate: Decimal | None
     judged_at: datetime | None
     stop: str | None
-    stop_of_all: str | None
     pays_at_once: bool | None
     contracts_left: int | None
     notional_left: Decimal | None
@@ -102,8 +107,7 @@ class FirmQuoteRow:
     order_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TransferRow:
+class TransferRow(NamedTuple):
     """One leg to be written; amounts in USDT."""
 
     debit: int

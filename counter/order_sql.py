@@ -30,9 +30,8 @@ ACCOUNT_COLUMNS = ("id", "balance", "open_contracts", "open_cost", "orders_due_a
 
 LOCK_ACCOUNTS = """
     SELECT a.customer_id, a.id, a.balance, a.open_contracts, a.open_cost, a.orders_due_at,
-           l.contracts, l.notional, l.orders_per_s
-    FROM counter_account AS a LEFT JOIN counter_customerlimit AS l ON l.customer_id = a.customer_id
-    WHERE a.customer_id = ANY(%s::bigint[]) ORDER BY a.id FOR UPDATE OF a
+           a.contracts_limit, a.notional_limit, a.orders_limit
+    FROM counter_account AS a WHERE a.customer_id = ANY(%s::bigint[]) ORDER BY a.id FOR UPDATE
 """
 ORDERS_BY_CLIENT_ID = f"""
     SELECT {", ".join(f'o."{column}"' for column in ORDER_COLUMNS)}
@@ -51,13 +50,10 @@ POSITIONS = f"""
 """  # noqa: S608 - composed of our own
 OPTIONS = f"""
     SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
-           t.state, t.spread_rate, t.judged_at, s.state, e.state,
-           t.pays_at_once, u.contracts_left, u.notional_left
+           t.state, t.spread_rate, t.judged_at, t.stop, t.pays_at_once,
+           q.contracts_left, q.notional_left
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
     LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
-    LEFT JOIN counter_seriesuse AS u ON u.option_id = o.id
-    LEFT JOIN counter_tradingswitch AS s ON s.underlying = o.underlying AND s.state <> 'RUNNING'
-    LEFT JOIN counter_tradingswitch AS e ON e.underlying = '*' AND e.state <> 'RUNNING'
     WHERE o.id IN (
         SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
         UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))

@@ -39,6 +39,7 @@ def place_orders(*, requests: Sequence[OrderRequest], now: datetime) -> list[Out
         batch = _read(requests, now)
         outcomes = [batch.decide(request) for request in requests]
         if batch.orders:
+            batch.put_down()
             _write(batch)
             transaction.on_commit(lambda: outbox.publish(batch.orders), robust=True)
     return outcomes

@@ -5,7 +5,7 @@ Guards the order of time as quotes do: a judgement that is older than the one st
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Any
@@ -18,8 +18,7 @@ from config.leadership import LeadershipLost, Term
 from config.transitions import move
 from counter.containment import Limit, Reason, Standing, State, Terms, judge
 from counter.models import DeskCondition, TradingStatus, TradingStatusChange, TradingSwitch
-from counter.models.switches import ALL_COINS
-from counter.trading_switches import stopped
+from counter.trading_switches import stop_of
 from counter.unsettled import Unsettled, read_unsettled
 
 log = structlog.get_logger(__name__)
@@ -60,25 +59,6 @@ class Trading:
 
 def trading_by_coin(*, now: datetime) -> dict[str, Trading]:
     """How each coin that was judged or stopped is traded; one that is stopped, or that nobody watches, is halted."""
-    judged, stops = _judged(now), stopped()
-    coins = (*settings.COINS, *judged) if ALL_COINS in stops else (*stops, *judged)
-    return {coin: _with_stops(judged.get(coin, Trading()), stops, coin) for coin in coins}
-
-
-def _with_stops(trading: Trading, stops: Mapping[str, TradingSwitch], coin: str) -> Trading:
-    thrown = [stops[name].state for name in (coin, ALL_COINS) if name in stops]
-    if not thrown:
-        return trading
-    return replace(
-        trading,
-        state=State.HALTED,
-        reasons=(Reason.TRADING_STOPPED, *trading.reasons),
-        takes_closes=TradingSwitch.State.ALL_STOPPED not in thrown,
-    )
-
-
-def _judged(now: datetime) -> dict[str, Trading]:
-    """One that nobody watches any more counts as halted."""
     current = terms()
     found = {}
     for status in TradingStatus.objects.all():
@@ -86,7 +66,10 @@ def _judged(now: datetime) -> dict[str, Trading]:
         if not current.takes_opens(state=state, judged_at=status.judged_at, now=now):
             reasons = reasons if state is State.HALTED else (Reason.UNWATCHED,)
             state = State.HALTED
-        found[status.underlying] = Trading(state, status.spread_rate, reasons)
+        if status.stop != TradingSwitch.State.RUNNING:
+            state, reasons = State.HALTED, (Reason.TRADING_STOPPED, *reasons)
+        takes_closes = status.stop != TradingSwitch.State.ALL_STOPPED
+        found[status.underlying] = Trading(state, status.spread_rate, reasons, takes_closes)
     return found
 
 
@@ -216,6 +199,7 @@ def _store(underlying: str, measures: Mapping[Reason, Decimal], paid: Decimal, n
         "exposure_usdt": _usdt(measures.get(Reason.EXPOSURE)),
         "payout_float_usdt": paid,
         "pays_at_once": paid < settings.INSTANT_PAYOUT_FLOAT_USDT,
+        "stop": stop_of(underlying),  # read under the row's lock, which whoever throws a switch takes too
         "easing_since": after.easing_since,
         "judged_at": now,
     }

@@ -1,7 +1,7 @@
 """Throwing a kill switch: a person stops a coin, or all coins, with a reason, and has trading go on again.
 
-Nobody keeps a copy of a switch: every batch of orders reads it with its options, so that one which is decided after the
-commit obeys, in every process.
+What the switches of a coin and of all coins come to stands on the coin's trading status, which every batch of orders
+reads with its options: one that is decided after the commit obeys, in every process.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from config.transitions import move
-from counter.models import TradingSwitch, TradingSwitchChange
+from counter.models import TradingStatus, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
 
 log = structlog.get_logger(__name__)
@@ -61,11 +61,28 @@ def throw(
         thrown = {"reason": reason.strip(), "by": by, "since": now}
         moved = move(TradingSwitch, TRANSITIONS[was, to], [switch.pk], same=thrown)
         assert moved, f"{was} -> {to} is not declared"  # noqa: S101 - the row is locked
+        _apply(now)
         TradingSwitchChange.objects.create(
             underlying=underlying, from_state=was, to_state=to, reason=reason.strip(), by=by, at=now
         )
     log.warning("trading switch thrown", coin=underlying, was=str(was), now=str(to), by=by, reason=reason)
     return True
+
+
+def stop_of(underlying: str) -> State:
+    """What the switches let through of a coin: the worse of its own and that of all."""
+    rows = TradingSwitch.objects.filter(underlying__in=[underlying, ALL_COINS])
+    return max((State(switch.state) for switch in rows), key=SEVERITY.__getitem__, default=State.RUNNING)
+
+
+def _apply(now: datetime) -> None:
+    """Put on each coin's status what its switches come to; a coin that was never judged gets one."""
+    for underlying in sorted(settings.COINS):
+        stop = stop_of(underlying)
+        new = {"spread_rate": settings.SPREAD_RATE, "since": now, "judged_at": now, "stop": stop}
+        status, is_new = TradingStatus.objects.get_or_create(underlying=underlying, defaults=new)
+        if not is_new and status.stop != stop:
+            TradingStatus.objects.filter(pk=status.pk).update(stop=stop)
 
 
 def make_missing(*, now: datetime) -> None:
@@ -86,5 +103,7 @@ def coins_stopped() -> set[str]:
 
 
 def _locked(underlying: str, now: datetime) -> TradingSwitch:
-    TradingSwitch.objects.get_or_create(underlying=underlying, defaults={"since": now})
-    return TradingSwitch.objects.select_for_update().get(underlying=underlying)
+    """The switch, locked after that of all coins, which everybody who throws one locks first."""
+    make_missing(now=now)
+    switches = TradingSwitch.objects.select_for_update().filter(underlying__in=[ALL_COINS, underlying])
+    return {switch.underlying: switch for switch in switches.order_by("underlying")}[underlying]

@@ -54,52 +54,6 @@ class Migration(migrations.Migration):
         append_only("counter_limitchange"),
         never_emptied("counter_limitchange"),
         migrations.CreateModel(
-            name="SeriesUse",
-            fields=[
-                (
-                    "option",
-                    models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, **OPTION),
-                ),
-                ("contracts", models.BigIntegerField()),
-                ("notional", models.DecimalField(decimal_places=6, max_digits=28)),
-                ("contracts_left", models.BigIntegerField()),
-                ("notional_left", models.DecimalField(decimal_places=6, max_digits=28)),
-            ],
-        ),
-        # Measured every second: room on the page keeps those updates out of the index.
-        migrations.RunSQL("ALTER TABLE counter_seriesuse SET (fillfactor = 50)", migrations.RunSQL.noop),
-        migrations.CreateModel(
-            name="CustomerLimit",
-            fields=[
-                (
-                    "customer",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        primary_key=True,
-                        serialize=False,
-                        to="counter.customer",
-                    ),
-                ),
-                ("contracts", models.IntegerField(blank=True, null=True)),
-                ("notional", models.DecimalField(**NOTIONAL)),
-                ("orders_per_s", models.IntegerField(blank=True, null=True)),
-            ],
-            options={
-                "permissions": [("set_customerlimit", "Can set a customer's limits")],
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=models.Q(contracts__gte=0), name="customer_limit_contracts"
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(notional__gte=0), name="customer_limit_notional"
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(orders_per_s__gte=1), name="customer_limit_orders"
-                    ),
-                ],
-            },
-        ),
-        migrations.CreateModel(
             name="SeriesLimit",
             fields=[
                 (
@@ -110,7 +64,7 @@ class Migration(migrations.Migration):
                 ("notional", models.DecimalField(**NOTIONAL)),
             ],
             options={
-                "permissions": [("set_serieslimit", "Can set a series' limits")],
+                "permissions": [("set_limits", "Can set the limits of a customer or a series")],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(contracts__gte=0), name="series_limit_contracts"
@@ -133,6 +87,28 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="account", name="orders_due_at", field=models.DateTimeField(null=True)
+        ),
+        migrations.AddField(
+            model_name="account", name="contracts_limit", field=models.IntegerField(null=True)
+        ),
+        migrations.AddField(
+            model_name="account",
+            name="notional_limit",
+            field=models.DecimalField(decimal_places=6, max_digits=20, null=True),
+        ),
+        migrations.AddField(model_name="account", name="orders_limit", field=models.IntegerField(null=True)),
+        migrations.AddField(
+            model_name="quote", name="contracts_left", field=models.BigIntegerField(null=True)
+        ),
+        migrations.AddField(
+            model_name="quote",
+            name="notional_left",
+            field=models.DecimalField(decimal_places=6, max_digits=28, null=True),
+        ),
+        migrations.AddField(
+            model_name="tradingstatus",
+            name="stop",
+            field=models.CharField(db_default="RUNNING", default="RUNNING", max_length=16),
         ),
         migrations.AddField(
             model_name="tradingstatus",

@@ -5,7 +5,7 @@ from counter.models.api_keys import ApiKey, Pace
 from counter.models.cash import CashMovement, Withdrawal
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
 from counter.models.firm_quotes import FirmQuote
-from counter.models.limits import CustomerLimit, LimitChange, SeriesLimit, SeriesUse
+from counter.models.limits import LimitChange, SeriesLimit
 from counter.models.listening import StreamProcess
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
@@ -19,7 +19,6 @@ __all__ = [
     "ApiKey",
     "CashMovement",
     "Customer",
-    "CustomerLimit",
     "DeskCondition",
     "Expiry",
     "FirmQuote",
@@ -32,7 +31,6 @@ __all__ = [
     "Position",
     "Quote",
     "SeriesLimit",
-    "SeriesUse",
     "SettlementIndex",
     "StreamProcess",
     "SyncOrder",

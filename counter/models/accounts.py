@@ -39,6 +39,10 @@ class Account(ledger.Account):
         max_digits=20, decimal_places=6, default=Decimal(0), db_default=Decimal(0)
     )
     orders_due_at = models.DateTimeField(null=True)
+    # Limits of his own; null is the default of the settings. Set by `counter.limits`, which keeps who did it and why.
+    contracts_limit = models.IntegerField(null=True)
+    notional_limit = models.DecimalField(max_digits=20, decimal_places=6, null=True)
+    orders_limit = models.IntegerField(null=True)  # a second
 
     class Meta:
         constraints = [

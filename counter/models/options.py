@@ -66,6 +66,9 @@ class Quote(models.Model):
     implied_volatility = models.DecimalField(max_digits=8, decimal_places=6)
     index_price = models.DecimalField(max_digits=20, decimal_places=8)
     quoted_at = models.DateTimeField()
+    # Of the series' limits, as the feed measured it last: contracts, and USDT of their cost.
+    contracts_left = models.BigIntegerField(null=True)
+    notional_left = models.DecimalField(max_digits=28, decimal_places=6, null=True)
 
     def __str__(self) -> str:
         return f"{self.option_id} {self.bid}/{self.ask} at {self.index_price}"

@@ -26,6 +26,8 @@ class TradingStatus(models.Model):
     # Of all coins: USDT paid to customers at once whose orders are not settled, and whether closes may add to it.
     payout_float_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
     pays_at_once = models.BooleanField(default=True, db_default=True)
+    # The worse state of its own switch and that of all coins: where orders read it.
+    stop = models.CharField(max_length=16, default="RUNNING", db_default="RUNNING")
     since = models.DateTimeField()
     easing_since = models.DateTimeField(null=True)
     judged_at = models.DateTimeField()  # nobody watches the coin when this is long ago

@@ -6,7 +6,6 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ from counter.limits import (
     set_customer_limit,
     set_series_limit,
 )
-from counter.models import Account, CustomerLimit, LimitChange, Position, SeriesUse, TradingStatus
+from counter.models import Account, LimitChange, Position, Quote, TradingStatus
 from counter.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
 from counter.order_rows import PositionRow
 from counter.orders import place_orders
@@ -92,8 +91,8 @@ def test_without_limits_of_his_own_the_settings_hold(customer, option, settings)
     settings.CUSTOMER_CONTRACTS, settings.CUSTOMER_NOTIONAL_USDT = 10, COST_OF_ONE
     assert codes(opening(customer, option, 2)) == [RejectCode.NOTIONAL_LIMIT]
     limited(customer, contracts=1)
-    assert limits_of(customer.pk).notional == COST_OF_ONE
-    assert limits_of(customer.pk).contracts == 1
+    limits = limits_of(Account.objects.get(customer=customer))
+    assert (limits.contracts, limits.notional) == (1, COST_OF_ONE)
     assert codes(opening(customer, option), opening(customer, option)) == [
         "accepted",
         RejectCode.CONTRACTS_LIMIT,
@@ -184,8 +183,8 @@ def test_a_series_sells_what_was_left_of_it_when_it_was_measured(customer, optio
     assert codes(opening(customer, option, 9)) == ["accepted"]  # before anybody measures
     Position.objects.filter(contracts=9).update(remaining=0, state="CLOSED")
     measure_series(now=NOW)
-    use = SeriesUse.objects.get(option=option)
-    assert (use.contracts, use.notional, use.contracts_left) == (2, 2 * COST_OF_ONE, 3)
+    quote = Quote.objects.get(option=option)
+    assert (quote.contracts_left, quote.notional_left) == (3, settings.SERIES_NOTIONAL_USDT - 2 * COST_OF_ONE)
     other = make_customer(now=NOW)
     told = codes(opening(other, option, 2), opening(customer, option, 2), opening(customer, option))
     assert told == ["accepted", RejectCode.SERIES_LIMIT, "accepted"]
@@ -251,8 +250,8 @@ def test_beyond_the_float_closes_are_paid_at_fill_only_until_the_desk_has_settle
 def test_who_set_a_limit_when_to_what_and_why_is_kept(customer):
     limited(customer, contracts=5)
     limited(customer, orders_per_s=7)
-    own = CustomerLimit.objects.get()
-    assert (own.contracts, own.notional, own.orders_per_s) == (None, None, 7)
+    own = Account.objects.get(customer=customer)
+    assert (own.contracts_limit, own.notional_limit, own.orders_limit) == (None, None, 7)
     changes = LimitChange.objects.order_by("pk").values_list(
         "contracts", "orders_per_s", "by", "reason", "at"
     )
@@ -267,10 +266,12 @@ def test_a_limit_without_meaning_or_reason_is_not_set(customer, limits, reason):
     to = Setting(**{"contracts": None, "notional": None} | limits)
     with pytest.raises(LimitRefused):
         set_customer_limit(customer_id=customer.pk, to=to, reason=reason, by="ann", now=NOW)
-    if limits:
-        with pytest.raises(IntegrityError), transaction.atomic():
-            CustomerLimit.objects.create(customer=customer, **limits)
-    assert not CustomerLimit.objects.exists()
+    assert not LimitChange.objects.exists()
+
+
+def test_nobody_has_limits_without_an_account():
+    with pytest.raises(LimitRefused):
+        set_customer_limit(customer_id=10**9, to=Setting(1, None), reason="r", by="ann", now=NOW)
 
 
 def test_what_has_drifted_is_counted_anew_and_nothing_else_is_touched(option):

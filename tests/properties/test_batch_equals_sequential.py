@@ -18,7 +18,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from counter.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
-from counter.models import Account, CustomerLimit, Option, Position, Quote, SyncOrder, TradingStatus
+from counter.limits import Setting, set_customer_limit
+from counter.models import Account, Option, Position, Quote, SyncOrder, TradingStatus
 from counter.order_requests import Accepted, CloseRequest, OpenRequest
 from counter.orders import place_orders
 from tests.support.factories import make_customer, make_option, make_quote
@@ -235,13 +236,11 @@ def market(db, settings):
     options = [make_option(strike=90_000 + 1_000 * number, now=NOW) for number in range(6)]
     [opened] = place_orders(requests=[OpenRequest(customers[0], "p", options[0].symbol, 3)], now=NOW)
     for number, limits in (
-        (0, {"orders_per_s": 1, "notional": NOTIONAL[0]}),
+        (0, {"orders_per_s": 1, "notional": Decimal(int(NOTIONAL[0]))}),
         (1, {"contracts": CONTRACTS[1]}),
     ):
-        CustomerLimit.objects.create(
-            customer_id=customers[number],
-            **{name: int(limit) for name, limit in limits.items()},
-        )
+        to = Setting(**{"contracts": None, "notional": None} | limits)
+        set_customer_limit(customer_id=customers[number], to=to, reason="a test", by="ann", now=NOW)
     for option in options[:2]:
         make_quote(option, bid="0.015", ask="0.011", now=NOW)
     quotes = [
