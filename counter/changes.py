@@ -185,7 +185,8 @@ class Following:
         for order in orders:
             found.setdefault(order.customer_id, Change()).orders.append(order)
         ids = {order.position_id for order in orders} | self._ended_positions(now)
-        for position in Position.objects.filter(pk__in=_of(ids)).select_related("option").order_by("pk"):
+        touched = Position.objects.filter(pk__in=_of(ids)).select_related("option").order_by("pk")
+        for position in touched if ids else ():
             found.setdefault(position.customer_id, Change()).positions.append(position)
         for customer_id, balance in self._moved_balances():
             found.setdefault(customer_id, Change()).balance = balance

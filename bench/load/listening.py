@@ -50,7 +50,7 @@ async def listen(asked: Listeners) -> Heard:
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     heard.ended = sum(task.done() for task in tasks)
     failing.cancel()
-    await asyncio.wait((failing,))
+    await asyncio.gather(failing, return_exceptions=True)
     return heard
 
 

@@ -1,6 +1,6 @@
 """`streaming`: what a thousand idle listeners cost, and whether orders are answered any later for them.
 
-Rounds with and without them take turns, so that what else the machine does meets both alike.
+Short rounds with and without them take turns, so that what else the machine does meets both alike.
 """
 
 import subprocess
@@ -25,8 +25,11 @@ LISTENERS = 1000
 QUERY = "channels=orders,positions,balance"
 RATE = 200  # orders a second, one a request
 CONNECTIONS = 64
-ROUNDS = 3
-LEAST_SECONDS = 8.0
+ROUNDS = 8
+ROUND_SECONDS = 4.0
+CAUGHT_UP_SECONDS = 2.0
+SECONDS = 8.0  # of a measurement without orders
+COUNTED_WITHIN_SECONDS = 3.0
 TRANSACTIONS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
 
 
@@ -34,17 +37,19 @@ def run(session: Session) -> dict[str, Any]:
     """Idle and under orders, each without and with the listeners; then with prices as well."""
     bed = session.bed()
     end_to_end.warm_up(session)
-    seconds = max(session.sizes.open_loop_seconds, LEAST_SECONDS)
     symbols = f"{QUERY},quotes&symbols={','.join(bed.symbols[:10])}"
     idle = {
-        "none": _idle(session, None, seconds),
-        "own changes": _idle(session, QUERY, seconds),
-        "and 10 prices each": _idle(session, symbols, seconds),
+        "none": _idle(session, None),
+        "own changes": _idle(session, QUERY),
+        "and 10 prices each": _idle(session, symbols),
     }
     rounds: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
-    for _ in range(ROUNDS):
-        for name, query in (("without", None), ("with", QUERY)):
-            rounds[name].append(_under_orders(session, query, seconds))
+    with _listening(session, QUERY):
+        for _ in range(ROUNDS):
+            with bed.frozen({"stream"}):  # which takes the same as if nobody listened: nothing
+                rounds["without"].append(_under_orders(session))
+            time.sleep(CAUGHT_UP_SECONDS)
+            rounds["with"].append(_under_orders(session))
     session.prove("streaming")
     loaded = {name: medians(found) for name, found in rounds.items()}
     session.note(
@@ -54,31 +59,31 @@ def run(session: Session) -> dict[str, Any]:
     return {"listeners": LISTENERS, "idle": idle, "rate": RATE, "under_orders": loaded, "rounds": rounds}
 
 
-def _idle(session: Session, query: str | None, seconds: float) -> dict[str, Any]:
+def _idle(session: Session, query: str | None) -> dict[str, Any]:
     """Shares of a core, memory, and transactions a second of counter's database, with nobody trading."""
     with _listening(session, query) as heard:
         before = _transactions(session)
         followed = Followed(session.bed().watch)
-        followed.until_end(seconds)
+        followed.until_end(SECONDS)
         figures = followed.figures()
         done = _transactions(session) - before
     return {
-        "stream_core_share": round(figures["cpu_seconds"]["stream"] / seconds, 3),
-        "postgres_core_share": round(figures["cpu_seconds"]["postgres"] / seconds, 3),
+        "stream_core_share": round(figures["cpu_seconds"]["stream"] / SECONDS, 3),
+        "postgres_core_share": round(figures["cpu_seconds"]["postgres"] / SECONDS, 3),
         "stream_rss_mib": figures["memory_mib"]["stream"]["rss"][-1],
-        "transactions_per_s": round(done / seconds, 1),
+        "transactions_per_s": round(done / SECONDS, 1),
         "events": heard[0].events if heard else 0,
         "ended": heard[0].ended if heard else 0,
     }
 
 
-def _under_orders(session: Session, query: str | None, seconds: float) -> dict[str, Any]:
+def _under_orders(session: Session) -> dict[str, Any]:
     bed = session.bed()
-    job = bed.job(connections=CONNECTIONS, orders_each=1, seconds=seconds, rate=RATE)
-    with _listening(session, query), process.prepared(job) as load:
+    job = bed.job(connections=CONNECTIONS, orders_each=1, seconds=ROUND_SECONDS, rate=RATE)
+    with process.prepared(job) as load:
         followed = Followed(bed.watch)
         load.go()
-        followed.until_end(seconds)
+        followed.until_end(ROUND_SECONDS)
         outcome = load.outcome()
         used = followed.figures()["cpu_seconds"]
     bed.drain()
@@ -86,13 +91,13 @@ def _under_orders(session: Session, query: str | None, seconds: float) -> dict[s
         "p50_ms": outcome.p50_ms,
         "p99_ms": outcome.p99_ms,
         "accepted_per_s": outcome.orders_per_s,
-        "stream_core_share": round(used["stream"] / seconds, 3),
-        "postgres_core_share": round(used["postgres"] / seconds, 3),
+        "stream_core_share": round(used["stream"] / ROUND_SECONDS, 3),
+        "postgres_core_share": round(used["postgres"] / ROUND_SECONDS, 3),
     }
 
 
 def _transactions(session: Session) -> int:
-    time.sleep(1.5)  # what a server process has done is counted a second later
+    time.sleep(COUNTED_WITHIN_SECONDS)  # what the server's processes did before
     with psycopg.connect(session.servers.database_url("crossbook")) as connection:
         row = connection.execute(TRANSACTIONS).fetchone()
         assert row is not None
