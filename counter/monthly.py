@@ -31,7 +31,7 @@ SUMS = """
            COALESCE(sum(e.amount) FILTER (WHERE is_credit AND order_id IS NOT NULL), 0),
            COALESCE(sum(o.spread) FILTER (WHERE e.kind <> 'payout'), 0),
            COALESCE(sum(o.settlement_fee) FILTER (WHERE e.kind = 'payout'), 0)
-    FROM entries AS e LEFT JOIN counter_syncorder AS o ON o.id = e.order_id AND e.is_credit
+    FROM entries AS e LEFT JOIN counter_syncorder AS o ON o.id = CASE WHEN e.is_credit THEN e.order_id END
 """
 
 
