@@ -66,6 +66,10 @@ CASH_CODES: dict[str, ErrorCode] = {
     "withdrawal_released": ErrorCode(409, "The withdrawal was released: it cannot be confirmed."),
 }
 
+STATEMENT_CODES: dict[str, ErrorCode] = {
+    "range_invalid": ErrorCode(422, "`to` is before `from`, or more than 366 days after it."),
+}
+
 REQUEST_CODES: dict[str, ErrorCode] = {
     "malformed_json": ErrorCode(400, "The body is not JSON in UTF-8."),
     "invalid_request": ErrorCode(400, "A field is missing, unknown, of a wrong type or out of range."),
@@ -106,4 +110,4 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     ),
 }
 
-CODES: dict[str, ErrorCode] = {**ORDER_CODES, **QUOTE_CODES, **CASH_CODES, **REQUEST_CODES}
+CODES: dict[str, ErrorCode] = {**ORDER_CODES, **QUOTE_CODES, **CASH_CODES, **STATEMENT_CODES, **REQUEST_CODES}

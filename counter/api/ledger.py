@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore
 
 from django.http import HttpResponse, StreamingHttpResponse
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -22,6 +21,7 @@ from counter.api.ledger_messages import (
     MonthlyStatementBody,
     ledger_entry_body,
     monthly_statement_body,
+    read_time,
 )
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.views import CustomerView, query_of
@@ -32,6 +32,7 @@ from counter.statements import IdRange, all_entries, ids_between, ledger_entries
 MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 # Whoever reads slowly keeps a thread for as long: some are left to everybody else.
 DOWNLOADS_AT_ONCE = 2
+LAST_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def _account_id(customer_id: int) -> int:
@@ -54,7 +55,11 @@ class LedgerView(CustomerView):
         """Every movement on the account with the balance it left, and the order that it belongs to."""
         query = query_of(request, LedgerQuery)
         account_id = _account_id(self.customer_id)
-        within = ids_between(account_id=account_id, from_time=query.from_time, to_time=query.to_time)
+        within = ids_between(
+            account_id=account_id,
+            from_time=read_time(query.from_time, "from"),
+            to_time=read_time(query.to_time, "to"),
+        )
         if query.cursor is not None:
             within = IdRange(within.first, min(within.end, query.cursor))
         entries = ledger_entries(account_id=account_id, within=within, limit=query.limit + 1)
@@ -95,6 +100,7 @@ class LedgerCsvView(CustomerView):
     """The customer's ledger as a file."""
 
     renderer_classes = [CsvRenderer, JSONRenderer]  # errors are JSON
+    http_method_names = ["get", "head"]  # OPTIONS would be answered by a renderer
 
     @extend_schema(
         operation_id="download_ledger",
@@ -104,7 +110,7 @@ class LedgerCsvView(CustomerView):
             (200, "text/csv"): OpenApiTypes.STR,
             **{
                 (status, "application/json"): answer
-                for status, answer in answers((*READING_ERRORS, "overloaded"), {}).items()
+                for status, answer in answers((*READING_ERRORS, "range_invalid", "overloaded"), {}).items()
             },
         },
         summary="Download own ledger entries as CSV, oldest first",
@@ -112,13 +118,16 @@ class LedgerCsvView(CustomerView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """At most 366 days. `spread` and `fee` stand once for each order, beside its main entry."""
         query = query_of(request, LedgerCsvQuery)
-        to_time = query.to_time or timezone.now()
-        if not timedelta(0) <= to_time - query.from_time <= LONGEST_RANGE:
-            raise ApiError("invalid_request", "from 0 to 366 days after `from`", path="$.to")
+        from_time, to_time = read_time(query.from_time, "from"), read_time(query.to_time, "to")
+        assert from_time is not None  # noqa: S101 - it has to be given
+        if to_time is None:
+            to_time = from_time + min(LONGEST_RANGE, LAST_TIME - from_time)
+        if not timedelta(0) <= to_time - from_time <= LONGEST_RANGE:
+            raise ApiError("range_invalid", path="$.to")
         account_id = _account_id(self.customer_id)
-        within = ids_between(account_id=account_id, from_time=query.from_time, to_time=to_time)
+        within = ids_between(account_id=account_id, from_time=from_time, to_time=to_time)
         lines = csv_of(all_entries(account_id=account_id, within=within))
-        name = f"ledger-{query.from_time:%Y%m%d}-{to_time:%Y%m%d}.csv"
+        name = f"ledger-{from_time:%Y%m%d}-{to_time:%Y%m%d}.csv"
         return StreamingHttpResponse(
             _Download(lines),
             content_type="text/csv; charset=utf-8",

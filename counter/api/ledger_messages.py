@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
+from counter.api.errors import ApiError
 from counter.api.fields import Query, Usdt, coin, usdt
 from counter.api.pages import PageQuery
 from counter.contracts import Moment
@@ -14,8 +15,15 @@ from counter.statements import LedgerEntry
 
 LONGEST_RANGE = timedelta(days=366)
 
-From = Annotated[Moment, Meta(description="Begin with the first entry made at this time or later.")]
-To = Annotated[Moment, Meta(description="End before the first entry made at this time or later.")]
+# Texts here, which `read_time` reads: of a query a number would pass for a time as well.
+_TIME = {"format": "date-time"}
+From = Annotated[
+    str,
+    Meta(description="Begin with the first entry made at this time or later.", extra_json_schema=_TIME),
+]
+To = Annotated[
+    str, Meta(description="End before the first entry made at this time or later.", extra_json_schema=_TIME)
+]
 Signed = Annotated[str, Meta(description="USDT, 6 decimals: positive in, negative out.")]
 FineUsdt = Annotated[str, Meta(description="USDT, 8 decimals.", examples=["0.04500000"])]
 
@@ -28,7 +36,7 @@ class LedgerQuery(PageQuery, kw_only=True):
 
 
 class LedgerCsvQuery(Query, kw_only=True):
-    """Between which times, at most 366 days apart; without `to` up to now."""
+    """Between which times, at most 366 days apart; without `to` as far as that."""
 
     from_time: From = field(name="from")
     to_time: To | None = field(default=None, name="to")
@@ -93,6 +101,19 @@ class MonthlyStatementBody(msgspec.Struct):
     spread: Usdt
     fees: Annotated[FineUsdt, Meta(description="The venue's commission on payouts at fill.")]
     closing_balance: Usdt
+
+
+def read_time(asked: str | None, name: str) -> datetime | None:
+    """A time as asked by the parameter `name`, with its offset from UTC.
+
+    Raises: ApiError.
+    """
+    if asked is None:
+        return None
+    try:
+        return msgspec.convert(asked, Moment)
+    except msgspec.ValidationError as error:
+        raise ApiError("invalid_request", str(error), path=f"$.{name}") from error
 
 
 def ledger_entry_body(entry: LedgerEntry) -> LedgerEntryBody:

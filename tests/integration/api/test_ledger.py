@@ -128,7 +128,10 @@ def test_each_entry_tells_spread_and_fee_of_its_order(caller):
     assert (newest["kind"], newest["order"]["type"], newest["order"]["fee"]) == ("close", "close", None)
 
 
-@pytest.mark.parametrize("query", [{"from": "yesterday"}, {"to": "2025-11-01T00:00:00"}, {"from": "null"}])
+@pytest.mark.parametrize(
+    "query",
+    [{"from": "yesterday"}, {"to": "2025-11-01T00:00:00"}, {"from": "null"}, {"to": "0.5"}, {"from": ""}],
+)
 def test_times_are_read_strictly(caller, query):
     for path in ("ledger", "ledger.csv"):
         answer = caller.get(path, **({"from": text(NOVEMBER)} | query))
@@ -190,8 +193,19 @@ def test_csv_is_read_by_pages(caller, monkeypatch):
 @pytest.mark.parametrize("days", [-1, 367])
 def test_csv_has_a_longest_range(caller, days):
     query = {"from": text(OCTOBER), "to": text(OCTOBER + timedelta(days=days))}
-    assert error_of(caller.get("ledger.csv", **query), 400)["detail"] == {"path": "$.to"}
+    assert error_of(caller.get("ledger.csv", **query), 422)["code"] == "range_invalid"
     assert error_of(caller.get("ledger.csv"), 400)["code"] == "invalid_request"
+
+
+def test_csv_without_an_end_goes_as_far_as_it_may(caller):
+    assert len(rows(caller.get("ledger.csv", **{"from": text(OCTOBER)}))) == 9
+    for begin in ("2000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        assert rows(caller.get("ledger.csv", **{"from": begin})) == []
+
+
+def test_csv_takes_no_other_method(caller):
+    for answer in (caller.http.options("/api/v1/ledger.csv"), caller.post("ledger.csv", {})):
+        assert error_of(answer, 405)["code"] == "method_not_allowed"
 
 
 def test_csv_is_given_to_who_accepts_nothing_else(caller):
