@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -19,6 +20,29 @@ def rate(name: str, default: str, *, least: Decimal = Decimal(0)) -> Decimal:
     if not least <= value < 1:
         raise ImproperlyConfigured(f"{name} has to be from {least} to below 1, not {value}")
     return value
+
+
+def count(name: str, default: str) -> int:
+    """A whole number from 1 to a million.
+
+    Raises: ImproperlyConfigured.
+    """
+    value = _number(name, os.environ.get(name, default))
+    if value != value.to_integral_value() or not 1 <= value <= 1_000_000:
+        raise ImproperlyConfigured(f"{name} has to be a whole number from 1 to a million, not {value}")
+    return int(value)
+
+
+def networks(name: str) -> list[str]:
+    """Comma-separated networks in CIDR notation; none when it is not set.
+
+    Raises: ImproperlyConfigured.
+    """
+    given = [text.strip() for text in os.environ.get(name, "").split(",") if text.strip()]
+    try:
+        return [str(ip_network(text)) for text in given]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
 def amount(name: str, default: str) -> Decimal:

@@ -260,10 +260,10 @@ API_KEYS_SECRET = _key(
 )  # a list as well: all decrypt customers' keys, the first one encrypts
 API_TOKENS = os.environ.get("API_TOKENS", "1") == "1"  # whether customers' tokens count
 # Proxies whose X-Forwarded-For is believed: comma-separated networks.
-TRUSTED_PROXIES = [network for network in _env("TRUSTED_PROXIES").split(",") if network]
+TRUSTED_PROXIES = limits.networks("TRUSTED_PROXIES")
 # Of each customer, besides orders: how many a second go on for ever, and how many may come at once.
-REQUESTS_PER_SECOND = int(_env("REQUESTS_PER_SECOND", "20"))
-REQUESTS_AT_ONCE = int(_env("REQUESTS_AT_ONCE", "100"))
+REQUESTS_PER_SECOND = limits.count("REQUESTS_PER_SECOND", "20")
+REQUESTS_AT_ONCE = limits.count("REQUESTS_AT_ONCE", "100")
 SIGNATURE_WINDOW_SECONDS = float(os.environ.get("SIGNATURE_WINDOW_SECONDS", "30"))
 SPREAD_RATE = limits.rate("SPREAD_RATE", "0.005")
 QUOTE_STALE_AFTER_SECONDS = float(os.environ.get("QUOTE_STALE_AFTER_SECONDS", "10"))

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from counter import nonces, pace
 from counter.gate import GateFull, OutcomeUnknown
-from counter.models import ApiKey
+from counter.key_uses import KeyUses
 from counter.pace import Limit, Standing
 from counter.waiting import LoopWaiter, ThreadWaiter, Waiter, wake
 
@@ -29,7 +29,6 @@ ANSWER_WITHIN_SECONDS = 3.0
 WITHOUT_LIMITS_FOR_SECONDS = (
     5.0  # after they could not be asked: what waits for each failure is our customers
 )
-LAST_USE_EVERY_SECONDS = 60.0
 FORGOTTEN_AFTER = timedelta(seconds=10)  # by how much the clocks of web machines may differ
 # A crash of the server may forget the signatures of its last half second; an order sent again is still the same order.
 SET_UP = """
@@ -100,7 +99,7 @@ class Admissions:
         self._changed = threading.Condition()
         self._asker: threading.Thread | None = None
         self._limits_again_at: datetime | None = None
-        self._last_uses: dict[int, datetime] = {}
+        self._uses = KeyUses()
 
     def admit(self, asking: Asking) -> Standing | None:
         """Wait until the request may be carried out; where the scarcest of its limits stands then, if that is known.
@@ -141,21 +140,29 @@ class Admissions:
 
     def _ask(self) -> None:
         try:
-            while entries := self._gather():
-                self._decide(entries, now=self._clock())
-                wake(entry.waiter for entry in entries)
-                self._note_uses(entries, now=self._clock())
+            while (entries := self._gather()) is not None:
+                now = self._clock()
+                if entries:
+                    self._decide(entries, now=now)
+                    wake(entry.waiter for entry in entries)
+                    self._uses.note(_used(entries), now=now)
+                if self._uses.are_due():
+                    self._uses.write(now=now, connect=self._set_up)
+            self._uses.write(now=self._clock(), connect=self._set_up)
         finally:
             connection.close()
 
-    def _gather(self) -> list[_Entry]:
-        """Wait for a first request, and take along what else is there; none when it is time to end."""
+    def _gather(self) -> list[_Entry] | None:
+        """Wait for a first request, and take along what else is there; None when it is time to end.
+
+        Nothing comes of it when there is something else to do meanwhile.
+        """
         with self._changed:
             me = threading.current_thread()
-            while not self._waiting and self._asker is me:
-                self._changed.wait()
-            if self._asker not in (me, None):
-                return []  # there is a successor
+            if not self._waiting and self._asker is me:
+                self._changed.wait(timeout=self._uses.seconds_until_due())
+            if self._asker not in (me, None) or (self._asker is None and not self._waiting):
+                return None  # there is a successor, or an end
             count = min(len(self._waiting), REQUESTS_AT_A_TIME)
             return [self._waiting.popleft() for _ in range(count)]
 
@@ -210,31 +217,19 @@ class Admissions:
                 if entry.standing is None or standing.remaining < entry.standing.remaining:
                     entry.standing = standing
 
-    def _note_uses(self, entries: Sequence[_Entry], *, now: datetime) -> None:
-        """Write down when keys were used, each once a minute at most; nobody waits for it."""
-        before = now - timedelta(seconds=LAST_USE_EVERY_SECONDS)
-        used = {
-            entry.asking.use.key_id
-            for entry in entries
-            if entry.asking.use and not isinstance(entry.error, (Replayed, OutcomeUnknown))
-        }
-        due = [key_id for key_id in used if self._last_uses.get(key_id, before) <= before]
-        if not due:
-            return
-        self._last_uses |= dict.fromkeys(due, now)
-        try:
-            self._set_up()
-            ApiKey.objects.filter(pk__in=sorted(due)).exclude(last_used_at__gt=before).update(
-                last_used_at=now
-            )
-        except Exception as error:  # noqa: BLE001 - it is told another minute
-            log.warning("last use of keys could not be noted", error=repr(error))
-            connection.close()
-
     def _set_up(self) -> None:
         if connection.connection is None:
             with connection.cursor() as cursor:
                 cursor.execute(SET_UP)
+
+
+def _used(entries: Sequence[_Entry]) -> set[int]:
+    """The keys that were used, not those of copies."""
+    return {
+        entry.asking.use.key_id
+        for entry in entries
+        if entry.asking.use and not isinstance(entry.error, (Replayed, OutcomeUnknown))
+    }
 
 
 admissions = Admissions()

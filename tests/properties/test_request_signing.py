@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -94,3 +95,17 @@ def test_whatever_the_headers_say_they_are_read_or_refused(given_headers):
     except HeaderUnreadable:
         return
     assert headers.made_at < headers.valid_until
+
+
+def test_the_example_of_the_documentation_is_true():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
+    written, secret, told = re.search(
+        r"printf %s '(.+)' \| openssl dgst -sha256 -hmac (\S+) -r\n +([0-9a-f]{64})", page
+    ).groups()
+    timestamp, window, rest = written[:13], written[13:17], written[17:]
+    found = WRITTEN.fullmatch(written.encode())
+    assert found is not None
+    assert (found[1].decode(), found[2].decode()) == (timestamp, window)
+    target, body = rest.removeprefix("POST").split("{", 1)
+    headers = SignedHeaders("cbk_example", timestamp, window, told)
+    assert fits(headers, secret=secret, method="POST", target=target.encode(), body=b"{" + body.encode())

@@ -53,3 +53,20 @@ def test_an_amount_is_not_negative(monkeypatch, value):
     monkeypatch.setenv("AMOUNT", value)
     with pytest.raises(ImproperlyConfigured):
         limits.amount("AMOUNT", "0")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "NaN", "ten", "1000001"])
+def test_a_count_is_whole_and_lets_something_through(monkeypatch, value):
+    assert limits.count("COUNT", "20") == 20
+    monkeypatch.setenv("COUNT", value)
+    with pytest.raises(ImproperlyConfigured):
+        limits.count("COUNT", "20")
+
+
+def test_networks_are_read_or_refused(monkeypatch):
+    assert limits.networks("NETWORKS") == []
+    monkeypatch.setenv("NETWORKS", "192.0.2.1, 2001:db8::/32,")
+    assert limits.networks("NETWORKS") == ["192.0.2.1/32", "2001:db8::/32"]
+    monkeypatch.setenv("NETWORKS", "192.0.2.1/24")
+    with pytest.raises(ImproperlyConfigured):
+        limits.networks("NETWORKS")

@@ -11,6 +11,7 @@ from config import watching
 from config.redaction import secrets_of
 from counter.gate import gate
 from tests.support.api import error_of
+from tests.support.api_keys import SigningCaller
 from tests.support.desk_bench import event, take_in
 from tests.support.sentry import Kept
 
@@ -43,6 +44,27 @@ def test_an_error_of_ours_is_told_without_whom_and_how_much(
         assert caller.token not in text
         assert AMOUNT not in text
     assert caller.token not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("door", ["lane", "framework"])
+def test_an_error_in_a_signed_request_is_told_without_its_secret(
+    sent, new_caller, option, monkeypatch, capfd, door
+):
+    def fail(**placing):
+        raise RuntimeError(f"cannot place {placing['requests']}")
+
+    monkeypatch.setattr(gate, "_place", fail)
+    signer = SigningCaller(new_caller().customer, door=door)
+    body = json.dumps(
+        {"type": "open", "client_order_id": "o", "symbol": option.symbol, "contracts": 1}
+    ).encode()
+    headers = signer.headers("POST", "/api/v1/orders", body)
+    answer = signer.send("/api/v1/orders", body, headers)
+    assert error_of(answer, 500)["code"] == "internal_error"
+    told = "".join((*sent, *capfd.readouterr(), answer.content.decode()))
+    assert "RuntimeError" in told
+    for secret in (signer.secret, signer.key.encrypted_secret, headers["X-API-Signature"]):
+        assert secret not in told
 
 
 @pytest.mark.django_db(transaction=True, databases=["desk"])
