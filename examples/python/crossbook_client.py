@@ -26,6 +26,7 @@ T = TypeVar("T")
 TRIES = 4
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
+SILENT_SECONDS = 45.0  # three heartbeats of the stream
 # Sent again, these may well succeed; every other answer stays what it is.
 TRY_AGAIN = (429, 502, 503, 504)
 
@@ -178,6 +179,15 @@ class LedgerEntry:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One of the stream: docs/api.md says which there are; `data` is JSON, amounts in it are strings."""
+
+    name: str
+    id: str | None
+    data: dict[str, Any]
+
+
 class Client:
     """Speaks for one customer; not to be shared by threads."""
 
@@ -274,6 +284,40 @@ class Client:
         """All movements on the account, newest first."""
         return self._pages(LedgerEntry, "/api/v1/ledger")
 
+    # --- the stream ---------------------------------------------------------------------------------------------------
+
+    def events(
+        self, *, channels: str = "orders,positions,balance", underlying: str | None = None
+    ) -> Iterator[Event]:
+        """What happens, from now on until the key is revoked; a connection that is lost is made again.
+
+        After each loss comes a `snapshot` with everything that may have changed meanwhile.
+        Raises: CrossbookError when the stream is refused.
+        """
+        query = {"channels": channels} | ({"underlying": underlying} if underlying else {})
+        last_id, pause = None, FIRST_PAUSE_SECONDS
+        while True:
+            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+            try:
+                with self._http.get(
+                    f"{self._url}/api/v1/stream",
+                    params=query,
+                    headers=headers,
+                    stream=True,
+                    timeout=(self._timeout_seconds, SILENT_SECONDS),
+                ) as answer:
+                    if not answer.ok and answer.status_code not in TRY_AGAIN:
+                        raise _error(answer)
+                    for event in _events(answer.iter_lines(chunk_size=None)) if answer.ok else ():
+                        last_id, pause = event.id or last_id, FIRST_PAUSE_SECONDS
+                        yield event
+                        if event.name == "end" and event.data["code"] == "revoked":
+                            return
+            except requests.RequestException:
+                pass
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def _pages(self, kind: type[T], path: str, **query: Any) -> Iterator[T]:
@@ -333,6 +377,23 @@ def _error(answer: requests.Response) -> CrossbookError:
     except (ValueError, KeyError, TypeError):  # of something between us and Crossbook
         return CrossbookError(answer.status_code, "unreadable", answer.text[:200], {})
     return CrossbookError(answer.status_code, told["code"], told["message"], told.get("detail") or {})
+
+
+def _events(lines: Iterator[bytes]) -> Iterator[Event]:
+    """Server-sent events; comments and fields that are not ours are passed over."""
+    name, event_id, data = "message", None, []
+    for line in lines:
+        field, _, value = line.decode().partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            name = value
+        elif field == "id":
+            event_id = value
+        elif field == "data":
+            data.append(value)
+        elif not line and data:
+            yield Event(name, event_id, json.loads("\n".join(data)))
+            name, event_id, data = "message", None, []
 
 
 def _all_of(kind: type[T], page: dict[str, Any]) -> list[T]:

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.conf import settings
+from django.utils import timezone
 
+from counter import api_keys
 from counter.models import Customer, SyncOrder
 from examples.python import crossbook_client as crossbook
 from tests.support.api_keys import SigningCaller
 from tests.support.factories import make_customer, make_option
-from tests.support.web import Web
+from tests.support.web import Stream, Web
 
 pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -125,6 +128,41 @@ def test_curl_and_openssl_place_the_same_order(web, signer):
     assert place("by-curl", "0.01").returncode == 22  # the id with other content
     assert SyncOrder.objects.get().contracts == 2
     assert signer.secret not in web.log
+
+
+@pytest.fixture
+def streaming(transactional_db, broker, tmp_path):
+    """Both programs: the web program sends listeners on."""
+    keys = {"SECRET_KEY": settings.SECRET_KEY, "QUOTE_STALE_AFTER_SECONDS": "86400"}
+    (tmp_path / "stream").mkdir()
+    stream = Stream(tmp_path / "stream", **keys)
+    web = Web(tmp_path, STREAM_URL=stream.url, **keys)
+    yield web
+    web.stop()
+    stream.stop()
+
+
+def test_the_client_hears_its_own_order_and_comes_again(streaming, monkeypatch):
+    signer, option = SigningCaller(make_customer(balance="10000")), make_option()
+    client = crossbook.Client(streaming.url, key=signer.key.public_id, secret=signer.secret)
+    listener = crossbook.Client(streaming.url, key=signer.key.public_id, secret=signer.secret)
+    events = listener.events()
+    assert next(events).data["balance"]["balance"] == "10000.000000"
+    order = client.open(client_order_id="s-1", symbol=option.symbol, contracts=1)
+    heard = next(event for event in events if event.name == "order")
+    assert (heard.data["id"], heard.data["client_order_id"]) == (order.id, "s-1")
+    losses, read = [requests.ConnectionError("lost")], crossbook._events
+
+    def lost_once(lines):
+        while losses:
+            raise losses.pop()
+        yield from read(lines)
+
+    monkeypatch.setattr(crossbook, "_events", lost_once)
+    again = listener.events()
+    assert next(again).name == "snapshot"
+    api_keys.revoke(signer.key, now=timezone.now())
+    assert [event.data["code"] for event in again if event.name == "end"] == ["revoked"]
 
 
 def all_at_once(ask):
