@@ -23,9 +23,9 @@ from acceptance import recovery as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from cockpit import figures, tally
-from counter import accounts, cash, changes, outbox, quotes, trading_status, withdrawals
+from counter import accounts, cash, changes, expiry, outbox, quotes, trading_status, withdrawals
 from counter.listing import listings
-from counter.models import Account, Customer, SyncOrder
+from counter.models import Account, Customer, IndexPrice, Option, Quote, SyncOrder
 from settlement import conditions, reconciliation, recovery, reporting, rounds, treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
@@ -95,7 +95,7 @@ def run_all(ground: Ground) -> None:
 
 def work(ground: Ground) -> None:
     """The way of some orders from their placing to their reports, and the sweeps."""
-    for part in (_take_orders, _contain, _settle, _sweep):
+    for part in (_take_orders, _expire, _contain, _settle, _sweep):
         part(ground)
 
 
@@ -184,6 +184,30 @@ def _sweep(ground: Ground) -> None:
         withdrawals.confirm(reference=reference, now=timezone.now())
     with ground.named("GET movements"):
         cash.movements(after_id=0, limit=500)
+
+
+def _expire(ground: Ground) -> None:
+    """Some positions of a series of its own, in the money, which is due the moment after."""
+    option = Option.objects.get(symbol=ground.symbols[0])
+    quote = Quote.objects.get(option=option)
+    option.pk, option.symbol, option.strike = None, f"BTC-1JAN70-{timezone.now():%H%M%S%f}-C", Decimal(60_000)
+    option.save()
+    quote.option = option
+    quote.save(force_insert=True)
+    bodies = [
+        {"type": "open", "client_order_id": f"{option.symbol}-{n}", "symbol": option.symbol, "contracts": 1}
+        for n in range(ground.orders)
+    ]
+    answer = ground.api.post("/api/v1/orders/batch", {"orders": bodies}, content_type="application/json")
+    assert all(result["status"] == 201 for result in answer.json()["results"])
+    expired_at = timezone.now() - timedelta(minutes=2)
+    Option.objects.filter(pk=option.pk).update(expires_at=expired_at)
+    IndexPrice.objects.bulk_create(
+        IndexPrice(underlying="BTC", price=INDEX["BTC"], at=expired_at - timedelta(seconds=10 * n + 1))
+        for n in range(180)
+    )
+    with ground.named("counter.expire"):
+        assert expiry.expire_due(now=timezone.now()) == ground.orders
 
 
 def _read_api(ground: Ground) -> None:
