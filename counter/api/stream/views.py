@@ -45,6 +45,7 @@ class StreamView(CustomerView):
     """Events for one customer."""
 
     renderer_classes = [JSONRenderer, EventStreamRenderer]
+    metadata_class = None  # OPTIONS would be answered by a renderer
 
     @extend_schema(
         operation_id="stream",

@@ -228,6 +228,9 @@ def test_other_addresses_and_methods_are_refused(stream):
     )
     posted = requests.post(f"{stream.url}/api/v1/stream", headers=headers, timeout=SOON)
     assert refusal(posted) == (405, "method_not_allowed")
+    accepting = headers | {"Accept": "text/event-stream"}
+    asked = requests.options(f"{stream.url}/api/v1/stream", headers=accepting, timeout=SOON)
+    assert refusal(asked) == (405, "method_not_allowed")
     assert requests.head(f"{stream.url}/api/v1/stream", headers=headers, timeout=SOON).status_code == 200
     assert requests.get(f"{stream.url}/readyz", timeout=SOON).json()["ready"] is True
 
