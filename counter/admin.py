@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from config.readonly import LeadsToTimeline, ReadOnlyAdmin, age_filter, is_number
 from counter.api_keys_admin import ApiKeyAdmin
 from counter.finding import orders_by_client_id
+from counter.limits_admin import AccountAdmin, QuoteAdmin
 from counter.models import (
     Account,
     ApiKey,
@@ -22,6 +23,7 @@ from counter.models import (
     Expiry,
     FirmQuote,
     IndexEntry,
+    LimitChange,
     Option,
     OptionChange,
     Position,
@@ -75,14 +77,6 @@ class CustomerAdmin(ReadOnlyAdmin):
 admin.site.register(ApiKey, ApiKeyAdmin)
 
 
-@admin.register(Account)
-class AccountAdmin(ReadOnlyAdmin):
-    list_display = ["code", "asset", "customer", "balance"]
-    list_select_related = ["customer"]
-    search_fields = ["customer__reference__startswith", "code__exact"]
-    search_help_text = "Beginning of the customer's reference, or the account's code"
-
-
 @admin.register(CashMovement)
 class CashMovementAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "customer", "kind", "amount", "reference"]
@@ -103,17 +97,19 @@ class WithdrawalAdmin(ReadOnlyAdmin):
     search_help_text = "Beginning of the wallet's reference, or of the customer's"
 
 
-@admin.register(Quote)
-class QuoteAdmin(ReadOnlyAdmin):
-    list_display = ["option", "bid", "ask", "mark", "implied_volatility", "index_price", "quoted_at"]
-    list_select_related = ["option"]
-    list_filter = ["option__underlying"]
-    search_fields = ["option__symbol__startswith"]
+@admin.register(LimitChange)
+class LimitChangeAdmin(ReadOnlyAdmin):
+    list_display = ["at", "customer_id", "option_id", "contracts", "notional", "orders_per_s", "reason", "by"]
+    search_fields = ["customer_id__exact"]
+    search_help_text = "Id of the customer"
 
 
 @admin.register(TradingStatus)
 class TradingStatusAdmin(ReadOnlyAdmin):
-    list_display = ["underlying", "state", "spread_rate", "why", "since", "judged_at"]
+    list_display = [
+        *("underlying", "state", "stop", "spread_rate", "why", "since", "judged_at"),
+        *("payout_float_usdt", "pays_at_once"),
+    ]
 
 
 @admin.register(TradingStatusChange)
@@ -209,6 +205,8 @@ class TransferAdmin(LeadsToTimeline, SearchByNumber):
 
 
 admin.site.register(TradingSwitch, TradingSwitchAdmin)
+admin.site.register(Account, AccountAdmin)
+admin.site.register(Quote, QuoteAdmin)
 admin.site.register(Option, OptionAdmin)
 admin.site.register(OptionChange, OptionChangeAdmin)
 admin.site.register(Expiry, ExpiryAdmin)

@@ -1,13 +1,15 @@
 """Positions and balances as customers read them."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
-from counter.models import Position
+from counter.limits import limits_of
+from counter.models import Account, Position
 
 _ENDED = (Position.State.EXERCISED, Position.State.EXPIRED)
 
@@ -41,6 +43,14 @@ class PositionPage(msgspec.Struct):
     next_cursor: str | None
 
 
+class AccountLimits(msgspec.Struct):
+    """What the customer may have open, and how many orders a second he may place."""
+
+    contracts: int
+    notional: Usdt
+    orders_per_s: int
+
+
 class AccountBody(msgspec.Struct):
     """What the customer holds of an asset."""
 
@@ -48,10 +58,30 @@ class AccountBody(msgspec.Struct):
     balance: Usdt
 
 
+class LimitedAccount(AccountBody):
+    """With what he has open, and what he may."""
+
+    open_contracts: int
+    open_notional: Annotated[Usdt, Meta(description="What he paid for what is open: USDT.")]
+    limits: AccountLimits
+
+
 class AccountList(msgspec.Struct):
     """The customer's accounts."""
 
-    results: list[AccountBody]
+    results: list[LimitedAccount]
+
+
+def limited_account(account: Account) -> LimitedAccount:
+    """A customer's account with the limits that hold for it."""
+    limits = limits_of(account)
+    return LimitedAccount(
+        asset="USDT",
+        balance=usdt(account.balance or Decimal(0)),
+        open_contracts=account.open_contracts,
+        open_notional=usdt(account.open_cost),
+        limits=AccountLimits(limits.contracts, usdt(limits.notional), limits.orders_per_s),
+    )
 
 
 def position_body(position: Position) -> PositionBody:

@@ -5,14 +5,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from counter.api.book_messages import (
-    AccountBody,
     AccountList,
     PositionBody,
     PositionPage,
+    limited_account,
     position_body,
 )
 from counter.api.errors import ApiError, json_answer
-from counter.api.fields import usdt
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.pages import PositionQuery, page_of
 from counter.api.views import CustomerView, query_of
@@ -64,8 +63,6 @@ class AccountsView(CustomerView):
         summary="Read own balance",
     )
     def get(self, request: Request) -> HttpResponse:
-        """One account, of USDT."""
-        balances = Account.objects.filter(customer_id=self.customer_id).values_list("balance", flat=True)
-        return json_answer(
-            AccountList([AccountBody("USDT", usdt(held)) for held in balances if held is not None])
-        )
+        """One account, of USDT, with what is open and the limits on it."""
+        accounts = Account.objects.filter(customer_id=self.customer_id)
+        return json_answer(AccountList([limited_account(account) for account in accounts]))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ from counter.orders import place_orders
 from counter.settlements import take_reports
 from counter.trading_status import Watch
 from tests.support.factories import make_customer, make_option, place_close, place_open, unique
+from tests.support.staff import staff
 from tests.support.threads import at_once
 
 pytestmark = pytest.mark.django_db
@@ -292,3 +294,30 @@ def test_what_has_drifted_is_counted_anew_and_nothing_else_is_touched(option):
         (0, Decimal(0)),
     ]
     assert recount() == 0
+
+
+# --- in the admin ---------------------------------------------------------------------------------------------------
+
+
+def pressed(client, model, pk, **fields):
+    address = reverse(f"admin:counter_{model}_changelist")
+    given = {"action": "set_limits", "_selected_action": [pk], **fields}
+    return client.post(address, given, follow=True).content.decode()
+
+
+def test_operators_set_the_limits_of_customers_and_series_with_a_reason(customer, option):
+    operator, viewer = (staff(role, role=role) for role in ("operator", "viewer"))
+    account = Account.objects.get(customer=customer)
+    system = Account.objects.filter(customer__isnull=True).first()
+    assert "Limits of 1 set" in pressed(operator, "account", account.pk, contracts="4", why="new here")
+    account.refresh_from_db()
+    assert (account.contracts_limit, account.notional_limit, account.orders_limit) == (4, None, None)
+    assert "a reason is needed" in pressed(operator, "account", account.pk, contracts="5")
+    assert "Not done" in pressed(operator, "account", account.pk, orders_per_s="0", why="r")
+    assert "Limits of 0 set" in pressed(operator, "account", system.pk, contracts="5", why="r")
+    pressed(viewer, "account", account.pk, contracts="9", why="r")
+    assert "Limits of 1 set" in pressed(operator, "quote", option.pk, notional="12.5", why="thin")
+    assert list(LimitChange.objects.order_by("pk").values_list("by", "reason", "contracts", "notional")) == [
+        ("operator", "new here", 4, None),
+        ("operator", "thin", None, Decimal("12.5")),
+    ]

@@ -31,6 +31,7 @@ def test_positions_show_what_is_left_and_what_was_paid(caller, option):
         "state": "open",
         "opened_at": opened.placed_at.isoformat().replace("+00:00", "Z"),
         "closed_at": None,
+        "settlement_index": None,
     }
     place_close(opened, payout="at_fill")
     assert caller.get(f"positions/{opened.id}").json()["state"] == "closing"
@@ -68,9 +69,17 @@ def test_listing_positions_takes_one_query_however_many(caller, option, django_a
 
 
 def test_balance_follows_orders(caller, option):
-    assert caller.get("accounts").json() == {"results": [{"asset": "USDT", "balance": "1000.000000"}]}
+    account = {
+        "asset": "USDT",
+        "balance": "1000.000000",
+        "open_contracts": 0,
+        "open_notional": "0.000000",
+        "limits": {"contracts": 1_000_000, "notional": "5000000.000000", "orders_per_s": 200},
+    }
+    assert caller.get("accounts").json() == {"results": [account]}
     place_open(caller.customer, option)
-    assert caller.get("accounts").json()["results"][0]["balance"] == "977.387500"
+    [now] = caller.get("accounts").json()["results"]
+    assert (now["balance"], now["open_contracts"], now["open_notional"]) == ("977.387500", 1, "22.612500")
 
 
 def test_ledger_tells_every_movement_with_the_balance_it_left(caller, another, option, settle):
