@@ -18,7 +18,7 @@ class ClientGone(Exception):
 
 
 class Responder(WSGIResponder):
-    """One answer: the library's own waits for its client for ever, also for one that has hung up."""
+    """One answer: the library's own waits for its client for ever."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
