@@ -29,6 +29,7 @@ ANSWER_WITHIN_SECONDS = 3.0
 WITHOUT_LIMITS_FOR_SECONDS = (
     5.0  # after they could not be asked: what waits for each failure is our customers
 )
+FORGOTTEN_EVERY = timedelta(seconds=1)
 FORGOTTEN_AFTER = timedelta(seconds=10)  # by how much the clocks of web machines may differ
 # A crash of the server may forget the signatures of its last half second; an order sent again is still the same order.
 SET_UP = """
@@ -100,6 +101,8 @@ class Admissions:
         self._asker: threading.Thread | None = None
         self._limits_again_at: datetime | None = None
         self._uses = KeyUses()
+        self._has_taken = False  # signatures, since old ones were cleared away
+        self._forgotten_at = clock()
 
     def admit(self, asking: Asking) -> Standing | None:
         """Wait until the request may be carried out; where the scarcest of its limits stands then, if that is known.
@@ -148,6 +151,7 @@ class Admissions:
                     self._uses.note(_used(entries), now=now)
                 if self._uses.are_due():
                     self._uses.write(now=now, connect=self._set_up)
+                self._forget_signatures(now)
             self._uses.write(now=self._clock(), connect=self._set_up)
         finally:
             connection.close()
@@ -181,7 +185,8 @@ class Admissions:
             return
         try:
             self._set_up()
-            taken = nonces.take_all(uses, forgotten_before=now - FORGOTTEN_AFTER)
+            self._has_taken = True
+            taken = nonces.take_all(uses)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is not known whether they were used
             log.warning("signatures could not be looked up", requests=len(entries), error=repr(error))
             connection.close()
@@ -216,6 +221,18 @@ class Admissions:
                     entry.error = TooFast(standing)
                 if entry.standing is None or standing.remaining < entry.standing.remaining:
                     entry.standing = standing
+
+    def _forget_signatures(self, now: datetime) -> None:
+        """Clear away those whose time is over, now and then; what fails is done another time."""
+        if not self._has_taken or now - self._forgotten_at < FORGOTTEN_EVERY:
+            return
+        self._forgotten_at, self._has_taken = now, False
+        try:
+            self._set_up()
+            nonces.clear(before=now - FORGOTTEN_AFTER)
+        except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
+            log.warning("old signatures could not be cleared away", error=repr(error))
+            connection.close()
 
     def _set_up(self) -> None:
         if connection.connection is None:
