@@ -39,7 +39,7 @@ def positions(customer_id: int, before: int | None) -> Page:
     told = [
         {
             "position": row,
-            "state": words.POSITION_STATES[row.state],
+            "state": words.position_state(row),
             "profit": row.proceeds - row.cost if row.remaining == 0 and not row.unpaid else None,
         }
         for row in found

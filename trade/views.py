@@ -1,6 +1,6 @@
 """Doors of the trade page: the whole of it, and the parts that refresh by themselves."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -66,4 +66,5 @@ def past(request: HttpRequest, customer: Customer, *, kind: str) -> HttpResponse
     """A page of orders, positions or the ledger."""
     shown = history.KINDS[kind](customer.pk, asked.whole(request.GET, "before"))
     context = {"page": shown, "kinds": list(history.KINDS), "customer": customer}
+    context["a_year_ago"] = (timezone.now() - timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return render(request, "trade/history.html", {**context, "balance": balance_of(customer.pk)})

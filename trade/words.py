@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from counter.containment import Reason, State
+from counter.models import Position
 from counter.order_requests import RejectCode
 from counter.trading_status import Trading
+from trade import numbers
 
 REASONS: dict[str, str] = {
     Reason.QUOTES_STALE: "no new prices are coming in",
@@ -130,6 +132,13 @@ def notice(coin: str, trading: Trading) -> str:
     if trading.state is State.WIDE:
         return f"{coin} options cost more, and bring less, than usual{because}."
     return ""
+
+
+def position_state(position: Position) -> str:
+    """How a position stands, with the index that an option ended at."""
+    told, index = POSITION_STATES[position.state], position.option.settlement_index
+    ended = position.state in (Position.State.EXERCISED, Position.State.EXPIRED)
+    return f"{told}, at {numbers.level(index)}" if ended and index is not None else told
 
 
 def refusal(code: str, message: str) -> tuple[str, str]:

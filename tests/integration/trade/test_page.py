@@ -1,5 +1,6 @@
 """What the page shows: prices, what is unusual about them, positions with their value, orders on their way."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -168,6 +169,15 @@ def test_an_end_by_expiry_is_told(visitor, option):
     ):
         Position.objects.update(state=state, remaining=0)
         assert told in words_in(visitor.get("history/positions/"))
+    Option.objects.update(settlement_index=Decimal("91000.5"))
+    assert "expired out of the money, at 91,000.50" in words_in(visitor.get("history/positions/"))
+
+
+def test_ledger_can_be_taken_along_as_a_file(visitor):
+    [address] = re.findall(r'href="(/api/v1/ledger.csv[^"]+)"', visitor.get("history/ledger/"))
+    answer = visitor.http.get(address)
+    assert answer.status_code == 200
+    assert b"deposit" in answer.getvalue()
 
 
 def test_history_goes_back_page_by_page_to_the_first_deposit(visitor, option):
