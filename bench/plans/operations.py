@@ -23,7 +23,18 @@ from acceptance import recovery as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from cockpit import figures, tally
-from counter import accounts, cash, changes, expiry, outbox, quotes, trading_status, withdrawals
+from counter import (
+    accounts,
+    cash,
+    changes,
+    expiry,
+    firm_quotes,
+    limits,
+    outbox,
+    quotes,
+    trading_status,
+    withdrawals,
+)
 from counter.listing import listings
 from counter.models import Account, Customer, IndexPrice, Option, Quote, SyncOrder
 from settlement import conditions, reconciliation, recovery, reporting, rounds, treasury
@@ -137,7 +148,31 @@ def _take_orders(ground: Ground) -> None:
         place(ground, run, closes=True)
     one = {"type": "open", "client_order_id": run, "symbol": ground.symbols[0], "contracts": 1}
     with ground.named("POST orders"):
-        assert ground.api.post("/api/v1/orders", one, content_type="application/json").status_code == 201
+        placed = ground.api.post("/api/v1/orders", one, content_type="application/json")
+    assert placed.status_code == 201
+    _quote(ground, run, placed.json()["position_id"])
+
+
+def _quote(ground: Ground, run: str, position_id: int) -> None:
+    """An open and a close, each at a firm quote."""
+    opening = {"symbol": ground.symbols[0], "contracts": 1}
+    for side, asked in (("open", opening), ("close", {"position_id": position_id})):
+        with ground.named("POST quotes"):
+            quote = ground.api.post(
+                "/api/v1/quotes", {"side": side, **asked}, content_type="application/json"
+            )
+        assert quote.status_code == 201, quote.content
+        order = {
+            "type": side,
+            "client_order_id": f"{run}-{side}",
+            "quote_id": quote.json()["quote_id"],
+            **asked,
+        }
+        with ground.named("POST orders, by a firm quote"):
+            placed = ground.api.post("/api/v1/orders", order, content_type="application/json")
+        assert placed.status_code == 201, placed.content
+    with ground.named("counter.sweep_quotes"):
+        firm_quotes.sweep(now=timezone.now() + timedelta(hours=2))
 
 
 def _contain(ground: Ground) -> None:
@@ -145,6 +180,8 @@ def _contain(ground: Ground) -> None:
         conditions.tell(now=timezone.now())
     with ground.named("feed, judging the coins"):
         trading_status.Watch(started_at=timezone.now()).judge(now=timezone.now())
+    with ground.named("feed, measuring the series"):
+        limits.measure_series(now=timezone.now())
 
 
 def _settle(ground: Ground) -> None:
