@@ -56,6 +56,17 @@ def amount(name: str, default: str) -> Decimal:
     return value
 
 
+def whole(name: str, default: str, *, least: int = 0) -> int:
+    """A whole number from `least` on.
+
+    Raises: ImproperlyConfigured.
+    """
+    value = _number(name, os.environ.get(name, default))
+    if value != value.to_integral_value() or value < least:
+        raise ImproperlyConfigured(f"{name} has to be a whole number from {least} on, not {value}")
+    return int(value)
+
+
 def pair(widen: str, halt: str, defaults: tuple[str, str]) -> Pair:
     """The two limits of one cause, from the variables `widen` and `halt`.
 

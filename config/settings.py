@@ -271,14 +271,14 @@ QUOTE_EVERY_SECONDS = 1.0
 CLOSE_STALE_AFTER_SECONDS = float(os.environ.get("CLOSE_STALE_AFTER_SECONDS", "30"))
 FIRM_QUOTE_SECONDS = float(os.environ.get("FIRM_QUOTE_SECONDS", "5"))
 # What a customer may have of them at once, by number and by their USDT: each is an option on the price, for nothing.
-FIRM_QUOTES_LIVE = int(os.environ.get("FIRM_QUOTES_LIVE", "20"))
+FIRM_QUOTES_LIVE = limits.whole("FIRM_QUOTES_LIVE", "20")
 FIRM_QUOTES_LIVE_USDT = limits.amount("FIRM_QUOTES_LIVE_USDT", "250000")
 # What a customer may have open (USDT: the cost of it) and order, and what all of them may have open of a series.
-CUSTOMER_CONTRACTS = int(os.environ.get("CUSTOMER_CONTRACTS", "1000000"))
+CUSTOMER_CONTRACTS = limits.whole("CUSTOMER_CONTRACTS", "1000000")
 CUSTOMER_NOTIONAL_USDT = limits.amount("CUSTOMER_NOTIONAL_USDT", "5000000")
-CUSTOMER_ORDERS_PER_S = int(os.environ.get("CUSTOMER_ORDERS_PER_S", "200"))
+CUSTOMER_ORDERS_PER_S = limits.whole("CUSTOMER_ORDERS_PER_S", "200", least=1)
 CUSTOMER_BURST_SECONDS = 10  # so many seconds' orders may come at once
-SERIES_CONTRACTS = int(os.environ.get("SERIES_CONTRACTS", "1000000"))
+SERIES_CONTRACTS = limits.whole("SERIES_CONTRACTS", "1000000")
 SERIES_NOTIONAL_USDT = limits.amount("SERIES_NOTIONAL_USDT", "20000000")
 # Paid to customers who closed at once, and not settled yet: beyond it closes are paid at fill only.
 INSTANT_PAYOUT_FLOAT_USDT = limits.amount("INSTANT_PAYOUT_FLOAT_USDT", "5000000")

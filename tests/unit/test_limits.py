@@ -70,3 +70,11 @@ def test_networks_are_read_or_refused(monkeypatch):
     monkeypatch.setenv("NETWORKS", "192.0.2.1/24")
     with pytest.raises(ImproperlyConfigured):
         limits.networks("NETWORKS")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "NaN", "Infinity"])
+def test_a_number_of_things_is_whole_and_not_below_what_makes_sense(monkeypatch, text):
+    assert limits.whole("LIMIT", "7", least=1) == 7
+    monkeypatch.setenv("LIMIT", text)
+    with pytest.raises(ImproperlyConfigured):
+        limits.whole("LIMIT", "7", least=1)

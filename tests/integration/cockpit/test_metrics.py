@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from cockpit.concerns import CODES
+from counter.models.switches import ALL_COINS
+from counter.trading_switches import State, throw
 
 MONITORING = Path(__file__).resolve().parents[3] / "docs/monitoring"
 NAME = re.compile(r"\bcrossbook_[a-z0-9_]+")
@@ -47,6 +50,16 @@ def test_the_counters_are_the_totals_and_the_histogram_holds_every_order(worked)
     assert found["crossbook_desk_up",] == 1
     assert found["crossbook_needs_human", ("code", "audit_broken")] == 0
     assert {labels[0][1] for name, *labels in found if name == "crossbook_needs_human"} == set(CODES)
+
+
+def test_what_is_stopped_is_said_of_each_coin(two_systems):
+    thrown = {"reason": "a test", "by": "ann", "now": timezone.now()}
+    throw(underlying="BTC", to=State.ALL_STOPPED, **thrown)
+    throw(underlying=ALL_COINS, to=State.OPENS_STOPPED, **thrown)
+    found = samples(scraped())
+    assert found["crossbook_trading_stopped", ("coin", "BTC")] == 2
+    assert found["crossbook_trading_stopped", ("coin", "ETH")] == 1
+    assert found["crossbook_needs_human", ("code", "trading_stopped")] == 2
 
 
 def test_prometheus_may_ask_for_either_format(worked):
