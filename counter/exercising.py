@@ -57,10 +57,10 @@ def exercise_apart(
     options: dict[int, ExpiredOption],
     expires_at: datetime,
     now: datetime,
-) -> list[list[Order]]:
+) -> list[Order]:
     """`exercise_chunk`, but what cannot be ended by itself holds up no other: halves are tried until it is alone."""
     try:
-        return [exercise_chunk(chunk=chunk, options=options, expires_at=expires_at, now=now)]
+        return exercise_chunk(chunk=chunk, options=options, expires_at=expires_at, now=now)
     except (DataError, IntegrityError, PricingError) as error:
         if len(chunk) == 1:
             log.error("position cannot be ended", position=chunk[0][0], error=repr(error))
@@ -68,9 +68,9 @@ def exercise_apart(
     middle = len(chunk) // 2
     halves = (chunk[:middle], chunk[middle:])
     return [
-        orders
+        order
         for half in halves
-        for orders in exercise_apart(chunk=half, options=options, expires_at=expires_at, now=now)
+        for order in exercise_apart(chunk=half, options=options, expires_at=expires_at, now=now)
     ]
 
 

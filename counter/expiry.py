@@ -5,6 +5,7 @@ killed in it, or begin hours late. What the record of the index lacks is a perso
 While a person has stopped all of a coin its positions wait: whatever is wrong with it may be wrong with its index.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -31,8 +32,11 @@ log = structlog.get_logger(__name__)
 BY = "expiry"
 # No order is decided for so long: what was read as living has by then been committed, and is found.
 SETTLED_AFTER = timedelta(minutes=1)
-# The desk hears of so many positions together: the fewer messages, the fewer venue orders. Then the next are taken.
-TOLD_TOGETHER = 20_000
+READ_POSITIONS = 20_000
+# The desk stores a message at once: the fewer there are, the fewer venue orders. One of 5,000 orders has 2 MB, and what
+# waits for longer than a second the desk pulls by itself, a thousand at a time.
+TOLD_IN_ONE_MESSAGE = 5000
+TOLD_AFTER_SECONDS = 0.7
 UNFINISHED_OPTIONS = """
     SELECT DISTINCT option_id FROM (
         SELECT option_id FROM counter_position WHERE option_id = ANY(%(ids)s::bigint[]) AND state = 'OPEN'
@@ -94,30 +98,38 @@ def _take(now: datetime) -> None:
 
 
 def _exercise(expires_at: datetime, now: datetime) -> int:
-    """End the open positions of a moment, and tell the desk of them together."""
+    """End the open positions of a moment, and tell the desk of many together; how many there were."""
+    started = told_at = time.monotonic()
+    untold: list[Order] = []
     found = after_id = 0
-    # A coin that is stopped meanwhile has no options the next time; what could not be ended is passed by.
-    while positions := open_positions(
-        list(options := exercisable(expires_at)), after_id=after_id, limit=TOLD_TOGETHER
-    ):
-        told: list[list[Order]] = []
-        try:
+    try:
+        # A coin that is stopped meanwhile has no options the next time; what could not be ended is passed by.
+        while positions := open_positions(
+            list(options := exercisable(expires_at)), after_id=after_id, limit=READ_POSITIONS
+        ):
             for first in range(0, len(positions), CHUNK_POSITIONS):
-                chunk = positions[first : first + CHUNK_POSITIONS]
-                told += exercise_apart(chunk=chunk, options=options, expires_at=expires_at, now=now)
-        finally:
-            _tell(told)
-        found += len(positions)
-        after_id, _ = positions[-1]
-        log.info("positions ended", expires_at=expires_at.isoformat(), positions=len(positions))
+                untold += exercise_apart(
+                    chunk=positions[first : first + CHUNK_POSITIONS],
+                    options=options,
+                    expires_at=expires_at,
+                    now=now + timedelta(seconds=time.monotonic() - started),
+                )
+                if len(untold) >= TOLD_IN_ONE_MESSAGE or time.monotonic() - told_at > TOLD_AFTER_SECONDS:
+                    _tell(untold)
+                    untold, told_at = [], time.monotonic()
+            found += len(positions)
+            after_id, _ = positions[-1]
+    finally:
+        _tell(untold)
+    if found:
+        log.info("positions ended", expires_at=expires_at.isoformat(), positions=found)
     return found
 
 
-def _tell(committed: Sequence[Sequence[Order]]) -> None:
-    for orders in committed:
-        if orders:
-            log.info("positions exercised", orders=trail.runs(order.id for order in orders))
-            outbox.publish(orders)
+def _tell(orders: Sequence[Order]) -> None:
+    if orders:
+        log.info("positions exercised", orders=trail.runs(order.id for order in orders))
+        outbox.publish(orders)
 
 
 def _settle(now: datetime) -> None:
