@@ -99,7 +99,9 @@ class MonthlyStatementBody(msgspec.Struct):
     costs: Usdt
     proceeds: FineUsdt
     spread: Usdt
-    fees: Annotated[FineUsdt, Meta(description="The venue's commission on payouts at fill.")]
+    fees: Annotated[
+        FineUsdt, Meta(description="USDT, 8 decimals: the venue's commission on payouts at fill.")
+    ]
     closing_balance: Usdt
 
 
