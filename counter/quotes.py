@@ -6,7 +6,7 @@ turn the price back.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
 from django.db import connection, models
@@ -135,8 +135,8 @@ def tradable_options(
     if underlying is not None:
         options = options.filter(underlying=underlying)
     if expiry is not None:
-        midnight = datetime.combine(expiry, time(), UTC)
-        options = options.filter(expires_at__gte=midnight, expires_at__lt=midnight + timedelta(days=1))
+        begins_at, ends_at = (datetime.combine(expiry, moment, UTC) for moment in (time.min, time.max))
+        options = options.filter(expires_at__gte=begins_at, expires_at__lte=ends_at)
     if symbol is not None:
         options = options.filter(symbol=symbol)
     return options

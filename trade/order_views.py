@@ -9,7 +9,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
 from counter.models import Customer, SyncOrder
-from trade import placing
+from trade import asked, placing
 from trade.book import placed
 from trade.doors import for_customers, is_fragment
 from trade.tickets import Ticket, ticket_of, ticket_of_order
@@ -54,7 +54,8 @@ def orders(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_safe
 def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
     """What has become of an order whose answer was lost: the order, or nothing as long as there is none."""
-    found = placing.find(customer_id=customer.pk, client_order_id=request.GET.get("client_order_id", ""))
+    name = asked.client_order_id(request.GET)
+    found = None if name is None else placing.find(customer_id=customer.pk, client_order_id=name)
     if found is None:
         return HttpResponse(status=204)
     return render(request, "trade/ticket.html", {"ticket": ticket_of_order(found)})

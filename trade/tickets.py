@@ -61,6 +61,7 @@ def ticket_of(*, customer_id: int, given: Mapping[str, str], now: datetime) -> T
     """The ticket that an address or a form asks for, priced as an order of this moment; None if there is no such thing.
 
     `given` holds a `symbol`, or a `position` of the customer's own; `contracts` and `client_order_id` if it has them.
+    There is no ticket of a name that no order of a customer can have.
     """
     made = _chosen(customer_id=customer_id, given=given)
     if made is None:
@@ -88,7 +89,9 @@ def ticket_of_order(order: SyncOrder) -> Ticket:
 
 
 def _chosen(*, customer_id: int, given: Mapping[str, str]) -> Ticket | None:
-    client_order_id = given.get("client_order_id") or new_client_order_id()
+    client_order_id = asked.client_order_id(given) if given.get("client_order_id") else new_client_order_id()
+    if client_order_id is None:
+        return None
     contracts = asked.whole(given, "contracts", most=asked.MAX_CONTRACTS)
     if (position_id := asked.whole(given, "position")) is not None:
         own = Position.objects.filter(customer_id=customer_id).select_related("option")
@@ -97,7 +100,7 @@ def _chosen(*, customer_id: int, given: Mapping[str, str]) -> Ticket | None:
             return None
         left = position.remaining
         return Ticket(position.option, client_order_id, contracts or left, position)
-    option = Option.objects.filter(symbol=given.get("symbol", "")).first()
+    option = Option.objects.filter(symbol=asked.symbol(given) or "").first()
     return None if option is None else Ticket(option, client_order_id, contracts or 1)
 
 

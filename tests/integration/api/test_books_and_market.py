@@ -1,6 +1,6 @@
 """What customers read: positions, balance, ledger, instruments, quotes."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -179,7 +179,8 @@ def test_instruments_and_quotes_are_filtered(caller, option, path):
     assert symbols() == {option.symbol, later.symbol, ether.symbol}
     assert symbols(underlying="BTC") == {option.symbol, later.symbol}
     assert symbols(underlying="BTC", expiry=later.expires_at.date()) == {later.symbol}
-    assert symbols(expiry=later.expires_at.date() + timedelta(days=1)) == set()
+    for day in (later.expires_at.date() + timedelta(days=1), date.min, date.max):
+        assert symbols(expiry=day) == set()
     assert symbols(symbol=ether.symbol) == {ether.symbol}
     for query in ({"expiry": "soon"}, {"underlying": "b"}, {"strike": 1}):
         assert error_of(caller.get(path, **query), 400)["code"] == "invalid_request"

@@ -49,6 +49,11 @@ def test_chain_has_calls_left_puts_right_and_marks_what_is_at_the_money(visitor,
     assert "at the money" not in told.split("95,000")[1]
 
 
+def test_a_chain_of_a_day_without_options_is_empty(visitor, option):
+    for day in ("0001-01-01", "9999-12-31"):
+        assert "There are no BTC options" in words_in(visitor.get("chain/", coin="BTC", expiry=day))
+
+
 def test_page_offers_every_coin_and_expiry_and_shows_the_nearest(visitor, option):
     later = make_option(days=60)
     ether = make_option(underlying="ETH")
@@ -57,7 +62,9 @@ def test_page_offers_every_coin_and_expiry_and_shows_the_nearest(visitor, option
     assert later.symbol not in page
     assert f"expiry={expiry_of(later)}" in page
     assert ether.symbol in visitor.http.get("/trade/?coin=ETH").content.decode()
-    for nonsense in ("?coin=XYZ", "?expiry=2026-02-31", "?symbol=nothing", "?position=x", "?coin=BTC%00"):
+    for nonsense in ("?coin=XYZ", "?expiry=2026-02-31", "?symbol=nothing", "?position=x"):
+        assert option.symbol in visitor.http.get(f"/trade/{nonsense}").content.decode()
+    for nonsense in ("?coin=BTC%00", "?symbol=%00"):
         assert option.symbol in visitor.http.get(f"/trade/{nonsense}").content.decode()
 
 

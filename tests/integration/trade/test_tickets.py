@@ -70,6 +70,15 @@ def test_a_ticket_with_a_new_price_after_a_lost_answer_does_not_buy_twice(visito
     assert f"Order {placed(visitor).get().pk}: accepted" in told
 
 
+@pytest.mark.parametrize("name", ["exercise/1017", "x" * 65, "a\x00b", "a b", "a\n"])
+def test_an_order_has_no_name_that_the_api_would_refuse(visitor, option, name):
+    order = visitor.firm(option)
+    for address in ("orders", "quotes"):
+        assert visitor.send(address, {**order, "client_order_id": name}).status_code == 404
+    assert visitor.http.get("/trade/orders/outcome/", {"client_order_id": name}).status_code == 204
+    assert not placed(visitor)
+
+
 def test_each_ticket_has_a_name_of_its_own_that_a_new_price_keeps(visitor, option):
     first, second = visitor.firm(option), visitor.firm(option)
     assert first["client_order_id"] != second["client_order_id"]
