@@ -5,13 +5,13 @@ the expiry are decided one after the other. The moment's expiries are locked bef
 a time, and what may be paid at once is not exceeded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 import structlog
 from django.conf import settings
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 
 from config.arrays import array
@@ -21,12 +21,18 @@ from counter import order_sql
 from counter.exercise_batch import ExerciseBatch, ExpiredOption
 from counter.models import Expiry, Option, Position
 from counter.order_requests import Order
+from counter.order_rows import AccountRow
 from counter.pricing import PricingError
 from counter.trading_switches import coins_stopped
 
 log = structlog.get_logger(__name__)
 
 CHUNK_POSITIONS = 1000
+# Somebody else may hold a customer's account, a person at a console for instance: while it is waited for, nobody of the
+# chunk can trade. Once it is known that one is held, finding out which is done in haste.
+LOCK_WITHIN = "1s"
+LOCK_IN_HASTE = "50ms"
+LOCK_NOT_AVAILABLE = "55P03"
 # Materialized: with a limit the planner would rather walk all positions that there ever were, by their ids.
 OPEN_POSITIONS = """
     WITH open AS MATERIALIZED (
@@ -57,11 +63,18 @@ def exercise_apart(
     options: dict[int, ExpiredOption],
     expires_at: datetime,
     now: datetime,
+    lock_within: str = LOCK_WITHIN,
 ) -> list[Order]:
     """`exercise_chunk`, but what cannot be ended by itself holds up no other: halves are tried until it is alone."""
     try:
-        return exercise_chunk(chunk=chunk, options=options, expires_at=expires_at, now=now)
-    except (DataError, IntegrityError, PricingError) as error:
+        return exercise_chunk(
+            chunk=chunk, options=options, expires_at=expires_at, now=now, lock_within=lock_within
+        )
+    except (DataError, IntegrityError, PricingError, OperationalError) as error:
+        if isinstance(error, OperationalError):
+            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            lock_within = LOCK_IN_HASTE
         if len(chunk) == 1:
             log.error("position cannot be ended", position=chunk[0][0], error=repr(error))
             return []
@@ -70,7 +83,9 @@ def exercise_apart(
     return [
         order
         for half in halves
-        for order in exercise_apart(chunk=half, options=options, expires_at=expires_at, now=now)
+        for order in exercise_apart(
+            chunk=half, options=options, expires_at=expires_at, now=now, lock_within=lock_within
+        )
     ]
 
 
@@ -80,18 +95,26 @@ def exercise_chunk(
     options: dict[int, ExpiredOption],
     expires_at: datetime,
     now: datetime,
+    lock_within: str = LOCK_WITHIN,
 ) -> list[Order]:
     """End the positions of a chunk that are still open; the orders that were committed, for the desk to hear of.
 
-    Those in the money are exercised, by an order each, and paid as `allowance` says; the others expire.
+    Those in the money are exercised, by an order each, and paid as `allowance` says; the others expire. Nothing ends of
+    a coin that a person has stopped since `options` were read.
     """
     with transaction.atomic():
         # Before any account: nobody who holds one asks for these.
         expiries = list(Expiry.objects.filter(expires_at=expires_at).order_by("id").select_for_update())
-        accounts = order_sql.lock_accounts({customer_id for _, customer_id in chunk})
+        accounts = _lock_accounts({customer_id for _, customer_id in chunk}, lock_within)
         positions = order_sql.positions([position_id for position_id, _ in chunk])
+        stopped = coins_stopped()
         still_open = sorted(
-            (position for position in positions.values() if position.state == Position.State.OPEN),
+            (
+                position
+                for position in positions.values()
+                if position.state == Position.State.OPEN
+                and options[position.option_id].underlying not in stopped
+            ),
             key=lambda position: position.id,
         )
         if not still_open:
@@ -107,6 +130,12 @@ def exercise_chunk(
             batch.decide(position)
         _write(batch, expires_at, now)
     return batch.orders
+
+
+def _lock_accounts(customer_ids: Collection[int], within: str) -> dict[int, AccountRow]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [within])
+    return order_sql.lock_accounts(customer_ids)
 
 
 def allowance(expiries: Sequence[Expiry]) -> Decimal:

@@ -29,6 +29,7 @@ from counter.orders import place_orders
 from counter.settlement_index import settle_at_average
 from counter.settlements import take_reports
 from counter.trading_switches import throw
+from tests.support.databases import held_account
 from tests.support.expiring import (
     AFTER,
     BEFORE,
@@ -304,6 +305,38 @@ def test_one_that_is_stopped_with_its_index_known_waits_too():
     throw(to=TradingSwitch.State.OPENS_STOPPED, **stop)
     expiry.expire_due(now=LATER)
     assert position_of(opening).state == "EXERCISED"
+
+
+def test_a_coin_that_is_stopped_in_the_middle_is_ended_no_further(monkeypatch):
+    monkeypatch.setattr(expiry, "CHUNK_POSITIONS", 2)
+    option, customer = expiring_option(), make_customer()
+    openings = [buy(customer, option) for _ in range(5)]
+    record_index()
+    exercise = expiry.exercise_apart
+
+    def exercise_then_stop(**asked):
+        done = exercise(**asked)
+        throw(underlying="BTC", to=TradingSwitch.State.ALL_STOPPED, reason="wrong index", by="ann", now=AFTER)
+        return done
+
+    monkeypatch.setattr(expiry, "exercise_apart", exercise_then_stop)
+    expiry.expire_due(now=AFTER)
+    ended = [position_of(opening).state for opening in openings]
+    assert ended == ["EXERCISED"] * 2 + ["OPEN"] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_that_somebody_holds_holds_up_nobody_elses_expiry():
+    option, customers = expiring_option(), [make_customer() for _ in range(6)]
+    openings = [buy(customer, option) for customer in customers]
+    record_index()
+    held = openings[4]
+    with held_account(customers[4].pk):
+        expiry.expire_due(now=AFTER)
+        states = [position_of(opening).state for opening in openings]
+    assert states == ["OPEN" if opening is held else "EXERCISED" for opening in openings]
+    expiry.expire_due(now=AFTER)
+    assert position_of(held).state == "EXERCISED"
 
 
 @pytest.mark.django_db(transaction=True)
