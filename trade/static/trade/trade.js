@@ -110,7 +110,8 @@
         const link = event.target.closest("a[hx-target='#ticket']");
         if (link && !link.closest("#ticket")) opener = link.id;
     });
-    document.addEventListener("htmx:afterSwap", function (event) {
+    // Not before htmx has made the new links and forms its own: a key that is pressed at once would load the whole page.
+    document.addEventListener("htmx:afterSettle", function (event) {
         if (event.detail.target.id !== "ticket") return;
         const ticket = event.detail.target;
         const place = ticket.querySelector("[data-ends-in-ms]");
