@@ -76,10 +76,14 @@ def give(*, request: QuoteRequest, now: datetime) -> FirmQuote | Rejected:
 
 
 def sweep(*, now: datetime) -> int:
-    """Forget quotes that expired an hour ago, SWEEP_ROWS at most; how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(SWEEP, [now - KEEP_AFTER_EXPIRY, SWEEP_ROWS])
-        return cursor.rowcount
+    """Forget quotes that expired an hour ago, SWEEP_ROWS in each statement; how many."""
+    forgotten = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(SWEEP, [now - KEEP_AFTER_EXPIRY, SWEEP_ROWS])
+            forgotten += cursor.rowcount
+            if cursor.rowcount < SWEEP_ROWS:
+                return forgotten
 
 
 def _priced(request: QuoteRequest, now: datetime) -> FirmQuote:

@@ -15,6 +15,7 @@ from django.utils.decorators import method_decorator
 
 from counter import pace
 from counter.api.addresses import client_address
+from counter.api.received import header_in
 from counter.models import Customer
 from trade.doors import guarded
 
@@ -70,8 +71,10 @@ class CustomerLogout(LogoutView):
 
 def _seconds_to_wait(request: HttpRequest | None, name: str) -> int:
     """Until the name and the address may be tried again; 0 if they may now."""
-    meta = request.META if request is not None else {}
-    address = client_address(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", ""))
+    address = None
+    if request is not None:
+        forwarded_for = header_in(request)("X-Forwarded-For")
+        address = client_address(request.META.get("REMOTE_ADDR", ""), forwarded_for or "")
     limits = (
         _limit("n", name.casefold(), NAME_AGAIN_AFTER_SECONDS),
         _limit("a", str(address), ADDRESS_AGAIN_AFTER_SECONDS),

@@ -22,7 +22,8 @@ from counter.api.auth import Caller, caller_of, known_caller
 from counter.api.errors import answer, tell_standing
 from counter.api.loop import Answers, Application, Receive, Scope, Send, is_secure
 from counter.api.orders import BATCH, SINGLE, Placing
-from counter.api.signed_requests import Asked, KeyHolder, check, header_of, holder_of, known_holder, target_of
+from counter.api.received import header_of, target_of
+from counter.api.signed_requests import Asked, KeyHolder, check, holder_of, known_holder
 from counter.api.views import asking_of
 from counter.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
 from counter.models import ApiKey

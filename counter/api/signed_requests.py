@@ -1,6 +1,6 @@
 """Signed requests: whose key it is, whether the signature fits and was made now, and from where it may come."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +8,6 @@ import structlog
 from django.db import connection
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
-from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -17,6 +16,7 @@ from counter.admission import SignatureUse
 from counter.api.addresses import client_address, is_in, networks_of
 from counter.api.auth import Caller, Remembered, forgetting
 from counter.api.errors import CHALLENGE, ApiError
+from counter.api.received import header_in, target_in
 from counter.api_keys import SecretUnreadable, secret_of
 from counter.models import ApiKey
 from counter.pace import Limit, of_key
@@ -143,38 +143,9 @@ class SignedRequestAuthentication(BaseAuthentication):
         holder = holder_of(public_id)
         asked = Asked(
             method=plain.method or "",
-            target=_target(plain),
+            target=target_in(plain),
             body=plain.body,
             peer=plain.META.get("REMOTE_ADDR", ""),
-            header=_header(plain),
+            header=header_in(plain),
         )
         return holder.caller, check(holder, asked, now=timezone.now())
-
-
-def _header(request: HttpRequest) -> Callable[[str], str | None]:
-    scope = request.META.get("asgi.scope")
-    return request.headers.get if scope is None else header_of(scope["headers"])
-
-
-def header_of(raw: Sequence[tuple[bytes, bytes]]) -> Callable[[str], str | None]:
-    """Looks headers up as they were sent: WSGI would take `X_Forwarded_For`, which no proxy knows, for the real one."""
-
-    def header(name: str) -> str | None:
-        wanted = name.lower().encode()
-        values = [value.decode("latin-1") for sent, value in raw if sent == wanted]
-        return ",".join(values) if values else None
-
-    return header
-
-
-def _target(request: HttpRequest) -> bytes:
-    """Path and query as they were sent, which Django keeps decoded."""
-    scope = request.META.get("asgi.scope")
-    if scope is None:  # no server of ours: a test's client
-        return request.get_full_path().encode()
-    return target_of(scope["raw_path"], scope["query_string"])
-
-
-def target_of(path: bytes, query: bytes) -> bytes:
-    """Path and query as they stand in a request's first line."""
-    return path + b"?" + query if query else path

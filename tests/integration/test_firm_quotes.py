@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from counter import firm_quotes
 from counter.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give, sweep
 from counter.models import Account, FirmQuote, Option, Position, SyncOrder, TradingStatus
 from counter.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode, Rejected
@@ -262,9 +263,10 @@ def test_live_ones_are_of_little_money(customer, option, settings):
     assert isinstance(ask_open(customer, option, contracts=3), FirmQuote)
 
 
-def test_they_are_forgotten_an_hour_later(customer, option):
-    old = ask_open(customer, option)
+def test_they_are_forgotten_an_hour_later_however_many_there_are(customer, option, monkeypatch):
+    monkeypatch.setattr(firm_quotes, "SWEEP_ROWS", 2)
+    old = [ask_open(customer, option) for _ in range(5)][-1]
     younger = ask_open(customer, option, now=NOW + timedelta(seconds=1))
     assert sweep(now=old.expires_at + timedelta(hours=1)) == 0
-    assert sweep(now=old.expires_at + timedelta(hours=1, microseconds=1)) == 1
+    assert sweep(now=old.expires_at + timedelta(hours=1, microseconds=1)) == 5
     assert list(FirmQuote.objects.values_list("pk", flat=True)) == [younger.pk]

@@ -109,6 +109,9 @@ class Reader:
             note(self._counts(), started_at=self._started_at, now=now)
 
     def _take_in(self) -> None:
+        going = []  # taken first: whoever goes has come before, and is not left here
+        while not self._going.empty():
+            going.append(self._going.get())
         while not self._coming.empty():
             listener, told = self._coming.get()
             if told is not None:
@@ -117,8 +120,8 @@ class Reader:
             if listener.hears_quotes:
                 self._of_quotes[listener] = None
                 self._without_quotes.append(listener)
-        while not self._going.empty():
-            self._let_go(self._going.get())
+        for listener in going:
+            self._let_go(listener)
 
     def _let_go(self, listener: Listener) -> None:
         self._of_quotes.pop(listener, None)

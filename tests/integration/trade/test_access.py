@@ -1,11 +1,13 @@
 """Who gets in, and what the browser is told to load and keep."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from tests.support.asgi import AsgiClient
 from tests.support.factories import make_customer, place_open
 from tests.support.visiting import words_in
 from trade import login
@@ -80,6 +82,28 @@ def test_staff_are_told_where_their_door_is(transactional_db):
     answer = client.get("/trade/")
     assert answer.status_code == 403
     assert "staff has no account to trade with" in words_in(answer.content.decode())
+
+
+def test_a_header_with_underscores_makes_no_other_address_of_the_one_that_guesses(
+    visitor, monkeypatch, settings
+):
+    """Of the two spellings WSGI makes one header; proxies know only the other one."""
+    settings.TRUSTED_PROXIES = ["192.0.2.0/24"]
+    monkeypatch.setattr(login, "TRIES_AT_ONCE", 3)
+    monkeypatch.setattr(login, "ADDRESS_AGAIN_AFTER_SECONDS", 3600)
+    proxy, token = AsgiClient(peer="192.0.2.1"), "a" * 32
+    told = []
+    for number in range(4):
+        headers = {"X-Forwarded-For": "11.1.1.1", "X_Forwarded_For": f"12.1.1.{number}"}
+        form = urlencode({"username": f"guess-{number}", "password": "x", "csrfmiddlewaretoken": token})
+        answer = proxy.post(
+            "/trade/login/",
+            form,
+            "application/x-www-form-urlencoded",
+            headers=headers | {"Cookie": f"csrftoken={token}"},
+        )
+        told.append(words_in(answer.content.decode()))
+    assert ["Too many tries" in each for each in told] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -1,0 +1,34 @@
+"""The reader of the stream program by itself: who has gone is forgotten, however soon he went."""
+
+import asyncio
+from types import SimpleNamespace
+
+from counter.api.stream.credentials import Credential, Kind
+from counter.api.stream.listener import Listener
+from counter.api.stream.quote_board import Wanted
+from counter.api.stream.reader import Reader
+from counter.changes import Told
+
+
+def test_a_listener_who_comes_and_goes_while_others_are_taken_in_is_not_kept():
+    listener = Listener(
+        customer_id=1,
+        channels=frozenset({"orders", "quotes"}),
+        wanted=Wanted(),
+        credential=Credential(Kind.TOKEN, "t"),
+    )
+    loop = asyncio.new_event_loop()
+    reader = Reader(loop, lambda pieces: None, lambda: None)
+    loop.close()
+    going, visits = reader._going, iter([True])
+
+    def empty():
+        if next(visits, False):  # at this very moment
+            reader.join(listener, Told(1, 0, {}, {}, None))
+            reader.leave(listener)
+        return going.empty()
+
+    reader._going = SimpleNamespace(empty=empty, get=going.get, put=going.put)
+    for _ in range(3):
+        reader._take_in()
+    assert reader._everybody() == []
