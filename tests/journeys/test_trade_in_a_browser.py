@@ -242,6 +242,8 @@ def test_a_phone_shows_one_side_at_a_time_and_never_scrolls_sideways(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_label("Calls").check()
     shopper.choose()
+    expect(page.get_by_label("Contracts")).to_be_focused()
+    page.wait_for_timeout(500)  # the page has come to where the ticket is
     keep(shopper, "trade-phone")
     for kind in ("orders", "positions", "ledger"):
         page.goto(f"/trade/history/{kind}/")
