@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
@@ -101,6 +101,8 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return error_answer("permission_denied")
     if isinstance(error, RequestDataTooBig):
         return error_answer("body_too_large")
+    if isinstance(error, SuspiciousOperation):  # more than a thousand parameters, for instance
+        return error_answer("invalid_request")
     if isinstance(error, GateFull):
         return error_answer("overloaded")
     if isinstance(error, OutcomeUnknown):

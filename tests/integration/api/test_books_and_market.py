@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from counter import withdrawals
@@ -184,6 +185,12 @@ def test_instruments_and_quotes_are_filtered(caller, option, path):
     assert symbols(symbol=ether.symbol) == {ether.symbol}
     for query in ({"expiry": "soon"}, {"underlying": "b"}, {"strike": 1}):
         assert error_of(caller.get(path, **query), 400)["code"] == "invalid_request"
+
+
+def test_more_parameters_than_anybody_means_are_refused_whoever_sends_them(caller):
+    path = "/api/v1/orders?" + "&".join(f"p{number}=1" for number in range(1001))
+    for client in (caller.http, Client()):
+        assert error_of(client.get(path), 400)["code"] == "invalid_request"
 
 
 def test_quotes_tell_what_one_contract_costs_and_brings(caller, option):
