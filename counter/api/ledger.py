@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import BoundedSemaphore
+from threading import Lock
+from typing import ClassVar
 
 from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -76,13 +77,24 @@ class CsvRenderer(BaseRenderer):
 
 
 class _Download:
-    """The lines of an answer, which gives its place back when it is closed, read or not."""
+    """The lines of an answer, which gives its customer's place back when it is closed, read or not.
 
-    places = BoundedSemaphore(DOWNLOADS_AT_ONCE)
+    A customer has one place, so that nobody takes all of them.
+    """
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        if not self.places.acquire(blocking=False):
-            raise ApiError("overloaded", f"{DOWNLOADS_AT_ONCE} ledgers are read from this process already")
+    taken: ClassVar[set[int]] = set()  # by customer
+    _taking = Lock()
+
+    def __init__(self, customer_id: int, lines: Iterator[str]) -> None:
+        with self._taking:
+            if customer_id in self.taken:
+                raise ApiError("overloaded", "the ledger is read from this process already")
+            if len(self.taken) >= DOWNLOADS_AT_ONCE:
+                raise ApiError(
+                    "overloaded", f"{DOWNLOADS_AT_ONCE} ledgers are read from this process already"
+                )
+            self.taken.add(customer_id)
+        self._customer_id = customer_id
         self._lines = lines
         self._is_open = True
 
@@ -93,7 +105,8 @@ class _Download:
         """Called by Django at the end of the request."""
         if self._is_open:
             self._is_open = False
-            self.places.release()
+            with self._taking:
+                self.taken.discard(self._customer_id)
 
 
 class LedgerCsvView(CustomerView):
@@ -129,7 +142,7 @@ class LedgerCsvView(CustomerView):
         lines = csv_of(all_entries(account_id=account_id, within=within))
         name = f"ledger-{from_time:%Y%m%d}-{to_time:%Y%m%d}.csv"
         return StreamingHttpResponse(
-            _Download(lines),
+            _Download(self.customer_id, lines),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
