@@ -195,9 +195,12 @@ class VenueHaltAdmin(SearchedAdmin):
     @action(description="Lift the halt", permissions=["lift"])
     def lift_halt(self, request: HttpRequest, queryset: QuerySet[VenueHalt]) -> None:
         """Let the venue have orders again although it has not answered; it is halted anew if it refuses them."""
-        lifted = halts.lift(queryset, by=request.user.get_username(), now=timezone.now())
+        lifted = halts.lift_by_hand(queryset, by=request.user.get_username(), now=timezone.now())
         level = messages.SUCCESS if lifted else messages.WARNING
-        self.message_user(request, f"{lifted} of the selected halts lifted.", level)
+        text = f"{lifted} of the selected halts lifted."
+        if queryset.filter(reason=halts.RESTORED, lifted_at__isnull=True).exists():
+            text += " A restored desk is let go by manage.py after_restore alone: it would buy again what it forgot."
+        self.message_user(request, text, level)
 
 
 @admin.register(Conflict)

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Greatest
 
 from settlement import policy
+from settlement.history import NAME_CHARACTERS
 from settlement.models import Attempt, VenueHalt
 from settlement.venues.protocol import Venue, VenueError
 
@@ -35,6 +36,12 @@ def standing(venue: str) -> VenueHalt | None:
 def is_held(venue: str) -> bool:
     """Whether the desk was restored and has not remembered yet what it did since the backup."""
     return VenueHalt.objects.filter(venue=venue, lifted_at__isnull=True, reason=RESTORED).exists()
+
+
+def may_be_asked(venue: str) -> bool:
+    """Whether a question may go out at once: a restored desk is held from sending only."""
+    halt = standing(venue)
+    return halt is None or halt.reason == RESTORED
 
 
 def refuse_if_halted(venue: str) -> None:
@@ -105,7 +112,12 @@ def ask_if_due(*, venue: Venue, now: datetime) -> VenueHalt | None:
 
 def lift(rows: QuerySet[VenueHalt], *, by: str, now: datetime) -> int:
     """End the halts among `rows` that stand; how many that were."""
-    lifted = rows.filter(lifted_at__isnull=True).update(lifted_at=now, lifted_by=by)
+    lifted = rows.filter(lifted_at__isnull=True).update(lifted_at=now, lifted_by=by[:NAME_CHARACTERS])
     if lifted:
         log.info("venue halt lifted", by=by, halts=lifted)
     return lifted
+
+
+def lift_by_hand(rows: QuerySet[VenueHalt], *, by: str, now: datetime) -> int:
+    """End those that a person may end; how many. A restored desk would buy again what it has forgotten."""
+    return lift(rows.exclude(reason=RESTORED), by=by, now=now)

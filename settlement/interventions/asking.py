@@ -81,7 +81,7 @@ def not_done(row: FundsTransfer, terms: Terms, venue: Venue, now: datetime) -> s
     """Refuses to undo a transfer that history or the reserve wallet show as done. Raises: Refused."""
     word = not_arrived(row, terms, venue, now)
     try:
-        shows_in_wallet = halts.standing(venue.name) is None and wallets.speak_of_transfer(row, venue)
+        shows_in_wallet = halts.may_be_asked(venue.name) and wallets.speak_of_transfer(row, venue)
     except VenueError as error:
         return f"{word}; the reserve wallet cannot be read: {error}"
     if shows_in_wallet:
@@ -152,7 +152,7 @@ def _movements(row: FundsTransfer, venue: Venue, now: datetime) -> list[Transfer
 def _begin(
     row: Conversion | FundsTransfer, call: Attempt.Call, request: dict[str, Any], venue: Venue, now: datetime
 ) -> Attempt:
-    if halts.standing(venue.name) is not None:
+    if not halts.may_be_asked(venue.name):
         raise _Silent(NOT_ASKED)
     return history.begin_attempt(row, call, request, at=now)
 

@@ -15,12 +15,12 @@ from django.db import transaction
 from acceptance.intake import settle_soon
 from config.broker import dispatcher
 from config.rows import insert
-from settlement import balancing, history, outcomes, policy
+from settlement import balancing, halts, history, outcomes, policy
 from settlement.history import MovedMeanwhile
 from settlement.interventions.asking import no_execution_known, same_execution_known
 from settlement.interventions.operations import Deed, Operation
 from settlement.interventions.terms import OrderTerms, Refused, Terms, check_trade, worth_usdt
-from settlement.models import Conversion, Fill, Intervention
+from settlement.models import Conversion, Fill, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
 
 CLOCK_MARGIN = timedelta(seconds=60)  # by which the venue's clock may differ from ours
@@ -29,6 +29,8 @@ State, Kind = Conversion.State, Intervention.Kind
 
 
 def _can_be_tried(row: Conversion, terms: Terms, now: datetime) -> None:
+    if row.state == State.FILLED and halts.is_held(settings.VENUE):
+        raise Refused("the desk was restored: manage.py after_restore books it as counter was told")
     if row.state != State.FILLED and row.submitted_at is None:
         raise Refused("it was never sent, so the venue cannot be asked for it")
 
@@ -56,6 +58,9 @@ def _fits(row: Conversion, terms: OrderTerms, now: datetime) -> None:
     taken = list(
         Fill.objects.filter(symbol=symbol, venue_trade_id__in=ids).values_list("venue_trade_id", flat=True)
     )
+    taken += ReconciliationBreak.objects.filter(
+        symbol=symbol, venue_trade_id__in=ids, written_off_at__isnull=False
+    ).values_list("venue_trade_id", flat=True)
     if twice or taken:
         raise Refused(f"trades are there twice or booked already: {', '.join(twice + taken)}")
     coin = sum((trade.coin for trade in terms.trades), Decimal(0))

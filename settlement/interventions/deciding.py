@@ -145,8 +145,9 @@ def approve(*, intervention_id: int, by: Person, note: str, venue: Venue, now: d
     decision = "; ".join(part for part in (note.strip(), word) if part)
     try:
         with transaction.atomic(using="desk"):
+            # The row first, as who asks does: he voids a waiting request while he holds its row.
+            row = _locked(operation, waiting.subject_id)
             made = _waiting(Intervention.objects.select_for_update().get(pk=intervention_id))
-            row = _locked(operation, made.subject_id)
             if state_of(row) != (made.subject_state, made.subject_version):
                 _void(made, by, MOVED, now)
             else:

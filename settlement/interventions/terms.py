@@ -79,9 +79,15 @@ def check_trade(trade: HandTrade, *, underlying: str) -> None:
     taken_from = {underlying: trade.coin, USDT: trade.usdt}.get(trade.fee_asset)
     if taken_from is not None and trade.fee_usdt is not None:
         raise Refused(f"{name}: a fee in {trade.fee_asset} needs no worth in USDT")
-    if taken_from is not None and trade.fee >= taken_from:
+    if taken_from is not None and abs(trade.fee) >= taken_from:
         raise Refused(f"{name}: the fee is as much as the trade")
     if taken_from is None and trade.fee and trade.fee_usdt is None:
         raise Refused(f"{name}: the worth in USDT of a fee in {trade.fee_asset} is needed")
+    if trade.fee_usdt is not None and (
+        trade.fee * trade.fee_usdt < 0
+        or not (trade.fee or not trade.fee_usdt)
+        or abs(trade.fee_usdt) >= trade.usdt
+    ):
+        raise Refused(f"{name}: {trade.fee} {trade.fee_asset} of fee are not worth {trade.fee_usdt} USDT")
     if trade.traded_at.tzinfo is None:
         raise Refused(f"{name}: its time needs a time zone")

@@ -15,7 +15,7 @@ from settlement.chart import SUSPENSE
 from settlement.interventions.asking import not_arrived, not_done, same_movement_known
 from settlement.interventions.operations import Deed, Operation
 from settlement.interventions.terms import FoundTerms, Refused
-from settlement.models import FundsTransfer, Intervention
+from settlement.models import FundsTransfer, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
 
 MAX_VENUE_ID_CHARACTERS = 64
@@ -27,6 +27,11 @@ def _is_nobody_elses(row: FundsTransfer, terms: FoundTerms, now: datetime) -> No
         raise Refused("the venue's id of the transfer is needed")
     if FundsTransfer.objects.filter(venue_transfer_id=terms.venue_transfer_id).exists():
         raise Refused(f"{terms.venue_transfer_id} is another transfer of ours")
+    booked = ReconciliationBreak.objects.filter(
+        venue_transfer_id=terms.venue_transfer_id, written_off_at__isnull=False
+    ).first()
+    if booked is not None:
+        raise Refused(f"{terms.venue_transfer_id} is booked already, by reconciliation break {booked.pk}")
 
 
 def _retry(deed: Deed) -> None:

@@ -3,7 +3,7 @@
 Guards: nobody closes one by hand. It is closed only by a run that compared it, found it balanced, and can say by what.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +22,12 @@ log = structlog.get_logger(__name__)
 BY = "reconciliation"
 
 
-def keep(findings: Iterable[Finding], *, now: datetime) -> int:
-    """Note each as a break, or as seen again; how many are new. A waiting request is void if its figures changed."""
+def keep(findings: Iterable[Finding], *, versions: Mapping[int, int], now: datetime) -> int:
+    """Note each as a break, or as seen again; how many are new. A waiting request is void if its figures changed.
+
+    `versions` are those of the open breaks when it was looked: what people have booked since, the findings know nothing
+    of, and the next run sees that break again.
+    """
     found = 0
     for finding in findings:
         known = ReconciliationBreak.objects.filter(
@@ -35,7 +39,7 @@ def keep(findings: Iterable[Finding], *, now: datetime) -> int:
                 history.begin(made, at=now, by=BY)
             log.error("reconciliation break", what=made.what, where=made.where, detail=made.detail)
             found += 1
-        else:
+        elif versions.get(known.pk) == known.version:
             _see_again(known, finding, now)
     return found
 

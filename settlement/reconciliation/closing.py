@@ -1,5 +1,7 @@
 """What balances a break: a booking, transfer or order that a person can look up. Blank: nothing that is known does."""
 
+from collections import defaultdict
+
 from django.conf import settings
 from django.db.models import Q
 
@@ -28,7 +30,7 @@ def what_balances(row: ReconciliationBreak) -> str:
         done = FundsTransfer.objects.filter(venue_transfer_id=row.venue_transfer_id).first()
         return f"funds transfer {done.pk}, {done.state}" if done else ""
     if row.what == wallets.NOT_THE_BOOK:
-        return _leg(row) or "the venue's wallet came back to what the book says, without a booking"
+        return _booking(row) or "the venue's wallet came back to what the book says, without a booking"
     if row.what == book.MIRROR:
         return "the legs are what the orders came to"
     return _order(row)
@@ -53,17 +55,24 @@ def _fill(row: ReconciliationBreak) -> str:
     return f"fill {fill.pk} of conversion {fill.conversion_id}{by_hand}"
 
 
-def _leg(row: ReconciliationBreak) -> str:
-    """The leg since then that moved the account by just what was missing, if one did."""
+def _booking(row: ReconciliationBreak) -> str:
+    """The booking since then whose legs together moved the account by just what was missing, if one did."""
     last = DeskTransfer.objects.order_by("-id").values_list("id", flat=True).first() or 0
     touching = Q(debit_account__code=row.account) | Q(credit_account__code=row.account)
     legs = DeskTransfer.objects.filter(
         touching, asset=row.asset, pk__gt=last - RECENT_LEGS, created_at__gte=row.found_at
     ).select_related("debit_account", "credit_account")
+    bookings: dict[tuple[int | None, ...], list[DeskTransfer]] = defaultdict(list)
     for leg in legs.order_by("id"):
-        moved = leg.amount if leg.debit_account.code == row.account else -leg.amount
+        traced = leg.conversion_id, leg.funds_transfer_id, leg.break_id
+        bookings[traced if any(traced) else (leg.pk,)].append(leg)
+    for booked in bookings.values():
+        moved = sum(leg.amount if leg.debit_account.code == row.account else -leg.amount for leg in booked)
         if moved == row.amount:
-            return f"leg {leg.pk}: {leg.kind} {leg.amount} {leg.asset}, {leg.debit_account} from {leg.credit_account}"
+            return "; ".join(
+                f"leg {leg.pk}: {leg.kind} {leg.amount} {leg.asset}, {leg.debit_account} from {leg.credit_account}"
+                for leg in booked
+            )
     return ""
 
 

@@ -16,6 +16,7 @@ from django.db.models import Min
 
 from acceptance.counter_client import CounterError
 from config.snapshots import Snapshot, snapshot
+from settlement import halts
 from settlement.models import ReconciliationBreak, ReconciliationRun
 from settlement.reconciliation import closing
 from settlement.reconciliation.book import compare_mirror
@@ -37,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 # A leg's id is taken before its commit: balances are carried only up to legs that are certainly all there.
 LEGS_SETTLED_AFTER = timedelta(minutes=5)
+# What the venue and counter have above such a book is what it is about to enter again, and must not be booked twice.
+HELD = "the desk was restored and waits for manage.py after_restore"
 FIRST_CONVERSION = "SELECT planned_at FROM settlement_conversion ORDER BY id LIMIT 1"
 OLDEST_OPEN = f"""
     SELECT min(planned_at) FROM settlement_conversion
@@ -57,6 +60,8 @@ MOVED = """
     WHERE a.code = ANY(%(codes)s) GROUP BY 1, 2
 """
 
+OPEN_VERSIONS = "SELECT id, version FROM settlement_reconciliationbreak WHERE state = 'OPEN'"
+
 Balances = dict[tuple[Wallet, str], Decimal]
 
 
@@ -72,6 +77,9 @@ class Look:
     venue: Result = field(default_factory=lambda: Result(1, "venue"))
     book: Result = field(default_factory=lambda: Result(2, "book"))
     clearing: Result = field(default_factory=lambda: Result(3, "clearing"))
+    versions: dict[int, int] = field(
+        default_factory=dict
+    )  # of the open breaks, as the look's snapshot has them
 
     @property
     def results(self) -> tuple[Result, Result, Result]:
@@ -87,13 +95,15 @@ def reconcile(*, venue: Venue, clock: Callable[[], datetime], by: str) -> Reconc
     began, started = clock(), time.monotonic()
     before = ReconciliationRun.objects.order_by("-id").first()
     found = _look(before, venue, began)
-    if any(result.broken.total for result in found.results):
+    broken = [result.broken for result in found.results]
+    if any(each.total for each in broken):
         time.sleep(settings.AUDIT_RECHECK_AFTER_SECONDS)
-        first, found = found, _look(before, venue, clock())
-        for earlier, later in zip(first.results, found.results, strict=True):
-            later.broken = later.broken.also_in(earlier.broken)
+        found = _look(before, venue, clock())
+        looks = zip(found.results, broken, strict=True)
+        broken = [result.broken.also_in(earlier) for result, earlier in looks]
     now = clock()
-    kept = keep(chain.from_iterable(result.broken.listed for result in found.results), now=now)
+    kept = keep(chain.from_iterable(each.listed for each in broken), versions=found.versions, now=now)
+    # By all that the last look shows: what only that one shows is no break yet, but nothing that has balanced either.
     closed = sum(
         close_balanced(result, whats=whats, now=now)
         for result, whats in (
@@ -113,6 +123,7 @@ def reconcile(*, venue: Venue, clock: Callable[[], datetime], by: str) -> Reconc
 def _look(before: ReconciliationRun | None, venue: Venue, now: datetime) -> Look:
     with snapshot("desk") as desk:
         found = Look(since=_since(desk, before, now), trades_until=_oldest_open(desk))
+        found.versions = dict(desk.rows(OPEN_VERSIONS))
         found.orders_until, legs_after = (before.orders_until, before.legs_until) if before else (0, 0)
         compare_mirror(desk, after_leg=legs_after, result=found.book)
         booked = _carry_balances(desk, before, found, now)
@@ -126,6 +137,9 @@ def _look(before: ReconciliationRun | None, venue: Venue, now: datetime) -> Look
         wallets = read_wallets(
             desk, booked=booked, transfers_since=found.since, now=now, tolerance=_tolerance()
         )
+    if halts.is_held(venue.name):
+        found.venue.unchecked = found.clearing.unchecked = HELD
+        return found
     try:
         view = look(venue, trades_since=found.since, transfers_since=found.since)
         compare_wallets(wallets, view, compare_trades(trades, view, venue, found.venue), found.venue)
@@ -201,7 +215,7 @@ def _run(before: ReconciliationRun | None, found: Look) -> ReconciliationRun:
         checked=sum(result.checked for result in found.results),
         open=open_rows.count(),
         in_flight=sum(result.in_flight.total for result in found.results),
-        unchecked="; ".join(result.unchecked for result in found.results if result.unchecked),
+        unchecked="; ".join(dict.fromkeys(result.unchecked for result in found.results if result.unchecked)),
     )
 
 

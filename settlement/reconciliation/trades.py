@@ -128,7 +128,12 @@ class Origins:
         if key not in self.asked and len(self.asked) < LOOKUPS:
             client_id = self.venue.client_order_id(underlying=coin, venue_order_id=venue_order_id)
             self.asked[key] = self._by_client_id(client_id)
-        return self.asked.get(key)
+        return self.asked[key] if key in self.asked else self._open_of(coin)
+
+    def _open_of(self, coin: str) -> ConversionRow | None:
+        """A conversion that a trade whose order was not asked about may be of: then it is not called nobody's."""
+        rows = self.desk.by_client_id.values()
+        return next((row for row in rows if row.underlying == coin and row.state in MAY_EXECUTE), None)
 
     def _by_client_id(self, client_id: str | None) -> ConversionRow | None:
         if client_id in self.desk.by_client_id:

@@ -3,8 +3,10 @@
 Conversions are stuck by the faults of the real paper venue, and what the venue executed is its own state's to say.
 """
 
+import time
 from datetime import timedelta
 from decimal import Decimal
+from threading import Thread
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connections, transaction
@@ -16,7 +18,15 @@ from settlement.chart import SUSPENSE, USDT
 from settlement.interventions import asking, deciding
 from settlement.interventions.operations import Person, state_of
 from settlement.interventions.terms import FoundTerms, HandTrade, OrderTerms, Refused, Terms
-from settlement.models import Conversion, DeskTransfer, Fill, FundsTransfer, Intervention, StateChange
+from settlement.models import (
+    Conversion,
+    DeskTransfer,
+    Fill,
+    FundsTransfer,
+    Intervention,
+    ReconciliationBreak,
+    StateChange,
+)
 from settlement.models.history import Subject
 from tests.support.desk_bench import (
     POST,
@@ -161,6 +171,18 @@ WRONG = {
     "no id": {"venue_trade_id": " "},
     "the fee is the trade": {"fee": Decimal("0.01"), "fee_asset": "BTC"},
     "a third asset's fee without its worth": {"fee_asset": "BNB", "fee": Decimal(1)},
+    "a fee of nothing that is worth something": {
+        "fee_asset": "BNB",
+        "fee": Decimal(0),
+        "fee_usdt": Decimal(5),
+    },
+    "a fee that is worth a gain": {"fee_asset": "BNB", "fee": Decimal(1), "fee_usdt": Decimal(-5)},
+    "a third asset's fee worth more than the trade": {
+        "fee_asset": "BNB",
+        "fee": Decimal(1),
+        "fee_usdt": Decimal(900_000),
+    },
+    "a rebate of more than the trade": {"fee": Decimal(-1), "fee_asset": "BTC"},
     "before the order": {"traded_at": timezone.now() - timedelta(days=2)},
     "nothing bought": {"coin": Decimal(0)},
     "nine decimals": {"fee": Decimal("0.000000001")},
@@ -184,6 +206,25 @@ def test_a_trade_is_booked_once(desk):
     terms = OrderTerms(venue_order_id=booked.venue_order_id, trades=executed(desk).trades[:1])
     with pytest.raises(Refused, match="booked already"):
         ask(desk, made, "book_by_hand", terms)
+
+
+def test_a_trade_that_two_people_took_into_the_book_as_nobodys_is_not_booked_by_hand_again(desk):
+    made = stuck(desk, hidden=True)
+    terms = executed(desk)
+    break_at(
+        what="trade belongs to no conversion",
+        symbol="BTC/USDT",
+        venue_trade_id=terms.trades[0].venue_trade_id,
+    )
+    with pytest.raises(Refused, match="booked already"):
+        ask(desk, made, "book_by_hand", terms)
+
+
+def break_at(**columns) -> ReconciliationBreak:
+    """A break that is written off."""
+    now = timezone.now()
+    moments = {"since": now, "found_at": now, "seen_at": now, "written_off_at": now}
+    return ReconciliationBreak.objects.create(where="there", detail="", **moments, **columns)
 
 
 def test_retry_books_what_the_venue_has_and_sends_nothing(desk):
@@ -315,6 +356,30 @@ def test_of_two_who_approve_at_once_one_does_it(desk):
     assert sum("was decided by" in outcome for outcome in outcomes) == 1
     assert StateChange.objects.filter(to_state="RELEASED").count() == 1
     assert states() == ["RELEASED"]
+
+
+def test_whoever_approves_waits_for_the_row_with_the_request_in_nobodys_way(desk):
+    """Who asks voids a waiting request while he holds its row: the other way round the two wait in a circle."""
+    made = stuck(desk, "request_lost")
+    waiting = ask(desk, made, "release")
+    with transaction.atomic(using="desk"):
+        Conversion.objects.select_for_update().get(pk=made.pk)
+        approving = Thread(target=lambda: (approve(desk, waiting), connections.close_all()))
+        approving.start()
+        until_somebody_waits_for_a_lock()
+        Intervention.objects.select_for_update(nowait=True).get(pk=waiting.pk)
+    approving.join()
+    assert states() == ["RELEASED"]
+
+
+def until_somebody_waits_for_a_lock() -> None:
+    for _ in range(500):
+        with connections["desk"].cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits for a lock")
 
 
 def test_one_request_waits_for_a_row_and_can_be_rejected_or_withdrawn(desk):

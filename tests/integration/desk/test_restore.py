@@ -4,7 +4,7 @@ The real dumps and the real restore, of this worker's test databases; counter ov
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,9 +18,13 @@ from acceptance.models import AcceptedOrder
 from acceptance.recovery import pull_unsynced
 from config.stack import backups
 from counter.models import SyncOrder
-from settlement import balancing, reconciliation, reporting, restoring, transfers, treasury
+from settlement import balancing, halts, history, reconciliation, reporting, restoring, transfers, treasury
 from settlement.halts import VenueHalted
-from settlement.models import Conversion, FundsTransfer
+from settlement.interventions import deciding
+from settlement.interventions.operations import Operation, Person, state_of
+from settlement.interventions.terms import Refused, Terms
+from settlement.models import Conversion, FundsTransfer, VenueHalt
+from settlement.models.history import Subject
 from tests.support.databases import environment
 from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
 from tests.support.factories import make_customer, make_option, place_close, place_open
@@ -224,6 +228,68 @@ def test_what_counter_was_told_otherwise_than_the_venue_shows_holds_the_desk(des
         assert [line for line in found.left if f"conversion {made.pk}" in line] == found.left != []
     assert set(AcceptedOrder.objects.values_list("state", flat=True)) == {"RECEIVED"}
     refused_to_send(desk.convert)
+
+
+def test_nothing_is_booked_or_undone_past_a_desk_that_has_forgotten(desk, tmp_path):
+    """What the venue has above a restored book is entered by `after_restore`, and would be there twice."""
+    order()
+    take_in()
+    desk.paper.add_fault("reply_lost", **POST)
+    made = desk.convert()
+    assert made.state == "UNKNOWN"
+    history.advance(made, Conversion.hand_over, at=timezone.now(), by="ann", why="test", due_at=None)
+    backup = back_up(tmp_path)
+    order("ETH")
+    work(desk, "ETH")
+    put_back(backup)
+
+    run = reconciliation.reconcile(venue=desk.venue, clock=timezone.now, by="test")
+    assert (run.found, "after_restore" in run.unchecked) == (0, True)
+    with pytest.raises(Refused, match="executed"):  # the hold is from sending, not from asking
+        release(made, desk)
+    standing = VenueHalt.objects.filter(lifted_at__isnull=True)
+    assert halts.lift_by_hand(standing, by="ann", now=timezone.now()) == 0
+    assert standing.exists()
+
+    remembered(desk)
+    request(deciding.OPERATIONS[Subject.CONVERSION, "retry"], made, desk)
+    desk.resume()
+    assert_all_clean(desk)
+
+
+def test_what_was_executed_at_the_backup_is_booked_as_counter_was_told_and_not_by_a_try(desk, tmp_path):
+    order()
+    take_in()
+    made = desk.convert()
+    assert made.state == "FILLED"
+    backup = back_up(tmp_path)
+    assert balancing.book(made, now=timezone.now())
+    report()
+    put_back(backup)
+    with pytest.raises(Refused, match="after_restore"):
+        request(deciding.OPERATIONS[Subject.CONVERSION, "retry"], made, desk)
+    remembered(desk)
+    assert_all_clean(desk)
+
+
+def release(made: Conversion, desk: Desk) -> None:
+    may_be_undone = timezone.now() + timedelta(seconds=LATER_SECONDS)
+    request(deciding.OPERATIONS[Subject.CONVERSION, "release"], made, desk, now=may_be_undone)
+
+
+def request(operation: Operation, made: Conversion, desk: Desk, *, now: datetime | None = None) -> None:
+    made.refresh_from_db()
+    deciding.request(
+        operation=operation,
+        row_id=made.pk,
+        seen=state_of(made),
+        terms=Terms(),
+        reason="it waits",
+        evidence="ticket 4711",
+        by=Person(1, "ann"),
+        venue=desk.venue,
+        now=now or timezone.now(),
+    )
 
 
 def refused_to_send(send: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 import audit
+from settlement import resolving
 from settlement.booking import Legs
 from settlement.chart import CAPITAL, SUSPENSE, VENUE
 from settlement.interventions import deciding
@@ -23,7 +24,7 @@ from settlement.models import (
     StateChange,
 )
 from settlement.models.history import Subject
-from settlement.reconciliation import book, breaks, clearing, trades, wallets
+from settlement.reconciliation import book, breaks, clearing, running, trades, venue_view, wallets
 from settlement.venues.ccxt_venue import CcxtVenue
 from tests.support import desk
 from tests.support.factories import make_customer, make_option, place_close, place_open
@@ -219,6 +220,99 @@ def test_what_comes_after_a_write_off_can_be_written_off_as_well(
         run()
         write_off(open_breaks()[wallets.NOT_THE_BOOK], venue)
     assert run().open == 0
+
+
+def test_run_that_looked_before_a_write_off_does_not_offer_it_again(
+    past, run, paper_venue, venue_account, venue, monkeypatch
+):
+    """Two people approve between a run's last look and its noting: what it saw is in the book by then."""
+    paper_venue.fund(account=venue_account[0], wallet="SPOT", asset="ETH", amount="0.5")
+    run()
+    row = open_breaks()[wallets.NOT_THE_BOOK]
+    asked = request_write_off(row, venue)
+
+    def keep_late(*args, **options):
+        deciding.approve(intervention_id=asked.pk, by=BOB, note="", venue=venue, now=timezone.now())
+        return breaks.keep(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "keep", keep_late)
+        run()
+    row.refresh_from_db()
+    with pytest.raises(Refused, match="booked already"):
+        request_write_off(row, venue)
+    assert (run().closed, run().open) == (1, 0)
+
+
+def test_what_only_the_last_look_shows_closes_nothing(
+    past, run, somebody, paper_venue, venue_account, monkeypatch
+):
+    """A wallet that moved at the first look and differs at the second is no new break, and no balanced one either."""
+    paper_venue.fund(account=venue_account[0], wallet="SPOT", asset="ETH", amount="0.5")
+    somebody.create_order("BTC/USDT", "market", "buy", "0.01")  # a break for whose sake it looks twice
+    run()
+    assert set(open_breaks()) == {wallets.NOT_THE_BOOK, trades.NOBODYS}
+    looked = []
+
+    def busy_at_first(*args, **options):
+        view = venue_view.look(*args, **options)
+        view.quiet = bool(looked)
+        looked.append(view)
+        return view
+
+    monkeypatch.setattr(running, "look", busy_at_first)
+    assert run().closed == 0
+    assert len(looked) == 2
+    assert set(open_breaks()) == {wallets.NOT_THE_BOOK, trades.NOBODYS}
+
+
+def test_trade_whose_order_nobody_looked_up_may_be_an_open_conversions(
+    past, run, venue, paper_venue, monkeypatch
+):
+    monkeypatch.setattr(trades, "LOOKUPS", 0)
+    place_open(make_customer(), make_option(), contracts=30)
+    desk.deliver()
+    paper_venue.add_fault("reply_lost", method="POST", path="/api/v3/order$", count=1)
+    desk.convert(venue)
+    assert Conversion.objects.latest("id").state == "UNKNOWN"
+    found = run()
+    assert (found.found, found.in_flight > 0) == (0, True)
+
+
+def test_wallet_that_an_open_conversion_may_explain_is_not_booked_as_a_strangers(
+    past, run, venue, paper_venue
+):
+    """The venue hides an order and its trades and shows what they did to the wallet: once it is booked, all agrees."""
+    paper_venue.add_fault(
+        "stale_reads", path="/api/v3/(order|myTrades|allOrders)", method="GET", lag_ms=3_600_000
+    )
+    place_open(make_customer(), make_option(), contracts=30)
+    desk.deliver()
+    paper_venue.add_fault("reply_lost", method="POST", path="/api/v3/order$", count=1)
+    desk.convert(venue)
+    made = Conversion.objects.latest("id")
+    run()
+    row = ReconciliationBreak.objects.get(what=wallets.NOT_THE_BOOK, asset="BTC")
+    with pytest.raises(Refused, match=f"conversion {made.pk} is UNKNOWN"):
+        request_write_off(row, venue)
+    paper_venue.clear_faults()
+    resolving.ask(made, venue, timezone.now())
+    desk.balance()
+    assert (run().open, Conversion.objects.get(pk=made.pk).state) == (0, "BOOKED")
+    row.refresh_from_db()
+    assert [part.split()[2] for part in row.closed_by.split("; ")] == ["fill", "fee"]
+
+
+def test_trade_that_was_booked_after_it_was_found_is_not_written_off(past, run, somebody, venue):
+    order = somebody.create_order("BTC/USDT", "market", "buy", "0.01")
+    run()
+    asked = request_write_off(open_breaks()[trades.NOBODYS], venue)
+    booked = Fill.objects.first()
+    booked.pk, booked.venue_trade_id = None, order["trades"][0]["id"]
+    booked.save()
+    with pytest.raises(Refused, match="booked since"):
+        deciding.approve(intervention_id=asked.pk, by=BOB, note="", venue=venue, now=timezone.now())
+    assert not DeskTransfer.objects.filter(break_id__isnull=False).exists()
 
 
 def test_wallet_transfer_of_somebody_else_is_found_by_its_id_and_can_be_written_off(
