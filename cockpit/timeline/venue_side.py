@@ -68,10 +68,7 @@ def _changes(subject: Subject, ids: Sequence[int]) -> Iterator[Event]:
 
 def _attempts(subject: Subject, ids: Sequence[int]) -> Iterator[Event]:
     for attempt in Attempt.objects.filter(subject=subject, subject_id__in=ids).order_by("id"):
-        took = (
-            attempt.answered_at
-            and f"{(attempt.answered_at - attempt.sent_at).total_seconds() * 1000:,.0f} ms"
-        )
+        took = attempt.answered_at and (attempt.answered_at - attempt.sent_at).total_seconds() * 1000
         answer = attempt.answer or (
             "an empty answer" if attempt.answered_at else "no answer yet, or the sender died"
         )
@@ -83,7 +80,7 @@ def _attempts(subject: Subject, ids: Sequence[int]) -> Iterator[Event]:
             facts(
                 venue=attempt.venue,
                 about=f"{subject.label.lower()} {attempt.subject_id}",
-                answered_after=took,
+                answered_after=f"{took:,.0f} ms" if took else None,  # a question may be noted at one moment
                 code=attempt.code,
                 http_status=attempt.http_status,
                 follows=attempt.follow,
