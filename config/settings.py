@@ -319,6 +319,7 @@ EXPIRY_GRACE_SECONDS = (
 )
 SETTLEMENT_INDEX_LEAST_MINUTES = 27  # of the 30 before the expiry, those in which the index was recorded
 SETTLEMENT_INDEX_MOST_GAP_SECONDS = 120.0
+INDEX_KEPT_DAYS = float(os.environ.get("INDEX_KEPT_DAYS", "90"))  # the record, not the settlement indexes
 
 # --- desk ---------------------------------------------------------------------------------------------------------
 VENUE = _env("VENUE", "binance")

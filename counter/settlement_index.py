@@ -8,13 +8,20 @@ from decimal import Decimal
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from config.transitions import move
 from counter.index_average import WINDOW, IndexAverage, Sample, average_of, what_lacks
 from counter.models import Expiry, IndexEntry, IndexPrice, Option, SettlementIndex
 
 log = structlog.get_logger(__name__)
+
+FORGOTTEN_AT_A_TIME = 5000  # of a coin, which adds some 600 while the sweep waits
+FORGET = """
+    DELETE FROM counter_indexprice WHERE id IN (
+        SELECT id FROM counter_indexprice WHERE underlying = %s AND at < %s
+        ORDER BY underlying DESC, at LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
 
 
 def settle_at_average(*, expiry_id: int, now: datetime) -> bool:
@@ -71,3 +78,20 @@ def settle_at(
     moved = move(Expiry, Expiry.begin_exercising, [expiry.pk], same={"indexed_at": now})
     assert moved, f"{expiry} has its index"  # noqa: S101 - the row is locked and waits
     log.info("settlement index", expiry=str(expiry), price=str(price), entry=entry and entry.pk)
+
+
+def forget_record(*, now: datetime) -> int:
+    """Forget the record of each coin's index from INDEX_KEPT_DAYS ago, a bounded piece of it; how many samples.
+
+    What an expiry without its index may still need is kept, however old. The settlement indexes themselves stay.
+    """
+    until = now - timedelta(days=settings.INDEX_KEPT_DAYS)
+    waiting = Expiry.objects.filter(state=Expiry.State.WAITING).order_by("expires_at").first()
+    if waiting is not None:
+        until = min(until, waiting.expires_at - WINDOW)
+    forgotten = 0
+    with connection.cursor() as cursor:
+        for underlying in settings.COINS:
+            cursor.execute(FORGET, [underlying, until, FORGOTTEN_AT_A_TIME])
+            forgotten += cursor.rowcount
+    return forgotten

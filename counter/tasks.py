@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from counter import expiry, firm_quotes, limits
+from counter import expiry, firm_quotes, limits, settlement_index
 
 
 @shared_task(name="counter.expire")
@@ -16,6 +16,12 @@ def expire() -> None:
 def sweep_quotes() -> None:
     """Forget firm quotes that expired long ago."""
     firm_quotes.sweep(now=timezone.now())
+
+
+@shared_task(name="counter.forget_index")
+def forget_index() -> None:
+    """Forget the record of the index from long ago."""
+    settlement_index.forget_record(now=timezone.now())
 
 
 @shared_task(name="counter.recount")

@@ -32,6 +32,7 @@ from counter import (
     limits,
     outbox,
     quotes,
+    settlement_index,
     trading_status,
     withdrawals,
 )
@@ -173,6 +174,8 @@ def _quote(ground: Ground, run: str, position_id: int) -> None:
         assert placed.status_code == 201, placed.content
     with ground.named("counter.sweep_quotes"):
         firm_quotes.sweep(now=timezone.now() + timedelta(hours=2))
+    with ground.named("counter.forget_index"):
+        settlement_index.forget_record(now=timezone.now())
 
 
 def _contain(ground: Ground) -> None:

@@ -18,6 +18,9 @@ class Carry(models.Model):
     coin = models.DecimalField(max_digits=20, decimal_places=8, default=Decimal(0))
     usdt = models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0))
 
+    class Meta:
+        verbose_name_plural = "carries"
+
     def __str__(self) -> str:
         return f"{self.coin} {self.underlying}"
 
