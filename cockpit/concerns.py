@@ -16,6 +16,7 @@ from counter.containment import Reason
 
 AUDIT_OLD_AFTER = timedelta(hours=3)  # it runs every hour, or less often where it takes minutes
 AUDIT_OLD_TIMES = 40
+AUDIT_AGAIN = "See whether the workers work (below) and the schedule is on; run manage.py audit by hand."
 # How old the oldest row of a state may grow before somebody should look, beside the limits that the audit knows.
 UNKNOWN_AFTER_SECONDS = 60.0
 CODES = (
@@ -62,6 +63,15 @@ def _stage(figures: Figures, kind: str, state: str) -> Stage | None:
 def _audit(figures: Figures) -> Iterator[Concern]:
     run = figures.audit
     if run is None:
+        if figures.result and figures.at - figures.result.since > AUDIT_OLD_AFTER:
+            yield Concern(
+                "audit_old",
+                "No audit has ever run",
+                1,
+                _age_seconds(figures, figures.result.since),
+                AUDIT_AGAIN,
+                _list("django_celery_beat_periodictask"),
+            )
         return
     url = reverse("admin:audit_auditrun_change", args=[run.pk])
     age = _age_seconds(figures, run.at)
@@ -90,7 +100,7 @@ def _audit(figures: Figures) -> Iterator[Concern]:
             "No audit has run for hours",
             1,
             age,
-            "See whether the workers work (below) and the schedule is on; run manage.py audit by hand.",
+            AUDIT_AGAIN,
             _list("django_celery_beat_periodictask"),
         )
 

@@ -13,7 +13,16 @@ from cockpit.timeline.events import Event
 from cockpit.timeline.result import QuoteToFill, quote_to_fill
 from counter.models import SyncOrder
 
-BEFORE_ANYTHING_ELSE = {"quote": 0, "ledger": 1, "outbox": 2}  # of what carries the same moment
+# Of what carries the same moment: why comes before what came of it.
+AT_ONE_MOMENT = {
+    ("counter", "quote"): 0,
+    ("counter", "ledger"): 1,
+    ("counter", "outbox"): 2,
+    ("desk", "netting"): 3,
+    ("people", "intervention"): 4,
+    ("people", "state"): 5,
+    ("desk", "state"): 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +63,14 @@ def timeline(*, order_id: int, now: datetime) -> OrderTimeline | None:
         order_id=order_id,
         order=order,
         held=held,
-        events=tuple(sorted(events, key=lambda event: (event.at, BEFORE_ANYTHING_ELSE.get(event.kind, 9)))),
+        events=tuple(sorted(events, key=_place)),
         result=quote_to_fill(order, held.share if held else None),
         missing=missing,
     )
+
+
+def _place(event: Event) -> tuple[datetime, int]:
+    return event.at, AT_ONE_MOMENT.get((event.system, event.kind), len(AT_ONE_MOMENT))
 
 
 def _at_the_desk(order_id: int, held: DeskOrder | None, now: datetime) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from cockpit.timeline.events import Event, facts, row_link
 from settlement.models import Attempt, Conversion, Fill, FundsTransfer, StateChange, VenueHalt
 from settlement.models.history import Subject
 
-OPERATORS = "people"
+FIRST_ATTEMPTS, LAST_ATTEMPTS = 10, 90
 PROGRAMS = frozenset({"settlement", "treasury", "recovery", "balancing"})
 CALLS = {
     "submit": "Order sent to the venue",
@@ -67,7 +67,17 @@ def _changes(subject: Subject, ids: Sequence[int]) -> Iterator[Event]:
 
 
 def _attempts(subject: Subject, ids: Sequence[int]) -> Iterator[Event]:
-    for attempt in Attempt.objects.filter(subject=subject, subject_id__in=ids).order_by("id"):
+    """The first and the last of them: what stays out of sight is asked for every ten seconds, for days if need be."""
+    rows = Attempt.objects.filter(subject=subject, subject_id__in=ids).order_by("id")
+    last = list(rows.reverse()[:LAST_ATTEMPTS])[::-1]
+    first = list(rows.filter(pk__lt=last[0].pk)[:FIRST_ATTEMPTS]) if len(last) == LAST_ATTEMPTS else []
+    if len(first) == FIRST_ATTEMPTS:
+        between = rows.filter(pk__gt=first[-1].pk, pk__lt=last[0].pk).count()
+        if between:
+            yield Event(
+                first[-1].sent_at, "venue", "attempt", f"{between:,} more calls like these, not shown here"
+            )
+    for attempt in (*first, *last):
         took = attempt.answered_at and (attempt.answered_at - attempt.sent_at).total_seconds() * 1000
         answer = attempt.answer or (
             "an empty answer" if attempt.answered_at else "no answer yet, or the sender died"

@@ -132,6 +132,11 @@ def test_a_broken_audit_is_kept_and_shown_until_one_finds_nothing(order, venue):
     assert "audit_broken" not in codes(read())
 
 
+def test_an_audit_that_never_ran_is_missed_after_hours(two_systems):
+    assert "audit_old" not in codes(read())
+    assert codes(read(after_seconds=4 * 3600))["audit_old"].oldest_seconds >= 4 * 3600
+
+
 def test_exposure_is_the_one_that_the_coin_is_judged_by(order):
     now = timezone.now()
     Watch(started_at=now).judge(now=now)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,11 +17,11 @@ from acceptance.models import AcceptedOrder, Conflict
 from cockpit.timeline import desk_side, find, timeline
 from counter import finding
 from counter.models import Customer, SyncOrder, Transfer
-from settlement import halts
-from settlement.interventions import deciding
+from settlement import halts, history
+from settlement.interventions import asking, deciding
 from settlement.interventions.operations import Person, state_of
 from settlement.interventions.terms import Terms
-from settlement.models import Allocation, Conversion, DeskTransfer, Fill
+from settlement.models import Allocation, Attempt, Conversion, DeskTransfer, Fill
 from settlement.models.history import Subject
 from tests.support import desk
 from tests.support.factories import make_customer, make_option, place_close, place_open
@@ -288,6 +289,60 @@ def test_people_who_stepped_in_are_named(settled, venue, paper_venue):
     assert decided.title.endswith("applied by ann")
     handed = [event for event in of(opened, "state") if event.system == "people"]
     assert [dict(event.facts)["by"] for event in handed] == ["ann"]
+
+
+def test_what_was_asked_for_days_on_end_is_told_by_its_first_and_last_calls(settled, venue, paper_venue):
+    opened, _ = settled
+    paper_venue.add_fault("reply_lost", method="POST", path="/api/v3/order$", count=1)
+    desk.deliver()
+    desk.convert(venue)
+    sent = Attempt.objects.latest("id")
+    now = timezone.now()
+    questions = [
+        Attempt(
+            subject=sent.subject,
+            subject_id=sent.subject_id,
+            call="ask",
+            request={},
+            sent_at=now + number * timedelta(seconds=10),
+            answer=f"no such order, {number}",
+        )
+        for number in range(300)
+    ]
+    Attempt.objects.bulk_create(questions)
+    told = of(opened, "attempt")
+    assert len(told) == 101
+    assert told[0].title == "Order sent to the venue: unknown"
+    assert [event.title for event in told if "more calls" in event.title] == [
+        "201 more calls like these, not shown here"
+    ]
+    assert dict(told[-1].raw)["answer"] == "no such order, 299"
+
+
+def test_at_one_moment_a_decision_comes_before_what_came_of_it(settled, venue, paper_venue):
+    opened, _ = settled
+    paper_venue.add_fault("reply_lost", method="POST", path="/api/v3/order$", count=1)
+    desk.deliver()
+    desk.convert(venue)
+    stuck, now = Conversion.objects.latest("id"), timezone.now()
+    history.advance(stuck, Conversion.hand_over, at=now, by="ann", why="", due_at=None)
+    operation = deciding.OPERATIONS[Subject.CONVERSION, "book_by_hand"]
+    asked = deciding.request(
+        operation=operation,
+        row_id=stuck.pk,
+        seen=state_of(stuck),
+        terms=asking.propose(stuck, venue, now),
+        reason="the venue is silent",
+        evidence="ticket 4711",
+        by=Person(1, "ann"),
+        venue=venue,
+        now=now,
+    )
+    deciding.approve(intervention_id=asked.pk, by=Person(2, "bob"), note="", venue=venue, now=timezone.now())
+    decided = next(event for event in of(opened, "intervention") if "applied by bob" in event.title)
+    told = [event for event in of(opened).events if event.at == decided.at and event.kind != "attempt"]
+    assert [event.kind for event in told][:4] == ["intervention", "state", "state", "ledger"]
+    assert [event.title.split(": ")[-1] for event in told[1:3]] == ["MANUAL → FILLED", "FILLED → BOOKED"]
 
 
 def test_the_first_page_has_the_box(settled):
