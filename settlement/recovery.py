@@ -41,7 +41,9 @@ def resume(*, venue: Venue, now: datetime) -> None:
     halt = halts.ask_if_due(venue=venue, now=now)
     if halt is None:
         _step_on(venue, now, moment)
-    else:
+    elif (
+        halt.reason != halts.RESTORED
+    ):  # that one has no end of its own, and what is due goes on when it is let go
         _put_off(now, until=halt.ask_at)
     balancing.balance_filled(now=moment())
     for underlying in settings.COINS:

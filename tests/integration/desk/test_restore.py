@@ -272,6 +272,31 @@ def test_what_was_executed_at_the_backup_is_booked_as_counter_was_told_and_not_b
     assert_all_clean(desk)
 
 
+def test_what_is_still_out_of_sight_is_asked_for_as_soon_as_the_desk_is_let_go(desk, tmp_path, monkeypatch):
+    """Sweeps go on while `after_restore` works: what is due then is not put off to the end of a hold without end."""
+    order()
+    take_in()
+    desk.paper.add_fault("request_lost", **POST)
+    made = desk.convert()
+    assert made.state == "UNKNOWN"
+    put_back(back_up(tmp_path))
+    forgotten = restoring._forgotten
+
+    def swept_meanwhile(*args):
+        desk.resume(after=60)
+        return forgotten(*args)
+
+    monkeypatch.setattr(restoring, "_forgotten", swept_meanwhile)
+    assert remembered(desk) == restoring.Remembered()
+    made.refresh_from_db()
+    assert made.state == "UNKNOWN"
+    assert made.due_at < timezone.now() + timedelta(seconds=LATER_SECONDS)
+    for times in (1, 2, 3):
+        desk.resume(after=times * LATER_SECONDS)
+    made.refresh_from_db()
+    assert made.state == "MISSED"
+
+
 def release(made: Conversion, desk: Desk) -> None:
     may_be_undone = timezone.now() + timedelta(seconds=LATER_SECONDS)
     request(deciding.OPERATIONS[Subject.CONVERSION, "release"], made, desk, now=may_be_undone)
