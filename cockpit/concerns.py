@@ -13,6 +13,7 @@ from cockpit.pipeline import Stage
 from config.broker import dead_letter_queue
 from config.leases import Leader
 from counter.containment import Reason
+from settlement.halts import RESTORED
 
 AUDIT_OLD_AFTER = timedelta(hours=3)  # it runs every hour, or less often where it takes minutes
 AUDIT_OLD_TIMES = 40
@@ -256,7 +257,9 @@ def _venue(figures: Figures) -> Iterator[Concern]:
             f"{halt.venue} is halted: {halt.reason}",
             1,
             _age_seconds(figures, halt.began_at),
-            "A ban or an outage ends by itself. A refused key has to be put right. Do not lift a ban's halt.",
+            "Nothing is sent before manage.py after_restore has entered what the desk has forgotten."
+            if halt.reason == RESTORED
+            else "A ban or an outage ends by itself. A refused key has to be put right. Do not lift a ban's halt.",
             _list("settlement_venuehalt"),
         )
 

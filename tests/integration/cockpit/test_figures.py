@@ -21,6 +21,7 @@ from counter.models import Expiry, Position, TradingStatus
 from counter.models.switches import ALL_COINS
 from counter.trading_status import Watch
 from counter.trading_switches import State, throw
+from settlement.halts import RESTORED
 from settlement.models import Intervention, ReconciliationBreak, VenueHalt
 from tests.support import desk
 from tests.support.cockpit import SECOND
@@ -121,6 +122,12 @@ def test_each_thing_that_needs_a_human_is_said_with_what_to_do(order):
     assert found["break_open"].url.endswith("?state__exact=OPEN")
     assert found["dead_letters"].count == 3
     assert all(concern.do and concern.code in CODES for concern in found.values())
+
+
+def test_a_restored_desk_is_said_to_wait_for_a_person(two_systems):
+    now = timezone.now()
+    VenueHalt.objects.create(venue=settings.VENUE, reason=RESTORED, began_at=now, ask_at=now)
+    assert "after_restore" in codes(read())["venue_halted"].do
 
 
 def test_a_broken_audit_is_kept_and_shown_until_one_finds_nothing(order, venue):
