@@ -171,11 +171,12 @@ class HasScope(BasePermission):
     """Lets in whoever's key may do such a thing: `read` asks, `trade` changes something."""
 
     code = "scope_required"
-    message = "the key has not the scope that this needs"
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         caller: Any = request.user
-        return isinstance(caller, Caller) and scope_of(request.method or "") in caller.scopes
+        scope = scope_of(request.method or "")
+        self.message = f"the key has not the scope {scope} that this needs"
+        return isinstance(caller, Caller) and scope in caller.scopes
 
 
 def scope_of(method: str) -> str:

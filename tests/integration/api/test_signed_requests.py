@@ -240,6 +240,7 @@ def test_scopes_are_checked(new_signer, order):
     reading, trading = new_signer(scopes=["read"]), new_signer(scopes=["trade"])
     refused(reading.post(ORDERS, order), 403, "scope_required")
     assert error_of(trading.get(ACCOUNTS), 403)["code"] == "scope_required"
+    assert "scope read" in error_of(trading.get(ACCOUNTS), 403)["message"]
     assert reading.get(ACCOUNTS).status_code == 200
     assert trading.post(ORDERS, order).status_code == 201
 
