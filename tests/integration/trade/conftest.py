@@ -14,6 +14,7 @@ def option(transactional_db):
 def new_visitor(transactional_db, monkeypatch):
     from django.db import connections
 
+    from counter.admission import admissions
     from counter.gate import gate
     from tests.support.factories import make_customer
     from tests.support.visiting import Visitor
@@ -22,6 +23,7 @@ def new_visitor(transactional_db, monkeypatch):
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     yield lambda balance="1000": Visitor(make_customer(balance=balance))
     gate.stop()
+    admissions.stop()
 
 
 @pytest.fixture
