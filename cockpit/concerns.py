@@ -17,6 +17,7 @@ from settlement.halts import RESTORED
 
 AUDIT_OLD_AFTER = timedelta(hours=3)  # it runs every hour, or less often where it takes minutes
 AUDIT_OLD_TIMES = 40
+RECONCILED_OLD_AFTER = timedelta(minutes=30)  # it runs every three
 AUDIT_AGAIN = "See whether the workers work (below) and the schedule is on; run manage.py audit by hand."
 # How old the oldest row of a state may grow before somebody should look, beside the limits that the audit knows.
 UNKNOWN_AFTER_SECONDS = 60.0
@@ -24,7 +25,15 @@ CODES = (
     *("audit_broken", "audit_unchecked", "audit_old", "conversion_manual", "conversion_unknown"),
     "conversion_filled",
     *("funds_transfer_manual", "funds_transfer_unknown", "conflict_open", "intervention_waiting"),
-    *("break_open", "index_missing", "expiry_late", "orders_stuck", "withdrawal_overdue", "venue_halted"),
+    *(
+        "break_open",
+        "reconciled_old",
+        "index_missing",
+        "expiry_late",
+        "orders_stuck",
+        "withdrawal_overdue",
+        "venue_halted",
+    ),
     "trading_stopped",
     *("desk_database_down", "coin_contained", "dead_letters", "workers_silent", "leader_silent"),
 )
@@ -176,6 +185,21 @@ def _breaks(figures: Figures) -> Iterator[Concern]:
             _age_seconds(figures, figures.desk.oldest_break_at),
             "Take the break, follow its trace, and book what is missing; the next reconciliation closes it.",
             _list("settlement_reconciliationbreak", "?state__exact=OPEN"),
+        )
+
+
+def _reconciled(figures: Figures) -> Iterator[Concern]:
+    if figures.desk is None:
+        return
+    since = figures.desk.reconciled_at or (figures.result and figures.result.since)
+    if since and figures.at - since > RECONCILED_OLD_AFTER:
+        yield Concern(
+            "reconciled_old",
+            "Venue, book and clearing have not been compared whole for a while",
+            1,
+            _age_seconds(figures, since),
+            "The last run says what it could not compare. Without a run: workers, and whether its schedule is on.",
+            _list("settlement_reconciliationrun"),
         )
 
 
@@ -333,6 +357,18 @@ def _all_leaders(figures: Figures) -> list[Leader]:
 
 
 FINDERS: tuple[Callable[[Figures], Iterator[Concern]], ...] = (
-    *(_audit, _breaks, _manual, _filled, _requests, _conflicts, _expiries, _stuck, _withdrawals, _venue),
+    *(
+        _audit,
+        _breaks,
+        _reconciled,
+        _manual,
+        _filled,
+        _requests,
+        _conflicts,
+        _expiries,
+        _stuck,
+        _withdrawals,
+        _venue,
+    ),
     *(_stops, _coins, _queues, _processes),
 )

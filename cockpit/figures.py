@@ -55,6 +55,11 @@ COUNTED_ORDERS = 20_000
 OPEN_CONFLICTS = "SELECT count(*), min(noted_at) FROM acceptance_conflict WHERE resolved_at IS NULL"
 REQUESTED = "SELECT count(*), min(requested_at) FROM settlement_intervention WHERE state = 'REQUESTED'"
 OPEN_BREAKS = "SELECT count(*), min(since) FROM settlement_reconciliationbreak WHERE state = 'OPEN'"
+# The last one that could compare everything, among those of the last two days.
+RECONCILED = """
+    SELECT max(at) FROM (SELECT at, unchecked FROM settlement_reconciliationrun ORDER BY id DESC LIMIT 1000) AS newest
+    WHERE unchecked = ''
+"""
 STEPS = ("accepted", "synced", "settled", "reported")
 
 Found = TypeVar("Found")
@@ -142,6 +147,7 @@ class Desk:
     oldest_request_at: datetime | None
     breaks: int  # that no reconciliation has found balanced
     oldest_break_at: datetime | None
+    reconciled_at: datetime | None  # when everything could last be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,5 +344,6 @@ def _desk(now: datetime) -> Desk:
         requests=requests,
         breaks=breaks,
         oldest_break_at=oldest_break_at,
+        reconciled_at=_rows("desk", RECONCILED)[0][0],
         oldest_request_at=oldest_request_at,
     )

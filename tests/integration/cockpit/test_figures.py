@@ -22,7 +22,7 @@ from counter.models.switches import ALL_COINS
 from counter.trading_status import Watch
 from counter.trading_switches import State, throw
 from settlement.halts import RESTORED
-from settlement.models import Intervention, ReconciliationBreak, VenueHalt
+from settlement.models import Intervention, ReconciliationBreak, ReconciliationRun, VenueHalt
 from tests.support import desk
 from tests.support.cockpit import SECOND
 from tests.support.expiring import buy, expiring_option, last_expiry
@@ -137,6 +137,31 @@ def test_a_broken_audit_is_kept_and_shown_until_one_finds_nothing(order, venue):
     desk.run_desk(venue)
     assert not record(audit.run(now=timezone.now(), venue=venue)).broken
     assert "audit_broken" not in codes(read())
+
+
+def reconciled(at, *, unchecked=""):
+    counts = dict.fromkeys(("checked", "found", "closed", "open", "in_flight"), 0)
+    ReconciliationRun.objects.create(
+        **counts,
+        at=at,
+        trades_until=at,
+        seconds=1,
+        by="beat",
+        unchecked=unchecked,
+        orders_until=0,
+        legs_until=0,
+        balances={},
+    )
+
+
+def test_a_reconciliation_that_compared_everything_is_missed_after_half_an_hour(two_systems):
+    now = timezone.now()
+    reconciled(now)
+    reconciled(now + 1000 * SECOND, unchecked="the venue did not answer")
+    assert "reconciled_old" not in codes(read(after_seconds=1700))
+    assert codes(read(after_seconds=1900))["reconciled_old"].oldest_seconds >= 1800
+    reconciled(now + 1100 * SECOND)
+    assert "reconciled_old" not in codes(read(after_seconds=1900))
 
 
 def test_an_audit_that_never_ran_is_missed_after_hours(two_systems):
