@@ -126,8 +126,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         for alias in ("default", "desk"):
             may_be_emptied(alias)
     yield
-    from counter.admission import admissions
-    from counter.gate import gate
+    from counter.access.admission import admissions
+    from counter.ordering.gate import gate
 
     gate.stop()
     admissions.stop()

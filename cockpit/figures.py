@@ -24,8 +24,8 @@ from config.leases import Leader, leaders
 from counter import listening
 from counter.containment import Reason
 from counter.models import StreamProcess, TradingStatus, TradingSwitch
-from counter.trading_status import limits_of, trading_by_coin
-from counter.trading_switches import stopped
+from counter.trading.trading_status import limits_of, trading_by_coin
+from counter.trading.trading_switches import stopped
 from settlement.halts import standing
 from settlement.models import VenueHalt
 

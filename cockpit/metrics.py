@@ -11,9 +11,9 @@ from cockpit.concerns import CODES, concerns
 from cockpit.figures import STEPS, Figures
 from cockpit.histogram import BOUNDS_SECONDS
 from cockpit.models import Tally
-from counter import trading_switches
 from counter.containment import SEVERITY, State
 from counter.models.switches import ALL_COINS
+from counter.trading import trading_switches
 
 PREFIX = "crossbook"
 

@@ -11,9 +11,6 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from config.readonly import LeadsToTimeline, ReadOnlyAdmin, age_filter, is_number
-from counter.api_keys_admin import ApiKeyAdmin
-from counter.finding import orders_by_client_id
-from counter.limits_admin import AccountAdmin, QuoteAdmin
 from counter.models import (
     Account,
     ApiKey,
@@ -37,14 +34,17 @@ from counter.models import (
     Transfer,
     Withdrawal,
 )
-from counter.option_admin import (
+from counter.ordering.finding import orders_by_client_id
+from counter.staff.api_keys_admin import ApiKeyAdmin
+from counter.staff.limits_admin import AccountAdmin, QuoteAdmin
+from counter.staff.option_admin import (
     ExpiryAdmin,
     IndexEntryAdmin,
     OptionAdmin,
     OptionChangeAdmin,
     SettlementIndexAdmin,
 )
-from counter.switch_admin import TradingSwitchAdmin
+from counter.staff.switch_admin import TradingSwitchAdmin
 
 
 class SearchByNumber(ReadOnlyAdmin):

@@ -3,7 +3,9 @@
 from celery import shared_task
 from django.utils import timezone
 
-from counter import expiry, firm_quotes, limits, settlement_index
+from counter.expiring import expiry, settlement_index
+from counter.market import firm_quotes
+from counter.trading import limits
 
 
 @shared_task(name="counter.expire")

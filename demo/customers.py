@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rest_framework.authtoken.models import Token
 
-from counter import accounts
+from counter.money import accounts
 
 DEPOSIT_USDT = Decimal(250_000)
 PAUPER_USDT = Decimal(25)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from counter.containment import Terms
 from counter.models import Account, Position, Quote, SyncOrder
 from counter.pricing import PricingError, close_proceeds
-from counter.trading_status import Trading, terms, trading_by_coin
+from counter.trading.trading_status import Trading, terms, trading_by_coin
 from trade import words
 
 LIVING = (Position.State.OPEN, Position.State.CLOSING)

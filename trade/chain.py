@@ -6,9 +6,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from counter.containment import State
+from counter.market.quotes import CurrentQuote, current_quotes, tradable_options
 from counter.models import Option
-from counter.quotes import CurrentQuote, current_quotes, tradable_options
-from counter.trading_status import Trading, trading_by_coin
+from counter.trading.trading_status import Trading, trading_by_coin
 from trade import words
 
 

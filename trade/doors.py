@@ -11,10 +11,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
-from counter.admission import Asking, TooFast, admissions
-from counter.gate import GateFull
+from counter.access.admission import Asking, TooFast, admissions
+from counter.access.pace import Limit, of_customer
 from counter.models import Customer
-from counter.pace import Limit, of_customer
+from counter.ordering.gate import GateFull
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counter.models import Account, Position, SyncOrder
-from counter.statements import IdRange, ledger_entries
+from counter.money.statements import IdRange, ledger_entries
 from trade import words
 from trade.book import placed
 

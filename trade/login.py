@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 
-from counter import pace
+from counter.access import pace
 from counter.api.addresses import client_address
 from counter.api.received import header_in
 from counter.models import Customer

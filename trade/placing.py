@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from counter import firm_quotes
-from counter.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, QuoteRequest
-from counter.gate import GateFull, OutcomeUnknown, gate
+from counter.market import firm_quotes
+from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, QuoteRequest
 from counter.models import FirmQuote, SyncOrder
-from counter.order_requests import Accepted, CloseRequest, OpenRequest, OrderRequest, RejectCode, Rejected
+from counter.ordering.gate import GateFull, OutcomeUnknown, gate
+from counter.ordering.order_requests import (
+    Accepted,
+    CloseRequest,
+    OpenRequest,
+    OrderRequest,
+    RejectCode,
+    Rejected,
+)
 from trade import asked, words
 from trade.book import placed
 from trade.tickets import Ticket, payoff_of

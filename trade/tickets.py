@@ -7,9 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from counter import pricing
+from counter.market.quotes import CurrentQuote, current_quotes
 from counter.models import FirmQuote, Option, Position, SyncOrder
-from counter.quotes import CurrentQuote, current_quotes
-from counter.trading_status import terms
+from counter.trading.trading_status import terms
 from trade import asked
 from trade.book import PlacedOrder, placed
 from trade.payoff import Payoff, payoff

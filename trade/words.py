@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from counter.containment import Reason, State
 from counter.models import Position
-from counter.order_requests import RejectCode
-from counter.trading_status import Trading
+from counter.ordering.order_requests import RejectCode
+from counter.trading.trading_status import Trading
 from trade import numbers
 
 REASONS: dict[str, str] = {

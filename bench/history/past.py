@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from counter.symbols import EXPIRY_TIME, format_symbol
+from counter.market.symbols import EXPIRY_TIME, format_symbol
 
 PAIRS_IN_CONVERSION = 100
 CONVERSION_EVERY = timedelta(seconds=5)

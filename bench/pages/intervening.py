@@ -16,8 +16,8 @@ from django.utils import timezone
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from bench.plans.operations import Ground, place
-from counter import outbox
 from counter.models import TradingStatus
+from counter.ordering import outbox
 from settlement import conditions, conversion, recovery, reporting
 from settlement.intervention_pages.forms import trades_as_initial
 from settlement.interventions import asking, deciding

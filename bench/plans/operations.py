@@ -23,21 +23,14 @@ from acceptance import recovery as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from cockpit import figures, tally
-from counter import (
-    accounts,
-    cash,
-    changes,
-    expiry,
-    firm_quotes,
-    limits,
-    outbox,
-    quotes,
-    settlement_index,
-    trading_status,
-    withdrawals,
-)
-from counter.listing import listings
+from counter import changes
+from counter.expiring import expiry, settlement_index
+from counter.market import firm_quotes, quotes
+from counter.market.listing import listings
 from counter.models import Account, Customer, IndexPrice, Option, Quote, SyncOrder
+from counter.money import accounts, cash, withdrawals
+from counter.ordering import outbox
+from counter.trading import limits, trading_status
 from settlement import conditions, reconciliation, recovery, reporting, rounds, treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue

@@ -8,8 +8,8 @@ from django.conf import settings
 
 from acceptance.models import AcceptedOrder
 from config.readonly import is_number
-from counter.finding import orders_by_client_id
 from counter.models import Customer, SyncOrder
+from counter.ordering.finding import orders_by_client_id
 from settlement.models import Conversion, Fill
 
 LISTED = 50

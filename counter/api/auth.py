@@ -21,8 +21,8 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from counter.access.pace import Limit
 from counter.models import ApiKey, Customer
-from counter.pace import Limit
 
 REMEMBERED_FOR_SECONDS = 5.0
 REMEMBERED_CALLERS = 100_000

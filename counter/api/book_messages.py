@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
-from counter.limits import limits_of
 from counter.models import Account, Position
+from counter.trading.limits import limits_of
 
 _ENDED = (Position.State.EXERCISED, Position.State.EXPIRED)
 

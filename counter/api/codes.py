@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from counter.order_requests import RejectCode
+from counter.ordering.order_requests import RejectCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
 
-from counter.admission import Replayed, TooFast
+from counter.access.admission import Replayed, TooFast
+from counter.access.pace import Standing
 from counter.api.codes import CODES
-from counter.cash import AccountError
-from counter.gate import GateFull, OutcomeUnknown
-from counter.order_requests import Rejected
-from counter.pace import Standing
+from counter.money.cash import AccountError
+from counter.ordering.gate import GateFull, OutcomeUnknown
+from counter.ordering.order_requests import Rejected
 
 log = structlog.get_logger(__name__)
 

@@ -12,14 +12,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from msgspec import Meta
 
-from counter import contracts, outbox
+from counter import contracts
 from counter.api.errors import ApiError, json_answer
 from counter.api.fields import Query
 from counter.api.views import body_of, decode, query_of
-from counter.clearing import clearing_sums
-from counter.conditions import FromTheFuture, take_conditions
-from counter.order_history import order_history
-from counter.settlements import take_reports
+from counter.ordering import outbox
+from counter.ordering.clearing import clearing_sums
+from counter.ordering.order_history import order_history
+from counter.ordering.settlements import take_reports
+from counter.trading.conditions import FromTheFuture, take_conditions
 
 MAX_ENTRIES = 5000
 _DAY_MS = 24 * 3600 * 1000

@@ -17,7 +17,8 @@ from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 
-from counter.admission import admissions
+from counter.access.admission import admissions
+from counter.access.request_signing import KEY_HEADER
 from counter.api.auth import Caller, caller_of, known_caller
 from counter.api.errors import answer, tell_standing
 from counter.api.loop import Answers, Application, Receive, Scope, Send, is_secure
@@ -25,9 +26,8 @@ from counter.api.orders import BATCH, SINGLE, Placing
 from counter.api.received import header_of, target_of
 from counter.api.signed_requests import Asked, KeyHolder, check, holder_of, known_holder
 from counter.api.views import asking_of
-from counter.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
 from counter.models import ApiKey
-from counter.request_signing import KEY_HEADER
+from counter.ordering.gate import ANSWER_WITHIN_SECONDS, OutcomeUnknown, gate
 
 T = TypeVar("T")
 Headers = dict[bytes, bytes]

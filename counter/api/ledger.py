@@ -27,8 +27,8 @@ from counter.api.ledger_messages import (
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.views import CustomerView, query_of
 from counter.models import Account
-from counter.monthly import monthly_statement
-from counter.statements import IdRange, all_entries, ids_between, ledger_entries
+from counter.money.monthly import monthly_statement
+from counter.money.statements import IdRange, all_entries, ids_between, ledger_entries
 
 MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 # Whoever reads slowly keeps a thread for as long: some are left to everybody else.

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 
 from counter.api.fields import coin, usdt
-from counter.statements import LedgerEntry
+from counter.money.statements import LedgerEntry
 
 COLUMNS = (
     *("id", "time", "kind", "amount", "balance", "order_id", "client_order_id", "symbol", "spread", "fee"),

@@ -10,8 +10,8 @@ from counter.api.errors import ApiError
 from counter.api.fields import Query, Usdt, coin, usdt
 from counter.api.pages import PageQuery
 from counter.contracts import Moment
-from counter.monthly import MonthlyStatement
-from counter.statements import LedgerEntry
+from counter.money.monthly import MonthlyStatement
+from counter.money.statements import LedgerEntry
 
 LONGEST_RANGE = timedelta(days=366)
 

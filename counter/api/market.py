@@ -14,10 +14,10 @@ from counter.api.quote_messages import AnyQuote, FirmQuoteBody, firm_quote_body
 from counter.api.repeats import check_no_repeats
 from counter.api.views import CustomerView, body_of, decode, query_of
 from counter.containment import State
-from counter.firm_quotes import give
-from counter.order_requests import Rejected
-from counter.quotes import current_quotes, tradable_options
-from counter.trading_status import trading_by_coin
+from counter.market.firm_quotes import give
+from counter.market.quotes import current_quotes, tradable_options
+from counter.ordering.order_requests import Rejected
+from counter.trading.trading_status import trading_by_coin
 
 _QUOTE = msgspec.json.Decoder(AnyQuote)
 

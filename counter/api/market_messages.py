@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Premium, Price, Query, Symbol, Underlying, Usdt, coin, premium, usdt
+from counter.market.quotes import CurrentQuote
 from counter.models import Option
-from counter.quotes import CurrentQuote
 
 
 class InstrumentQuery(Query, kw_only=True):

@@ -10,13 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSe
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
 
-from counter.api.codes import CODES, ORDER_CODES
-from counter.api.errors import ErrorBody
-from counter.api.fields import Query
-from counter.api.order_messages import CloseOrder, OpenOrder
-from counter.api.quote_messages import CloseQuote, OpenQuote
-from counter.order_requests import RejectCode
-from counter.request_signing import (
+from counter.access.request_signing import (
     DEFAULT_RECV_WINDOW_MS,
     KEY_HEADER,
     LONGEST_RECV_WINDOW_MS,
@@ -24,6 +18,12 @@ from counter.request_signing import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
 )
+from counter.api.codes import CODES, ORDER_CODES
+from counter.api.errors import ErrorBody
+from counter.api.fields import Query
+from counter.api.order_messages import CloseOrder, OpenOrder
+from counter.api.quote_messages import CloseQuote, OpenQuote
+from counter.ordering.order_requests import RejectCode
 
 LIMIT_HEADERS = {
     "RateLimit-Limit": "Requests at once that the scarcest limit lets through, of the customer or of the key.",

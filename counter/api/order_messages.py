@@ -26,7 +26,7 @@ from counter.api.fields import (
     usdt,
 )
 from counter.models import SyncOrder
-from counter.order_requests import CloseRequest, OpenRequest, Order, OrderRequest
+from counter.ordering.order_requests import CloseRequest, OpenRequest, Order, OrderRequest
 
 
 class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="open"):

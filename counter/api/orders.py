@@ -27,9 +27,9 @@ from counter.api.order_messages import (
 from counter.api.pages import OrderQuery, page_of
 from counter.api.repeats import check_no_repeats
 from counter.api.views import CustomerView, body_of, decode, query_of
-from counter.gate import gate
 from counter.models import SyncOrder
-from counter.order_requests import OrderRequest, Outcome, Rejected
+from counter.ordering.gate import gate
+from counter.ordering.order_requests import OrderRequest, Outcome, Rejected
 
 
 class _LooseBatch(msgspec.Struct, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Premium, Price, RowId, Symbol, Usdt, coin, premium, usdt
-from counter.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, QuoteRequest
+from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, QuoteRequest
 from counter.models import FirmQuote
 
 

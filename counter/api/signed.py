@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from config import signing
-from counter import nonces
+from counter.access import nonces
 from counter.api.errors import ApiError, answer, error_answer
 
 Handler = Callable[..., HttpResponse]

@@ -12,15 +12,15 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from counter.admission import SignatureUse
+from counter.access.admission import SignatureUse
+from counter.access.api_keys import SecretUnreadable, secret_of
+from counter.access.pace import Limit, of_key
+from counter.access.request_signing import KEY_HEADER, HeaderUnreadable, fits, read_headers
 from counter.api.addresses import client_address, is_in, networks_of
 from counter.api.auth import Caller, Remembered, forgetting
 from counter.api.errors import CHALLENGE, ApiError
 from counter.api.received import header_in, target_in
-from counter.api_keys import SecretUnreadable, secret_of
 from counter.models import ApiKey
-from counter.pace import Limit, of_key
-from counter.request_signing import KEY_HEADER, HeaderUnreadable, fits, read_headers
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +128,7 @@ def check(holder: KeyHolder, asked: Asked, *, now: datetime) -> SignatureUse:
 
 
 class SignedRequestAuthentication(BaseAuthentication):
-    """`X-API-Key` and the other headers of `counter.request_signing`."""
+    """`X-API-Key` and the other headers of `counter.access.request_signing`."""
 
     def authenticate_header(self, request: Request) -> str:
         """What a stranger is told to bring."""

@@ -9,7 +9,8 @@ from msgspec import structs
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from counter.admission import Asking, SignatureUse, admissions
+from counter.access.admission import Asking, SignatureUse, admissions
+from counter.access.pace import Standing, of_customer
 from counter.api.auth import (
     Caller,
     CustomerSessionAuthentication,
@@ -19,7 +20,6 @@ from counter.api.auth import (
 )
 from counter.api.errors import ApiError, tell_standing
 from counter.api.signed_requests import SignedRequestAuthentication
-from counter.pace import Standing, of_customer
 
 T = TypeVar("T")
 

@@ -10,7 +10,6 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from counter import accounts, cash, withdrawals
 from counter.api.errors import ApiError, json_answer
 from counter.api.fields import Amount, read_amount
 from counter.api.pages import page_of
@@ -29,6 +28,7 @@ from counter.api.wallet_messages import (
     wallet_withdrawal,
 )
 from counter.models import Customer, Withdrawal
+from counter.money import accounts, cash, withdrawals
 
 _NEW_CUSTOMER = msgspec.json.Decoder(NewCustomer)
 _NEW_MOVEMENT = msgspec.json.Decoder(NewMovement)

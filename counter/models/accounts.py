@@ -32,14 +32,14 @@ class Account(ledger.Account):
     id = models.BigAutoField(primary_key=True)
     customer = models.OneToOneField(Customer, null=True, on_delete=models.PROTECT)
     balance = models.DecimalField(max_digits=20, decimal_places=6, null=True)
-    # Of a customer: what is left of his open positions and their cost, as `counter.limits` recounts it, and the moment
-    # at which he has paid for his orders in time.
+    # Of a customer: what is left of his open positions and their cost, as `counter.trading.limits` recounts it, and the
+    # moment at which he has paid for his orders in time.
     open_contracts = models.BigIntegerField(default=0, db_default=0)
     open_cost = models.DecimalField(
         max_digits=20, decimal_places=6, default=Decimal(0), db_default=Decimal(0)
     )
     orders_due_at = models.DateTimeField(null=True)
-    # Limits of his own; null is the default of the settings. Set by `counter.limits`, which keeps who did it and why.
+    # Limits of his own; null is the default of the settings. `counter.trading.limits` sets them, and keeps who and why.
     contracts_limit = models.IntegerField(null=True)
     notional_limit = models.DecimalField(max_digits=20, decimal_places=6, null=True)
     orders_limit = models.IntegerField(null=True)  # a second

@@ -43,7 +43,7 @@ def test_the_walls_stand(copy):
         ("trade/book.py", "import settlement.models", "The trade page knows counter only"),
         ("ledger/posting.py", "import config.settings", "take nothing from config but its helpers"),
         ("counter/pricing.py", "import django.db", "Pure modules know no ORM"),
-        ("counter/models/orders.py", "import counter.outbox", "counter: doors, operations, models"),
+        ("counter/models/orders.py", "import counter.ordering.outbox", "counter: doors, operations, models"),
     ],
 )
 def test_a_planted_violation_is_seen(copy, module, line, contract):

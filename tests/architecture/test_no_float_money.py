@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MONEY = ("ledger", "counter", "acceptance", "settlement", "trade")
 # The implied-volatility model works in float, behind one documented border.
-MODEL = re.compile(r"counter/(black76|model_quotes|volatility\w*)\.py")
+MODEL = re.compile(r"counter/market/(black76|model_quotes|volatility\w*)\.py")
 # What a float may be called: a duration, a moment of the monotonic clock, odds.
 MEASURES = re.compile(r"(^|_)(seconds|every|timeout|after|at|ms|probability)(_|$)", re.IGNORECASE)
 TIMERS = {"sleep", "wait", "flush"}

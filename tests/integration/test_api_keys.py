@@ -12,7 +12,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from counter import api_keys
+from counter.access import api_keys
 from counter.models import ApiKey
 from tests.support.factories import make_customer
 from tests.support.staff import staff

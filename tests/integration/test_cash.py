@@ -9,10 +9,10 @@ from threading import Event
 import pytest
 from django.db import connection, transaction
 
-from counter import accounts, cash, withdrawals
-from counter.cash import AccountError, InsufficientBalance, ReferenceReused
 from counter.chart import SystemAccount
 from counter.models import Account, CashMovement, Customer, Transfer, Withdrawal
+from counter.money import accounts, cash, withdrawals
+from counter.money.cash import AccountError, InsufficientBalance, ReferenceReused
 from ledger.posting import balances
 from tests.support.factories import make_customer
 from tests.support.threads import at_once

@@ -12,9 +12,9 @@ from django.utils import timezone
 from acceptance import counter_client
 from acceptance.models import AcceptedOrder
 from counter.contracts import CoinCondition
-from counter.gate import gate
 from counter.models import DeskCondition, SyncOrder, TradingStatus, TradingStatusChange, Transfer
-from counter.trading_status import Watch, trading_by_coin
+from counter.ordering.gate import gate
+from counter.trading.trading_status import Watch, trading_by_coin
 from settlement import conditions, conversion
 from settlement.models import Carry, Conversion, VenueHalt
 from tests.support import desk as steps

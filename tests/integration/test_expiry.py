@@ -11,8 +11,10 @@ from django.db import connections
 
 from config.leader import exclusive
 from config.stack.supervision import wait_until
-from counter import expiry, feed
 from counter.contracts import SettlementReport
+from counter.expiring import expiry
+from counter.expiring.settlement_index import settle_at_average
+from counter.market import feed
 from counter.models import (
     Account,
     Expiry,
@@ -24,11 +26,10 @@ from counter.models import (
     TradingSwitch,
     Transfer,
 )
-from counter.order_requests import CloseRequest, RejectCode, Rejected
-from counter.orders import place_orders
-from counter.settlement_index import settle_at_average
-from counter.settlements import take_reports
-from counter.trading_switches import throw
+from counter.ordering.order_requests import CloseRequest, RejectCode, Rejected
+from counter.ordering.orders import place_orders
+from counter.ordering.settlements import take_reports
+from counter.trading.trading_switches import throw
 from tests.support.databases import held_account
 from tests.support.expiring import (
     AFTER,

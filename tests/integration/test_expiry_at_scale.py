@@ -10,10 +10,10 @@ from django.db.models import Count, Sum
 from django.utils import timezone
 
 import audit
-from counter import expiry
+from counter.expiring import expiry
 from counter.models import Account, Expiry, Option, Position, SyncOrder
-from counter.order_requests import Accepted, OpenRequest
-from counter.orders import place_orders
+from counter.ordering.order_requests import Accepted, OpenRequest
+from counter.ordering.orders import place_orders
 from settlement import rounds
 from settlement.models import Conversion
 from tests.support import desk

@@ -17,9 +17,9 @@ from acceptance.models import AcceptedOrder
 from config.celery import app
 from config.leadership import Leadership, LeadershipLost, Term
 from config.scheduler import LeadingScheduler
-from counter.feed import Feed
+from counter.market.feed import Feed
 from counter.models import IndexPrice, Option, Quote, TradingStatus
-from counter.trading_status import Watch
+from counter.trading.trading_status import Watch
 from tests.support.desk_bench import event
 from tests.support.standing import Paused, until
 

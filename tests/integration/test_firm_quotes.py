@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from counter import firm_quotes
-from counter.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give, sweep
+from counter.market import firm_quotes
+from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give, sweep
 from counter.models import Account, FirmQuote, Option, Position, SyncOrder, TradingStatus
-from counter.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode, Rejected
-from counter.orders import place_orders
+from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode, Rejected
+from counter.ordering.orders import place_orders
 from tests.support.factories import make_customer, make_option, make_quote, place_open, unique
 from tests.support.threads import at_once
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 
-from counter import expiry
+from counter.expiring import expiry
+from counter.expiring.settlement_index import forget_record
 from counter.models import IndexPrice, SettlementIndex
-from counter.settlement_index import forget_record
 from tests.support.expiring import AFTER, EXPIRES_AT, expiring_option, record_index
 
 pytestmark = pytest.mark.django_db

@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from django.db import DataError, connection
 
-from counter import gate as gates
-from counter.gate import Gate, GateFull, OutcomeUnknown
 from counter.models import SyncOrder
-from counter.order_requests import Accepted, RejectCode, Rejected
-from counter.orders import BatchTooLarge
+from counter.ordering import gate as gates
+from counter.ordering.gate import Gate, GateFull, OutcomeUnknown
+from counter.ordering.order_requests import Accepted, RejectCode, Rejected
+from counter.ordering.orders import BatchTooLarge
 from tests.support.factories import make_customer, make_option
 from tests.support.gating import SOON, accepted, opening, until, writer_busy
 

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from counter import gate as gates
-from counter.admission import admissions
-from counter.gate import Gate, GateFull, OutcomeUnknown
+from counter.access.admission import admissions
 from counter.models import SyncOrder
-from counter.order_requests import Accepted
-from counter.orders import place_orders
+from counter.ordering import gate as gates
+from counter.ordering.gate import Gate, GateFull, OutcomeUnknown
+from counter.ordering.order_requests import Accepted
+from counter.ordering.orders import place_orders
 from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.factories import make_customer, make_option
 from tests.support.gating import SOON, accepted, opening, until, writer_busy

@@ -7,10 +7,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.utils import DatabaseError
 
-from counter import expiry, index_entries
-from counter.index_entries import EntryRefused, Person
+from counter.expiring import expiry, index_entries
+from counter.expiring.index_entries import EntryRefused, Person
 from counter.models import Expiry, IndexEntry, Option, SettlementIndex, SyncOrder, TradingSwitch
-from counter.trading_switches import throw
+from counter.trading.trading_switches import throw
 from tests.support.expiring import AFTER, LATER, SECOND, buy, expiring_option, position_of, record_index
 from tests.support.factories import make_customer
 from tests.support.threads import at_once

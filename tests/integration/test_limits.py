@@ -11,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counter.contracts import SettlementReport
-from counter.firm_quotes import CloseQuoteRequest, give
-from counter.limits import (
+from counter.market.firm_quotes import CloseQuoteRequest, give
+from counter.models import Account, LimitChange, Position, Quote, TradingStatus
+from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
+from counter.ordering.order_rows import PositionRow
+from counter.ordering.orders import place_orders
+from counter.ordering.settlements import take_reports
+from counter.trading.limits import (
     LimitRefused,
     Setting,
     limits_of,
@@ -21,12 +26,7 @@ from counter.limits import (
     set_customer_limit,
     set_series_limit,
 )
-from counter.models import Account, LimitChange, Position, Quote, TradingStatus
-from counter.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
-from counter.order_rows import PositionRow
-from counter.orders import place_orders
-from counter.settlements import take_reports
-from counter.trading_status import Watch
+from counter.trading.trading_status import Watch
 from tests.support.factories import make_customer, make_option, place_close, place_open, unique
 from tests.support.staff import staff
 from tests.support.threads import at_once

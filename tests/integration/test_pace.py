@@ -14,10 +14,10 @@ from django.db import connection
 from django.utils import timezone
 
 from config.stack.supervision import wait_until
-from counter import pace
-from counter.admission import Admissions, Asking, TooFast
+from counter.access import pace
+from counter.access.admission import Admissions, Asking, TooFast
+from counter.access.pace import Limit
 from counter.models import Pace
-from counter.pace import Limit
 from tests.support import bursting
 from tests.support.databases import environment, locked_table
 

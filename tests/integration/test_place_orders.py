@@ -10,9 +10,9 @@ from counter import pricing
 from counter.chart import SystemAccount
 from counter.contracts import SettlementReport
 from counter.models import Account, Option, Position, SyncOrder, Transfer
-from counter.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode, Rejected
-from counter.orders import BatchTooLarge, place_orders
-from counter.settlements import take_reports
+from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode, Rejected
+from counter.ordering.orders import BatchTooLarge, place_orders
+from counter.ordering.settlements import take_reports
 from ledger.posting import balances, trial_balance
 from tests.support.factories import make_customer, make_option, make_quote, place, unique
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from counter.listing import listings
+from counter.market.listing import listings
+from counter.market.quotes import ListingContradicted, NewQuote, list_options, record_index, update_quotes
 from counter.models import IndexPrice, Option, Quote
-from counter.quotes import ListingContradicted, NewQuote, list_options, record_index, update_quotes
 
 pytestmark = pytest.mark.django_db
 

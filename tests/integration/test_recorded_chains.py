@@ -9,9 +9,9 @@ from statistics import median
 
 import pytest
 
-from counter.black76 import delta, premium, to_premium, years_between
-from counter.chain import is_option_chain, read_chain
-from counter.volatility import DEFAULT_SURFACE, chain_surface
+from counter.market.black76 import delta, premium, to_premium, years_between
+from counter.market.chain import is_option_chain, read_chain
+from counter.market.volatility import DEFAULT_SURFACE, chain_surface
 
 LIMIT_MEDIAN_COIN = 1e-4
 SHARED_DATA = Path(

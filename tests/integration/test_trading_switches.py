@@ -9,14 +9,14 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from counter.firm_quotes import OpenQuoteRequest, give
+from counter.market.firm_quotes import OpenQuoteRequest, give
+from counter.market.quotes import current_quotes
 from counter.models import TradingStatus, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
-from counter.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
-from counter.orders import place_orders
-from counter.quotes import current_quotes
-from counter.trading_status import trading_by_coin
-from counter.trading_switches import State, SwitchRefused, throw
+from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
+from counter.ordering.orders import place_orders
+from counter.trading.trading_status import trading_by_coin
+from counter.trading.trading_switches import State, SwitchRefused, throw
 from tests.support.factories import make_customer, make_option, place_open, unique
 from tests.support.staff import staff
 

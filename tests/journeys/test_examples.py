@@ -13,7 +13,7 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
-from counter import api_keys
+from counter.access import api_keys
 from counter.models import Customer, SyncOrder
 from examples.python import crossbook_client as crossbook
 from tests.support.api_keys import SigningCaller

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from counter.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
-from counter.limits import Setting, set_customer_limit
+from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
 from counter.models import Account, Option, Position, Quote, SyncOrder, TradingStatus
-from counter.order_requests import Accepted, CloseRequest, OpenRequest
-from counter.orders import place_orders
+from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest
+from counter.ordering.orders import place_orders
+from counter.trading.limits import Setting, set_customer_limit
 from tests.support.factories import make_customer, make_option, make_quote
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from counter import accounts, withdrawals
-from counter.cash import AccountError
 from counter.chart import SystemAccount
 from counter.models import Account, CashMovement, Transfer, Withdrawal
-from counter.order_requests import OpenRequest
-from counter.orders import place_orders
+from counter.money import accounts, withdrawals
+from counter.money.cash import AccountError
+from counter.ordering.order_requests import OpenRequest
+from counter.ordering.orders import place_orders
 from ledger.posting import balances, trial_balance
 from tests.support.factories import make_customer, make_option
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counter.exercise_batch import ExerciseBatch, ExpiredOption
-from counter.order_rows import AccountRow, PositionRow
+from counter.expiring.exercise_batch import ExerciseBatch, ExpiredOption
+from counter.ordering.order_rows import AccountRow, PositionRow
 from tests.support.expiring import AFTER, BEFORE
 
 ZERO, UNIT, COIN_UNIT = Decimal(0), Decimal("0.000001"), Decimal("0.00000001")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.index_average import WINDOW, Sample, average_of, what_lacks
+from counter.expiring.index_average import WINDOW, Sample, average_of, what_lacks
 
 EXPIRES_AT = datetime(2026, 12, 4, 8, tzinfo=UTC)
 STARTS_AT = EXPIRES_AT - WINDOW

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from counter.request_signing import (
+from counter.access.request_signing import (
     SIGNATURE_HEADER,
     HeaderUnreadable,
     SignedHeaders,

@@ -127,7 +127,7 @@ def move_funds() -> None:
 
 def expire() -> None:
     """The sweep's task, in chunks of two positions."""
-    from counter import expiry
+    from counter.expiring import expiry
     from counter.tasks import expire as task
 
     expiry.CHUNK_POSITIONS = 2

@@ -46,15 +46,15 @@ CALLS = {
     "the question about the order": (Work.ASK, "settlement.venues.ccxt_venue.CcxtVenue.find"),
     "the transfer at the venue": (Work.TREASURY, "settlement.venues.ccxt_venue.CcxtVenue.transfer"),
     "the report to counter": (Work.SETTLE, "acceptance.counter_client.report"),
-    "telling the desk of exercises": (Work.EXPIRE, "counter.outbox.publish"),
+    "telling the desk of exercises": (Work.EXPIRE, "counter.ordering.outbox.publish"),
     "noting what is reported": (
         Work.SETTLE,
         "settlement.reporting.move",
     ),  # one statement, its own transaction
 }
 COMMITS = {
-    "placing orders": (Work.WEB, "counter.gate.gate._place"),
-    "taking an acknowledgement": (Work.WEB, "counter.outbox.acknowledge"),
+    "placing orders": (Work.WEB, "counter.ordering.gate.gate._place"),
+    "taking an acknowledgement": (Work.WEB, "counter.ordering.outbox.acknowledge"),
     "taking reports": (Work.WEB, "counter.api.internal.take_reports"),
     "a deposit": (Work.WALLET, "counter.api.wallet.accounts.deposit"),
     "a reservation": (Work.WALLET, "counter.api.wallet.withdrawals.reserve"),
@@ -68,10 +68,10 @@ COMMITS = {
     "booking": (Work.SETTLE, "settlement.balancing.book"),
     "the transfer's plan": (Work.TREASURY, "settlement.treasury.start"),
     "the transfer's end": (Work.TREASURY, "settlement.transfers.confirm"),
-    "the end of trading": (Work.EXPIRE, "counter.expiry._take"),
-    "the settlement index": (Work.EXPIRE, "counter.expiry.settle_at_average"),
-    "a chunk of exercises": (Work.EXPIRE, "counter.exercising.exercise_chunk"),
-    "the end of an expiry": (Work.EXPIRE, "counter.expiry._settle"),
+    "the end of trading": (Work.EXPIRE, "counter.expiring.expiry._take"),
+    "the settlement index": (Work.EXPIRE, "counter.expiring.expiry.settle_at_average"),
+    "a chunk of exercises": (Work.EXPIRE, "counter.expiring.exercising.exercise_chunk"),
+    "the end of an expiry": (Work.EXPIRE, "counter.expiring.expiry._settle"),
 }
 POINTS: dict[str, Point] = {
     f"{moment} {name}": Point(work, place, moment)

@@ -21,9 +21,10 @@ from acceptance import recovery as pulling
 from acceptance.counter_client import CounterUnavailable
 from acceptance.models import AcceptedOrder
 from config.embedded import valkey
-from counter import expiry, outbox
+from counter.expiring import expiry
 from counter.models import Account, Option, Position, SyncOrder
-from counter.order_requests import OpenRequest
+from counter.ordering import outbox
+from counter.ordering.order_requests import OpenRequest
 from settlement import recovery, reporting
 from settlement.models import Allocation, Conversion, FundsTransfer
 from tests.recovery.dooming import Doomed, catches_sigterm

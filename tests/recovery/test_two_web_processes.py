@@ -11,9 +11,9 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 from config.stack.supervision import wait_until
-from counter.limits import Setting, set_customer_limit
 from counter.models import Account, SyncOrder
-from counter.trading_switches import State, throw
+from counter.trading.limits import Setting, set_customer_limit
+from counter.trading.trading_switches import State, throw
 from tests.support.factories import make_customer, make_option
 from tests.support.web import Web
 

@@ -8,7 +8,7 @@ import time
 from django.test import Client
 from django.utils import timezone
 
-from counter import api_keys
+from counter.access import api_keys
 from tests.support.asgi import AsgiClient
 
 _times = [0]

@@ -17,8 +17,8 @@ def main() -> None:
     import django
 
     django.setup()
-    from counter.admission import Admissions, Asking, TooFast
-    from counter.pace import Limit
+    from counter.access.admission import Admissions, Asking, TooFast
+    from counter.access.pace import Limit
 
     now = datetime.fromisoformat(sys.argv[1])
     admissions, may = Admissions(clock=lambda: now), []

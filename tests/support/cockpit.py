@@ -11,7 +11,7 @@ from cockpit import queues, tally
 from cockpit.models import Tally
 from config.canary import note_return
 from config.models import Lease
-from counter.trading_status import Watch
+from counter.trading.trading_status import Watch
 from settlement.venues.protocol import Venue
 from tests.support.history import write_history
 from tests.support.venue import PaperVenue

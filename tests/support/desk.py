@@ -8,9 +8,9 @@ from django.utils import timezone
 from acceptance.intake import Intake, ingest
 from acceptance.models import AcceptedOrder
 from config.transitions import move
-from counter import outbox
 from counter.contracts import SettlementAnswer, SettlementReport
-from counter.settlements import take_reports
+from counter.ordering import outbox
+from counter.ordering.settlements import take_reports
 from settlement import balancing, conversion
 from settlement.models import Allocation
 from settlement.venues.protocol import Venue

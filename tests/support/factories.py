@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from counter.accounts import deposit, open_customer
-from counter.listing import MULTIPLIERS
+from counter.market.listing import MULTIPLIERS
+from counter.market.symbols import format_symbol
 from counter.models import Customer, Option, Quote
-from counter.order_requests import Accepted, CloseRequest, OpenRequest, Order, OrderRequest
-from counter.orders import place_orders
-from counter.symbols import format_symbol
+from counter.money.accounts import deposit, open_customer
+from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, Order, OrderRequest
+from counter.ordering.orders import place_orders
 
 INDEX = {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}  # where the paper venue starts
 _numbers = itertools.count(1)

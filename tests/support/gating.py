@@ -3,7 +3,7 @@
 import time
 from contextlib import contextmanager
 
-from counter.order_requests import Accepted, OpenRequest
+from counter.ordering.order_requests import Accepted, OpenRequest
 from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.factories import make_customer, unique
 

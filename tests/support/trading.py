@@ -14,7 +14,7 @@ PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 THROW = """
 from django.utils import timezone
-from counter.trading_switches import State, throw
+from counter.trading.trading_switches import State, throw
 throw(underlying={coin!r}, to=State({state!r}), reason="a journey", by="test", now=timezone.now())
 """
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.black76 import ModelInputInvalid, delta, premium, to_premium, years_between
+from counter.market.black76 import ModelInputInvalid, delta, premium, to_premium, years_between
 
 positive = st.floats(10, 1e6)
 model = st.fixed_dictionaries(

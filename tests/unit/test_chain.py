@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.chain import ChainInvalid, is_option_chain, read_chain, shifted
-from counter.listing import chain_listings
+from counter.market.chain import ChainInvalid, is_option_chain, read_chain, shifted
+from counter.market.listing import chain_listings
 
 FIRST = {
     "timestamp": "2026-01-24T21:18:21.044844+00:00",

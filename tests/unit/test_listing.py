@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.listing import ListingInvalid, expiries, listings, strikes
-from counter.symbols import parse_symbol
+from counter.market.listing import ListingInvalid, expiries, listings, strikes
+from counter.market.symbols import parse_symbol
 
 MONDAY = datetime(2026, 11, 9, 12, tzinfo=UTC)
 

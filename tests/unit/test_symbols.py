@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.symbols import OptionTerms, SymbolInvalid, format_symbol, parse_symbol
+from counter.market.symbols import OptionTerms, SymbolInvalid, format_symbol, parse_symbol
 
 NOVEMBER = datetime(2026, 11, 6, 8, tzinfo=UTC)
 

@@ -3,8 +3,8 @@
 import pytest
 
 from counter.containment import Reason, State
-from counter.order_requests import RejectCode
-from counter.trading_status import Trading
+from counter.ordering.order_requests import RejectCode
+from counter.trading.trading_status import Trading
 from trade import words
 
 

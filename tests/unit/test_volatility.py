@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.black76 import premium
-from counter.chain import ChainRow, shifted
-from counter.volatility import (
+from counter.market.black76 import premium
+from counter.market.chain import ChainRow, shifted
+from counter.market.volatility import (
     DEFAULT_SURFACE,
     ParametricSurface,
     Smile,

@@ -27,7 +27,7 @@ from counter.api.stream.quote_board import Wanted
 from counter.api.stream.reader import Reader
 from counter.api.stream.views import Opening
 from counter.changes import Mark, Told, begin
-from counter.gate import OutcomeUnknown
+from counter.ordering.gate import OutcomeUnknown
 
 T = TypeVar("T")
 

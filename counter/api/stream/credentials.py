@@ -12,7 +12,7 @@ from django.db import connection
 from rest_framework.request import Request
 
 from config.arrays import array, columns
-from counter.admission import SignatureUse
+from counter.access.admission import SignatureUse
 
 
 class Kind(StrEnum):

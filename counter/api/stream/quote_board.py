@@ -8,7 +8,7 @@ import msgspec
 
 from counter.api.market_messages import quote_body
 from counter.api.stream.messages import QuotesChange, event
-from counter.quotes import current_quotes
+from counter.market.quotes import current_quotes
 
 
 @dataclass(frozen=True, slots=True)

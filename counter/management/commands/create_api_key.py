@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from counter import api_keys
+from counter.access import api_keys
 from counter.models import ApiKey, Customer
 
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from counter.accounts import deposit, open_customer
-from counter.cash import AccountError
+from counter.money.accounts import deposit, open_customer
+from counter.money.cash import AccountError
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from counter import api_keys
+from counter.access import api_keys
 
 
 class Command(BaseCommand):

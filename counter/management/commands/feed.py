@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from counter.feed import run
+from counter.market.feed import run
 
 
 class Command(BaseCommand):

@@ -8,13 +8,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from counter.models.switches import ALL_COINS
-from counter.trading_switches import State, SwitchRefused, stopped, throw
+from counter.trading.trading_switches import State, SwitchRefused, stopped, throw
 
 ALL = "all"
 
 
 class Command(BaseCommand):
-    """Door to `counter.trading_switches`."""
+    """Door to `counter.trading.trading_switches`."""
 
     help = "Stop trading in a coin or in all, have it go on, or show what is stopped."
 

@@ -16,8 +16,8 @@ def option(transactional_db):
 def new_caller(transactional_db, monkeypatch):
     from django.db import connections
 
-    from counter.admission import admissions
-    from counter.gate import gate
+    from counter.access.admission import admissions
+    from counter.ordering.gate import gate
     from tests.support.api import Caller
     from tests.support.factories import make_customer
 
@@ -56,7 +56,7 @@ def settle(transactional_db):
 
     from counter.contracts import SettlementReport
     from counter.models import SyncOrder
-    from counter.settlements import take_reports
+    from counter.ordering.settlements import take_reports
 
     def take(order_id, due=None):
         order = SyncOrder.objects.get(pk=order_id)

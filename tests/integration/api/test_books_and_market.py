@@ -8,9 +8,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from counter import withdrawals
 from counter.models import Account, Option, Transfer
-from counter.statements import NEWEST_FIRST
+from counter.money import withdrawals
+from counter.money.statements import NEWEST_FIRST
 from tests.support.api import error_of
 from tests.support.factories import make_option, make_quote, place_close, place_open
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from counter import expiry
+from counter.expiring import expiry
 from tests.support.api import Caller, error_of
 from tests.support.expiring import AFTER, buy, expiring_option, record_index
 from tests.support.factories import make_customer

@@ -12,11 +12,11 @@ from django.db import connection, transaction
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
-from counter import gate as gates
 from counter.api import auth, lane
 from counter.api.lane import OrderLane
-from counter.gate import gate
 from counter.models import SyncOrder
+from counter.ordering import gate as gates
+from counter.ordering.gate import gate
 from tests.support.api import error_of
 from tests.support.asgi import AsgiClient, in_pieces
 

@@ -8,14 +8,14 @@ from itertools import pairwise
 
 import pytest
 
-from counter import withdrawals
-from counter.accounts import deposit
 from counter.api.ledger import _Download
 from counter.api.ledger_csv import text_cell
 from counter.contracts import SettlementReport
 from counter.models import Account, Transfer
-from counter.settlements import take_reports
-from counter.statements import MAX_ID, first_entry_id
+from counter.money import withdrawals
+from counter.money.accounts import deposit
+from counter.money.statements import MAX_ID, first_entry_id
+from counter.ordering.settlements import take_reports
 from tests.support.api import Caller, error_of
 from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open
 
@@ -181,7 +181,7 @@ def test_csv_tells_all_entries_oldest_first_and_adds_up(caller):
 def test_csv_is_read_by_pages(caller, monkeypatch):
     query = {"from": text(OCTOBER), "to": text(DECEMBER + MINUTE)}
     whole = caller.get("ledger.csv", **query).getvalue()
-    monkeypatch.setattr("counter.statements.PAGE", 2)
+    monkeypatch.setattr("counter.money.statements.PAGE", 2)
     monkeypatch.setattr("counter.api.ledger_csv.ROWS_AT_ONCE", 3)
     answer = caller.get("ledger.csv", **query)
     parts = list(answer.streaming_content)

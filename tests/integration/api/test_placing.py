@@ -8,9 +8,9 @@ import pytest
 from django.db import OperationalError
 
 from counter.api.codes import CODES, ORDER_CODES, QUOTE_CODES
-from counter.gate import gate
 from counter.models import Option, SyncOrder
-from counter.order_requests import RejectCode
+from counter.ordering.gate import gate
+from counter.ordering.order_requests import RejectCode
 from tests.support.api import error_of
 from tests.support.factories import make_quote
 

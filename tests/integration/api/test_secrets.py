@@ -9,7 +9,7 @@ from django.conf import settings
 
 from config import watching
 from config.redaction import secrets_of
-from counter.gate import gate
+from counter.ordering.gate import gate
 from tests.support.api import error_of
 from tests.support.api_keys import SigningCaller
 from tests.support.desk_bench import event, take_in
@@ -39,7 +39,7 @@ def test_an_error_of_ours_is_told_without_whom_and_how_much(
     assert error_of(answer, 500)["code"] == "internal_error"
     told = "".join(sent)
     assert "RuntimeError" in told
-    assert "counter/gate.py" in told
+    assert "counter/ordering/gate.py" in told
     for text in (answer.content.decode(), told):
         assert caller.token not in text
         assert AMOUNT not in text

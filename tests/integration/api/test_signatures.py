@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from config import signing
-from counter import contracts, nonces
+from counter import contracts
+from counter.access import nonces
 from counter.contracts import Acknowledgement
 from counter.models import SyncOrder, UsedNonce
 from tests.support.api import error_of

@@ -11,8 +11,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
-from counter import api_keys
-from counter.admission import Admissions, Asking, Replayed, SignatureUse, admissions
+from counter.access import api_keys
+from counter.access.admission import Admissions, Asking, Replayed, SignatureUse, admissions
 from counter.api import signed_requests
 from counter.api.auth import REMEMBERED_FOR_SECONDS
 from counter.models import ApiKey, SyncOrder, UsedNonce

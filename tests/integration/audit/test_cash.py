@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 import audit
-from counter import accounts, withdrawals
+from counter.money import accounts, withdrawals
 from tests.support.tampering import broken, tampered
 
 

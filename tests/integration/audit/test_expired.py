@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from counter import expiry
+from counter.expiring import expiry
 from counter.models import Expiry, Option, Position, SyncOrder
-from counter.order_requests import Order
+from counter.ordering.order_requests import Order
 from settlement.models import Conversion
 from tests.support import desk
 from tests.support.expiring import buy, expiring_option, last_expiry, position_of, record_index

@@ -6,7 +6,7 @@ from django.db import connection
 from chaos.answers import Heard
 from chaos.proof import prove
 from counter.models import SyncOrder, Transfer
-from counter.order_requests import OpenRequest
+from counter.ordering.order_requests import OpenRequest
 from demo.figures import start_of
 from tests.support.factories import make_customer, make_option, place, unique
 

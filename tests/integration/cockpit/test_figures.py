@@ -16,11 +16,12 @@ from cockpit.concerns import CODES, concerns
 from cockpit.figures import Shared
 from cockpit.models import QueueDepth
 from config.broker import dead_letter_queue
-from counter import expiry, withdrawals
+from counter.expiring import expiry
 from counter.models import Expiry, Position, TradingStatus
 from counter.models.switches import ALL_COINS
-from counter.trading_status import Watch
-from counter.trading_switches import State, throw
+from counter.money import withdrawals
+from counter.trading.trading_status import Watch
+from counter.trading.trading_switches import State, throw
 from settlement.halts import RESTORED
 from settlement.models import Intervention, ReconciliationBreak, ReconciliationRun, VenueHalt
 from tests.support import desk

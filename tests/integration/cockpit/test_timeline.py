@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
 from cockpit.timeline import desk_side, find, timeline
-from counter import finding
 from counter.models import Customer, SyncOrder, Transfer
+from counter.ordering import finding
 from settlement import halts, history
 from settlement.interventions import asking, deciding
 from settlement.interventions.operations import Person, state_of

@@ -52,7 +52,7 @@ def url(request: pytest.FixtureRequest, broker: str) -> Iterator[str]:
 @pytest.fixture
 def mq(two_systems: None, url: str, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Broker]":
     """The broker, empty, and the way of this process to it."""
-    from counter import outbox
+    from counter.ordering import outbox
     from tests.support.brokers import Broker
 
     made = Broker(url)

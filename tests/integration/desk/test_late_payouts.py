@@ -9,7 +9,7 @@ from django.utils import timezone
 import audit
 from cockpit import figures
 from cockpit.concerns import concerns
-from counter import expiry
+from counter.expiring import expiry
 from counter.models import Account, Position, SyncOrder
 from settlement import halts, recovery
 from settlement.models import VenueHalt

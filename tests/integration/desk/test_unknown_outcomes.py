@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
 from config.embedded import valkey
-from counter.feed import IndexSource
+from counter.market.feed import IndexSource
 from settlement import policy
 from settlement.models import Attempt, Conversion
 from settlement.venues import repeats, trade_pages

@@ -14,8 +14,8 @@ def option(transactional_db):
 def new_visitor(transactional_db, monkeypatch):
     from django.db import connections
 
-    from counter.admission import admissions
-    from counter.gate import gate
+    from counter.access.admission import admissions
+    from counter.ordering.gate import gate
     from tests.support.factories import make_customer
     from tests.support.visiting import Visitor
 

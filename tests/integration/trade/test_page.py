@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from counter.models import Option, Position, Quote, SyncOrder, TradingStatus
 from counter.models.switches import ALL_COINS
-from counter.trading_switches import State, throw
+from counter.trading.trading_switches import State, throw
 from tests.support.factories import make_option, make_quote, place_close, place_open
 from tests.support.visiting import words_in
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from counter.gate import GateFull, OutcomeUnknown, gate
 from counter.models import Account, FirmQuote, Option, SyncOrder
+from counter.ordering.gate import GateFull, OutcomeUnknown, gate
 from tests.integration.trade.test_page import trade_as
 from tests.support.factories import make_quote, place_close, place_open
 from tests.support.threads import at_once

@@ -1,0 +1,1 @@
+"""Who may ask: keys, signatures that count once, and how fast."""

@@ -1,0 +1,1 @@
+"""The end of options: their index, and what becomes of their positions."""

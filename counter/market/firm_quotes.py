@@ -1,0 +1,169 @@
+"""Firm quotes: what an order would get at this moment, promised to one customer for a few seconds.
+
+A promise of the price, not of being open: while its option or coin takes no opens, no quote for one is kept either. A
+customer's account is locked while he is given one, so he never has more of them than he may, whatever he asks at once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from counter import pricing
+from counter.models import FirmQuote
+from counter.ordering import order_sql
+from counter.ordering.order_prices import Price, Prices, Refused, check_fits
+from counter.ordering.order_requests import RejectCode, Rejected
+from counter.ordering.order_rows import BatchRows, OptionRow
+from counter.trading.trading_status import terms
+
+KEEP_AFTER_EXPIRY = timedelta(hours=1)
+SWEEP_ROWS = 5000
+LIVE = """
+    SELECT count(*), coalesce(sum(amount), 0) FROM counter_firmquote
+    WHERE customer_id = %s AND expires_at > %s AND state = 'GIVEN'
+"""
+# From the oldest on, so that no index but the key is needed; what a live one holds up is swept a little later.
+SWEEP = """
+    DELETE FROM counter_firmquote WHERE expires_at < %s AND id IN (
+        SELECT id FROM counter_firmquote ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuoteRequest:
+    """What would `contracts` of `symbol` cost?"""
+
+    customer_id: int
+    symbol: str
+    contracts: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseQuoteRequest:
+    """What would `contracts` (all that remain if None) of a position bring, paid at once?
+
+    If a `symbol` is given it has to be the position's.
+    """
+
+    customer_id: int
+    position_id: int
+    contracts: int | None = None
+    symbol: str | None = None
+
+
+QuoteRequest = OpenQuoteRequest | CloseQuoteRequest
+
+
+def give(*, request: QuoteRequest, now: datetime) -> FirmQuote | Rejected:
+    """A firm quote that holds for FIRM_QUOTE_SECONDS, or until its option expires.
+
+    It is given at a fresh price only. What the order would cost need not be there yet.
+
+    Raises: database errors.
+    """
+    with transaction.atomic():
+        try:
+            quote = _priced(request, now)
+            _check_room(quote, now)
+        except Refused as refusal:
+            return refusal.rejected
+        except pricing.AmountTooLarge as error:
+            return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
+        quote.save(force_insert=True)
+        return quote
+
+
+def sweep(*, now: datetime) -> int:
+    """Forget quotes that expired an hour ago, SWEEP_ROWS in each statement; how many."""
+    forgotten = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(SWEEP, [now - KEEP_AFTER_EXPIRY, SWEEP_ROWS])
+            forgotten += cursor.rowcount
+            if cursor.rowcount < SWEEP_ROWS:
+                return forgotten
+
+
+def _priced(request: QuoteRequest, now: datetime) -> FirmQuote:
+    """The quote, with its customer's account locked."""
+    rows = order_sql.read_batch(
+        customer_ids=[request.customer_id],
+        client_ids=[],
+        symbols=[request.symbol] if isinstance(request, OpenQuoteRequest) else [],
+        position_ids=[request.position_id] if isinstance(request, CloseQuoteRequest) else [],
+        opened_by=[],
+        quote_ids=[],
+        count=0,
+    )
+    if request.customer_id not in rows.accounts:
+        raise Refused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
+    prices = Prices(terms=terms(), now=now)
+    if isinstance(request, OpenQuoteRequest):
+        kind = FirmQuote.Kind.OPEN
+        option, contracts, price = _open(request, rows, prices)
+    else:
+        kind = FirmQuote.Kind.CLOSE
+        option, contracts, price = _close(request, rows, prices)
+    check_fits(price.coin, price.amount + price.fair)
+    return FirmQuote(
+        customer_id=request.customer_id,
+        kind=kind,
+        option_id=option.id,
+        position_id=request.position_id if isinstance(request, CloseQuoteRequest) else None,
+        contracts=contracts,
+        premium=price.premium,
+        index_price=price.index_price,
+        coin=price.coin,
+        fair=price.fair,
+        spread=price.spread,
+        amount=price.amount,
+        given_at=now,
+        expires_at=min(now + timedelta(seconds=settings.FIRM_QUOTE_SECONDS), option.expires_at),
+    )
+
+
+def _open(request: OpenQuoteRequest, rows: BatchRows, prices: Prices) -> tuple[OptionRow, int, Price]:
+    if not rows.options:
+        raise Refused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
+    [option] = rows.options
+    prices.admit_open(option)
+    return option, request.contracts, prices.open_price(option, request.contracts)
+
+
+def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple[OptionRow, int, Price]:
+    position = rows.positions.get(request.position_id)
+    if position is None or position.customer_id != request.customer_id:
+        raise Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
+    [option] = rows.options
+    if request.symbol not in (None, option.symbol):
+        raise Refused(
+            RejectCode.POSITION_NOT_FOUND,
+            f"position {position.id} is of {option.symbol}, not {request.symbol}",
+        )
+    contracts = position.remaining if request.contracts is None else request.contracts
+    if not 0 < contracts <= position.remaining:
+        raise Refused(
+            RejectCode.POSITION_TOO_SMALL,
+            f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
+        )
+    prices.admit_close(option)
+    prices.admit_instant(option)
+    return option, contracts, prices.close_price(option, contracts, fresh=True)
+
+
+def _check_room(quote: FirmQuote, now: datetime) -> None:
+    """Refuse one quote too many, by number or by what all that are live are worth."""
+    with connection.cursor() as cursor:
+        cursor.execute(LIVE, [quote.customer_id, now])
+        count, amount = cursor.fetchone() or (0, Decimal(0))
+    if count >= settings.FIRM_QUOTES_LIVE:
+        raise Refused(RejectCode.TOO_MANY_QUOTES, f"{count} firm quotes have not expired yet")
+    if amount + quote.amount > settings.FIRM_QUOTES_LIVE_USDT:
+        raise Refused(
+            RejectCode.TOO_MANY_QUOTES,
+            f"firm quotes of {amount} USDT have not expired yet; with this one it would be more than "
+            f"{settings.FIRM_QUOTES_LIVE_USDT:f} USDT",
+        )

@@ -1,0 +1,183 @@
+"""The quote book: what each option costs at this moment, written by the feed and read by customers.
+
+Guards the order of time: an older quote never takes the place of a newer one, so that two feeds, or a slow one, cannot
+turn the price back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
+from django.db import connection, models
+
+from counter import pricing
+from counter.containment import State, Terms
+from counter.market.listing import Listing
+from counter.models import IndexPrice, Option, Quote
+from counter.trading.trading_status import Trading, trading_by_coin
+from counter.trading.trading_status import terms as trading_terms
+
+UPSERT = """
+    INSERT INTO counter_quote (option_id, bid, ask, mark, implied_volatility, index_price, quoted_at)
+    SELECT o.id, v.bid, v.ask, v.mark, v.implied_volatility, v.index_price, %s
+    FROM unnest(%s::varchar[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
+        AS v(symbol, bid, ask, mark, implied_volatility, index_price)
+    JOIN counter_option AS o USING (symbol)
+    ORDER BY o.id
+    ON CONFLICT (option_id) DO UPDATE SET
+        bid = EXCLUDED.bid, ask = EXCLUDED.ask, mark = EXCLUDED.mark,
+        implied_volatility = EXCLUDED.implied_volatility, index_price = EXCLUDED.index_price,
+        quoted_at = EXCLUDED.quoted_at
+    WHERE counter_quote.quoted_at < EXCLUDED.quoted_at
+"""
+
+
+class ListingContradicted(ValueError):
+    """An option of this symbol is already listed on other terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewQuote:
+    """A two-sided premium in coin (6 decimals), None on a side without a price, and the index it was made at."""
+
+    symbol: str
+    bid: Decimal | None
+    ask: Decimal | None
+    mark: Decimal
+    implied_volatility: Decimal
+    index_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentQuote:
+    """An option's quote with what one contract costs and brings in USDT now, spread included; how its coin is traded.
+
+    There is no cost while the coin is halted, and no proceeds while a person has stopped closing.
+    """
+
+    quote: Quote
+    cost: Decimal | None
+    proceeds: Decimal | None
+    is_stale: bool
+    trading: Trading
+
+
+def update_quotes(*, quotes: Sequence[NewQuote], now: datetime) -> int:
+    """Store quotes made at `now`, the last one of a symbol; how many options took theirs.
+
+    Symbols that are not listed, and options with a newer quote, are passed over.
+    """
+    latest = list({quote.symbol: quote for quote in quotes}.values())
+    columns = [[getattr(quote, field.name) for quote in latest] for field in fields(NewQuote)]
+    with connection.cursor() as cursor:
+        cursor.execute(UPSERT, [now, *columns])
+        return cursor.rowcount
+
+
+def record_index(*, prices: Mapping[str, Decimal], now: datetime) -> None:
+    """Keep the index of each underlying at `now`, USDT for one coin: settlement averages are taken from these."""
+    IndexPrice.objects.bulk_create(
+        [IndexPrice(underlying=underlying, price=price, at=now) for underlying, price in prices.items()]
+    )
+
+
+def list_options(*, listings: Sequence[Listing], now: datetime) -> list[str]:
+    """List the options that are not listed yet and have not expired; the symbols that are new.
+
+    Raises: ListingContradicted, and nothing is listed then.
+    """
+    living = {listing.symbol: listing for listing in listings if listing.expiry_at > now}
+    known = {option.symbol: option for option in Option.objects.filter(symbol__in=living)}
+    for symbol, option in known.items():
+        if _terms(_option(living[symbol])) != _terms(option):
+            raise ListingContradicted(f"{symbol} is listed with {_terms(option)}")
+    new = [symbol for symbol in living if symbol not in known]
+    # Conflicts are ignored because another feed may list the same at this moment.
+    Option.objects.bulk_create([_option(living[symbol]) for symbol in new], ignore_conflicts=True)
+    return new
+
+
+def current_quotes(
+    *, now: datetime, underlying: str | None = None, expiry: date | None = None, symbol: str | None = None
+) -> list[CurrentQuote]:
+    """Quotes of the options that have not expired, by underlying, expiry and strike, each with its option."""
+    options = tradable_options(now=now, underlying=underlying, expiry=expiry, symbol=symbol)
+    quotes = Quote.objects.filter(option__in=options).select_related("option")
+    coins, terms = trading_by_coin(now=now), trading_terms()
+    return [
+        _current(quote, coins.get(quote.option.underlying, Trading()), terms, now)
+        for quote in quotes.order_by(
+            "option__underlying", "option__expires_at", "option__strike", "option__kind"
+        )
+    ]
+
+
+def _current(quote: Quote, trading: Trading, terms: Terms, now: datetime) -> CurrentQuote:
+    """Priced as an order of this moment would be."""
+    close_rate = terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now)
+    return CurrentQuote(
+        quote=quote,
+        cost=None if trading.state is State.HALTED else _cost(quote, terms.open_rate(trading.spread_rate)),
+        proceeds=_proceeds(quote, close_rate) if trading.takes_closes else None,
+        is_stale=now - quote.quoted_at > terms.stale_after,
+        trading=trading,
+    )
+
+
+def tradable_options(
+    *, now: datetime, underlying: str | None = None, expiry: date | None = None, symbol: str | None = None
+) -> models.QuerySet[Option]:
+    """Options that have not expired, the halted ones among them, by underlying, expiry and strike."""
+    options = Option.objects.filter(
+        expires_at__gt=now, state__in=[Option.State.LISTED, Option.State.HALTED]
+    ).order_by("underlying", "expires_at", "strike", "kind")
+    if underlying is not None:
+        options = options.filter(underlying=underlying)
+    if expiry is not None:
+        begins_at, ends_at = (datetime.combine(expiry, moment, UTC) for moment in (time.min, time.max))
+        options = options.filter(expires_at__gte=begins_at, expires_at__lte=ends_at)
+    if symbol is not None:
+        options = options.filter(symbol=symbol)
+    return options
+
+
+def _option(listing: Listing) -> Option:
+    return Option(
+        symbol=listing.symbol,
+        underlying=listing.underlying,
+        kind=listing.kind,
+        strike=listing.strike,
+        expires_at=listing.expiry_at,
+        multiplier=listing.multiplier,
+    )
+
+
+def _terms(option: Option) -> tuple[object, ...]:
+    return option.underlying, option.kind, option.strike, option.expires_at, option.multiplier
+
+
+def _cost(quote: Quote, spread_rate: Decimal) -> Decimal | None:
+    """One contract at the ask, USDT."""
+    if not quote.ask:
+        return None
+    return pricing.open_cost(
+        contracts=1,
+        multiplier=quote.option.multiplier,
+        ask_premium=quote.ask,
+        index=quote.index_price,
+        spread_rate=spread_rate,
+    ).cost
+
+
+def _proceeds(quote: Quote, spread_rate: Decimal) -> Decimal | None:
+    """One contract at the bid, USDT."""
+    if not quote.bid:
+        return None
+    return pricing.close_proceeds(
+        contracts=1,
+        multiplier=quote.option.multiplier,
+        bid_premium=quote.bid,
+        index=quote.index_price,
+        spread_rate=spread_rate,
+    ).proceeds

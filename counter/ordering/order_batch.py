@@ -1,0 +1,295 @@
+"""Deciding a batch of orders in memory, one request at a time, on rows that their customers' locks hold still.
+
+No I/O: what was read comes in, what has to be written is collected in `orders`, `transfers` and the changed rows.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from counter import pricing
+from counter.chart import SystemAccount
+from counter.containment import Terms
+from counter.ordering.order_limits import CustomerLimits, OrderLimits
+from counter.ordering.order_prices import Price, Prices, Refused, check_fits
+from counter.ordering.order_requests import (
+    Accepted,
+    CloseRequest,
+    OpenRequest,
+    Order,
+    OrderRequest,
+    Outcome,
+    RejectCode,
+    Rejected,
+)
+from counter.ordering.order_rows import AccountRow, BatchRows, FirmQuoteRow, PositionRow, TransferRow
+
+ZERO = Decimal(0)
+
+
+class OrderBatch:
+    """The state of accounts, orders and positions as the requests of a batch change it."""
+
+    def __init__(
+        self,
+        *,
+        now: datetime,
+        terms: Terms,
+        limits: CustomerLimits,
+        rows: BatchRows,
+    ) -> None:
+        self.now = now
+        self.accounts = rows.accounts
+        self.positions = rows.positions
+        self.orders: list[Order] = []
+        self.transfers: list[TransferRow] = []
+        self.quotes = rows.quotes
+        self._prices = Prices(terms=terms, now=now)
+        self._limits = OrderLimits(default=limits, now=now)
+        self._by_client_id = rows.orders
+        self._by_symbol = {option.symbol: option for option in rows.options}
+        self._by_id = {option.id: option for option in rows.options}
+        self._order_ids = iter(rows.order_ids)
+
+    def decide(self, request: OrderRequest) -> Outcome:
+        """Accept, replay or reject one request, given all that came before it."""
+        try:
+            account = self.accounts.get(request.customer_id)
+            if account is None:
+                raise Refused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
+            earlier = self._by_client_id.get((request.customer_id, request.client_order_id))
+            if earlier is not None:
+                self._check_same(request, earlier)
+                return Accepted(earlier, replayed=True)
+            self._limits.check_pace(account)
+            placing = self._open if isinstance(request, OpenRequest) else self._close
+            order = placing(request, account)  # type: ignore[arg-type]
+        except Refused as refusal:
+            return refusal.rejected
+        except pricing.AmountTooLarge as error:
+            return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
+        account.accepted += 1
+        self.orders.append(order)
+        self._by_client_id[(order.customer_id, order.client_order_id)] = order
+        return Accepted(order)
+
+    def put_down(self) -> None:
+        """Finish the accounts, once all requests are decided."""
+        self._limits.put_down(self.accounts.values())
+
+    def _check_same(self, request: OrderRequest, earlier: Order) -> None:
+        asked: tuple[object, ...]
+        held: tuple[object, ...] = (earlier.contracts, earlier.limit, earlier.payout, earlier.quote_id)
+        if isinstance(request, OpenRequest):
+            asked = ("OPEN", request.symbol, request.contracts, request.max_cost, "instant", request.quote_id)
+            held = (earlier.kind, earlier.symbol, *held)
+        else:
+            contracts = earlier.contracts if request.contracts is None else request.contracts
+            position_id = self._position_id(request)
+            asked = (
+                *("CLOSE", position_id, contracts, request.min_proceeds, request.payout),
+                request.quote_id,
+            )
+            held = (earlier.kind, earlier.position_id, *held)
+        if asked != held:
+            raise Refused(
+                RejectCode.CLIENT_ORDER_ID_REUSED,
+                f"client_order_id {request.client_order_id} was already used for another order",
+            )
+
+    def _open(self, request: OpenRequest, account: AccountRow) -> Order:
+        option = self._by_symbol.get(request.symbol)
+        if option is None:
+            raise Refused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
+        quote = self._firm_quote(request)
+        self._prices.admit_open(option)
+        if quote is None:
+            price = self._prices.open_price(option, request.contracts)
+        else:
+            price = _promised(quote, ("OPEN", option.id, None, request.contracts))
+        if request.max_cost is not None and price.amount > request.max_cost:
+            raise Refused(RejectCode.PRICE_MOVED, f"cost {price.amount} is above max_cost {request.max_cost}")
+        self._limits.check_open(account, option, request.contracts, price.amount)
+        if price.amount > account.balance:
+            raise Refused(
+                RejectCode.INSUFFICIENT_BALANCE, f"cost {price.amount} USDT, balance {account.balance} USDT"
+            )
+        check_fits(price.coin, price.amount)
+        order_id = next(self._order_ids)
+        order = Order(
+            id=order_id,
+            customer_id=request.customer_id,
+            client_order_id=request.client_order_id,
+            kind="OPEN",
+            option_id=option.id,
+            position_id=order_id,
+            symbol=option.symbol,
+            underlying=option.underlying,
+            contracts=request.contracts,
+            premium=price.premium,
+            index_price=price.index_price,
+            coin=price.coin,
+            fair=price.fair,
+            spread=price.spread,
+            amount=price.amount,
+            limit=request.max_cost,
+            payout="instant",
+            state="PENDING",
+            placed_at=self.now,
+            quote_id=request.quote_id,
+        )
+        self._debit(account, SystemAccount.CLEARING, price.fair, "open", order_id)
+        self._debit(account, SystemAccount.SPREAD, price.spread, "spread", order_id)
+        self._hold(order)
+        self._limits.count_open(account, option, order.contracts, order.amount)
+        self._by_id[option.id] = option
+        if quote is not None:
+            quote.order_id = order_id
+        return order
+
+    def _hold(self, order: Order) -> None:
+        """The position that an open makes."""
+        self.positions[order.id] = PositionRow(
+            id=order.id,
+            customer_id=order.customer_id,
+            option_id=order.option_id,
+            contracts=order.contracts,
+            remaining=order.contracts,
+            unpaid=0,
+            cost=order.amount,
+            proceeds=ZERO,
+            state="OPEN",
+            opened_at=self.now,
+            is_new=True,
+            changed=True,
+        )
+
+    def _close(self, request: CloseRequest, account: AccountRow) -> Order:
+        position = self.positions.get(self._position_id(request) or 0)
+        if position is None or position.customer_id != request.customer_id:
+            raise Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
+        option = self._by_id[position.option_id]
+        self._prices.admit_close(option)
+        quote = self._firm_quote(request)
+        contracts = request.contracts
+        if contracts is None:
+            contracts = position.remaining if quote is None else quote.contracts
+        if not 0 < contracts <= position.remaining:
+            raise Refused(
+                RejectCode.POSITION_TOO_SMALL,
+                f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
+            )
+        instant = request.payout == "instant"
+        if quote is None:
+            if instant:
+                self._prices.admit_instant(option)
+            price = self._prices.close_price(option, contracts)
+        else:
+            price = _promised(quote, ("CLOSE", option.id, position.id, contracts))
+        if request.min_proceeds is not None and price.amount < request.min_proceeds:
+            raise Refused(
+                RejectCode.PRICE_MOVED,
+                f"proceeds {price.amount} are below min_proceeds {request.min_proceeds}",
+            )
+        check_fits(price.coin, max(account.balance, position.proceeds) + price.fair)
+        order = Order(
+            id=next(self._order_ids),
+            customer_id=request.customer_id,
+            client_order_id=request.client_order_id,
+            kind="CLOSE",
+            option_id=option.id,
+            position_id=position.id,
+            symbol=option.symbol,
+            underlying=option.underlying,
+            contracts=contracts,
+            premium=price.premium,
+            index_price=price.index_price,
+            coin=price.coin,
+            fair=price.fair,
+            spread=price.spread if instant else ZERO,
+            amount=price.amount if instant else ZERO,
+            limit=request.min_proceeds,
+            payout=request.payout,
+            state="PENDING",
+            placed_at=self.now,
+            quote_id=request.quote_id,
+        )
+        if instant:
+            self._credit(account, price.amount, "close", order.id)
+            self._transfer(
+                SystemAccount.CLEARING, SystemAccount.SPREAD, price.spread, "spread", order.id, None
+            )
+        self._reduce(account, position, contracts, order.amount, paid=instant)
+        if quote is not None:
+            quote.order_id = order.id
+        return order
+
+    def _position_id(self, request: CloseRequest) -> int | None:
+        if request.position_id is not None:
+            return request.position_id
+        opening = self._by_client_id.get((request.customer_id, request.opened_by or ""))
+        return opening.position_id if opening is not None and opening.kind == "OPEN" else None
+
+    def _firm_quote(self, request: OrderRequest) -> FirmQuoteRow | None:
+        """The firm quote that the request names and may use."""
+        if request.quote_id is None:
+            return None
+        quote = self.quotes.get(request.quote_id)
+        if quote is None or quote.customer_id != request.customer_id:
+            raise Refused(RejectCode.QUOTE_NOT_FOUND, f"this customer has no quote {request.quote_id}")
+        if quote.order_id is not None:
+            raise Refused(RejectCode.QUOTE_USED, f"order {quote.order_id} has used quote {quote.id}")
+        if quote.expires_at <= self.now:
+            raise Refused(
+                RejectCode.QUOTE_EXPIRED, f"quote {quote.id} expired at {quote.expires_at.isoformat()}"
+            )
+        if isinstance(request, CloseRequest) and request.payout != "instant":
+            raise Refused(RejectCode.QUOTE_MISMATCH, "a firm quote is paid at once, not at fill")
+        return quote
+
+    def _debit(
+        self, account: AccountRow, to: SystemAccount, amount: Decimal, kind: str, order_id: int
+    ) -> None:
+        account.balance -= amount
+        account.changed = True
+        self._transfer(account.id, to, amount, kind, order_id, account.balance)
+
+    def _credit(self, account: AccountRow, amount: Decimal, kind: str, order_id: int) -> None:
+        account.balance += amount
+        account.changed = True
+        self._transfer(SystemAccount.CLEARING, account.id, amount, kind, order_id, account.balance)
+
+    def _transfer(
+        self,
+        debit: int,
+        credit: int,
+        amount: Decimal,
+        kind: str,
+        order_id: int,
+        balance_after: Decimal | None,
+    ) -> None:
+        if amount > ZERO:
+            self.transfers.append(TransferRow(int(debit), int(credit), amount, kind, order_id, balance_after))
+
+    def _reduce(
+        self, account: AccountRow, position: PositionRow, contracts: int, proceeds: Decimal, *, paid: bool
+    ) -> None:
+        before = position.open_cost
+        position.changed = True
+        position.remaining -= contracts
+        account.release(contracts, before - position.open_cost)
+        position.proceeds += proceeds
+        if not paid:
+            position.unpaid += 1
+        if position.remaining == 0:
+            position.state = "CLOSING" if position.unpaid else "CLOSED"
+            position.closed_at = self.now
+
+
+def _promised(quote: FirmQuoteRow, asked: tuple[str, int, int | None, int]) -> Price:
+    """The quote's price, if it was given for what is asked: kind, option, position and contracts."""
+    if asked != (quote.kind, quote.option_id, quote.position_id, quote.contracts):
+        raise Refused(
+            RejectCode.QUOTE_MISMATCH,
+            f"quote {quote.id} is for another option, side, position or number of contracts",
+        )
+    return Price(quote.premium, quote.index_price, quote.coin, quote.fair, quote.spread, quote.amount)

@@ -1,0 +1,105 @@
+"""What its customer's and its series' limits allow an order: decided in memory, on rows that the lock holds still.
+
+Pure. A customer's limits are exact, since all of it stands on his locked account. A series' is what was left of it when
+the feed last measured it, less what this batch opens.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from counter.ordering.order_prices import Refused
+from counter.ordering.order_requests import RejectCode
+from counter.ordering.order_rows import AccountRow, OptionRow
+
+SECOND = timedelta(seconds=1)
+MICROSECOND = timedelta(microseconds=1)
+MICROSECONDS = SECOND // MICROSECOND
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLimits:
+    """What a customer may have open, in contracts and in USDT of their cost, and how many orders a second he may place.
+
+    So many orders as come in `burst_seconds` may come at once, if none came before.
+    """
+
+    contracts: int
+    notional: Decimal
+    orders_per_s: int
+    burst_seconds: int
+
+
+class OrderLimits:
+    """The limits of one batch at one moment; `default` holds for customers who have none of their own.
+
+    Orders are paced by the generic cell rate algorithm: one moment on the account tells all that came before.
+    """
+
+    def __init__(self, *, default: CustomerLimits, now: datetime) -> None:
+        self._default = default
+        self._now = now
+
+    def check_pace(self, account: AccountRow) -> None:
+        """Refuse an order that comes too soon after those that were accepted before it.
+
+        Raises: Refused.
+        """
+        if account.room is None:
+            account.room = self._room(account)
+        if account.accepted >= account.room:
+            raise Refused(
+                RejectCode.TOO_MANY_ORDERS, f"more than {self._orders_per_s(account)} orders a second"
+            )
+
+    def check_open(self, account: AccountRow, option: OptionRow, contracts: int, cost: Decimal) -> None:
+        """Refuse an open that is too much for its customer, or for its series.
+
+        Raises: Refused.
+        """
+        limit = self._default.contracts if account.contracts_limit is None else account.contracts_limit
+        if account.open_contracts + contracts > limit:
+            raise Refused(
+                RejectCode.CONTRACTS_LIMIT,
+                f"{account.open_contracts} contracts are open, at most {limit} may be",
+            )
+        notional = self._default.notional if account.notional_limit is None else account.notional_limit
+        if account.open_cost + cost > notional:
+            raise Refused(
+                RejectCode.NOTIONAL_LIMIT, f"{account.open_cost} USDT are open, at most {notional:f} may be"
+            )
+        if option.contracts_left is None or option.notional_left is None:
+            return  # never measured: no feed has run
+        if contracts > option.contracts_left or cost > option.notional_left:
+            raise Refused(RejectCode.SERIES_LIMIT, f"of {option.symbol} no more is sold at present")
+
+    def count_open(self, account: AccountRow, option: OptionRow, contracts: int, cost: Decimal) -> None:
+        """Count what an accepted open adds."""
+        account.open_contracts += contracts
+        account.open_cost += cost
+        if option.contracts_left is not None and option.notional_left is not None:
+            option.contracts_left -= contracts
+            option.notional_left -= cost
+
+    def put_down(self, accounts: Iterable[AccountRow]) -> None:
+        """Put the accepted orders of the batch down on their accounts."""
+        for account in accounts:
+            if account.accepted:
+                due = account.orders_due_at
+                begin = self._now if due is None or due < self._now else due
+                taken = account.accepted * MICROSECONDS // self._orders_per_s(account)
+                account.orders_due_at = begin + taken * MICROSECOND
+                account.changed = True
+
+    def _room(self, account: AccountRow) -> int:
+        """How many orders may be accepted at this moment."""
+        orders_per_s = self._orders_per_s(account)
+        burst = orders_per_s * self._default.burst_seconds
+        due = account.orders_due_at
+        if due is None or due <= self._now:
+            return burst
+        return burst + (self._now - due) // MICROSECOND * orders_per_s // MICROSECONDS
+
+    def _orders_per_s(self, account: AccountRow) -> int:
+        return account.orders_limit or self._default.orders_per_s

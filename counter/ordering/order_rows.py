@@ -1,0 +1,130 @@
+"""What a batch of orders is decided on and what it writes: rows as they stand while their customers' locks are held."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from counter.ordering.order_requests import Order
+
+ZERO = Decimal("0.000000")
+
+
+@dataclass(slots=True)
+class AccountRow:
+    """A customer's locked account: what he has, what he has open, when he is due for an order, limits of his own."""
+
+    id: int
+    balance: Decimal
+    open_contracts: int
+    open_cost: Decimal
+    orders_due_at: datetime | None
+    contracts_limit: int | None
+    notional_limit: Decimal | None
+    orders_limit: int | None
+    changed: bool = False
+    accepted: int = 0
+    room: int | None = None  # how many may be accepted at this moment; reckoned for the first one
+
+    def release(self, contracts: int, cost: Decimal) -> None:
+        """Count what is not open any more."""
+        self.open_contracts -= contracts
+        self.open_cost -= cost
+        self.changed = True
+
+
+@dataclass(slots=True)
+class PositionRow:
+    """A position as it stands within the batch; `is_new` when the batch itself opens it."""
+
+    id: int
+    customer_id: int
+    option_id: int
+    contracts: int
+    remaining: int
+    unpaid: int
+    cost: Decimal
+    proceeds: Decimal
+    state: str
+    opened_at: datetime
+    closed_at: datetime | None = None
+    is_new: bool = False
+    changed: bool = False
+
+    @property
+    def open_cost(self) -> Decimal:
+        """The share of its cost that what is left of it has, rounded down to 6 decimals."""
+        if self.remaining == self.contracts:
+            return self.cost
+        if not self.remaining:
+            return ZERO
+        return Decimal(int(self.cost.scaleb(6)) * self.remaining // self.contracts).scaleb(-6)
+
+
+@dataclass(slots=True)
+class OptionRow:
+    """An option with its current quote, if it has one, and how its coin is traded, if that has ever been judged.
+
+    What is left of its series' limits was measured by the feed; what the batch opens is taken off.
+    """
+
+    id: int
+    symbol: str
+    underlying: str
+    multiplier: Decimal
+    state: str
+    expires_at: datetime
+    bid: Decimal | None
+    ask: Decimal | None
+    index_price: Decimal | None
+    quoted_at: datetime | None
+    coin_state: str | None
+    spread_rate: Decimal | None
+    judged_at: datetime | None
+    stop: str | None
+    pays_at_once: bool | None
+    contracts_left: int | None
+    notional_left: Decimal | None
+
+
+@dataclass(slots=True)
+class FirmQuoteRow:
+    """A firm quote as it stands within the batch; `order_id` when an order, perhaps of this batch, has used it."""
+
+    id: int
+    customer_id: int
+    kind: str
+    option_id: int
+    position_id: int | None
+    contracts: int
+    premium: Decimal
+    index_price: Decimal
+    coin: Decimal
+    fair: Decimal
+    spread: Decimal
+    amount: Decimal
+    expires_at: datetime
+    order_id: int | None
+
+
+class TransferRow(NamedTuple):
+    """One leg to be written; amounts in USDT."""
+
+    debit: int
+    credit: int
+    amount: Decimal
+    kind: str
+    order_id: int
+    balance_after: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRows:
+    """What a batch of requests is decided on; the accounts are locked, and nothing else here can change under that."""
+
+    accounts: dict[int, AccountRow]
+    orders: dict[tuple[int, str], Order]
+    positions: dict[int, PositionRow]
+    options: list[OptionRow]
+    quotes: dict[int, FirmQuoteRow]
+    order_ids: list[int]

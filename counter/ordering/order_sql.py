@@ -1,0 +1,219 @@
+"""Set-based reads and writes of a batch of orders: a fixed number of statements, however many orders it holds.
+
+Statements that need nothing of each other's answers travel together, so that a batch waits for the server twice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from config.arrays import array, columns
+from config.rows import reader
+from counter.ordering.order_requests import Order
+from counter.ordering.order_rows import (
+    AccountRow,
+    BatchRows,
+    FirmQuoteRow,
+    OptionRow,
+    PositionRow,
+    TransferRow,
+)
+
+NOTHING = array([])
+ORDER_COLUMNS = tuple(field.name for field in fields(Order))
+QUOTE_COLUMNS = tuple(field.name for field in fields(FirmQuoteRow))
+ACCOUNT_COLUMNS = ("id", "balance", "open_contracts", "open_cost", "orders_due_at")
+
+LOCK_ACCOUNTS = """
+    SELECT a.customer_id, a.id, a.balance, a.open_contracts, a.open_cost, a.orders_due_at,
+           a.contracts_limit, a.notional_limit, a.orders_limit
+    FROM counter_account AS a WHERE a.customer_id = ANY(%s::bigint[]) ORDER BY a.id FOR UPDATE
+"""
+ORDERS_BY_CLIENT_ID = f"""
+    SELECT {", ".join(f'o."{column}"' for column in ORDER_COLUMNS)}
+    FROM unnest(%s::bigint[], %s::varchar[]) AS asked(customer_id, client_order_id)
+    JOIN counter_syncorder AS o USING (customer_id, client_order_id)
+"""  # noqa: S608 - the columns are our own
+# Positions named by their ids, or by the (customer id, client order id) of the orders that opened them.
+NAMED_POSITIONS = """
+    SELECT unnest(%s::bigint[]) UNION
+    SELECT o.position_id FROM unnest(%s::bigint[], %s::varchar[]) AS opening(customer_id, client_order_id)
+    JOIN counter_syncorder AS o USING (customer_id, client_order_id)
+"""
+POSITIONS = f"""
+    SELECT id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at
+    FROM counter_position WHERE id IN ({NAMED_POSITIONS})
+"""  # noqa: S608 - composed of our own
+OPTIONS = f"""
+    SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
+           t.state, t.spread_rate, t.judged_at, t.stop, t.pays_at_once,
+           q.contracts_left, q.notional_left
+    FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
+    LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
+    WHERE o.id IN (
+        SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
+        UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))
+"""  # noqa: S608
+FIRM_QUOTES = f"""
+    SELECT {", ".join(QUOTE_COLUMNS)} FROM counter_firmquote WHERE id = ANY(%s::bigint[])
+"""  # noqa: S608 - the columns are our own
+NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s)"
+
+# One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
+WRITE = """
+    WITH balances AS (
+        UPDATE counter_account AS a SET balance = v.balance, open_contracts = v.open_contracts,
+            open_cost = v.open_cost, orders_due_at = v.orders_due_at
+        FROM unnest(%s::bigint[], %s::numeric[], %s::bigint[], %s::numeric[], %s::timestamptz[])
+            AS v(id, balance, open_contracts, open_cost, orders_due_at) WHERE a.id = v.id
+    ), orders AS (
+        INSERT INTO counter_syncorder (
+            id, customer_id, client_order_id, kind, option_id, position_id, symbol, underlying, contracts, premium,
+            index_price, coin, fair, spread, amount, "limit", payout, state, placed_at, quote_id)
+        SELECT * FROM unnest(
+            %s::bigint[], %s::bigint[], %s::varchar[], %s::varchar[], %s::bigint[], %s::bigint[], %s::varchar[],
+            %s::varchar[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
+            %s::numeric[], %s::numeric[], %s::varchar[], %s::varchar[], %s::timestamptz[], %s::bigint[])
+    ), opened AS (
+        INSERT INTO counter_position (
+            id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at, closed_at)
+        SELECT * FROM unnest(
+            %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::numeric[],
+            %s::numeric[], %s::varchar[], %s::timestamptz[], %s::timestamptz[])
+    ), reduced AS (
+        UPDATE counter_position AS p SET remaining = v.remaining, unpaid = v.unpaid, proceeds = v.proceeds
+        FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::numeric[]) AS v(id, remaining, unpaid, proceeds)
+        WHERE p.id = v.id
+    )
+    INSERT INTO counter_transfer (
+        debit_account_id, credit_account_id, asset, amount, kind, order_id, balance_after, created_at)
+    SELECT v.debit, v.credit, 'USDT', v.amount, v.kind, v.order_id, v.balance_after, %s
+    FROM unnest(%s::bigint[], %s::bigint[], %s::numeric[], %s::varchar[], %s::bigint[], %s::numeric[])
+        AS v(debit, credit, amount, kind, order_id, balance_after)
+"""
+
+
+class _Query(NamedTuple):
+    sql: str
+    parameters: Sequence[Any]
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Send the statements of the block without waiting for each other's answers; the first to fail is raised."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def _rows(*queries: _Query | None) -> list[list[tuple[Any, ...]]]:
+    """The rows of each query, asked for together and run in this order; None asks nothing and has none."""
+    with together():
+        cursors = [None if query is None else reader("default") for query in queries]
+        for cursor, query in zip(cursors, queries, strict=True):
+            if cursor is not None and query is not None:
+                cursor.execute(query.sql, query.parameters)
+        return [[] if cursor is None else cursor.fetchall() for cursor in cursors]
+
+
+def read_batch(
+    *,
+    customer_ids: Iterable[int],
+    client_ids: Iterable[tuple[int, str]],
+    symbols: Iterable[str],
+    position_ids: Iterable[int],
+    opened_by: Iterable[tuple[int, str]],
+    quote_ids: Iterable[int],
+    count: int,
+) -> BatchRows:
+    """Lock the customers' accounts, in the order of their ids, then read what a batch of `count` requests names.
+
+    Orders are named by (customer id, client order id), positions by id or by the order that opened them. Order ids are
+    fresh; unused ones leave gaps, which nothing depends on. What no request names is not asked for.
+    """
+    named = [array(list(position_ids)), *_pairs(opened_by)]
+    quoted = array(list(quote_ids))
+    accounts, orders, options, order_ids, positions, quotes = _rows(
+        _Query(LOCK_ACCOUNTS, [array(list(customer_ids))]),
+        _Query(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
+        _Query(OPTIONS, [array(list(symbols)), *named]),
+        _Query(NEXT_IDS, [count]),
+        _Query(POSITIONS, named) if any(column != NOTHING for column in named) else None,
+        _Query(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
+    )
+    return BatchRows(
+        accounts=_accounts(accounts),
+        orders={
+            (order.customer_id, order.client_order_id): order for order in (Order(*row) for row in orders)
+        },
+        positions=_positions(positions),
+        options=[OptionRow(*row) for row in options],
+        quotes={row[0]: FirmQuoteRow(*row) for row in quotes},
+        order_ids=[row[0] for row in order_ids],
+    )
+
+
+def lock_accounts(customer_ids: Iterable[int]) -> dict[int, AccountRow]:
+    """Accounts by customer id, locked in the order of their ids until the transaction ends."""
+    [rows] = _rows(_Query(LOCK_ACCOUNTS, [array(list(customer_ids))]))
+    return _accounts(rows)
+
+
+def next_order_ids(count: int) -> list[int]:
+    """Fresh ids; unused ones leave gaps, which nothing depends on."""
+    [rows] = _rows(_Query(NEXT_IDS, [count]))
+    return [row[0] for row in rows]
+
+
+def positions(ids: Iterable[int]) -> dict[int, PositionRow]:
+    """Positions by id. Their customers' accounts must be locked: that lock is what guards positions."""
+    [rows] = _rows(_Query(POSITIONS, [array(list(ids)), *_pairs([])]))
+    return _positions(rows)
+
+
+def _pairs(pairs: Iterable[tuple[int, str]]) -> list[str]:
+    """Columns of (customer id, client order id) pairs."""
+    listed = list(pairs)
+    return [array([customer_id for customer_id, _ in listed]), array([name for _, name in listed])]
+
+
+def _accounts(rows: Iterable[tuple[Any, ...]]) -> dict[int, AccountRow]:
+    return {row[0]: AccountRow(*row[1:]) for row in rows}
+
+
+def _positions(rows: Iterable[tuple[Any, ...]]) -> dict[int, PositionRow]:
+    return {row[0]: PositionRow(*row) for row in rows}
+
+
+def write(
+    *,
+    accounts: Iterable[AccountRow],
+    orders: Sequence[Order],
+    positions: Iterable[PositionRow],
+    transfers: Sequence[TransferRow],
+    now: datetime,
+) -> None:
+    """Write everything that a batch changed, in one statement, in the caller's transaction."""
+    changed = [position for position in positions if position.changed]
+    opened = [position for position in changed if position.is_new]
+    reduced = [position for position in changed if not position.is_new]
+    parameters: list[Any] = [
+        *columns([account for account in accounts if account.changed], ACCOUNT_COLUMNS),
+        *columns(orders, ORDER_COLUMNS),
+        *columns(
+            opened,
+            [
+                *("id", "customer_id", "option_id", "contracts", "remaining", "unpaid", "cost", "proceeds"),
+                *("state", "opened_at", "closed_at"),
+            ],
+        ),
+        *columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),
+        now,
+        *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE, parameters)

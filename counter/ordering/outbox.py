@@ -1,0 +1,172 @@
+"""Telling the desk: sync events are published after their commit, and pulled by the desk if that message gets lost.
+
+The stored order is the truth and the message only news of it: publishing is bounded in time and memory, happens on a
+thread of its own and drops rather than waits, because the desk pulls every order that it has not acknowledged.
+"""
+
+import atexit
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+from kombu import Producer
+
+from config import trail
+from config.arrays import array
+from config.broker import connect, sync_queue
+from config.transitions import move
+from counter.contracts import SyncBatch, SyncEvent, encode
+from counter.models import SyncOrder
+from counter.ordering.order_requests import Order
+from counter.ordering.order_sql import ORDER_COLUMNS
+
+log = structlog.get_logger(__name__)
+
+WAITING_BATCHES = 1000
+MESSAGE_EVENTS = 1000
+# Customers are waiting for their answers at this moment: their threads go first, and what commits meanwhile goes along.
+GATHER_SECONDS = 0.001
+# A message costs the same whatever it carries. In a crowd, and only there, it is worth waiting for the next commits.
+GATHER_IN_A_CROWD_SECONDS = 0.01
+CROWD_EVENTS = 8
+RECONNECT_AFTER_SECONDS = 1.0
+
+# Locked in the order of their ids, as settlement reports lock them.
+PENDING = """
+    SELECT id FROM counter_syncorder WHERE id = ANY(%s::bigint[]) AND state = 'PENDING' ORDER BY id FOR UPDATE
+"""
+
+
+class Publisher:
+    """One thread a process that sends what the commits of that process left in a bounded queue."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[Sequence[Order]] = queue.Queue(WAITING_BATCHES)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._sent_last = 0
+
+    def put(self, orders: Sequence[Order]) -> None:
+        """Hand over one transaction's orders; returns at once, also when they have to be dropped."""
+        self._ensure_thread()
+        try:
+            self._waiting.put_nowait(orders)
+        except queue.Full:
+            _left_to_the_pull([orders])
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until everything handed over is sent or dropped; False when that takes too long."""
+        deadline = time.monotonic() + timeout_seconds
+        while self._waiting.unfinished_tasks:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def _ensure_thread(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                with connect() as connection, connection.Producer(auto_declare=False) as producer:
+                    sync_queue()(connection.default_channel).declare()
+                    while True:
+                        self._send_one(producer)
+            except Exception as error:  # noqa: BLE001 - whatever a broker raises, the orders are safe in the table
+                log.warning("broker unreachable, orders wait for the desk's pull", error=repr(error))
+                self._drop_for(RECONNECT_AFTER_SECONDS)
+
+    def _send_one(self, producer: Producer) -> None:
+        batches = [self._waiting.get()]
+        try:
+            crowded = self._sent_last >= CROWD_EVENTS
+            time.sleep(GATHER_IN_A_CROWD_SECONDS if crowded else GATHER_SECONDS)
+            orders = list(batches[0])
+            while len(orders) < MESSAGE_EVENTS and not self._waiting.empty():
+                batches.append(self._waiting.get_nowait())
+                orders.extend(batches[-1])
+            self._sent_last = len(orders)
+            events = [order.sync_event(settings.COUNTER_SOURCE) for order in orders]
+            batch = trail.new_batch()
+            producer.publish(
+                encode(SyncBatch(events=events)),
+                exchange="",
+                routing_key=settings.SYNC_QUEUE,
+                content_type="application/json",
+                content_encoding="utf-8",
+                delivery_mode=2,
+                correlation_id=batch,
+                retry=False,
+                timeout=settings.BROKER_TIMEOUT_SECONDS,
+            )
+            log.info("orders published", batch=batch, orders=trail.runs(order.id for order in orders))
+        except Exception:
+            _left_to_the_pull(batches)
+            raise
+        finally:
+            for _ in batches:
+                self._waiting.task_done()
+
+    def _drop_for(self, seconds: float) -> None:
+        """Empty the queue while the broker is away: what waited is old news that the desk's pull will have by then."""
+        deadline = time.monotonic() + seconds
+        dropped = []
+        with suppress(queue.Empty):
+            while (left := deadline - time.monotonic()) > 0:
+                dropped.append(self._waiting.get(timeout=left))
+                self._waiting.task_done()
+        _left_to_the_pull(dropped)
+
+
+def _left_to_the_pull(batches: Sequence[Sequence[Order]]) -> None:
+    if batches:
+        orders = trail.runs(order.id for batch in batches for order in batch)
+        log.warning("orders left to the desk's pull", orders=orders)
+
+
+publisher = Publisher()
+atexit.register(publisher.flush, 1.0)
+
+
+def publish(orders: Sequence[Order]) -> None:
+    """Publish the sync events of one transaction's orders; call it after the commit."""
+    publisher.put(orders)
+
+
+def unsynced(*, placed_before: datetime, limit: int, after_id: int = 0) -> list[SyncEvent]:
+    """Events of orders that the desk has not acknowledged, oldest first: what its recovery pull asks for.
+
+    `after_id` is the last order of the page before this one; 0, or an id that is not known, begins with the oldest.
+    """
+    pending = SyncOrder.objects.filter(state=SyncOrder.State.PENDING, placed_at__lte=placed_before)
+    after = (
+        SyncOrder.objects.filter(pk=after_id).values_list("placed_at", flat=True).first()
+        if after_id
+        else None
+    )
+    if after is not None:
+        pending = pending.filter(
+            Q(placed_at__gt=after) | Q(placed_at=after, pk__gt=after_id), placed_at__gte=after
+        )
+    rows = pending.order_by("placed_at", "id").values_list(*ORDER_COLUMNS)[:limit]
+    return [Order(*row).sync_event(settings.COUNTER_SOURCE) for row in rows]
+
+
+def acknowledge(*, order_ids: Sequence[int], now: datetime) -> int:
+    """Mark orders that the desk has stored; how many were not marked before. One that is settled is left as it is."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(PENDING, [array(order_ids)])
+        marked = move(SyncOrder, SyncOrder.sync, [row[0] for row in cursor], same={"synced_at": now})
+    log.info("orders acknowledged", orders=trail.runs(order_ids))
+    return len(marked)

@@ -1,0 +1,153 @@
+"""Taking the desk's settlement reports, each exactly once; a payout chosen at fill is deposited with its report."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import structlog
+from django.db import transaction
+
+from config import trail
+from config.arrays import array
+from config.rows import reader
+from config.transitions import move
+from counter.chart import SystemAccount
+from counter.contracts import SettlementAnswer, SettlementReport
+from counter.models import Position, SyncOrder
+from counter.ordering import order_sql
+from counter.ordering.order_rows import AccountRow, PositionRow, TransferRow
+
+log = structlog.get_logger(__name__)
+
+PAID_AT_FILL = """
+    SELECT DISTINCT customer_id FROM counter_syncorder WHERE id = ANY(%s::bigint[]) AND payout = 'at_fill'
+"""
+# Locked in the order of their ids: of two reports at once the later one sees the earlier.
+REPORTED_ORDERS = """
+    SELECT id, customer_id, position_id, payout, fair, amount, state, synced_at
+    FROM counter_syncorder WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE
+"""
+TAKEN = """
+    SELECT id, conversion_id, settlement_price, settlement_value, settlement_fee, settlement_due, settled_at
+    FROM counter_syncorder WHERE id = ANY(%s::bigint[])
+"""
+
+
+class _Stored(NamedTuple):
+    """A reported order as it stands, locked."""
+
+    id: int
+    customer_id: int
+    position_id: int
+    payout: str
+    fair: Decimal
+    amount: Decimal
+    state: str
+    synced_at: datetime | None
+
+
+def take_reports(*, reports: Sequence[SettlementReport], now: datetime) -> SettlementAnswer:
+    """Store settlements and pay what was to be paid at fill, in one transaction.
+
+    A report taken before is taken again without effect. Refused, without effect: one that contradicts what was taken
+    before or another one of `reports`, whose order is not here, or whose due differs from the firm price that an
+    instant order was given.
+    """
+    by_id = {report.order_id: report for report in reports}
+    contradicting = {report.order_id for report in reports if report != by_id[report.order_id]}
+    ids = array([order_id for order_id in by_id if order_id not in contradicting])
+    with transaction.atomic():
+        # Customers' accounts are locked before their orders: placing orders takes the same locks first.
+        accounts = order_sql.lock_accounts(customer for (customer,) in _rows(PAID_AT_FILL, ids))
+        stored = [_Stored(*row) for row in _rows(REPORTED_ORDERS, ids)]
+        fresh = [
+            (by_id[order.id], order)
+            for order in stored
+            if order.state != SyncOrder.State.SETTLED and _fits(by_id[order.id], order)
+        ]
+        _settle(fresh, now)
+        payouts = [(report, order) for report, order in fresh if order.payout == SyncOrder.Payout.AT_FILL]
+        if payouts:
+            _pay(payouts, accounts, now)
+        taken = {order.id for _, order in fresh}
+        taken |= _taken_before(
+            [order.id for order in stored if order.state == SyncOrder.State.SETTLED], by_id
+        )
+    log.info(
+        "settlements taken",
+        orders=trail.runs(taken),
+        conversion=trail.runs(by_id[order_id].conversion_id for order_id in taken),
+    )
+    return SettlementAnswer(taken=sorted(taken), refused=sorted(by_id.keys() - taken))
+
+
+def _rows(sql: str, ids: str) -> list[tuple[Any, ...]]:
+    with reader("default") as cursor:
+        cursor.execute(sql, [ids])
+        return cursor.fetchall()
+
+
+def _fits(report: SettlementReport, order: _Stored) -> bool:
+    if order.payout == SyncOrder.Payout.INSTANT:
+        return report.due == order.fair
+    return report.due >= 0
+
+
+def _taken_before(ids: Sequence[int], reports: Mapping[int, SettlementReport]) -> set[int]:
+    """Which of these settled orders were settled as reported now."""
+    if not ids:
+        return set()
+    return {row[0] for row in _rows(TAKEN, array(ids)) if SettlementReport(*row) == reports[row[0]]}
+
+
+def _settle(fresh: Sequence[tuple[SettlementReport, _Stored]], now: datetime) -> None:
+    move(
+        SyncOrder,
+        SyncOrder.settle,
+        [order.id for _, order in fresh],
+        each={
+            "conversion_id": [report.conversion_id for report, _ in fresh],
+            "settlement_price": [report.price for report, _ in fresh],
+            "settlement_value": [report.value for report, _ in fresh],
+            "settlement_fee": [report.fee for report, _ in fresh],
+            "settlement_due": [report.due for report, _ in fresh],
+            "settled_at": [report.settled_at for report, _ in fresh],
+            # A settled order was certainly received, even if nothing acknowledged it.
+            "synced_at": [order.synced_at or now for _, order in fresh],
+            "amount": [
+                report.due if order.payout == SyncOrder.Payout.AT_FILL else order.amount
+                for report, order in fresh
+            ],
+        },
+    )
+
+
+def _pay(
+    payouts: Sequence[tuple[SettlementReport, _Stored]],
+    accounts: dict[int, AccountRow],
+    now: datetime,
+) -> None:
+    """Deposit what the fills were worth and finish the positions that waited for it."""
+    positions = order_sql.positions({order.position_id for _, order in payouts})
+    transfers: list[TransferRow] = []
+    for report, order in payouts:
+        account, position = accounts[order.customer_id], positions[order.position_id]
+        account.balance += report.due
+        account.changed = position.changed = True
+        position.unpaid -= 1
+        position.proceeds += report.due
+        if report.due > 0:
+            transfers.append(
+                TransferRow(
+                    SystemAccount.CLEARING, account.id, report.due, "payout", order.id, account.balance
+                )
+            )
+    order_sql.write(
+        accounts=accounts.values(), orders=[], positions=positions.values(), transfers=transfers, now=now
+    )
+    move(Position, Position.close, _paid_up(positions.values()), same={"closed_at": now})
+
+
+def _paid_up(positions: Iterable[PositionRow]) -> list[int]:
+    return [position.id for position in positions if position.remaining == 0 and position.unpaid == 0]

@@ -1,0 +1,114 @@
+"""Customers' API keys as staff see them: made, the secret shown that once, and revoked; the history says by whom."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+
+from config.readonly import ReadOnlyAdmin
+from counter.access import api_keys
+from counter.models import ApiKey
+
+ISSUE = "counter.issue_apikey"
+ISSUED_PAGE = "counter/api_key_issued.html"
+
+
+class ApiKeyForm(forms.ModelForm):
+    """What a key is to be."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=ApiKey.Scope.choices,
+        initial=ApiKey.Scope.values,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+    networks = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Where it may come from: networks as 192.0.2.0/24, or addresses, one a line. None: anywhere.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ["customer", "label", "scopes", "networks", "requests_per_second", "expires_at"]
+        help_texts = {
+            "requests_per_second": "Of this key alone, orders included. None: the customer's limits."
+        }
+
+    def clean_networks(self) -> list[str]:
+        """As they are kept."""
+        try:
+            return api_keys.read_networks(self.cleaned_data["networks"].split())
+        except api_keys.ApiKeyError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class ApiKeyAdmin(ReadOnlyAdmin):
+    form = ApiKeyForm
+    list_display = [
+        *("id", "customer", "label", "public_id", "scopes", "created_at", "last_used_at", "expires_at"),
+        "revoked_at",
+    ]
+    list_select_related = ["customer"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter)]
+    search_fields = ["public_id__exact", "customer__reference__startswith"]
+    search_help_text = "Public id, or beginning of the customer's reference"
+    autocomplete_fields = ["customer"]
+    actions = ["revoke"]
+
+    def has_issue_permission(self, request: HttpRequest) -> bool:
+        """Decides on the server who is offered the action and whose request for it is obeyed."""
+        return request.user.has_perm(ISSUE)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_issue_permission(request)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Never the secret, encrypted or not."""
+        asked = ["customer", "label", "scopes", "networks", "requests_per_second", "expires_at"]
+        return asked if obj is None else ["public_id", *asked, "created_at", "last_used_at", "revoked_at"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Make the key that was asked for."""
+        asked = form.cleaned_data
+        issued = api_keys.issue(
+            customer_id=asked["customer"].pk,
+            label=asked["label"],
+            scopes=asked["scopes"],
+            networks=asked["networks"],
+            requests_per_second=asked["requests_per_second"],
+            expires_at=asked["expires_at"],
+            now=timezone.now(),
+        )
+        obj.pk, obj.public_id, obj.secret = issued.key.pk, issued.key.public_id, issued.secret
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the secret in the answer itself: it is kept in no session, message or address."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "API key",
+            "key": obj,
+            "back": reverse("admin:counter_apikey_changelist"),
+        }
+        response = TemplateResponse(request, ISSUED_PAGE, context)
+        add_never_cache_headers(response)
+        return response
+
+    @action(description="Revoke", permissions=["issue"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """The selected keys open nothing any more, in every process within seconds, and never again."""
+        keys = list(queryset.filter(revoked_at__isnull=True))
+        for key in keys:
+            api_keys.revoke(key, now=timezone.now())
+            self.log_change(request, key, "Revoked.")
+        level = messages.SUCCESS if keys else messages.WARNING
+        self.message_user(request, f"{len(keys)} API keys were revoked.", level)

@@ -1,0 +1,1 @@
+"""Whether and how far a coin is traded: watched, limited, and stopped by people."""
