@@ -4,12 +4,14 @@ The transition method itself is the argument, so its declared sources and target
 that is not in a source state is left alone and missing from the answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.db import connections, models, router
 
 from config.arrays import array
+from config.pipeline import Asked
 from config.rows import array_type
 
 
@@ -51,22 +53,32 @@ def move(
 
     Raises: TransitionNotDeclared; ValueError when a sequence of `each` has another length than `ids`.
     """
+    statements = moving(model, transition, ids, same=same, each=each, where=where)
+    return [row[0] for statement in statements for row in _run(model, statement)]
+
+
+def moving(
+    model: type[models.Model],
+    transition: Any,
+    ids: Sequence[int],
+    *,
+    same: Mapping[str, Any] | None = None,
+    each: Mapping[str, Sequence[Any]] | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> list[Asked]:
+    """`move` as the statement that does it and answers the ids, to be sent along with others; none without ids.
+
+    Raises: as `move`.
+    """
     if not ids:
         return []
-    each = each or {}
+    same, each, where = same or {}, each or {}, where or {}
     if any(len(values) != len(ids) for values in each.values()):
         raise ValueError("each sequence needs one value per id")
-    statement = _Update(model, transition)
-    statement.set_same(same or {})
-    arrays, names = ["%s::bigint[]"], ["id"]
-    parameters = [array(ids)]
-    for name, values in each.items():
-        arrays.append(f"%s::{array_type(statement.field(name), statement.connection.alias)}")
-        names.append(statement.quote(name))
-        parameters.append(array(values))
-        statement.assignments.append(f"{statement.column(name)} = v.{names[-1]}")
-    chosen = f"FROM unnest({', '.join(arrays)}) AS v({', '.join(names)}) WHERE t.{statement.key} = v.id"
-    return [row[0] for row in statement.run(chosen, parameters, where or {}, [model._meta.pk.name])]
+    update = _update(model, transition)
+    sql = _text_of_move(update, tuple(same), tuple(each), tuple(where))
+    arrays = [array(ids), *(array(values) for values in each.values())]
+    return [Asked(sql, [*update.set_to(same), *arrays, *update.guarded_by(where)])]
 
 
 def move_selected(
@@ -80,54 +92,91 @@ def move_selected(
 
     Returns the fields `returning` of those that moved, in no particular order. Otherwise as `move`.
     """
-    statement = _Update(rows.model, transition)
-    statement.set_same(same)
-    query = rows.values_list("pk").query
-    chosen, parameters = query.get_compiler(statement.connection.alias).as_sql()
+    model: Any = rows.model
+    update = _update(model, transition)
+    chosen, parameters = rows.values_list("pk").query.get_compiler(update.alias).as_sql()
     # An array is worked out once, whatever the plan, and the planner never takes a limit of thousands for their number.
-    return statement.run(f"WHERE t.{statement.key} = ANY(ARRAY({chosen}))", parameters, {}, returning)
+    sql = update.text(same, [], f"WHERE t.{update.key} = ANY(ARRAY({chosen}))", [], returning)
+    return _run(model, Asked(sql, [*update.set_to(same), *parameters, *update.guarded_by({})]))
+
+
+def _run(model: type[models.Model], statement: Asked) -> list[tuple[Any, ...]]:
+    with connections[router.db_for_write(model)].cursor() as cursor:
+        cursor.execute(statement.sql, statement.parameters)
+        return cursor.fetchall()
 
 
 class _Update:
-    """One UPDATE that moves rows of a model through a transition."""
+    """The UPDATE that moves rows `t` of a model through a transition: its text, and what goes with it."""
 
     def __init__(self, model: type[models.Model], transition: Any) -> None:
-        state, self.sources, target = sources_and_target(model, transition)
-        self.model = model
-        self.connection = connections[router.db_for_write(model)]
-        self.quote = self.connection.ops.quote_name
-        self.state = self.quote(state.column)
-        self.key = self.column(model._meta.pk.name)
-        self.assignments = [f"{self.state} = %s"]
-        self.parameters: list[Any] = [target]
-        if any(concrete.name == "version" for concrete in model._meta.concrete_fields):
-            self.assignments.append('"version" = t."version" + 1')
+        state, sources, self._target = sources_and_target(model, transition)
+        self._sources = array(sources)
+        self._model = model
+        self._has_version = any(field.name == "version" for field in model._meta.concrete_fields)
+        self._state = _quoted(state.column)
+        self.alias = router.db_for_write(model)
+        self.key_name: str = model._meta.pk.name
+        self.key = self.column(self.key_name)
 
     def column(self, name: str) -> str:
-        return self.quote(self.field(name).column)
+        return _quoted(self.field(name).column)
 
-    def set_same(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
-            self.assignments.append(f"{self.column(name)} = %s")
-            self.parameters.append(self._as_stored(name, value))
+    def field(self, name: str) -> Any:
+        return self._model._meta.get_field(name)
 
-    def run(
-        self, chosen: str, parameters: Sequence[Any], where: Mapping[str, Any], returning: Sequence[str]
-    ) -> list[tuple[Any, ...]]:
-        """Update the rows that the end of a statement, `chosen`, selects from `t`, if they are in a source state."""
-        guards = [f"t.{self.state} = ANY(%s)", *(f"t.{self.column(name)} = %s" for name in where)]
-        guarded = [self.sources, *(self._as_stored(name, value) for name, value in where.items())]
-        sql = (
-            f"UPDATE {self.quote(self.model._meta.db_table)} AS t SET {', '.join(self.assignments)}"  # noqa: S608
+    def text(
+        self,
+        same: Iterable[str],
+        assignments: Iterable[str],
+        chosen: str,
+        where: Iterable[str],
+        returning: Iterable[str],
+    ) -> str:
+        """Update the rows that `chosen`, the end of a statement, selects, if they are in a source state."""
+        assigned = [
+            f"{self._state} = %s",
+            *(['"version" = t."version" + 1'] if self._has_version else []),
+            *(f"{self.column(name)} = %s" for name in same),
+            *assignments,
+        ]
+        guards = [f"t.{self._state} = ANY(%s::varchar[])", *(f"t.{self.column(name)} = %s" for name in where)]
+        return (
+            f"UPDATE {_quoted(self._model._meta.db_table)} AS t SET {', '.join(assigned)}"  # noqa: S608
             f" {chosen} AND {' AND '.join(guards)}"  # names come from the model, quoted
             f" RETURNING {', '.join(f't.{self.column(name)}' for name in returning)}"
         )
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql, [*self.parameters, *parameters, *guarded])
-            return cursor.fetchall()
 
-    def field(self, name: str) -> Any:
-        return self.model._meta.get_field(name)
+    def set_to(self, same: Mapping[str, Any]) -> list[Any]:
+        """The parameters of what is set."""
+        return [self._target, *self._as_stored(same)]
 
-    def _as_stored(self, name: str, value: Any) -> Any:
-        return self.field(name).get_db_prep_save(value, self.connection)
+    def guarded_by(self, where: Mapping[str, Any]) -> list[Any]:
+        """The parameters of the guards."""
+        return [self._sources, *self._as_stored(where)]
+
+    def _as_stored(self, values: Mapping[str, Any]) -> list[Any]:
+        connection = connections[self.alias]
+        return [self.field(name).get_db_prep_save(value, connection) for name, value in values.items()]
+
+
+@cache
+def _update(model: Any, transition: Any) -> _Update:
+    return _Update(model, transition)
+
+
+@cache
+def _text_of_move(
+    update: _Update, same: tuple[str, ...], each: tuple[str, ...], where: tuple[str, ...]
+) -> str:
+    arrays, names = ["%s::bigint[]"], ["id"]
+    for name in each:
+        arrays.append(f"%s::{array_type(update.field(name), update.alias)}")
+        names.append(_quoted(name))
+    chosen = f"FROM unnest({', '.join(arrays)}) AS v({', '.join(names)}) WHERE t.{update.key} = v.id"
+    assignments = [f"{update.column(name)} = v.{_quoted(name)}" for name in each]
+    return update.text(same, assignments, chosen, where, [update.key_name])
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

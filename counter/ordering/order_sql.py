@@ -1,18 +1,16 @@
 """Set-based reads and writes of a batch of orders: a fixed number of statements, however many orders it holds.
 
-Statements that need nothing of each other's answers travel together, so that a batch waits for the server twice.
+Statements that need nothing of each other's answers travel together, so that a batch waits for the server three times:
+for what it reads, for what it writes, for its commit.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, NamedTuple
-
-from django.db import connection
+from typing import Any
 
 from config.arrays import array, columns
-from config.rows import reader
+from config.pipeline import Asked, ask
 from counter.ordering.order_requests import Order
 from counter.ordering.order_rows import (
     AccountRow,
@@ -61,7 +59,7 @@ OPTIONS = f"""
 FIRM_QUOTES = f"""
     SELECT {", ".join(QUOTE_COLUMNS)} FROM counter_firmquote WHERE id = ANY(%s::bigint[])
 """  # noqa: S608 - the columns are our own
-NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s)"
+NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s::int)"
 
 # One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
 WRITE = """
@@ -91,33 +89,16 @@ WRITE = """
     )
     INSERT INTO counter_transfer (
         debit_account_id, credit_account_id, asset, amount, kind, order_id, balance_after, created_at)
-    SELECT v.debit, v.credit, 'USDT', v.amount, v.kind, v.order_id, v.balance_after, %s
+    SELECT v.debit, v.credit, 'USDT', v.amount, v.kind, v.order_id, v.balance_after, %s::timestamptz
     FROM unnest(%s::bigint[], %s::bigint[], %s::numeric[], %s::varchar[], %s::bigint[], %s::numeric[])
         AS v(debit, credit, amount, kind, order_id, balance_after)
 """
 
 
-class _Query(NamedTuple):
-    sql: str
-    parameters: Sequence[Any]
-
-
-@contextmanager
-def together() -> Iterator[None]:
-    """Send the statements of the block without waiting for each other's answers; the first to fail is raised."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        yield
-
-
-def _rows(*queries: _Query | None) -> list[list[tuple[Any, ...]]]:
-    """The rows of each query, asked for together and run in this order; None asks nothing and has none."""
-    with together():
-        cursors = [None if query is None else reader("default") for query in queries]
-        for cursor, query in zip(cursors, queries, strict=True):
-            if cursor is not None and query is not None:
-                cursor.execute(query.sql, query.parameters)
-        return [[] if cursor is None else cursor.fetchall() for cursor in cursors]
+def _rows(*asked: Asked | None) -> list[list[tuple[Any, ...]]]:
+    """The rows of each statement, run in this order; None asks nothing and has none."""
+    answers = iter(ask("default", *(each for each in asked if each is not None)))
+    return [[] if each is None else next(answers) for each in asked]
 
 
 def read_batch(
@@ -138,12 +119,12 @@ def read_batch(
     named = [array(list(position_ids)), *_pairs(opened_by)]
     quoted = array(list(quote_ids))
     accounts, orders, options, order_ids, positions, quotes = _rows(
-        _Query(LOCK_ACCOUNTS, [array(list(customer_ids))]),
-        _Query(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
-        _Query(OPTIONS, [array(list(symbols)), *named]),
-        _Query(NEXT_IDS, [count]),
-        _Query(POSITIONS, named) if any(column != NOTHING for column in named) else None,
-        _Query(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
+        Asked(LOCK_ACCOUNTS, [array(list(customer_ids))]),
+        Asked(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
+        Asked(OPTIONS, [array(list(symbols)), *named]),
+        Asked(NEXT_IDS, [count]),
+        Asked(POSITIONS, named) if any(column != NOTHING for column in named) else None,
+        Asked(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
     )
     return BatchRows(
         accounts=_accounts(accounts),
@@ -159,19 +140,19 @@ def read_batch(
 
 def lock_accounts(customer_ids: Iterable[int]) -> dict[int, AccountRow]:
     """Accounts by customer id, locked in the order of their ids until the transaction ends."""
-    [rows] = _rows(_Query(LOCK_ACCOUNTS, [array(list(customer_ids))]))
+    [rows] = _rows(Asked(LOCK_ACCOUNTS, [array(list(customer_ids))]))
     return _accounts(rows)
 
 
 def next_order_ids(count: int) -> list[int]:
     """Fresh ids; unused ones leave gaps, which nothing depends on."""
-    [rows] = _rows(_Query(NEXT_IDS, [count]))
+    [rows] = _rows(Asked(NEXT_IDS, [count]))
     return [row[0] for row in rows]
 
 
 def positions(ids: Iterable[int]) -> dict[int, PositionRow]:
     """Positions by id. Their customers' accounts must be locked: that lock is what guards positions."""
-    [rows] = _rows(_Query(POSITIONS, [array(list(ids)), *_pairs([])]))
+    [rows] = _rows(Asked(POSITIONS, [array(list(ids)), *_pairs([])]))
     return _positions(rows)
 
 
@@ -196,8 +177,9 @@ def write(
     positions: Iterable[PositionRow],
     transfers: Sequence[TransferRow],
     now: datetime,
+    moves: Iterable[Asked] = (),
 ) -> None:
-    """Write everything that a batch changed, in one statement, in the caller's transaction."""
+    """Write everything that a batch changed, in one statement and its `moves`, in the caller's transaction."""
     changed = [position for position in positions if position.changed]
     opened = [position for position in changed if position.is_new]
     reduced = [position for position in changed if not position.is_new]
@@ -215,5 +197,4 @@ def write(
         now,
         *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(WRITE, parameters)
+    ask("default", Asked(WRITE, parameters), *moves)

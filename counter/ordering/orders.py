@@ -4,17 +4,20 @@ Guards the customer's money: his account's row is locked before anything of his 
 through however many processes, is decided on the balance, the orders and the positions that the one before left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from config.transitions import move
+from config.pipeline import Asked
+from config.transitions import moving
 from counter.models import FirmQuote, Position
 from counter.ordering import order_sql, outbox
 from counter.ordering.order_batch import OrderBatch
 from counter.ordering.order_requests import CloseRequest, OpenRequest, OrderRequest, Outcome
+from counter.ordering.order_rows import PositionRow
 from counter.trading.limits import default_limits
 from counter.trading.trading_status import terms
 
@@ -72,24 +75,27 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
 
 def _write(batch: OrderBatch) -> None:
     finished = [position for position in batch.positions.values() if position.changed and not position.is_new]
-    with order_sql.together():
-        order_sql.write(
-            accounts=batch.accounts.values(),
-            orders=batch.orders,
-            positions=batch.positions.values(),
-            transfers=batch.transfers,
-            now=batch.now,
-        )
-        for transition, state in (
-            (Position.begin_closing, Position.State.CLOSING),
-            (Position.close, Position.State.CLOSED),
-        ):
-            ids = [position.id for position in finished if position.state == state]
-            move(Position, transition, ids, same={"closed_at": batch.now})
-        quoted = [order for order in batch.orders if order.quote_id is not None]
-        move(
-            FirmQuote,
-            FirmQuote.use,
-            [order.quote_id for order in quoted if order.quote_id is not None],
-            each={"order_id": [order.id for order in quoted]},
-        )
+    quoted = [order for order in batch.orders if order.quote_id is not None]
+    order_sql.write(
+        accounts=batch.accounts.values(),
+        orders=batch.orders,
+        positions=batch.positions.values(),
+        transfers=batch.transfers,
+        now=batch.now,
+        moves=[
+            *_moved(Position.begin_closing, finished, Position.State.CLOSING, batch.now),
+            *_moved(Position.close, finished, Position.State.CLOSED, batch.now),
+            *moving(
+                FirmQuote,
+                FirmQuote.use,
+                [order.quote_id for order in quoted if order.quote_id is not None],
+                each={"order_id": [order.id for order in quoted]},
+            ),
+        ],
+    )
+
+
+def _moved(transition: Any, positions: Iterable[PositionRow], state: str, now: datetime) -> list[Asked]:
+    """What moves the positions that have arrived at a state."""
+    ids = [position.id for position in positions if position.state == state]
+    return moving(Position, transition, ids, same={"closed_at": now})
