@@ -1,6 +1,7 @@
 """The gate: all orders of a process meet in one bounded queue, and one writer thread commits what has gathered.
 
-While the writer commits a batch the next one gathers, so a lone order waits for nobody and a crowd shares one commit.
+While the writer commits a batch the next one gathers, so a lone order waits for nobody and a crowd shares one commit;
+those who were answered together get a moment to be back together, as small batches cost nearly what large ones do.
 Guards the callers: each gets its own outcome, and none waits for ever, whatever becomes of the writer or the database.
 """
 
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from config.pipeline import Asked, ask, prepare_here
 from counter.ordering.order_requests import OrderRequest, Outcome
 from counter.ordering.orders import BatchTooLarge, place_orders
 from counter.waiting import LoopWaiter, ThreadWaiter, Waiter, wake
@@ -23,7 +25,8 @@ log = structlog.get_logger(__name__)
 WAITING_ORDERS = 2048
 ANSWER_WITHIN_SECONDS = 5.0
 # What PostgreSQL says of a transaction that it has undone and that may well succeed the next time.
-UNDONE_BY_THE_SERVER = ("40001", "40P01")  # serialization failure, deadlock
+# Serialization failure, deadlock; a prepared statement that is gone, or of which a migration changed a type.
+UNDONE_BY_THE_SERVER = ("40001", "40P01", "26000", "0A000")
 # Somebody else may hold a customer's account, a person at a console for instance: that must not stop everybody's
 # orders. Once it is known that one is held, finding out which is done in haste.
 LOCK_WITHIN = "2s"
@@ -35,6 +38,10 @@ SET_UP = (
     "SELECT set_config('lock_timeout', %s, false), set_config('plan_cache_mode', 'force_generic_plan', false)"
 )
 TRIES = 3
+# Callers who were answered together mostly ask again together. Were the first of them to come back not made to wait for
+# the others, he would have a commit of his own and they would wait for its end: half of all batches would be tiny.
+CROWD_CALLERS = 4
+CROWD_RETURNS_WITHIN_SECONDS = 0.01
 
 Place = Callable[..., list[Outcome]]
 
@@ -79,6 +86,8 @@ class Gate:
         self._waiting: deque[_Entry] = deque()
         self._waiting_orders = 0
         self._changed = threading.Condition()
+        self._taken_last = 0  # callers, of the last batch
+        self._awaited = 1  # callers without whom the writer need not wake
         self._writer: threading.Thread | None = None
         self._lock_within = ""  # as the writer's connection was told
 
@@ -114,7 +123,8 @@ class Gate:
             self._ensure_writer()  # first: an order that nobody would write must not wait
             self._waiting.append(entry)
             self._waiting_orders += count
-            self._changed.notify()
+            if len(self._waiting) >= self._awaited or self._waiting_orders >= settings.MAX_BATCH_ORDERS:
+                self._changed.notify()
 
     def stop(self) -> None:
         """Commit what waits, and end the writer and its connection; a later order starts it again."""
@@ -162,6 +172,7 @@ class Gate:
         """Wait for a first entry, and take along as many as one transaction may hold; none when it is time to end."""
         with self._changed:
             me = threading.current_thread()
+            self._await_crowd(me)
             while not self._waiting and self._writer is me:
                 self._changed.wait()
             if self._writer not in (me, None):
@@ -172,7 +183,18 @@ class Gate:
                 entries.append(self._waiting.popleft())
                 orders += len(entries[-1].requests)
             self._waiting_orders -= orders
+            self._taken_last = len(entries)
             return entries
+
+    def _await_crowd(self, me: threading.Thread) -> None:
+        """Give the callers of the last batch, if they were many, the time to be back; `_changed` is held."""
+        missing = self._taken_last >= CROWD_CALLERS and len(self._waiting) < self._taken_last
+        if missing and self._waiting_orders < settings.MAX_BATCH_ORDERS and self._writer is me:
+            self._awaited = self._taken_last
+            try:
+                self._changed.wait(CROWD_RETURNS_WITHIN_SECONDS)
+            finally:
+                self._awaited = 1
 
     def _commit(self, entries: Sequence[_Entry], lock_within: str = LOCK_WITHIN) -> None:
         requests = [request for entry in entries for request in entry.requests]
@@ -212,8 +234,8 @@ class Gate:
 
     def _placed(self, requests: Sequence[OrderRequest], lock_within: str) -> list[Outcome]:
         if connection.connection is None or lock_within != self._lock_within:
-            with connection.cursor() as cursor:
-                cursor.execute(SET_UP, [lock_within])
+            prepare_here("default")
+            ask("default", Asked(SET_UP, [lock_within]))
             self._lock_within = lock_within
         for _ in range(TRIES - 1):
             try:

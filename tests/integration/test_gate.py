@@ -82,6 +82,49 @@ def test_what_gathers_during_a_commit_shares_the_next(gate, pool, loop, option):
         assert cursor.fetchone() == (1,)
 
 
+def answered_together(gate, pool, option, callers):
+    """Have so many callers answered by one commit."""
+    with writer_busy(gate, pool, option):
+        waiting = [pool.submit(gate.place, [opening(option)]) for _ in range(callers)]
+        until(lambda: gate._waiting_orders == callers)
+    assert len({accepted(future.result(SOON)).placed_at for future in waiting}) == 1
+
+
+def test_who_was_answered_together_shares_the_next_commit(gate, pool, option, monkeypatch):
+    monkeypatch.setattr(gates, "CROWD_RETURNS_WITHIN_SECONDS", SOON)
+    answered_together(gate, pool, option, 8)
+    waiting = [pool.submit(gate.place, [opening(option)]) for _ in range(7)]
+    until(lambda: gate._waiting_orders == 7)
+    assert not any(future.done() for future in waiting)
+    waiting.append(pool.submit(gate.place, [opening(option)]))  # the last to be back: nobody waits any longer
+    assert len({accepted(future.result(SOON)).placed_at for future in waiting}) == 1
+
+
+def test_nobody_waits_long_for_those_who_do_not_come_back(gate, pool, option, monkeypatch):
+    monkeypatch.setattr(gates, "CROWD_RETURNS_WITHIN_SECONDS", 0.05)
+    answered_together(gate, pool, option, 8)
+    accepted(gate.place([opening(option)]))
+    monkeypatch.setattr(gates, "CROWD_RETURNS_WITHIN_SECONDS", SOON)
+    accepted(gate.place([opening(option)]))  # one was answered last, and one waits for nobody
+
+
+def test_a_crowd_that_fills_a_transaction_is_not_waited_for(gate, pool, option, monkeypatch, settings):
+    monkeypatch.setattr(gates, "CROWD_RETURNS_WITHIN_SECONDS", SOON)
+    answered_together(gate, pool, option, 8)
+    settings.MAX_BATCH_ORDERS = 4
+    first = pool.submit(gate.place, [opening(option) for _ in range(4)])
+    assert len(first.result(SOON / 2)) == 4
+
+
+def test_a_gate_that_waits_for_its_crowd_can_be_stopped(gate, pool, option, monkeypatch):
+    monkeypatch.setattr(gates, "CROWD_RETURNS_WITHIN_SECONDS", 60.0)
+    answered_together(gate, pool, option, 8)
+    waiting = pool.submit(gate.place, [opening(option)])
+    until(lambda: gate._waiting_orders == 1)
+    gate.stop()
+    accepted(waiting.result(SOON))
+
+
 def test_entries_beyond_what_one_transaction_holds_take_the_next(gate, pool, option, settings):
     settings.MAX_BATCH_ORDERS = 3
     with writer_busy(gate, pool, option):

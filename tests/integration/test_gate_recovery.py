@@ -147,6 +147,25 @@ def test_a_transaction_that_loses_a_deadlock_is_tried_again(pool, option):
     assert SyncOrder.objects.count() == 2
 
 
+def test_orders_do_not_fail_because_prepared_statements_are_gone(option):
+    seen = []
+
+    def place(*, requests, now):
+        seen.append(len(requests))
+        if len(seen) == 2:
+            with connection.cursor() as cursor:
+                cursor.execute("DEALLOCATE ALL")
+        return place_orders(requests=requests, now=now)
+
+    gate = Gate(place=place)
+    try:
+        for _ in range(3):
+            assert accepted(gate.place([opening(option)]))
+    finally:
+        gate.stop()
+    assert len(seen) == 4  # the second was tried twice
+
+
 def test_a_transaction_that_is_undone_again_and_again_is_given_up(option):
     tries = []
 
