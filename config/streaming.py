@@ -27,7 +27,7 @@ def main() -> None:
         address=options.host,
         port=options.port,
         interface=Interfaces.ASGI,
-        loop=Loops.asyncio,
+        loop=Loops.asyncio,  # its listeners wait; uvloop is for the many short requests of `config.web`
         websockets=False,
         workers=1,
         backlog=BACKLOG,

@@ -7,6 +7,7 @@ now; one that dies is replaced.
 """
 
 import argparse
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -55,13 +56,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workers", type=int, default=2, help="processes")
     options = parser.parse_args()
+    os.environ["UV_USE_IO_URING"] = "0"  # with it uvloop keeps a kernel thread polling, a third of a core
     LastingSocketsServer(
         "config.asgi:application",
         address=options.host,
         port=options.port,
         interface=Interfaces.ASGI,
-        # uvloop would keep a kernel thread polling, a third of a core.
-        loop=Loops.asyncio,
+        loop=Loops.uvloop,
         websockets=False,
         workers=options.workers,
         workers_kill_timeout=STOP_SECONDS,
