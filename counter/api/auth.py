@@ -65,7 +65,10 @@ class Remembered(Generic[T]):
 
     def get(self, key: str) -> T | None:
         with self._lock:
-            return self._known.get(key)
+            try:
+                return self._known[key]  # its `get` looks twice
+            except KeyError:
+                return None
 
     def found(self, key: str, look_up: Callable[[str], T]) -> T:
         """Look it up, and remember it unless something has changed meanwhile."""

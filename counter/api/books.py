@@ -4,6 +4,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from counter.api.answers import json_answer
 from counter.api.book_messages import (
     AccountList,
     PositionBody,
@@ -11,7 +12,7 @@ from counter.api.book_messages import (
     limited_account,
     position_body,
 )
-from counter.api.errors import ApiError, json_answer
+from counter.api.errors import ApiError
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.pages import PositionQuery, page_of
 from counter.api.views import CustomerView, query_of

@@ -12,6 +12,7 @@ from rest_framework import exceptions
 
 from counter.access.admission import Replayed, TooFast
 from counter.access.pace import Standing
+from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
 from counter.money.cash import AccountError
 from counter.ordering.gate import GateFull, OutcomeUnknown
@@ -19,7 +20,6 @@ from counter.ordering.order_requests import Rejected
 
 log = structlog.get_logger(__name__)
 
-Headers = dict[str, str]
 CHALLENGE = "ApiKey, Token"  # by what customers' programs say who they are
 
 
@@ -46,26 +46,24 @@ class ApiError(Exception):
         self.detail = detail
 
 
-def json_answer(body: object, *, status: int = 200, headers: Headers | None = None) -> HttpResponse:
-    """Any message of the API as a response."""
-    return HttpResponse(
-        msgspec.json.encode(body), status=status, headers=headers, content_type="application/json"
-    )
-
-
-def error_answer(code: str, message: str = "", detail: dict[str, str] | None = None) -> HttpResponse:
+def error_message(code: str, message: str = "", detail: dict[str, str] | None = None) -> JsonAnswer:
     """The one error shape, with the status and Retry-After of its code."""
     known = CODES[code]
     headers = {} if known.retry_after_seconds is None else {"Retry-After": str(known.retry_after_seconds)}
     body = ErrorBody(error=Problem(code, message or known.meaning, detail or None))
-    return json_answer(body, status=known.status, headers=headers)
+    return json_message(body, status=known.status, headers=headers)
 
 
-def tell_standing(response: HttpResponse, standing: Standing) -> None:
+def error_answer(code: str, message: str = "", detail: dict[str, str] | None = None) -> HttpResponse:
+    """The one error shape as a response."""
+    return error_message(code, message, detail).response()
+
+
+def tell_standing(answer: JsonAnswer | HttpResponse, standing: Standing) -> None:
     """Say in an answer's headers where a limit stands."""
-    response.headers["RateLimit-Limit"] = str(standing.limit)
-    response.headers["RateLimit-Remaining"] = str(standing.remaining)
-    response.headers["RateLimit-Reset"] = str(standing.reset_seconds)
+    answer.headers["RateLimit-Limit"] = str(standing.limit)
+    answer.headers["RateLimit-Remaining"] = str(standing.remaining)
+    answer.headers["RateLimit-Reset"] = str(standing.reset_seconds)
 
 
 def _throttled(standing: Standing) -> HttpResponse:
@@ -75,9 +73,14 @@ def _throttled(standing: Standing) -> HttpResponse:
     return response
 
 
-def rejection_answer(rejected: Rejected) -> HttpResponse:
+def rejection_message(rejected: Rejected) -> JsonAnswer:
     """A refused order."""
-    return error_answer(rejected.code, rejected.message)
+    return error_message(rejected.code, rejected.message)
+
+
+def rejection_answer(rejected: Rejected) -> HttpResponse:
+    """A refused order as a response."""
+    return rejection_message(rejected).response()
 
 
 def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from config.broker import connect
 from config.canary import trips
 from config.leases import leaders
-from counter.api.errors import json_answer
+from counter.api.answers import json_answer
 from counter.models import Quote
 
 

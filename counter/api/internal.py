@@ -13,7 +13,8 @@ from django.utils import timezone
 from msgspec import Meta
 
 from counter import contracts
-from counter.api.errors import ApiError, json_answer
+from counter.api.answers import json_answer
+from counter.api.errors import ApiError
 from counter.api.fields import Query
 from counter.api.views import body_of, decode, query_of
 from counter.ordering import outbox

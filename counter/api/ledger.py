@@ -12,7 +12,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from counter.api.errors import ApiError, json_answer
+from counter.api.answers import json_answer
+from counter.api.errors import ApiError
 from counter.api.ledger_csv import csv_of
 from counter.api.ledger_messages import (
     LONGEST_RANGE,

@@ -1,6 +1,6 @@
 """Answers that are given on the event loop itself, past the framework: as the framework gives them."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from io import BytesIO
 from typing import Any
 
@@ -10,35 +10,37 @@ from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
+from counter.api.answers import JsonAnswer
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]
 
+_JSON = (b"content-type", b"application/json")
+
 
 class Answers:
     """Sends responses with the headers that Django's middleware adds to every one of them."""
 
     def __init__(self) -> None:
-        self._of_all = {secure: _of_all_answers(secure=secure) for secure in (False, True)}
+        self._of_all = {secure: [*_of_all_answers(secure=secure), _JSON] for secure in (False, True)}
 
-    async def send(self, response: HttpResponse, scope: Scope, send: Send, *, secure: bool = False) -> None:
+    async def send(self, answer: JsonAnswer, scope: Scope, send: Send, *, secure: bool = False) -> None:
         """Answer a request, of a customer who speaks TLS if `secure`."""
-        body = response.content
-        headers = [
-            *self._of_all[secure],
-            *raw_headers(response),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        body = answer.body
+        headers = [*self._of_all[secure], (b"content-length", b"%d" % len(body))]
+        if answer.headers:
+            headers += _raw(answer.headers)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def is_secure(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     """Whether the customer speaks TLS, to us or to a proxy that says so."""
     return scope["scheme"] == "https" or (
-        settings.SECURE_PROXY_SSL_HEADER is not None and headers.get(b"x-forwarded-proto") == b"https"
+        headers.get(b"x-forwarded-proto") == b"https" and settings.SECURE_PROXY_SSL_HEADER is not None
     )
 
 
@@ -61,6 +63,8 @@ def _of_all_answers(*, secure: bool) -> RawHeaders:
 
 def raw_headers(response: HttpResponse) -> RawHeaders:
     """A response's headers as an ASGI server takes them."""
-    return [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
-    ]
+    return _raw(response.headers)
+
+
+def _raw(headers: Mapping[str, str]) -> RawHeaders:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

@@ -6,7 +6,8 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from counter.api.errors import json_answer, rejection_answer
+from counter.api.answers import json_answer
+from counter.api.errors import rejection_answer
 from counter.api.examples import FIRM_QUOTE
 from counter.api.market_messages import InstrumentList, InstrumentQuery, QuoteList, instrument, quote_body
 from counter.api.openapi import NEW_QUOTE, QUOTING_ERRORS, READING_ERRORS, answers, described

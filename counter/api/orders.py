@@ -9,8 +9,9 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from counter.api.answers import JsonAnswer, json_answer, json_message
 from counter.api.codes import CODES
-from counter.api.errors import ApiError, Problem, json_answer, rejection_answer
+from counter.api.errors import ApiError, Problem, rejection_message
 from counter.api.examples import PLACE_ORDER, PLACE_ORDERS
 from counter.api.openapi import NEW_ORDER, PLACING_ERRORS, READING_ERRORS, answers, described
 from counter.api.order_messages import (
@@ -60,7 +61,7 @@ class Placing:
     """
 
     read: Callable[[bytes, int], Asked]
-    answer: Callable[[Asked, Sequence[Outcome]], HttpResponse]
+    answer: Callable[[Asked, Sequence[Outcome]], JsonAnswer]
 
     def place(self, body: bytes, customer_id: int) -> HttpResponse:
         """Answer a body, waiting for the commit.
@@ -68,7 +69,7 @@ class Placing:
         Raises: ApiError; what `Gate.place` raises.
         """
         asked = self.read(body, customer_id)
-        return self.answer(asked, gate.place(asked.requests) if asked.requests else [])
+        return self.answer(asked, gate.place(asked.requests) if asked.requests else []).response()
 
 
 def _read_single(body: bytes, customer_id: int) -> Asked:
@@ -78,12 +79,12 @@ def _read_single(body: bytes, customer_id: int) -> Asked:
     return Asked([request], [request])
 
 
-def _answer_single(asked: Asked, outcomes: Sequence[Outcome]) -> HttpResponse:
+def _answer_single(asked: Asked, outcomes: Sequence[Outcome]) -> JsonAnswer:
     [outcome] = outcomes
     if isinstance(outcome, Rejected):
-        return rejection_answer(outcome)
+        return rejection_message(outcome)
     headers = _REPLAYED if outcome.replayed else None
-    return json_answer(placed_order(outcome.order), status=201, headers=headers)
+    return json_message(placed_order(outcome.order), status=201, headers=headers)
 
 
 def _read_many(body: bytes, customer_id: int) -> Asked:
@@ -91,12 +92,12 @@ def _read_many(body: bytes, customer_id: int) -> Asked:
     return Asked(orders, [order for order in orders if not isinstance(order, OrderOutcome)])
 
 
-def _answer_many(asked: Asked, outcomes: Sequence[Outcome]) -> HttpResponse:
+def _answer_many(asked: Asked, outcomes: Sequence[Outcome]) -> JsonAnswer:
     placed = iter(outcomes)
     results = [
         order if isinstance(order, OrderOutcome) else _outcome_body(next(placed)) for order in asked.orders
     ]
-    return json_answer(OrderOutcomes(results))
+    return json_message(OrderOutcomes(results))
 
 
 SINGLE = Placing(_read_single, _answer_single)

@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
-from counter.api.errors import error_answer, json_answer
+from counter.api.answers import json_message
+from counter.api.errors import error_message
 from counter.api.loop import Answers, Application, Receive, Scope, Send
 
 FRAMEWORK_WITHIN_SECONDS = 15.0  # longer than a statement may take
@@ -27,9 +28,9 @@ class Patience:
         if scope["type"] != "http":
             await self._framework(scope, receive, send)
         elif scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
-            await self._answers.send(json_answer({"alive": True}), scope, send)
+            await self._answers.send(json_message({"alive": True}), scope, send)
         elif len(self._inside) >= INSIDE:
-            await self._answers.send(error_answer("overloaded"), scope, send)
+            await self._answers.send(error_message("overloaded"), scope, send)
         else:
             await self._ask(scope, receive, send)
 
@@ -58,7 +59,7 @@ class Patience:
             raise
         # Left to end by itself: its thread could not be stopped, and would wait for ever for somebody to hear it.
         given_up = True
-        await self._answers.send(error_answer("unavailable"), scope, send)
+        await self._answers.send(error_message("unavailable"), scope, send)
 
     def _end(self, asked: asyncio.Future[None]) -> None:
         self._inside.discard(asked)

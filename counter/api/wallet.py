@@ -10,7 +10,8 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from counter.api.errors import ApiError, json_answer
+from counter.api.answers import json_answer
+from counter.api.errors import ApiError
 from counter.api.fields import Amount, read_amount
 from counter.api.pages import page_of
 from counter.api.repeats import check_no_repeats

@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from counter.api.errors import json_answer
+from counter.api.answers import json_answer
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.pages import page_of
 from counter.api.views import CustomerView, query_of

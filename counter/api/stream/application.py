@@ -18,7 +18,8 @@ from django.http import HttpResponse
 from django.http.request import split_domain_port
 from django.utils import timezone
 
-from counter.api.errors import ApiError, answer, error_answer, json_answer
+from counter.api.answers import JsonAnswer, json_message
+from counter.api.errors import ApiError, answer, error_answer
 from counter.api.loop import Answers, RawHeaders, Receive, Scope, Send, raw_headers
 from counter.api.stream.hub import Hub
 from counter.api.stream.listener import Listener
@@ -84,14 +85,14 @@ class Streams:
         except TimeoutError as error:
             raise OutcomeUnknown("the database did not answer") from error
 
-    def _health(self, path: str) -> HttpResponse:
+    def _health(self, path: str) -> JsonAnswer:
         """Whether this process lives, and whether it can tell what happens."""
         if path == "/healthz":
-            return json_answer({"alive": True})
+            return json_message({"alive": True})
         silent = time.monotonic() - self.reader.read_at if self.reader is not None else READY_WITHIN_SECONDS
         ready = silent < READY_WITHIN_SECONDS and not self.hub.is_retiring
         body = {"ready": ready, "read_seconds_ago": round(silent, 3), "listeners": len(self.hub)}
-        return json_answer(body, status=200 if ready else 503)
+        return json_message(body, status=200 if ready else 503)
 
     def _ask(self, scope: Scope) -> HttpResponse:
         """Have the framework find out who asks and what for."""
