@@ -132,6 +132,8 @@ def test_the_keyboard_alone_is_enough(stack: Cockpit, browser: Browser) -> None:
     assert comes_to("[data-while-firm]")
     page.keyboard.press("Enter")
     expect(shopper.ticket.get_by_text("Bought 2")).to_be_visible()
+    shopper.sees_it_settled()  # the result has been refreshed, and is still where the keyboard is
+    assert comes_to("#placed .done")
 
 
 def test_whoever_presses_twice_buys_once(stack: Cockpit, browser: Browser) -> None:

@@ -38,6 +38,7 @@ class Shopper:
             viewport=PHONE if phone else DESK,  # type: ignore[arg-type]
             base_url=stack.info.web_url,
             has_touch=phone,
+            reduced_motion="reduce",  # contrast is judged at any moment, also while a button's colour changes
             **how,
         )
         self.page = self.context.new_page()

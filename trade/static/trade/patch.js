@@ -16,9 +16,19 @@
         }
     }
 
+    function isBlank(node) {
+        return node.nodeType === Node.TEXT_NODE && !node.nodeValue.trim();
+    }
+
     function patchChildren(old, fresh) {
         let at = old.firstChild;
         for (const wanted of Array.from(fresh.childNodes)) {
+            // What was selected out of a page comes without the white space around it, behind which the old node stands.
+            while (at && isBlank(at) && !isBlank(wanted)) {
+                const next = at.nextSibling;
+                at.remove();
+                at = next;
+            }
             const kept = wanted.id ? Array.from(old.childNodes).find((node) => isSame(node, wanted)) : at;
             if (kept && isSame(kept, wanted)) {
                 if (kept !== at) old.insertBefore(kept, at);
