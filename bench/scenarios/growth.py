@@ -23,9 +23,8 @@ def run(session: Session) -> dict[str, Any]:
         return {"left_out": f"{HISTORY} is not there"}
     bed = session.new_bed("growth")
     end_to_end.warm_up(session)
-    _refresh_statistics(
-        bed.info.environment
-    )  # as filling does: tables that are seconds old would be planned blindly
+    # As filling does: tables that are seconds old would be planned blindly.
+    _refresh_statistics(bed.info.environment)
     stages = []
     for orders in session.sizes.earlier_orders:
         missing = orders - figures.orders_stored()
