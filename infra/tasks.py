@@ -2,7 +2,7 @@
 
 from celery import Task, shared_task
 
-from config.canary import note_return
+from infra.broker.canary import note_return
 
 
 @shared_task(name="config.canary", bind=True)

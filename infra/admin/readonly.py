@@ -1,6 +1,8 @@
 """Admin pages to look at, shared by all apps: nothing is changed through them, and no table is counted whole."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -8,12 +10,14 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils import timezone
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
+
+from infra.admin.csv_export import exported
+from infra.coordination import clock
 
 MAX_COUNTED = 10_000
 MAX_DIGITS = 18  # of a number that a bigint holds
@@ -41,7 +45,7 @@ def age_filter(column: str, *, goes_with_key: bool = False) -> type[admin.Simple
             side, _, seconds = (self.value() or "").partition("-")
             if side not in ("within", "over") or not is_number(seconds) or len(seconds) > MAX_AGE_DIGITS:
                 return queryset
-            moment = timezone.now() - timedelta(seconds=int(seconds))
+            moment = clock.of(queryset.db).now() - timedelta(seconds=int(seconds))
             compared, to = (
                 (column, moment) if not goes_with_key else ("pk", first_key(queryset.model, column, moment))
             )
@@ -51,7 +55,7 @@ def age_filter(column: str, *, goes_with_key: bool = False) -> type[admin.Simple
 
 
 def first_key(model: type[Model], column: str, moment: datetime) -> int:
-    """The first primary key whose row's time is not before a moment; some 25 reads of one row, whatever the size.
+    """The first primary key whose row's time is not before a moment; some 25 reads of one row in a table of any size.
 
     Rows that a moment of two processes has put out of order are told apart to that moment only.
     """
@@ -78,20 +82,17 @@ class BoundedPaginator(Paginator):
         return rows.order_by()[:MAX_COUNTED].count()
 
 
-class LeadsToTimeline:
-    """Rows that belong to a customer's order, named by counter's id at `order_id_path`; add "timeline" to the list."""
+def link_column(name: str, *, page: str, by: str) -> Callable[[Any, Model], str]:
+    """A column of a list: a link to the page of the id that the row has at `by`, and nothing where it has none."""
 
-    order_id_path = "order_id"
-
-    @display(description="timeline")
-    def timeline(self, row: Model) -> str:
-        """A link to everything that happened to the row's order."""
-        order_id = attrgetter(self.order_id_path)(row)
-        if order_id is None:
+    @display(description=name)
+    def link(self: Any, row: Model) -> str:
+        found = attrgetter(by)(row)
+        if found is None:
             return ""
-        return format_html(
-            '<a class="underline" href="{}">timeline</a>', reverse("order_timeline", args=[order_id])
-        )
+        return format_html('<a class="underline" href="{}">{}</a>', reverse(page, args=[found]), name)
+
+    return link
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -101,6 +102,13 @@ class ReadOnlyAdmin(ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
     ordering = ["-pk"]
+    list_after_template = "infra/csv_link.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the address of the list as CSV."""
+        view = self.admin_site.admin_view(partial(exported, self))
+        name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
+        return [path("export.csv", view, name=name), *super().get_urls()]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,17 +1,16 @@
 """Roles of staff: groups of counter's database that every migration brings to what is declared here.
 
-Whoever needs another set of permissions makes a group of his own: these three are restored each time.
+For another set of permissions make a group of your own: these three are restored each time.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.management import create_contenttypes
 
-OURS = ("counter", "acceptance", "settlement", "audit", "cockpit")
 GENERATED = ("add_", "change_", "delete_")  # Django's own: everything is read-only, so nobody needs them
 
 
@@ -27,7 +26,7 @@ def _approves(codename: str) -> bool:
     return codename.startswith("approve_")
 
 
-# Whoever is operator and approver still cannot approve what he asked for himself.
+# An operator who is approver too still cannot approve their own request.
 ROLES: dict[str, tuple[Callable[[str], bool], ...]] = {
     "viewer": (_views,),
     "operator": (_views, _operates),
@@ -37,7 +36,7 @@ ROLES: dict[str, tuple[Callable[[str], bool], ...]] = {
 
 def fill(*, using: str) -> None:
     """Make the groups, with the permissions that their roles have of our apps."""
-    ours = list(Permission.objects.using(using).filter(content_type__app_label__in=OURS))
+    ours = list(Permission.objects.using(using).filter(content_type__app_label__in=settings.STAFF_ROLE_APPS))
     for name, grants in ROLES.items():
         group, _ = Group.objects.using(using).get_or_create(name=name)
         group.permissions.set(
@@ -47,15 +46,8 @@ def fill(*, using: str) -> None:
 
 def make_permissions(*, using: str) -> None:
     """Make the permissions of our apps, which Django does only after all migrations have run."""
-    for label in OURS:
+    for label in settings.STAFF_ROLE_APPS:
         if apps.is_installed(label) or label in apps.app_configs:
             app = apps.get_app_config(label)
             create_contenttypes(app, verbosity=0, using=using)
             create_permissions(app, verbosity=0, using=using)
-
-
-def keep_up(sender: Any, using: str, **signal: Any) -> None:
-    """After the last app's migrations: what a release adds is in the roles too."""
-    last = [app for app in apps.get_app_configs() if app.models_module is not None][-1]
-    if sender is last and using == "default":
-        fill(using=using)

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+from infra.coordination.ages import AHEAD_INTERVAL, is_recent
+
 # The leading beat sends a canary through each queue every 5 s.
 MISSED_AFTER_SECONDS = 20.0
 
-RETURN = """
+RETURN = f"""
     INSERT INTO config_canary AS c (queue, sent_at, returned_at) VALUES (%s, %s::timestamptz, clock_timestamp())
     ON CONFLICT (queue) DO UPDATE SET sent_at = EXCLUDED.sent_at, returned_at = EXCLUDED.returned_at
-    WHERE c.sent_at < EXCLUDED.sent_at
-"""
+    WHERE c.sent_at < EXCLUDED.sent_at OR c.sent_at > clock_timestamp() + {AHEAD_INTERVAL}
+"""  # noqa: S608 - our own
 SEEN = """
     SELECT queue, extract(epoch FROM clock_timestamp() - returned_at)::float8,
         extract(epoch FROM returned_at - sent_at)::float8
@@ -34,7 +36,7 @@ class Trip:
     @property
     def ok(self) -> bool:
         """Whether the queue's workers are known to work."""
-        return self.age_seconds is not None and self.age_seconds < MISSED_AFTER_SECONDS
+        return self.age_seconds is not None and is_recent(self.age_seconds, within=MISSED_AFTER_SECONDS)
 
 
 def note_return(*, queue: str, sent_at: str) -> None:

@@ -1,6 +1,6 @@
-"""Messages that the desk could not take in, in a queue of their own: nothing waits for them, and a person looks.
+"""Messages that could not be taken in, in a queue of their own: nothing waits for them, and a person looks.
 
-No order is lost with one: counter goes on counting what was not acknowledged, and the pull brings it.
+Nothing is lost with one: their sender goes on counting what was not acknowledged, and a pull brings it.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,10 @@ from typing import Any
 from django.conf import settings
 from kombu import Connection, Message, Queue
 
-from config.broker import DEAD_LETTERS, connect, dead_letter_queue, sync_queue
+from infra.broker.connection import DEAD_LETTERS, connect, dead_letter_queue, message_queue
+from infra.broker.message_signing import KEY_ID, MAC
+
+TASK_MARK = "is_task"  # header of what a worker refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +27,18 @@ class DeadLetter:
     buried_at: str
 
 
-def bury(message: Message, *, reason: str, now: datetime) -> None:
+def bury(message: Message, *, reason: str, now: datetime, is_task: bool = False) -> None:
     """Put a message aside and take it out of its queue; of more than DEAD_LETTERS the oldest are dropped.
+
+    `is_task` tells what came for a worker from a message between the two systems.
 
     Raises: what the broker's client raises; the message is then still where it came from.
     """
     with connect() as connection:
         queue = _declared(connection)
-        headers = {"reason": reason, "buried_at": now.isoformat(timespec="seconds")}
+        headers = {"reason": reason, "buried_at": now.isoformat(timespec="seconds"), **_signature(message)}
+        if is_task:
+            headers[TASK_MARK] = "1"
         _publish(connection, queue.name, _body(message), headers)
         while _depth(queue) > DEAD_LETTERS:
             queue.get(no_ack=True)
@@ -49,14 +56,20 @@ def dead_letters() -> list[DeadLetter]:
 
 
 def replay() -> int:
-    """Send every dead letter to the desk once more; how many. What is still poison comes back.
+    """Send every dead letter that is no task once more; how many. What is still poison comes back.
+
+    Each has the signature that it came with, so what nobody of ours has sent is refused again. Tasks stay: a sweep does
+    their work.
 
     Raises: what the broker's client raises; what was not sent by then stays.
     """
     with _taken() as (connection, messages):
-        queue = sync_queue()(connection.default_channel)
+        queue = message_queue()(connection.default_channel)
         queue.declare()  # RabbitMQ confirms what it throws away because no queue of that name is there
-        return _each(messages, lambda message: _publish(connection, queue.name, _body(message), headers={}))
+        letters = [message for message in messages if TASK_MARK not in (message.headers or {})]
+        return _each(
+            letters, lambda message: _publish(connection, queue.name, _body(message), _signature(message))
+        )
 
 
 def discard() -> int:
@@ -111,6 +124,11 @@ def _letter(message: Message) -> DeadLetter:
     headers = message.headers or {}
     given_up = "the broker gave it up after too many deliveries" if "x-death" in headers else ""
     return DeadLetter(_body(message), headers.get("reason", given_up), headers.get("buried_at", ""))
+
+
+def _signature(message: Message) -> dict[str, str]:
+    headers = message.headers or {}
+    return {name: str(headers[name]) for name in (KEY_ID, MAC) if name in headers}
 
 
 def _body(message: Message) -> bytes:

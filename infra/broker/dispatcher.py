@@ -1,6 +1,6 @@
-"""The broker as both systems see it: bounded connections, the sync queue, and task chains that need no broker to run.
+"""Sending task chains to the workers, or running them here while the broker is away.
 
-The broker is a convenience: whatever it loses is found again in the databases, so nothing here waits for it long.
+The broker is a convenience: what it loses is found again in the databases, so nothing here waits for it long.
 """
 
 import threading
@@ -13,56 +13,12 @@ from typing import Any
 
 import structlog
 from celery import chain, current_app, signature
-from django.conf import settings
 from django.db import connections
-from kombu import Connection, Exchange, Queue
-
-from config.transports import transport_options, uses_redis
 
 log = structlog.get_logger(__name__)
 
 LOCAL_THREADS = 4
-DEAD_LETTERS = 1000  # the oldest beyond go
-# A message that ends whoever reads it is given up by RabbitMQ after so many deliveries; Redis counts none.
-DELIVERIES = 20
 Steps = Sequence[tuple[str, list[Any]]]
-
-
-def sync_queue() -> Queue:
-    """The durable queue that carries sync batches from counter to the desk."""
-    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": _dead_letter_name()}
-    return _durable_queue(settings.SYNC_QUEUE, {**dead, "x-delivery-limit": DELIVERIES})
-
-
-def dead_letter_queue() -> Queue:
-    """The durable queue of messages that the desk could not take in; nobody consumes it."""
-    # Looking at a message counts as delivering it.
-    return _durable_queue(_dead_letter_name(), {"x-max-length": DEAD_LETTERS, "x-delivery-limit": 1_000_000})
-
-
-def _dead_letter_name() -> str:
-    return f"{settings.SYNC_QUEUE}.dead"
-
-
-def _durable_queue(name: str, arguments: dict[str, Any]) -> Queue:
-    """A queue whose `arguments` only RabbitMQ understands."""
-    quorum = None if uses_redis(settings.BROKER_URL) else {"x-queue-type": "quorum", **arguments}
-    return Queue(name, Exchange(""), routing_key=name, durable=True, queue_arguments=quorum)
-
-
-def connect() -> Connection:
-    """A broker connection in which connecting and each answer are bounded by BROKER_TIMEOUT_SECONDS; opened on use."""
-    options = transport_options(settings.BROKER_URL, timeout_seconds=settings.BROKER_TIMEOUT_SECONDS)
-    if uses_redis(settings.BROKER_URL):
-        options["socket_timeout"] = settings.BROKER_TIMEOUT_SECONDS
-    return Connection(
-        settings.BROKER_URL, connect_timeout=settings.BROKER_TIMEOUT_SECONDS, transport_options=options
-    )
-
-
-def check(channel: Any) -> None:
-    """One round trip to the broker, bounded like every other; raises what the broker's client raises."""
-    sync_queue()(channel).queue_declare()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +32,8 @@ class Fallback:
 class Dispatcher:
     """Sends task chains to the workers, or runs them on threads of this process while the broker is away.
 
-    Only the intake process that leads becomes the desk's fallback when no broker answers. There a chain is sent from
-    a thread too, so that a broker that hangs holds up nobody who takes orders in.
+    A process that leads may become the fallback for when no broker answers. There a chain is sent from a thread too, so
+    that a broker that hangs holds up nothing else of it.
     """
 
     def __init__(self) -> None:
@@ -87,7 +43,7 @@ class Dispatcher:
         self._lock = threading.Lock()
 
     def send(self, steps: Steps) -> None:
-        """Enqueue (task name, arguments) steps as one chain. It may get lost: whatever it would do, a sweep does too.
+        """Enqueue (task name, arguments) steps as one chain. It may get lost: what it would do, a sweep does too.
 
         Tasks are named, not imported, so that an app may call one that lies above it in the import order.
         """
@@ -139,7 +95,7 @@ class Dispatcher:
 
 
 def _local_pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(LOCAL_THREADS, thread_name_prefix="local-settlement")
+    return ThreadPoolExecutor(LOCAL_THREADS, thread_name_prefix="local-chain")
 
 
 dispatcher = Dispatcher()

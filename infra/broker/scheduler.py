@@ -1,34 +1,60 @@
 """The active-standby beat: of several schedulers one sends the ticks, each tick once.
 
 django-celery-beat has no lock: two of its schedulers send everything twice. Here a tick is claimed in the database by
-the leader before it is sent, so whoever leads next goes on where the last one was, and a tick whose sender dies in
+the leader before it is sent, so the next leader goes on where the last one was, and a tick whose sender dies in
 between is not sent at all: every schedule of the project is a sweep that comes round again.
 """
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, connection, transaction
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
-from config.leadership import Leadership, LeadershipLost, Term
+from infra.coordination import clock
+from infra.coordination.ages import lies_ahead
+from infra.coordination.leadership import Leadership, LeadershipLost, Term
 
 log = structlog.get_logger(__name__)
 
 STANDBY_LOOKS_EVERY_SECONDS = 0.5
+LOOKS_FOR_CHANGES_EVERY_SECONDS = 2.0
 CLAIM = """
     UPDATE django_celery_beat_periodictask SET last_run_at = %s, total_run_count = %s
     WHERE id = %s AND enabled RETURNING clock_timestamp()
 """
 
 
+class Entry(ModelEntry):
+    """A schedule by the database's clock; a last run that lies ahead of it would keep the next one from coming."""
+
+    last_run_at: datetime
+
+    def __init__(self, model: Any, app: Any = None) -> None:
+        super().__init__(model, app=app)
+        self.schedule.nowfun = self._default_now
+        now = self._default_now()
+        if lies_ahead(self.last_run_at, now=now):
+            log.warning(
+                "a schedule ran in the future: it begins anew", schedule=self.name, at=self.last_run_at
+            )
+            model.last_run_at = self.last_run_at = now
+
+    def _default_now(self) -> datetime:
+        return clock.of(DEFAULT_DB_ALIAS).now()
+
+
 class LeadingScheduler(DatabaseScheduler):
     """Ticks while it leads; on standby it only looks whether it does."""
+
+    Entry = Entry
 
     def __init__(self, *args: Any, lazy: bool = False, **kwargs: Any) -> None:
         self._leadership = Leadership("beat", using="default")
         self._term: Term | None = None
+        self._looked_at = float("-inf")
         super().__init__(*args, lazy=lazy, **kwargs)
         if not lazy:  # a lazy one is only asked for its name
             self._leadership.start()
@@ -44,11 +70,19 @@ class LeadingScheduler(DatabaseScheduler):
             return super().tick(*args, **kwargs)
         except LeadershipLost:
             pass
-        except DatabaseError as error:
+        except Error as error:
             log.warning("nothing is scheduled while the database is away", error=repr(error))
             connection.close()
         self._term = None  # what is stored decides what is due
         return STANDBY_LOOKS_EVERY_SECONDS
+
+    def schedule_changed(self) -> bool:
+        """Whether somebody has changed a schedule; asked of the database now and then, not at each of many ticks."""
+        moment = time.monotonic()
+        if moment - self._looked_at < LOOKS_FOR_CHANGES_EVERY_SECONDS:
+            return False
+        self._looked_at = moment
+        return super().schedule_changed()
 
     def reserve(self, entry: ModelEntry) -> ModelEntry:
         """Claim this run; the entry after it.
@@ -56,7 +90,7 @@ class LeadingScheduler(DatabaseScheduler):
         The schedule gets that one at once: the library's own keeps the old one, which is due a second time whenever
         the heap is made anew.
 
-        Raises: LeadershipLost, DatabaseError; nothing is sent then.
+        Raises: LeadershipLost, database errors; nothing is sent then.
         """
         following = next(entry)
         following.claimed_at = self._claim(following)

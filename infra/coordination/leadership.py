@@ -2,7 +2,8 @@
 
 A session lock of the database says who leads: it is free as soon as its holder's connection ends. A lease beside it
 says whether the holder still works: one that is paused or cut off renews no lease, is cut off by a standby, and finds
-its token outdated in its next write. Times are the database's, or distances on one machine's monotonic clock.
+its token outdated in its next write. Times are the database's, or distances on one machine's monotonic clock. A lease
+that was renewed in the future is no sign of life: the database's clock was set back.
 """
 
 import os
@@ -14,17 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from django.db import DatabaseError, OperationalError, connections
+from django.db import Error, OperationalError, connections
 from django.db.backends.utils import CursorWrapper
 from psycopg import errors
 
-from config.embedded.processes import PROGRAM_MARK
-from config.leader import lock_key
+from infra.coordination import clock
+from infra.coordination.ages import AHEAD_TOLERANCE
+from infra.coordination.leader import lock_key
+from infra.observability.program import program_name
 
 log = structlog.get_logger(__name__)
 
 RENEW_EVERY_SECONDS = 1.0
-# A leader that could not renew for so long leads no more; a standby that sees none for longer takes over.
+# A leader that could not renew for so long is deposed; a standby that sees none for longer takes over.
 LEADS_FOR_SECONDS = 4.0
 SILENT_AFTER_SECONDS = 5.0
 # What was being written when the leader changed may be finished; a connection that takes longer is ended.
@@ -55,7 +58,8 @@ END_HOLDERS = """
 """
 END_SILENT_LEADER = f"""
     {END_HOLDERS} AND EXISTS (SELECT FROM config_lease
-        WHERE name = %s AND renewed_at < clock_timestamp() - make_interval(secs => %s))
+        WHERE name = %s AND (renewed_at < clock_timestamp() - make_interval(secs => %s)
+            OR renewed_at > clock_timestamp() + make_interval(secs => %s)))
 """
 
 
@@ -118,7 +122,7 @@ class Term:
             try:
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [_writing(self.name)])
-            except DatabaseError:
+            except Error:
                 connection.close()  # which frees the lock, and keeps the block's own error the one that is told
 
     def _share(self, cursor: CursorWrapper, lock: str) -> None:
@@ -142,7 +146,7 @@ class Leadership:
     def __init__(self, name: str, *, using: str) -> None:
         self.name = name
         self._using = using
-        program = os.environ.get(PROGRAM_MARK, name)
+        program = program_name(name)
         self._holder = f"{program} {socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"[:120]
         self._term: Term | None = None
         self._stopping = threading.Event()
@@ -182,7 +186,7 @@ class Leadership:
                 self._may_contend.clear()
                 work(term)
                 if not stopping.is_set():
-                    log.warning("leads no more", name=self.name, term=term.token)
+                    log.warning("deposed", name=self.name, term=term.token)
                 self._may_contend.set()
         finally:
             self.stop()
@@ -195,7 +199,7 @@ class Leadership:
                 try:
                     again_after = self._step()
                     self._told = None
-                except DatabaseError as error:
+                except Error as error:
                     self._lose(repr(error))
                 self._stopping.wait(max(0.0, began_at + again_after - time.monotonic()))
         finally:
@@ -225,15 +229,25 @@ class Leadership:
         with connections[self._using].cursor() as cursor:
             cursor.execute(RENEW, [self.name, term.token, self._holder])
             is_ours = cursor.rowcount == 1
+        self._require_time()
         return is_ours and term.extend(until=began_at + LEADS_FOR_SECONDS)
+
+    def _require_time(self) -> None:
+        """Nobody leads who does not know the time: another process may.
+
+        Raises: ClockUnknown.
+        """
+        clock.of(self._using).now()
 
     def _contend(self) -> bool:
         """Take the lock if it is free; whether a silent leader's connection was ended, so that it soon will be."""
         lock = lock_key(f"lead {self.name}")
         with connections[self._using].cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+            self._require_time()
             if not cursor.fetchone()[0]:
-                cursor.execute(END_SILENT_LEADER, [lock, self.name, SILENT_AFTER_SECONDS])
+                ahead_seconds = AHEAD_TOLERANCE.total_seconds()
+                cursor.execute(END_SILENT_LEADER, [lock, self.name, SILENT_AFTER_SECONDS, ahead_seconds])
                 ended = bool(cursor.fetchone()[0])
                 if ended:
                     log.warning("ended the connection of a silent leader", name=self.name)
@@ -254,7 +268,7 @@ class Leadership:
         return False
 
     def _wait_for_writes(self, cursor: CursorWrapper) -> None:
-        """Return when whatever earlier terms had begun to write is finished or undone."""
+        """Return when all that earlier terms had begun to write is finished or undone."""
         key = _writing(self.name)
         cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{WRITES_END_WITHIN_SECONDS:g}s"])
         try:
@@ -273,5 +287,5 @@ class Leadership:
 
 
 def _writing(name: str) -> int:
-    """The lock that whoever writes as leader shares."""
+    """The lock that those who write as leader share."""
     return lock_key(f"write as {name}")

@@ -1,11 +1,12 @@
-"""Who leads, for people and health checks: what the leases of `config.leadership` say."""
+"""Who leads, for people and health checks: what the leases of `infra.coordination.leadership` say."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connections
 
-from config.leadership import SILENT_AFTER_SECONDS
+from infra.coordination.ages import is_recent
+from infra.coordination.leadership import SILENT_AFTER_SECONDS
 
 LEADERS = """
     SELECT name, holder, token, won_at, extract(epoch FROM clock_timestamp() - renewed_at)::float8
@@ -25,7 +26,7 @@ class Leader:
 
     @property
     def is_alive(self) -> bool:
-        return self.silent_seconds < SILENT_AFTER_SECONDS
+        return is_recent(self.silent_seconds, within=SILENT_AFTER_SECONDS)
 
 
 def leaders(*, using: str) -> list[Leader]:

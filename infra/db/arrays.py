@@ -18,7 +18,7 @@ _ESCAPED = re.compile(r'\\(?:u[0-9a-f]{4}|[^"\\])|\\["\\]')
 
 
 def array(values: Sequence[Any]) -> str:
-    """A literal of `values` to bind to `%s::TYPE[]`, whatever the type; None is NULL.
+    """A literal of `values` to bind to `%s::TYPE[]`, of any type; None is NULL.
 
     Values are str, int of 64 bits, bool, Decimal, datetime, date, UUID, enums of these, or None.
     """

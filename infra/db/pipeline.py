@@ -2,7 +2,7 @@
 
 A cursor costs some 70 µs of Python and 20 µs of the server's time for each statement, since it sends and awaits each by
 itself even in psycopg's pipeline mode. Where orders are placed, statements are therefore handed to libpq directly.
-Invariant: this module knows nothing of orders, and whoever asks sees the rows, or the first error, as of a cursor.
+Invariant: this module knows nothing of orders, and a caller sees the rows, or the first error, as of a cursor.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from config.rows import reader
+from infra.db.rows import reader
 
 Rows = list[tuple[Any, ...]]
 _Bound = tuple[str, list[bytes | None]]
@@ -37,7 +37,7 @@ _prepared: WeakKeyDictionary[psycopg.Connection[Any], dict[str, bytes]] = WeakKe
 class Asked(NamedTuple):
     """A statement with `%s` for each of its parameters, which are cast to their types in its text, and no other `%`.
 
-    Parameters are str (of `config.arrays`, for instance), int, bool, Decimal, date, datetime or None.
+    Parameters are str (of `infra.db.arrays`, for instance), int, bool, Decimal, date, datetime or None.
     """
 
     sql: str
@@ -48,7 +48,7 @@ def prepare_here(using: str) -> None:
     """From now on hand libpq what is asked on this thread's connection, and prepare nothing that goes through cursors.
 
     Each would deallocate what the other has prepared. For new connections that do little else than to ask; on others
-    it goes through cursors. Transactions begin as the server's defaults say, whatever Django's options are.
+    it goes through cursors. Transactions begin as the server's defaults say, not Django's options.
     """
     connection = connections[using]
     connection.ensure_connection()
@@ -68,7 +68,7 @@ def ask(using: str, *asked: Asked) -> list[Rows]:
     connection.validate_no_broken_transaction()
     raw = connection.connection
     prepared = _prepared.get(raw)
-    if prepared is None or connection.execute_wrappers:  # whoever watches statements sees cursors only
+    if prepared is None or connection.execute_wrappers:  # wrappers that watch statements see cursors only
         return _by_cursors(using, asked)
     with connection.wrap_database_errors:
         return _directly(raw, prepared, asked)
@@ -115,7 +115,7 @@ def _exchanged(
         server.exit_pipeline_mode()
         if len(results) != len(sent) + 1 or results.pop().status != ExecStatus.PIPELINE_SYNC:
             raise psycopg.InternalError("not every statement was answered")
-    except BaseException:  # whatever it is, answers may be left that the next to ask would take for his
+    except BaseException:  # with any of them answers may be left that the next caller would take for its own
         raw.close()
         raise
     _check(raw, prepared, sent, results)

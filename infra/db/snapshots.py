@@ -1,18 +1,20 @@
 """Read-only snapshots of the two databases, each consistent in itself, counter's always taken first.
 
 Invariant: within one snapshot a transaction is seen whole or not at all. The two cannot be taken in one moment, so
-whoever compares them relies on their order: what counter has learned from the desk (an acknowledgement, a report) was
+comparing them relies on their order: what counter has learned from the desk (an acknowledgement, a report) was
 at the desk before, hence is in the desk's later snapshot; what the desk has learned from counter may be too young for
 counter's snapshot, and is held against `Snapshot.at` before it is called missing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connections, transaction
+
+from infra.db.rows import Parameters, rows_of
 
 # A report's sorts and hashes stay in memory up to this for each node of a plan; compiling them never pays, and a plan
 # for any parameters does not know how much they select.
@@ -22,8 +24,6 @@ BEGIN = (
     "SET LOCAL jit = off",
     "SET LOCAL plan_cache_mode = force_custom_plan",
 )
-
-Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,7 @@ class Snapshot:
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        with connections[self.alias].cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return cursor.fetchall()
+        return rows_of(self.alias, sql, parameters)
 
     def row(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...]:
         """The one row of a query that always has one."""

@@ -9,32 +9,40 @@ from functools import cache
 from typing import Any
 
 from django.db import connections, models, router
+from django_fsm import FSMFieldMixin
 
-from config.arrays import array
-from config.pipeline import Asked
-from config.rows import array_type
+from infra.db.arrays import array
+from infra.db.lifecycles import state_fields
+from infra.db.pipeline import Asked
+from infra.db.rows import array_type
 
 
 class TransitionNotDeclared(Exception):
     """The method is not a django-fsm transition of this model, or has no single static target."""
 
 
+@cache
 def sources_and_target(model: type[models.Model], transition: Any) -> tuple[Any, list[str], str]:
-    """State field, source states and target state of a declared transition.
+    """State field, source states and target state of a transition that the model declares.
 
     Raises: TransitionNotDeclared for a method without exactly one static target or with a wildcard source.
     """
-    meta = getattr(transition, "_django_fsm", None)
-    if meta is None:
-        raise TransitionNotDeclared(f"{transition!r} is not a transition")
-    field = meta.field
-    if isinstance(field, str):
-        field = model._meta.get_field(field)
-    targets = {declared.target for declared in meta.transitions.values()}
-    sources = list(meta.transitions)
+    field, declared = _declared(model, transition)
+    targets = {edge.target for edge in declared}
+    sources = [edge.source for edge in declared]
     if len(targets) != 1 or not isinstance(next(iter(targets)), str) or {"*", "+"} & set(sources):
         raise TransitionNotDeclared(f"{transition.__qualname__} needs listed sources and one target")
     return field, sources, next(iter(targets))
+
+
+def _declared(model: type[models.Model], transition: Any) -> tuple[FSMFieldMixin, list[Any]]:
+    for field in state_fields(model):
+        declared = [
+            edge for edge in field.get_all_transitions(model) if getattr(model, edge.name) is transition
+        ]
+        if declared:
+            return field, declared
+    raise TransitionNotDeclared(f"{transition!r} is no transition of {model.__name__}")
 
 
 def move(
@@ -51,7 +59,8 @@ def move(
     `same` sets one value for all rows, `each` a sequence with one value per id, `where` adds equality guards (a
     version, an owner). A model with a `version` column has it raised by one. Joins the caller's transaction.
 
-    Raises: TransitionNotDeclared; ValueError when a sequence of `each` has another length than `ids`.
+    Raises: TransitionNotDeclared, also for one with conditions; ValueError when a sequence of `each` has not one value
+    per id.
     """
     statements = moving(model, transition, ids, same=same, each=each, where=where)
     return [row[0] for statement in statements for row in _run(model, statement)]
@@ -65,8 +74,9 @@ def moving(
     same: Mapping[str, Any] | None = None,
     each: Mapping[str, Sequence[Any]] | None = None,
     where: Mapping[str, Any] | None = None,
+    returning: Sequence[str] = (),
 ) -> list[Asked]:
-    """`move` as the statement that does it and answers the ids, to be sent along with others; none without ids.
+    """`move` as the statement that does it and answers the ids, or the fields `returning`; none without ids.
 
     Raises: as `move`.
     """
@@ -76,28 +86,37 @@ def moving(
     if any(len(values) != len(ids) for values in each.values()):
         raise ValueError("each sequence needs one value per id")
     update = _update(model, transition)
-    sql = _text_of_move(update, tuple(same), tuple(each), tuple(where))
+    sql = _text_of_move(update, tuple(same), tuple(each), tuple(where), tuple(returning))
     arrays = [array(ids), *(array(values) for values in each.values())]
     return [Asked(sql, [*update.set_to(same), *arrays, *update.guarded_by(where)])]
 
 
-def move_selected(
+def moving_selected(
     rows: models.QuerySet[Any],
     transition: Any,
     *,
     same: Mapping[str, Any],
     returning: Sequence[str],
-) -> list[tuple[Any, ...]]:
-    """Move the rows that a query selects (and may lock) through `transition`, and set `same` on each.
+    computed: Mapping[str, str] | None = None,
+    if_any: str = "",
+) -> Asked:
+    """The statement that moves the rows which a query selects (and may lock), to be part of another.
 
-    Returns the fields `returning` of those that moved, in no particular order. Otherwise as `move`.
+    It sets `same` on each and answers the fields `returning` of those that moved, in no particular order. `computed`
+    sets fields to expressions of SQL; nothing moves unless the part that `if_any` names has a row.
+
+    Raises: as `move`.
     """
     model: Any = rows.model
     update = _update(model, transition)
     chosen, parameters = rows.values_list("pk").query.get_compiler(update.alias).as_sql()
-    # An array is worked out once, whatever the plan, and the planner never takes a limit of thousands for their number.
-    sql = update.text(same, [], f"WHERE t.{update.key} = ANY(ARRAY({chosen}))", [], returning)
-    return _run(model, Asked(sql, [*update.set_to(same), *parameters, *update.guarded_by({})]))
+    # An array is worked out once, in any plan, and the planner never takes a limit of thousands for their number.
+    condition = f"WHERE t.{update.key} = ANY(ARRAY({chosen}))"
+    if if_any:
+        condition += f" AND EXISTS (SELECT FROM {if_any})"
+    assigned = [f"{update.column(name)} = {sql}" for name, sql in (computed or {}).items()]
+    sql = update.text(same, assigned, condition, [], returning)
+    return Asked(sql, [*update.set_to(same), *parameters, *update.guarded_by({})])
 
 
 def _run(model: type[models.Model], statement: Asked) -> list[tuple[Any, ...]]:
@@ -111,6 +130,8 @@ class _Update:
 
     def __init__(self, model: type[models.Model], transition: Any) -> None:
         state, sources, self._target = sources_and_target(model, transition)
+        if any(edge.conditions for edge in _declared(model, transition)[1]):
+            raise TransitionNotDeclared(f"{transition.__qualname__} has conditions that only a row can meet")
         self._sources = array(sources)
         self._model = model
         self._has_version = any(field.name == "version" for field in model._meta.concrete_fields)
@@ -167,7 +188,11 @@ def _update(model: Any, transition: Any) -> _Update:
 
 @cache
 def _text_of_move(
-    update: _Update, same: tuple[str, ...], each: tuple[str, ...], where: tuple[str, ...]
+    update: _Update,
+    same: tuple[str, ...],
+    each: tuple[str, ...],
+    where: tuple[str, ...],
+    returning: tuple[str, ...],
 ) -> str:
     arrays, names = ["%s::bigint[]"], ["id"]
     for name in each:
@@ -175,7 +200,7 @@ def _text_of_move(
         names.append(_quoted(name))
     chosen = f"FROM unnest({', '.join(arrays)}) AS v({', '.join(names)}) WHERE t.{update.key} = v.id"
     assignments = [f"{update.column(name)} = v.{_quoted(name)}" for name in each]
-    return update.text(same, assignments, chosen, where, [update.key_name])
+    return update.text(same, assignments, chosen, where, returning or [update.key_name])
 
 
 def _quoted(name: str) -> str:

@@ -1,6 +1,8 @@
-"""HTTP calls that end in time, whoever answers: `requests` bounds each silence of the other side, not its whole answer.
+"""HTTP calls that end in time and at the host that was named: `requests` bounds each silence of the other side, not its
+whole answer, and follows a redirect wherever it points.
 
-A gateway that sends a byte now and then would keep a caller for as long as it likes, and the lock that he holds.
+A gateway that sends a byte now and then would keep a caller for as long as it likes, and the lock that it holds. One
+that answers 307 would be sent our key and a signed order for another host.
 """
 
 import socket
@@ -20,11 +22,13 @@ Sockets = WeakSet[socket.socket]
 class BoundedSession(requests.Session):
     """A session of one thread, each of whose calls lasts `within_seconds` at most: then its connection is cut.
 
-    A call that is cut raises ReadTimeout, whatever it had heard by then.
+    A call that is cut raises ReadTimeout, also after hearing something. A redirect is an answer like any other,
+    never followed; neither proxies nor passwords (`.netrc`) are taken from the environment.
     """
 
     def __init__(self, *, within_seconds: float) -> None:
         super().__init__()
+        self.trust_env = False
         self.within_seconds = within_seconds
         self._sockets: Sockets = WeakSet()
         for scheme in ("http://", "https://"):
@@ -47,6 +51,9 @@ class BoundedSession(requests.Session):
         if is_late.is_set():
             raise self._timeout(request)
         return response
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: `requests` asks this before it follows a redirect, also where `allow_redirects` is set."""
 
     def _cut(self, is_late: threading.Event) -> None:
         is_late.set()

@@ -1,6 +1,6 @@
 """HTTP Message Signatures (RFC 9421, HMAC-SHA256) of who calls counter: the desk, or the exchange's wallet service.
 
-A signature covers method, path, query and the body's digest; its nonce is for whoever verifies to take once. The host
+A signature covers method, path, query and the body's digest; its nonce is for the verifier to take once. The host
 is not covered, for a proxy may change it. Several keys may be valid at a time, to be exchanged without a stop.
 """
 
@@ -59,7 +59,7 @@ class Signed:
 
 
 class _Verifier(HTTPMessageVerifier):
-    """Leaves the times to whoever has the clock and knows already that the signature is right."""
+    """Leaves the times to the caller, who has the clock and knows already that the signature is right."""
 
     def validate_created_and_expires(self, sig_input: Any, max_age: Any = None) -> None:
         """A time has to be there; the library reads the clock itself otherwise."""

@@ -1,7 +1,8 @@
 """Django's answers from their threads to the server, which never keep a thread for a client that does not read.
 
 Invariant: a thread hands over a few parts at most ahead of its client, so that a long answer takes no more memory than
-a short one; when the client has gone, or takes nothing for STALLED_AFTER_SECONDS, the answer is given up.
+a short one; when the client has gone, or takes nothing for STALLED_AFTER_SECONDS, the answer is given up. So it is when
+the event loop has ended: a process that is told to end waits for its threads.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from a2wsgi import WSGIMiddleware
 from a2wsgi.wsgi import WSGIResponder
 
 STALLED_AFTER_SECONDS = 30.0
+LOOK_FOR_LOOP_EVERY_SECONDS = 1.0
 
 
 class ClientGone(Exception):
@@ -36,7 +38,14 @@ class Responder(WSGIResponder):
 
         Raises: ClientGone.
         """
-        asyncio.run_coroutine_threadsafe(self._put(message), loop=self.loop).result()
+        putting = asyncio.run_coroutine_threadsafe(self._put(message), loop=self.loop)
+        while True:
+            try:
+                return putting.result(timeout=LOOK_FOR_LOOP_EVERY_SECONDS)
+            except TimeoutError:
+                if not self.loop.is_running():
+                    putting.cancel()
+                    raise ClientGone from None
 
     async def _put(self, message: Any) -> None:
         if not self.send_queue.full():

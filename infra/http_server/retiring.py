@@ -1,7 +1,7 @@
 """Ending a web process without one failed request: its door is closed first, then its clients are sent elsewhere.
 
 On SIGTERM it takes no more connections, says `Connection: close` in every answer for a moment, and only then ends. The
-listening socket is shared (`config.web`), so what it no longer takes waits for another process.
+listening socket is shared (`infra.http_server.lasting_sockets`), so what it no longer takes waits for another process.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from config import roles
+from infra.admin import roles
 
 
 def make(apps, schema_editor):

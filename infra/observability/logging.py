@@ -1,7 +1,6 @@
 """Structured logs and Sentry: one line of JSON for each event on stderr, no secrets and no amounts sent outside."""
 
 import logging
-import os
 import sys
 from typing import Any
 
@@ -9,8 +8,8 @@ import sentry_sdk
 import structlog
 from django.conf import settings
 
-from config import trail
-from config.redaction import everywhere, hiding, secrets_of, without_amounts
+from infra.observability import correlation
+from infra.observability.redaction import everywhere, hiding, secrets_of, without_amounts
 
 MAX_TAG = 200  # characters that Sentry keeps
 
@@ -42,7 +41,7 @@ def configure() -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    root.setLevel(settings.LOG_LEVEL)
     for chatty in ("urllib3", "ccxt", "celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # A refused order is an answer, not an event: a line for each 4xx would only slow the others down.
@@ -63,11 +62,8 @@ class _Discreet(structlog.stdlib.ProcessorFormatter):
 
 
 def _tags(ids: dict[str, Any]) -> dict[str, str]:
-    """Ids as Sentry can be searched by; orders that are one are an order."""
-    tags = {name: str(value)[:MAX_TAG] for name, value in ids.items() if value}
-    if tags.get("orders", "").isdigit():
-        tags["order_id"] = tags.pop("orders")
-    return tags
+    """Ids as Sentry can be searched by."""
+    return {name: str(value)[:MAX_TAG] for name, value in correlation.singled(ids).items() if value}
 
 
 def start_sentry(**options: Any) -> None:
@@ -79,7 +75,10 @@ def start_sentry(**options: Any) -> None:
         fields = record.msg if record is not None and isinstance(record.msg, dict) else {}
         if fields:
             event["logentry"] = {"message": str(fields.get("event", ""))}  # and none of its fields but ids
-        event["tags"] = {**(event.get("tags") or {}), **_tags({**trail.bound(), **trail.ids_of(fields)})}
+        event["tags"] = {
+            **(event.get("tags") or {}),
+            **_tags({**correlation.bound(), **correlation.ids_of(fields)}),
+        }
         for part in ("extra", "breadcrumbs", "user"):
             event.pop(part, None)
         if "request" in event:

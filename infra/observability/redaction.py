@@ -1,6 +1,6 @@
 """What never leaves a process: secrets, in log lines and in what is sent to Sentry; amounts, in the latter.
 
-One place for every door: whoever puts a key, a password or a customer's token into a text, it is hidden here. It is the
+One place for every door: a key, a password or a customer's token in any text is hidden here. It is the
 last wall, not the only one: code that has a secret in hand does not write it.
 """
 
@@ -27,15 +27,16 @@ def secrets_of(settings: Any) -> set[str]:
     found = {settings.SECRET_KEY}
     found |= {*settings.SERVICE_KEY.split(","), *settings.WALLET_KEY.split(",")}
     found |= {*settings.API_KEYS_SECRET.split(",")}
-    found |= {settings.VENUE_API_KEY, settings.VENUE_API_SECRET}
+    found |= {settings.VENUE_API_KEY, settings.VENUE_API_SECRET, settings.METRICS_TOKEN}
+    found.add(urlsplit(settings.SENTRY_DSN).username or "")
     found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}
-    found.add(unquote(urlsplit(settings.BROKER_URL).password or ""))
+    found |= {unquote(urlsplit(url).password or "") for url in settings.BROKER_URL.split(";")}
     found |= {login.partition(":")[2] for login in settings.FLOWER_BASIC_AUTH.split(",")}
     return {secret.strip() for secret in found if len(secret.strip()) >= MIN_SECRET_LENGTH}
 
 
 def hiding(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that hides these secrets in a text, as they are or as JSON and addresses write them, and whatever
+    """A function that hides these secrets in a text, as they are or as JSON and addresses write them, and what
     looks like one."""
     written = {
         form for secret in secrets for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.leases import leaders
+from infra.coordination.leases import leaders
 
 
 class Command(BaseCommand):

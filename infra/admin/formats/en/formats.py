@@ -1,4 +1,4 @@
-"""How the admin writes times: to the second and in 24 hours, for whoever follows what happened."""
+"""How the admin writes times: to the second and in 24 hours, for following what happened."""
 
 DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i:s"

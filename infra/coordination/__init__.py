@@ -1,0 +1,1 @@
+"""One clock, one leader, one worker at a time: what the database decides for all processes."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: cheap rows, statements that travel together, bulk transitions, snapshots."""

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend with what a failover asks of it (`ENGINE`)."""

@@ -1,0 +1,1 @@
+"""Requests of clients that nobody trusts: bounded bodies, connections and threads."""

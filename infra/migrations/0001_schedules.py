@@ -1,0 +1,8 @@
+"""Nothing any more: schedules are made after migrations, by `config.schedules`."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    initial = True
+    dependencies = [("django_celery_beat", "0019_alter_periodictasks_options")]
