@@ -3,16 +3,18 @@
 from django.apps import AppConfig
 
 
-class ConfigConfig(AppConfig):
-    """The plumbing as an app, so that its migrations (the schedules) and start-up run with the others."""
+class WiringConfig(AppConfig):
+    """What ties the apps together; it has no tables."""
 
     name = "config"
-    label = "config"
+    label = "wiring"
 
     def ready(self) -> None:
-        from django.db.models.signals import post_migrate
+        from config import celery, schedules  # noqa: F401 - tasks belong to its app
+        from infra.admin import roles
+        from infra.db.after_migrations import after_migrations
+        from infra.observability import logging
 
-        from config import celery, roles, watching  # noqa: F401
-
-        watching.configure()
-        post_migrate.connect(roles.keep_up, dispatch_uid="config.roles")
+        logging.configure()
+        after_migrations(roles.fill, database="default")
+        after_migrations(schedules.make_missing, database="default")

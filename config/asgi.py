@@ -1,22 +1,38 @@
-"""Entry point for granian: orders on the event loop, where whoever waits costs no thread; all else on threads."""
+"""Entry point for granian: orders on the event loop, where a waiting order costs no thread; all else on threads."""
 
-import os
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-from config.responding import OnThreads
+from config.environment import load_settings
+from infra.http_server.responding import OnThreads
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+load_settings()
 
 # Django's ASGI handler answers a tenth of what its WSGI handler does. Each thread keeps its database connection.
 THREADS = 8
-wsgi: Any = OnThreads(get_wsgi_application(), workers=THREADS)  # type: ignore[arg-type]
+framework: Any = get_wsgi_application()
+wsgi: Any = OnThreads(framework, workers=THREADS)
+liveness: Any = OnThreads(framework, workers=1)
 
-from config.bodies import WholeBodies  # noqa: E402 - the settings are there only now
-from config.bounded_statements import bound_statements  # noqa: E402
-from config.retiring import Retiring  # noqa: E402
-from counter.api.lane import OrderLane  # noqa: E402 - its models can be imported only now
-from counter.api.patience import Patience  # noqa: E402
+from django.conf import settings  # noqa: E402 - they are there only now
 
-application = Retiring(OrderLane(WholeBodies(Patience(wsgi))), at_start=bound_statements)
+from counter.api.addresses import address_of, is_proxy  # noqa: E402
+from counter.api.fast_path import FastPath  # noqa: E402 - its models can be imported only now
+from counter.api.patience import Patience, refuse  # noqa: E402
+from infra.db.bounded_statements import bound_statements  # noqa: E402
+from infra.http_server.bodies import WholeBodies  # noqa: E402
+from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
+from infra.http_server.retiring import Retiring  # noqa: E402
+
+guard = ConnectionGuard(of_address=settings.CONNECTIONS_PER_ADDRESS, is_trusted=is_proxy)
+
+
+def start() -> None:
+    """Bound what may be held: a thread by a statement, a place by a client."""
+    bound_statements()
+    guard.start()
+
+
+others = WholeBodies(Patience(wsgi, liveness), address_of=address_of, refuse=refuse)
+application = Retiring(FastPath(others), at_start=start)

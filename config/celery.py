@@ -1,19 +1,22 @@
 """The Celery app; tasks are doors only, truth is in the database, so a task may run twice or never."""
 
-import os
+import importlib
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import before_task_publish, task_postrun, task_prerun
+from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from config import trail
+from config.environment import load_settings
+from infra.broker import redis_transport, signed_tasks
+from infra.observability import correlation
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+load_settings()
+redis_transport.install()
 
-app = Celery("crossbook")
+app = Celery("crossbook", task_cls="infra.broker.signed_tasks:SignedTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-# Left alone, Celery closes every database connection before and after each task, whatever CONN_MAX_AGE says, and a
+# Left alone, Celery closes every database connection before and after each task, in spite of CONN_MAX_AGE, and a
 # new one costs more than most tasks. The name is Celery's own and knows no namespace.
 app.conf.CELERY_DB_REUSE_MAX = 10**9
 app.autodiscover_tasks()
@@ -22,14 +25,34 @@ app.autodiscover_tasks()
 @before_task_publish.connect
 def send_ids_along(headers: dict[str, Any], **signal: Any) -> None:
     """A task is told what it was called for, and so are the tasks that it calls."""
-    headers[trail.HEADER] = trail.bound()
+    headers[correlation.HEADER] = correlation.bound()
+
+
+@before_task_publish.connect
+def sign(headers: dict[str, Any], body: Any, **signal: Any) -> None:
+    """Workers run what this stack has sent, and nothing else."""
+    signed_tasks.sign(body, headers)
+
+
+@worker_init.connect
+def send_events_only_to_who_watches(**signal: Any) -> None:
+    """Have Flower's wish for task events end with it."""
+    importlib.import_module("infra.broker.task_events")
+
+
+@worker_init.connect
+def hear_no_gossip(**signal: Any) -> None:
+    """Gossip lets anybody who can write to the broker have a worker send a task, which would then be signed."""
+    from celery.worker.consumer.gossip import Gossip
+
+    Gossip.compatible_transports = set()
 
 
 @task_prerun.connect
 def take_up_ids(task: Task, **signal: Any) -> None:
     """Every line of a task shows what it was called for."""
     clear_contextvars()
-    bind_contextvars(**trail.ids_of(task.request.get(trail.HEADER) or {}))
+    bind_contextvars(**correlation.ids_of(task.request.get(correlation.HEADER) or {}))
 
 
 @task_postrun.connect

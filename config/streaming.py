@@ -3,12 +3,15 @@
 One process serves them; SIGHUP replaces it as it does those of the web program, and its listeners come again.
 """
 
-import argparse
-import resource
-
 from granian.constants import Interfaces, Loops
 
-from config.web import REPLACE_AFTER_SECONDS, STOP_SECONDS, LastingSocketsServer
+from infra.http_server.lasting_sockets import (
+    HTTP1,
+    STOP_SECONDS,
+    LastingSocketsServer,
+    allow_connections,
+    options_of,
+)
 
 # Connections: more than it takes listeners, so that it is the program that says no.
 BACKLOG = 8192
@@ -16,12 +19,7 @@ BACKLOG = 8192
 
 def main() -> None:
     """Serve until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m config.streaming", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    options = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    options = options_of("config.streaming", __doc__).parse_args()
     LastingSocketsServer(
         "config.streaming_asgi:application",
         address=options.host,
@@ -31,10 +29,11 @@ def main() -> None:
         websockets=False,
         workers=1,
         backlog=BACKLOG,
-        backpressure=BACKLOG,
+        backpressure=allow_connections(BACKLOG),
+        http1_settings=HTTP1,
         workers_kill_timeout=STOP_SECONDS,
         respawn_failed_workers=True,
-        respawn_interval=REPLACE_AFTER_SECONDS,
+        respawn_interval=options.replace_after,
     ).serve()
 
 

@@ -1,22 +1,28 @@
 """Entry point for granian of the stream program."""
 
-import os
-
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+from config.environment import load_settings
+
+load_settings()
 django.setup()
 
-from config.bounded_statements import bound_statements  # noqa: E402
-from config.retiring import Retiring  # noqa: E402
-from counter.api.stream.application import Streams  # noqa: E402
+from config.streaming import BACKLOG  # noqa: E402
+from counter.api.addresses import is_proxy  # noqa: E402
+from counter.stream.application import Streams  # noqa: E402
+from infra.db.bounded_statements import bound_statements  # noqa: E402
+from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
+from infra.http_server.retiring import Retiring  # noqa: E402
 
+# Listeners were let in by their credentials, so they are limited by customer; their number of one address is not.
+guard = ConnectionGuard(of_address=BACKLOG, is_trusted=is_proxy)
 streams = Streams()
 
 
 def start() -> None:
     """Begin to read, with statements that end in time."""
     bound_statements()
+    guard.start()
     streams.start()
 
 

@@ -1,15 +1,27 @@
-"""All addresses: customers' API, the trade page, the desk's internal API, admin, health, metrics."""
+"""All addresses: the front page, customers' API, the trade page, the desk's internal API, admin, health, metrics."""
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.http import require_safe
+from django.views.generic import TemplateView
 
-from cockpit import views
+from cockpit import balances_page, days_page, risk_page, views
+from counter.stream.views import ElsewhereView
 
 urlpatterns = [
+    path("", require_safe(TemplateView.as_view(template_name="front.html")), name="front"),
+    path("api/v1/stream", ElsewhereView.as_view()),
     path("", include("counter.api.urls")),
     path("trade/", include("trade.urls")),
     path("admin/timeline/", include("cockpit.timeline.urls")),
     path("metrics", views.metrics),
+    path("admin/risk/", admin.site.admin_view(risk_page.risk), name="risk"),
+    path("admin/balances/", admin.site.admin_view(balances_page.balances), name="balances"),
+    path("admin/days/", admin.site.admin_view(days_page.show_days), name="days"),
+    path("admin/days/make/", admin.site.admin_view(days_page.make), name="make_day"),
+    path("admin/days/<int:pk>/", admin.site.admin_view(days_page.show_day), name="day"),
+    path("admin/days/<int:pk>/close/", admin.site.admin_view(days_page.close), name="close_day"),
+    path("admin/days/<int:pk>/file.csv", admin.site.admin_view(days_page.file), name="day_file"),
     path("admin/figures/", views.figures, name="figures"),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,14 @@
+"""Logs and errors: what is written, and what its lines are followed by."""
+
+from config.environment import Subject
+
+_logs = Subject("Logs")
+
+LOG_LEVEL = _logs.choice(
+    "LOG_LEVEL", "INFO", "the least that is logged", of=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
+SENTRY_DSN = _logs.secret("SENTRY_DSN", "", "where errors are sent", shown="none")
+# What lines, tasks and messages are followed by: each is an id or runs of them, never an amount or a name.
+CORRELATION_IDS = ("order_id", "orders", "batch", "conversion", "funds_transfer", "intervention")
+CORRELATION_SINGULAR = {"orders": "order_id"}
+LOGGING_CONFIG = None
