@@ -9,17 +9,20 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from unfold.decorators import display
 
-from config.readonly import LeadsToTimeline, ReadOnlyAdmin, age_filter, is_number
 from counter.models import (
     Account,
     ApiKey,
     CashMovement,
+    ClearingPayment,
     Customer,
     DeskCondition,
     Expiry,
     FirmQuote,
     IndexEntry,
+    IndexRejection,
+    LateWord,
     LimitChange,
     Option,
     OptionChange,
@@ -33,8 +36,9 @@ from counter.models import (
     TradingSwitchChange,
     Transfer,
     Withdrawal,
+    WithdrawalDecision,
 )
-from counter.ordering.finding import orders_by_client_id
+from counter.orders.finding import orders_by_client_id
 from counter.staff.api_keys_admin import ApiKeyAdmin
 from counter.staff.limits_admin import AccountAdmin, QuoteAdmin
 from counter.staff.option_admin import (
@@ -45,6 +49,8 @@ from counter.staff.option_admin import (
     SettlementIndexAdmin,
 )
 from counter.staff.switch_admin import TradingSwitchAdmin
+from counter.staff.withdrawal_admin import LateWordAdmin, WithdrawalAdmin, WithdrawalDecisionAdmin
+from infra.admin.readonly import ReadOnlyAdmin, age_filter, is_number, link_column
 
 
 class SearchByNumber(ReadOnlyAdmin):
@@ -70,8 +76,14 @@ class SearchByNumber(ReadOnlyAdmin):
 class CustomerAdmin(ReadOnlyAdmin):
     list_display = ["reference", "user", "created_at"]
     list_select_related = ["user"]
+    fields = ["reference", "login", "created_at"]
     search_fields = ["reference__startswith"]
     search_help_text = "Beginning of the reference"
+
+    @display(description="user")
+    def login(self, customer: Customer) -> str:
+        """By name: a link to the user would answer 403 to staff who may not see users."""
+        return customer.user.get_username()
 
 
 admin.site.register(ApiKey, ApiKeyAdmin)
@@ -86,15 +98,15 @@ class CashMovementAdmin(ReadOnlyAdmin):
     search_help_text = "The wallet's reference, or the beginning of the customer's"
 
 
-@admin.register(Withdrawal)
-class WithdrawalAdmin(ReadOnlyAdmin):
+@admin.register(ClearingPayment)
+class ClearingPaymentAdmin(ReadOnlyAdmin):
     list_display = [
-        *("reference", "customer", "amount", "state", "reserved_at", "confirmed_at", "released_at"),
+        *("at", "direction", "amount", "asset", "reference", "payment_id"),
+        *("requested_by", "approved_by", "refusal"),
     ]
-    list_select_related = ["customer"]
-    list_filter = ["state"]
-    search_fields = ["reference__startswith", "customer__reference__startswith"]
-    search_help_text = "Beginning of the wallet's reference, or of the customer's"
+    list_filter = ["direction"]
+    search_fields = ["reference__startswith"]
+    search_help_text = "Beginning of the payment's reference"
 
 
 @admin.register(LimitChange)
@@ -108,8 +120,13 @@ class LimitChangeAdmin(ReadOnlyAdmin):
 class TradingStatusAdmin(ReadOnlyAdmin):
     list_display = [
         *("underlying", "state", "stop", "spread_rate", "why", "since", "judged_at"),
-        *("payout_float_usdt", "pays_at_once"),
+        *("payout_float_usdt", "pays_at_once", "admitted_permille", "is_paced"),
     ]
+
+
+@admin.register(IndexRejection)
+class IndexRejectionAdmin(ReadOnlyAdmin):
+    list_display = ["source", "underlying", "cause", "count", "bid", "ask", "first_at", "last_at"]
 
 
 @admin.register(TradingStatusChange)
@@ -143,8 +160,8 @@ class DeskConditionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Position)
-class PositionAdmin(LeadsToTimeline, SearchByNumber):
-    order_id_path = "id"  # of the order that opened it
+class PositionAdmin(SearchByNumber):
+    timeline = link_column("timeline", page="order_timeline", by="id")  # of the order that opened it
     list_display = [
         "id",
         "timeline",
@@ -161,8 +178,8 @@ class PositionAdmin(LeadsToTimeline, SearchByNumber):
 
 
 @admin.register(SyncOrder)
-class SyncOrderAdmin(LeadsToTimeline, SearchByNumber):
-    order_id_path = "id"
+class SyncOrderAdmin(SearchByNumber):
+    timeline = link_column("timeline", page="order_timeline", by="id")
     list_display = [
         *("id", "timeline", "customer", "client_order_id", "kind", "symbol", "contracts", "amount"),
         *("payout", "state", "placed_at", "settled_at"),
@@ -185,7 +202,8 @@ class SyncOrderAdmin(LeadsToTimeline, SearchByNumber):
 
 
 @admin.register(Transfer)
-class TransferAdmin(LeadsToTimeline, SearchByNumber):
+class TransferAdmin(SearchByNumber):
+    timeline = link_column("timeline", page="order_timeline", by="order_id")
     list_display = [
         *("id", "created_at", "kind", "debit_account", "credit_account", "amount", "asset"),
         *("order_id", "timeline", "balance_after"),
@@ -198,7 +216,7 @@ class TransferAdmin(LeadsToTimeline, SearchByNumber):
     ) -> tuple[QuerySet[Any], bool]:
         """Transfers of one order, or of one customer's account."""
         term = search_term.strip()
-        if not term or term.isdecimal():
+        if not term or is_number(term):
             return super().get_search_results(request, queryset, term)
         accounts = list(Account.objects.filter(customer__reference=term).values_list("pk", flat=True))
         return queryset.filter(Q(debit_account__in=accounts) | Q(credit_account__in=accounts)), False
@@ -212,3 +230,6 @@ admin.site.register(OptionChange, OptionChangeAdmin)
 admin.site.register(Expiry, ExpiryAdmin)
 admin.site.register(SettlementIndex, SettlementIndexAdmin)
 admin.site.register(IndexEntry, IndexEntryAdmin)
+admin.site.register(Withdrawal, WithdrawalAdmin)
+admin.site.register(WithdrawalDecision, WithdrawalDecisionAdmin)
+admin.site.register(LateWord, LateWordAdmin)

@@ -10,6 +10,6 @@ class CounterConfig(AppConfig):
     name = "counter"
 
     def ready(self) -> None:
-        from counter.chart import ensure_system_accounts
+        from counter.money.chart import ensure_system_accounts
 
         post_migrate.connect(ensure_system_accounts, sender=self)

@@ -10,7 +10,10 @@ from datetime import datetime, timedelta
 from decimal import ROUND_UP, Context, Decimal
 from enum import StrEnum
 
+from infra.coordination.ages import age
+
 RATE_UNIT = Decimal("0.000001")
+NO_RATE = Decimal(0)
 _LARGEST_RATE = 1 - RATE_UNIT
 _ROUNDED = Context(prec=40, rounding=ROUND_UP)
 
@@ -27,18 +30,27 @@ SEVERITY = {state: rank for rank, state in enumerate(State)}
 
 
 class Reason(StrEnum):
-    """Stable codes of what contains a coin; every cause is measured in seconds but the exposure, which is in USDT."""
+    """Stable codes of what contains a coin: causes measured in seconds, and those of IN_USDT in USDT."""
 
     QUOTES_STALE = "quotes_stale"
     VENUE_HALTED = "venue_halted"
     EXPOSURE = "exposure"
+    BOOK_DELTA = "book_delta"
+    BOOK_VEGA = "book_vega"
     UNKNOWN_OUTCOME = "unknown_outcome"
     UNSETTLED = "unsettled"
     DESK_SILENT = "desk_silent"
+    INDEX_LEAP = "index_leap"
     # No causes of their own: what is left when the causes are gone, what holds when nobody measures, a person's stop.
     REOPENING = "reopening"
     UNWATCHED = "unwatched"
     TRADING_STOPPED = "trading_stopped"
+
+
+IN_USDT = frozenset({Reason.EXPOSURE, Reason.BOOK_DELTA, Reason.BOOK_VEGA})
+
+# What stays a reason for as long as the halt that it caused: what it stops is let go on with the coin.
+LASTING = (Reason.INDEX_LEAP,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Limit:
 class Standing:
     """A coin's state with its reasons; `easing_since`: since when nothing has asked for a state as bad as this.
 
-    Of the standing before, its reasons count for nothing: they are measured anew.
+    Of the standing before, only LASTING reasons count: the others are measured anew.
     """
 
     state: State = State.NORMAL
@@ -76,23 +88,34 @@ class Terms:
     stale_after: timedelta
     close_stale_after: timedelta
     unwatched_after: timedelta
+    opens_end_before: timedelta
+    price_tolerance_rate: Decimal
 
     def takes_opens(self, *, state: str | None, judged_at: datetime | None, now: datetime) -> bool:
         """Whether a coin in this state is opened; one that nobody watches any more is not."""
         if judged_at is None:  # no feed has ever run, so there is no price but one that somebody put there
             return True
-        return state != State.HALTED and now - judged_at <= self.unwatched_after
+        return state != State.HALTED and age(judged_at, now=now) <= self.unwatched_after
+
+    def opens_end_at(self, expires_at: datetime) -> datetime:
+        """From when on an option that expires then takes no opens: its average leaves too little to chance."""
+        return expires_at - self.opens_end_before
 
     def open_rate(self, rate: Decimal | None) -> Decimal:
         """The spread rate of an open, given the coin's own."""
         return self.spread_rate if rate is None else rate
 
+    def protective_rate(self, *, rate: Decimal | None, quoted_at: datetime, now: datetime) -> Decimal:
+        """What a close at fill leaves: nothing as usual, the whole spread rate of a close where that is widened."""
+        close_rate = self.close_rate(rate=rate, quoted_at=quoted_at, now=now)
+        return close_rate if close_rate > self.spread_rate else NO_RATE
+
     def close_rate(self, *, rate: Decimal | None, quoted_at: datetime, now: datetime) -> Decimal:
         """The spread rate of a close: the coin's own, or a growing one at a quote that is stale."""
-        age = now - quoted_at
-        if age <= self.stale_after:
+        quotes_age = age(quoted_at, now=now)
+        if quotes_age <= self.stale_after:
             return self.open_rate(rate)
-        return aged_spread_rate(wide_rate=self.wide_spread_rate, age=age, stale_after=self.stale_after)
+        return aged_spread_rate(wide_rate=self.wide_spread_rate, age=quotes_age, stale_after=self.stale_after)
 
 
 def judge(
@@ -114,6 +137,8 @@ def judge(
         reason: limits[reason].state_at(measure, share=reopen_below) for reason, measure in measures.items()
     }
     reasons = tuple(reason for reason, state in held_by.items() if state is not State.NORMAL)
+    if before.state is State.HALTED:
+        reasons += tuple(reason for reason in before.reasons if reason in LASTING and reason not in reasons)
     if SEVERITY[asked] > SEVERITY[before.state]:
         return Standing(asked, reasons)
     if before.state is State.NORMAL:
@@ -121,11 +146,12 @@ def judge(
     held = _worst(held_by.values())
     if SEVERITY[held] >= SEVERITY[before.state]:
         return Standing(before.state, reasons)
-    easing_since = before.easing_since or now
+    easing_since = min(before.easing_since or now, now)  # a clock may have been ahead
     if now - easing_since < reopen_after:
         return Standing(before.state, (*reasons, Reason.REOPENING), easing_since)
     if before.state is State.WIDE:
         return Standing()
+    reasons = tuple(reason for reason in reasons if reason in measures)
     if held is State.WIDE:
         return Standing(State.WIDE, reasons)
     return Standing(State.WIDE, (Reason.REOPENING,), now)

@@ -16,6 +16,9 @@ M = TypeVar("M", bound="Message")
 
 OrderKind = Literal["OPEN", "CLOSE", "EXERCISE"]
 Payout = Literal["instant", "at_fill"]
+# A payout at fill is what the venue paid, but differs from the fair value of its order by no more than this part of it:
+# the coin was priced when the order was taken, and is sold later. What goes beyond is the desk's, up or down.
+AT_FILL_TOLERANCE_RATE = Decimal("0.02")
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -33,7 +36,7 @@ class SyncEvent(Message, frozen=True):
 
     `coin` (8 decimals) is what the options book gets on OPEN and gives otherwise; `fair` (USDT, 6 decimals) is what
     counter owes the desk for it on OPEN, and what the desk owes counter otherwise, unless `payout` is at_fill: then
-    the desk owes what the venue really paid, less its fee.
+    the desk owes what the venue really paid, less its fee, within AT_FILL_TOLERANCE_RATE of `fair`.
     """
 
     source: str
@@ -70,7 +73,7 @@ class OrderHistory(Message, frozen=True):
 
 
 class Acknowledgement(Message, frozen=True):
-    """Order ids that the desk has stored for good."""
+    """Order ids that the desk has stored durably."""
 
     source: str
     order_ids: list[Id]
@@ -115,28 +118,39 @@ class SettlementBatch(Message, frozen=True):
     version: int = VERSION
 
 
-class SettlementAnswer(Message, frozen=True):
-    """Which reports counter has taken (now or before) and which contradict what it already holds or does not know."""
+class SettlementAnswer(Message, frozen=True, omit_defaults=True):
+    """Which reports counter has taken (now or before) and which contradict what it already holds or does not know.
+
+    `held`: it could not look at these, because somebody held their order or account; they are to be told again soon.
+    It is left out when empty: a desk of the release before refuses a field that it does not know.
+    """
 
     taken: list[int]
     refused: list[int]
+    held: list[int] = []
 
 
-class CoinCondition(Message, frozen=True):
+class CoinCondition(Message, frozen=True, omit_defaults=True):
     """How one coin stands at the desk.
 
     `unhedged_coin` (8 decimals) is still to be bought (positive) or sold (negative) at the venue, what may have been
     among it. `doubtful_since` is when the oldest conversion was sent whose outcome is unknown or a person's to find.
+    `doubtful_coin` (8 decimals) is how much the orders of such conversions come to, opens and closes alike; None if the
+    desk does not say. `venue_ms` is how long the venue lately took to answer.
     """
 
     underlying: Annotated[str, Meta(min_length=1, max_length=8)]
     unhedged_coin: Decimal
     venue_halted_since: Moment | None = None
     doubtful_since: Moment | None = None
+    venue_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 0
+    # Last, and left out while there is none: a counter of an earlier release refuses what it does not know.
+    doubtful_coin: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if not self.unhedged_coin.is_finite() or abs(self.unhedged_coin) >= MAX_COIN:
-            raise ValueError(f"{self.underlying}: {self.unhedged_coin} is not an amount of coin")
+        for coin in (self.unhedged_coin, self.doubtful_coin or Decimal(0)):
+            if not coin.is_finite() or abs(coin) >= MAX_COIN:
+                raise ValueError(f"{self.underlying}: {coin} is not an amount of coin")
 
 
 class DeskConditions(Message, frozen=True):
@@ -145,6 +159,14 @@ class DeskConditions(Message, frozen=True):
     source: str
     as_of: Moment
     coins: list[CoinCondition]
+    version: int = VERSION
+
+
+class HighestOrder(Message, frozen=True):
+    """The highest order id of `source` that the desk has ever held."""
+
+    source: str
+    order_id: Id
     version: int = VERSION
 
 
@@ -171,6 +193,31 @@ class ClearingSums(Message, frozen=True):
     until_id: int
     is_all: bool
     of_no_order: Decimal
+    version: int = VERSION
+
+
+class ClearingPaid(Message, frozen=True):
+    """A payment that two people of the desk have approved: `amount` is positive, of 6 decimals at most."""
+
+    source: str
+    reference: Annotated[str, Meta(min_length=1, max_length=64)]
+    asset: Annotated[str, Meta(min_length=1, max_length=64)]
+    direction: Literal["to_desk", "to_counter"]
+    amount: Decimal
+    requested_by: Annotated[str, Meta(max_length=150)]
+    approved_by: Annotated[str, Meta(max_length=150)]
+    payment_id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = (
+        None  # the desk's; the release before has none
+    )
+    version: int = VERSION
+
+
+class ClearingAnswer(Message, frozen=True):
+    """What counter has made of a payment, for good: booked, or refused and why."""
+
+    reference: str
+    refusal: str  # blank: booked
+    at: Moment
     version: int = VERSION
 
 

@@ -1,32 +1,32 @@
 """Doors for Celery: counter's sweeps."""
 
 from celery import shared_task
-from django.utils import timezone
 
 from counter.expiring import expiry, settlement_index
+from counter.limits import in_force
 from counter.market import firm_quotes
-from counter.trading import limits
+from infra.coordination import clock
 
 
 @shared_task(name="counter.expire")
 def expire() -> None:
-    """Take what has expired further, unless somebody is at it; what was missed while everything was down too."""
-    expiry.sweep(now=timezone.now())
+    """Take what has expired further, unless another process is at it; what was missed while everything was down too."""
+    expiry.sweep(now=clock.counter.now())
 
 
 @shared_task(name="counter.sweep_quotes")
 def sweep_quotes() -> None:
     """Forget firm quotes that expired long ago."""
-    firm_quotes.sweep(now=timezone.now())
+    firm_quotes.sweep(now=clock.counter.now())
 
 
 @shared_task(name="counter.forget_index")
 def forget_index() -> None:
     """Forget the record of the index from long ago."""
-    settlement_index.forget_record(now=timezone.now())
+    settlement_index.forget_record(now=clock.counter.now())
 
 
 @shared_task(name="counter.recount")
 def recount() -> None:
     """Put right what accounts say to be open and is not."""
-    limits.recount()
+    in_force.recount()

@@ -1,4 +1,10 @@
-"""Posting transfers and proving the book: the only ways in, and the trial balance that checks them."""
+"""Posting transfers, and proving the book.
+
+Transfers are written in two places. Here `post` and `posting` check each one first. Counter's batches of orders,
+payouts and exercises write theirs within their one statement (`counter.orders.sql.WRITE`): all its accounts are of
+USDT, and the table's constraint refuses an amount that is not positive. `trial_balance` proves what both wrote; that
+there is no third place is held by tests/architecture/test_ledger_writers.py.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +12,9 @@ from decimal import Decimal
 
 from django.db import connections, router
 
-from config.rows import insert
+from infra.db.composing import inserting
+from infra.db.pipeline import Asked
+from infra.db.rows import insert
 from ledger.models import Account, Transfer
 
 
@@ -37,13 +45,27 @@ def post(transfers: Sequence[Transfer]) -> None:
 
     Raises: AmountNotPositive, AssetMismatch; nothing is written then.
     """
+    _check(transfers)
+    insert(transfers)
+
+
+def posting(transfers: Sequence[Transfer], *, if_any: str = "") -> list[Asked]:
+    """`post` as a part of a larger statement (`infra.db.composing`).
+
+    Raises: AmountNotPositive, AssetMismatch.
+    """
+    _check(transfers)
+    return inserting(transfers, if_any=if_any)
+
+
+def _check(transfers: Sequence[Transfer]) -> None:
+    """Raises: AmountNotPositive, AssetMismatch."""
     for transfer in transfers:
         if transfer.amount <= 0:
             raise AmountNotPositive(f"{transfer.kind}: {transfer.amount}")
         debit, credit = transfer.debit_account, transfer.credit_account  # type: ignore[attr-defined]
         if not debit.asset == credit.asset == transfer.asset or debit.pk == credit.pk:
             raise AssetMismatch(f"{transfer.kind}: {debit} -> {credit} in {transfer.asset}")
-    insert(transfers)
 
 
 def balances(

@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 def append_only(table: str) -> migrations.RunSQL:
-    """Migration operation: UPDATE and DELETE on `table` raise, whoever asks."""
+    """Migration operation: UPDATE and DELETE on `table` raise, for every role."""
     name = f"{table}_append_only"
     return migrations.RunSQL(
         sql=f"""

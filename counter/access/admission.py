@@ -1,25 +1,27 @@
-"""Admitting requests: a signature is taken once, and nobody asks faster than he may, through however many processes.
+"""Admitting requests: a signature is taken once, and nobody asks faster than allowed, through however many processes.
 
-What the requests of a process bring at once is asked of the database together, by one thread: a lone one waits for
-nobody, and a crowd shares two statements. Invariant: without an answer about a signature its request is not admitted;
-without one about a limit it is, for the limits protect us and must not lock customers out.
+What the requests of a process bring at once is asked of the database together, by the one thread of a
+`infra.coordination.group_queue`: a lone one waits for nobody, and a crowd shares two statements. Invariant: without an
+answer about a signature its request is not admitted; without one about a limit it is, for the limits protect us and
+must not lock customers out.
 """
 
-import threading
-from collections import Counter, deque
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import connection
-from django.utils import timezone
+from django.db import OperationalError, connection
 
-from counter.access import nonces, pace
+from counter.access import nonces, rate_limit
 from counter.access.key_uses import KeyUses
-from counter.access.pace import Limit, Standing
-from counter.ordering.gate import GateFull, OutcomeUnknown
-from counter.waiting import LoopWaiter, ThreadWaiter, Waiter, wake
+from counter.access.rate_limit import Limit, Standing
+from infra.coordination import clock
+from infra.coordination.group_queue import Entry, GroupQueue, OutcomeUnknown
+from infra.coordination.waiting import wake
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +31,9 @@ ANSWER_WITHIN_SECONDS = 3.0
 WITHOUT_LIMITS_FOR_SECONDS = (
     5.0  # after they could not be asked: what waits for each failure is our customers
 )
+WITHOUT_TIME_PAUSE_SECONDS = 0.1
 FORGOTTEN_EVERY = timedelta(seconds=1)
-FORGOTTEN_AFTER = timedelta(seconds=10)  # by how much the clocks of web machines may differ
+FORGOTTEN_AFTER = timedelta(seconds=10)  # a signature may be looked up a while after it was checked
 # A crash of the server may forget the signatures of its last half second; an order sent again is still the same order.
 SET_UP = """
     SELECT set_config('synchronous_commit', 'off', false), set_config('lock_timeout', '1s', false),
@@ -71,17 +74,18 @@ class Asking:
     limits: tuple[Limit, ...] = ()
 
 
-class _Entry:
+class _Entry(Entry):
     """One request, and what has become of it."""
 
-    __slots__ = ("asking", "error", "is_answered", "standing", "waiter")
-
-    def __init__(self, asking: Asking, waiter: Waiter) -> None:
+    def __init__(self, asking: Asking) -> None:
         self.asking = asking
-        self.waiter = waiter
-        self.error: Exception | None = None
         self.standing: Standing | None = None
-        self.is_answered = False
+
+    def give_up(self, reason: str) -> None:
+        """Only what is not known of a signature keeps its request out."""
+        if self.asking.use is not None:
+            super().give_up(reason)
+        self.is_answered = True
 
     def result(self) -> Standing | None:
         if self.error is not None:
@@ -91,84 +95,79 @@ class _Entry:
         return self.standing
 
 
-class Admissions:
-    """The requests that wait, and the thread that asks for them, which is started again if it has died."""
+class _Bounds:
+    """Of the requests that wait (`group_queue.Bounds`); the server ends statements that take too long."""
 
-    def __init__(self, *, clock: Callable[[], datetime] = timezone.now) -> None:
+    waiting = WAITING_REQUESTS
+    together = REQUESTS_AT_A_TIME
+    stuck_after_seconds = None
+    crowd_returns_within_seconds = 0.0
+
+
+class Admissions:
+    """The requests that wait, and the thread that asks for them."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = clock.counter.now) -> None:
         self._clock = clock
-        self._waiting: deque[_Entry] = deque()
-        self._changed = threading.Condition()
-        self._asker: threading.Thread | None = None
-        self._limits_again_at: datetime | None = None
+        self._limits_again_at = 0.0  # by the monotonic clock
         self._uses = KeyUses()
         self._has_taken = False  # signatures, since old ones were cleared away
-        self._forgotten_at = clock()
+        self._forgotten_at: datetime | None = None
+        self._queue: GroupQueue[_Entry] = GroupQueue(
+            self._ask,
+            name="admission",
+            bounds=_Bounds(),
+            at_end=self._end,
+            idle_seconds=self._uses.seconds_until_due,
+        )
 
     def admit(self, asking: Asking) -> Standing | None:
         """Wait until the request may be carried out; where the scarcest of its limits stands then, if that is known.
 
-        Raises: Replayed, TooFast, GateFull, OutcomeUnknown.
+        Raises: Replayed, TooFast, QueueFull, OutcomeUnknown.
         """
-        waiter = ThreadWaiter()
-        entry = self._enter(asking, waiter)
-        waiter.wait(seconds=ANSWER_WITHIN_SECONDS)
+        entry = _Entry(asking)
+        self._queue.wait(entry, seconds=ANSWER_WITHIN_SECONDS)
         return entry.result()
 
-    async def admit_soon(self, asking: Asking) -> Standing | None:
-        """`admit` for coroutines: only the caller waits."""
-        waiter = LoopWaiter()
-        entry = self._enter(asking, waiter)
-        await waiter.wait(seconds=ANSWER_WITHIN_SECONDS)
+    async def admit_soon(self, asking: Asking, *, seconds: float = ANSWER_WITHIN_SECONDS) -> Standing | None:
+        """`admit` for coroutines: only the caller waits, no longer than `seconds`."""
+        entry = _Entry(asking)
+        await self._queue.wait_soon(entry, seconds=seconds)
         return entry.result()
 
     def stop(self) -> None:
         """Answer what waits, and end the thread and its connection; a later request starts it again."""
-        with self._changed:
-            asker, self._asker = self._asker, None
-            self._changed.notify_all()
-        if asker is not None:
-            asker.join()
+        self._queue.stop()
 
-    def _enter(self, asking: Asking, waiter: Waiter) -> _Entry:
-        entry = _Entry(asking, waiter)
-        with self._changed:
-            if len(self._waiting) >= WAITING_REQUESTS:
-                raise GateFull(f"{len(self._waiting)} requests wait already")
-            if self._asker is None or not self._asker.is_alive():
-                self._asker = threading.Thread(target=self._ask, name="admission", daemon=True)
-                self._asker.start()
-            self._waiting.append(entry)
-            self._changed.notify()
-        return entry
-
-    def _ask(self) -> None:
+    def _ask(self, entries: Sequence[_Entry]) -> None:
         try:
-            while (entries := self._gather()) is not None:
-                now = self._clock()
-                if entries:
-                    self._decide(entries, now=now)
-                    wake(entry.waiter for entry in entries)
-                    self._uses.note(_used(entries), now=now)
-                if self._uses.are_due():
-                    self._uses.write(now=now, connect=self._set_up)
-                self._forget_signatures(now)
-            self._uses.write(now=self._clock(), connect=self._set_up)
+            now = self._clock()
+        except OperationalError as error:
+            self._refuse(entries, error)
+            time.sleep(WITHOUT_TIME_PAUSE_SECONDS)
+            return
+        if entries:
+            self._decide(entries, now=now)
+            wake(entry.waiter for entry in entries)
+            self._uses.note(_used(entries), now=now)
+        if self._uses.are_due():
+            self._uses.write(now=now, connect=self._set_up)
+        self._forget_signatures(now)
+
+    def _end(self) -> None:
+        try:
+            with suppress(OperationalError):
+                self._uses.write(now=self._clock(), connect=self._set_up)
         finally:
             connection.close()
 
-    def _gather(self) -> list[_Entry] | None:
-        """Wait for a first request, and take along what else is there; None when it is time to end.
-
-        Nothing comes of it when there is something else to do meanwhile.
-        """
-        with self._changed:
-            me = threading.current_thread()
-            if not self._waiting and self._asker is me:
-                self._changed.wait(timeout=self._uses.seconds_until_due())
-            if self._asker not in (me, None) or (self._asker is None and not self._waiting):
-                return None  # there is a successor, or an end
-            count = min(len(self._waiting), REQUESTS_AT_A_TIME)
-            return [self._waiting.popleft() for _ in range(count)]
+    def _refuse(self, entries: Sequence[_Entry], error: Exception) -> None:
+        """Without the time nothing is known of a signature or a limit: the waiting are told to come again."""
+        log.warning("requests could not be admitted", requests=len(entries), error=repr(error))
+        for entry in entries:
+            entry.answer(OutcomeUnknown(str(error)))
+        wake(entry.waiter for entry in entries)
 
     def _decide(self, entries: Sequence[_Entry], *, now: datetime) -> None:
         """Signatures first: a request that is sent again uses nothing up of its customer's limits."""
@@ -200,17 +199,16 @@ class Admissions:
                 entry.error = Replayed()
 
     def _grant(self, entries: Sequence[_Entry], now: datetime) -> None:
-        if not entries or (self._limits_again_at is not None and now < self._limits_again_at):
+        if not entries or time.monotonic() < self._limits_again_at:
             return
         asked = Counter(limit for entry in entries for limit in entry.asking.limits)
         try:
             self._set_up()
-            granted = pace.grant(asked, now=now)
-            self._limits_again_at = None
+            granted = rate_limit.grant(asked, now=now)
         except Exception as error:  # noqa: BLE001 - the invariant: whatever it is, nobody is locked out
             log.warning("limits could not be asked, requests go on without", error=repr(error))
             connection.close()
-            self._limits_again_at = now + timedelta(seconds=WITHOUT_LIMITS_FOR_SECONDS)
+            self._limits_again_at = time.monotonic() + WITHOUT_LIMITS_FOR_SECONDS
             return
         left = {limit: count for limit, (count, _) in granted.items()}
         for entry in entries:
@@ -224,7 +222,8 @@ class Admissions:
 
     def _forget_signatures(self, now: datetime) -> None:
         """Clear away those whose time is over, now and then; what fails is done another time."""
-        if not self._has_taken or now - self._forgotten_at < FORGOTTEN_EVERY:
+        is_too_soon = self._forgotten_at is not None and abs(now - self._forgotten_at) < FORGOTTEN_EVERY
+        if is_too_soon or not self._has_taken:
             return
         self._forgotten_at, self._has_taken = now, False
         try:

@@ -1,6 +1,8 @@
 """Making and revoking customers' API keys, whose secrets are kept encrypted: signatures are verified with them.
 
-Invariant: a secret leaves this module in `issue`, once, and in `secret_of`, for whoever verifies a signature.
+Invariant: a secret leaves this module in `issue` and `collect`, once a key, and in `secret_of`, for verifying a
+signature. Staff offer a key and never see its secret, which is made when the customer collects it: a person with the
+secret trades for the customer. `issue` is for the console.
 """
 
 import secrets
@@ -10,18 +12,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import ip_network
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from counter.models import ApiKey
 
 PUBLIC_PREFIX, SECRET_PREFIX = "cbk_", "cbs_"
 PUBLIC_BYTES, SECRET_BYTES = 12, 32
 MAX_NETWORKS = 50
+UNCOLLECTED = ""  # in the place of the encrypted secret
 
 
 class ApiKeyError(Exception):
@@ -40,7 +45,7 @@ class Issued:
     secret: str = field(repr=False)
 
 
-def issue(
+def offer(
     *,
     customer_id: int,
     label: str,
@@ -49,26 +54,61 @@ def issue(
     requests_per_second: int | None = None,
     expires_at: datetime | None = None,
     now: datetime,
-) -> Issued:
-    """Make a key for a customer.
+) -> ApiKey:
+    """Make a key for a customer; it opens nothing until the customer has collected its secret.
 
     Raises: ApiKeyError.
     """
     if requests_per_second is not None and requests_per_second < 1:
         raise ApiKeyError("less than one request a second lets nothing through")
-    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    key = ApiKey.objects.create(
+    return ApiKey.objects.create(
         customer_id=customer_id,
         label=label,
         public_id=PUBLIC_PREFIX + secrets.token_hex(PUBLIC_BYTES),
-        encrypted_secret=_cipher(settings.API_KEYS_SECRET).encrypt(secret.encode()).decode(),
+        encrypted_secret=UNCOLLECTED,
         scopes=known_scopes(scopes),
         networks=read_networks(networks),
         requests_per_second=requests_per_second,
         created_at=now,
         expires_at=expires_at,
     )
+
+
+def issue(*, now: datetime, **asked: Any) -> Issued:
+    """Make a key for a customer with its secret at once; takes what `offer` takes.
+
+    Raises: ApiKeyError.
+    """
+    with transaction.atomic():
+        return _with_secret(offer(now=now, **asked))
+
+
+def collect(*, customer_id: int, key_id: int, now: datetime) -> Issued:
+    """Make the secret of a customer's key, once.
+
+    Raises: ApiKeyError when there is nothing to collect (any more).
+    """
+    with transaction.atomic():
+        key = waiting_keys(customer_id=customer_id, now=now).select_for_update().filter(pk=key_id).first()
+        if key is None:
+            raise ApiKeyError("the key was collected or revoked, or has expired")
+        return _with_secret(key)
+
+
+def _with_secret(key: ApiKey) -> Issued:
+    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    key.encrypted_secret = _cipher(settings.API_KEYS_SECRET).encrypt(secret.encode()).decode()
+    key.save(update_fields=["encrypted_secret"])
     return Issued(key, secret)
+
+
+def waiting_keys(*, customer_id: int, now: datetime) -> QuerySet[ApiKey]:
+    """A customer's keys whose secret was not collected yet, oldest first."""
+    in_time = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+    waiting = ApiKey.objects.filter(
+        in_time, customer_id=customer_id, encrypted_secret=UNCOLLECTED, revoked_at__isnull=True
+    )
+    return waiting.order_by("pk")
 
 
 def revoke(key: ApiKey, *, now: datetime) -> None:
@@ -96,7 +136,7 @@ def encrypt_anew() -> int:
     """
     cipher = _cipher(settings.API_KEYS_SECRET)
     with transaction.atomic():
-        keys = list(ApiKey.objects.select_for_update().only("encrypted_secret").order_by("pk"))
+        keys = list(ApiKey.objects.exclude(encrypted_secret=UNCOLLECTED).select_for_update().order_by("pk"))
         for key in keys:
             try:
                 key.encrypted_secret = cipher.rotate(key.encrypted_secret.encode()).decode()

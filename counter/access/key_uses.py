@@ -8,6 +8,7 @@ import structlog
 from django.db import connection
 
 from counter.models import ApiKey
+from infra.coordination.ages import AHEAD_TOLERANCE
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +48,12 @@ class KeyUses:
         try:
             connect()
             keys = ApiKey.objects.filter(pk__in=sorted(used))
-            keys.exclude(last_used_at__gt=now - OF_EACH_KEY_EVERY).update(last_used_at=now)
+            lately = (now - OF_EACH_KEY_EVERY, now + AHEAD_TOLERANCE)
+            keys.exclude(last_used_at__range=lately).update(last_used_at=now)
         except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
             log.warning("last use of keys could not be noted", error=repr(error))
             connection.close()
 
     def _is_old(self, key_id: int, now: datetime) -> bool:
         written = self._written.get(key_id)
-        return written is None or now - written >= OF_EACH_KEY_EVERY
+        return written is None or abs(now - written) >= OF_EACH_KEY_EVERY

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from config.arrays import array
+from infra.db.arrays import array
 
 TAKE = """
     WITH old AS (

@@ -10,16 +10,23 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-from config.arrays import array
+from infra.coordination.ages import AHEAD_TOLERANCE
+from infra.db.arrays import array
 
 SECOND_US = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 
+# How far ahead it lies until all will have been given back. Nothing leads further than a whole burst: what does was
+# written by a wrong clock, and counts for nothing.
+_AHEAD = """
+    CASE WHEN p.tat_us - %(now)s::bigint > p.burst::bigint * p.every_us + %(tolerance_us)s THEN 0
+         ELSE greatest(p.tat_us - %(now)s::bigint, 0) END
+"""
 # How many of those that are asked for have been given back by now.
-_GRANTED = """
+_GRANTED = f"""
     least(EXCLUDED.granted, greatest(EXCLUDED.burst
-        - (greatest(p.tat_us - %(now)s::bigint, 0) + EXCLUDED.every_us - 1) / EXCLUDED.every_us, 0))
+        - ({_AHEAD} + EXCLUDED.every_us - 1) / EXCLUDED.every_us, 0))
 """
 # In the order of the subjects: two processes that ask for the same ones never wait for each other.
 GRANT = f"""
@@ -30,7 +37,7 @@ GRANT = f"""
         AS a(subject, every_us, burst, asked)
     ORDER BY a.subject
     ON CONFLICT (subject) DO UPDATE SET
-        tat_us = greatest(p.tat_us, %(now)s::bigint) + {_GRANTED} * EXCLUDED.every_us,
+        tat_us = %(now)s::bigint + {_AHEAD} + {_GRANTED} * EXCLUDED.every_us,
         granted = {_GRANTED}, every_us = EXCLUDED.every_us, burst = EXCLUDED.burst
     RETURNING subject, granted, tat_us
 """  # noqa: S608 - composed of our own
@@ -62,7 +69,7 @@ class Standing:
 
 
 def of_customer(customer_id: int, *, per_second: int, at_once: int) -> Limit:
-    """What a customer may ask, whatever he asks with."""
+    """What a customer may ask, by all credentials together."""
     return Limit(f"customer:{customer_id}", per_second, at_once)
 
 
@@ -89,6 +96,7 @@ def grant(asked: Mapping[Limit, int], *, now: datetime) -> dict[Limit, tuple[int
             GRANT,
             {
                 "now": now_us,
+                "tolerance_us": AHEAD_TOLERANCE // _US,
                 "subjects": array(list(by_subject)),
                 "every_us": array([limit.every_us for limit in limits]),
                 "bursts": array([limit.at_once for limit in limits]),

@@ -1,10 +1,13 @@
 """Where a request comes from: the peer, or whom a proxy that is trusted names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 from django.conf import settings
+
+from infra.http_server.peers import LONGEST, holder_of
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -24,6 +27,22 @@ def client_address(peer: str, forwarded_for: str) -> Address | None:
     return address
 
 
+def address_of(scope: MutableMapping[str, Any]) -> str:
+    """Whom an ASGI request counts for where each address has a limit (`holder_of`); empty if that cannot be read."""
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    if not settings.TRUSTED_PROXIES:
+        return holder_of(peer)
+    forwarded = (value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
+    return holder_of(str(client_address(peer, ",".join(forwarded)) or ""))
+
+
+def is_proxy(peer: str) -> bool:
+    """Whether a peer is a proxy of ours, who speaks for many."""
+    address = _read(peer)
+    return address is not None and is_in(address, networks_of(tuple(settings.TRUSTED_PROXIES)))
+
+
 def is_in(address: Address, networks: Iterable[Network]) -> bool:
     """Whether an address belongs to one of the networks."""
     return any(address in network for network in networks)
@@ -35,8 +54,12 @@ def networks_of(given: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(network.strip()) for network in given)
 
 
-@lru_cache(maxsize=4096)
 def _read(text: str) -> Address | None:
+    return _known(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _known(text: str) -> Address | None:
     try:
         address = ip_address(text)
     except ValueError:

@@ -6,7 +6,7 @@ A revoked token, key or user is out at once in the process that revoked it, and 
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cachetools import TTLCache
 from django.conf import settings
@@ -14,15 +14,19 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 from rest_framework.authentication import SessionAuthentication, TokenAuthentication
 from rest_framework.authtoken.models import Token
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from counter.access.pace import Limit
+from counter.access.rate_limit import Limit
 from counter.models import ApiKey, Customer
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which imports what the settings name, this module among it
 
 REMEMBERED_FOR_SECONDS = 5.0
 REMEMBERED_CALLERS = 100_000
@@ -44,7 +48,7 @@ ALL_SCOPES = frozenset(ApiKey.Scope)
 class Caller:
     """Who asks, in place of Django's user; `customer_id` is None for who has no account.
 
-    `scopes` and `limits` are those of the key that he signs with; without one he may do all that is his.
+    `scopes` and `limits` are those of the key that signed; without one the customer may do all that is theirs.
     """
 
     pk: int
@@ -159,6 +163,15 @@ class CustomerSessionAuthentication(SessionAuthentication):
         customer_id = Customer.objects.filter(user_id=user_id).values_list("pk", flat=True).first()
         return Caller(user_id, customer_id), None
 
+    def enforce_csrf(self, request: Request) -> None:
+        """The token comes as a header: no form is taken here, and none is read before it is known who asks.
+
+        Raises: PermissionDenied.
+        """
+        plain: Any = request._request
+        plain._post, plain._files = QueryDict(), MultiValueDict()
+        super().enforce_csrf(plain)
+
 
 class IsCustomer(BasePermission):
     """Lets in users who have a customer record; staff without one use the admin."""
@@ -166,19 +179,19 @@ class IsCustomer(BasePermission):
     code = "customer_required"
     message = "these credentials belong to nobody with an account here"
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         return getattr(request.user, "customer_id", None) is not None
 
 
 class HasScope(BasePermission):
-    """Lets in whoever's key may do such a thing: `read` asks, `trade` changes something."""
+    """Lets in keys that may do such a thing: `read` asks, `trade` changes something."""
 
     code = "scope_required"
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         caller: Any = request.user
         scope = scope_of(request.method or "")
-        self.message = f"the key has not the scope {scope} that this needs"
+        self.message = f"the API key lacks the `{scope}` scope"
         return isinstance(caller, Caller) and scope in caller.scopes
 
 

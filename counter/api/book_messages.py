@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
+from counter.limits.in_force import limits_of
 from counter.models import Account, Position
-from counter.trading.limits import limits_of
 
 _ENDED = (Position.State.EXERCISED, Position.State.EXPIRED)
 
@@ -44,7 +44,7 @@ class PositionPage(msgspec.Struct):
 
 
 class AccountLimits(msgspec.Struct):
-    """What the customer may have open, and how many orders a second he may place."""
+    """What the customer may have open, and how many orders a second."""
 
     contracts: int
     notional: Usdt
@@ -59,10 +59,10 @@ class AccountBody(msgspec.Struct):
 
 
 class LimitedAccount(AccountBody):
-    """With what he has open, and what he may."""
+    """With what is open, and what may be."""
 
     open_contracts: int
-    open_notional: Annotated[Usdt, Meta(description="What he paid for what is open: USDT.")]
+    open_notional: Annotated[Usdt, Meta(description="Cost of what is open: USDT.")]
     limits: AccountLimits
 
 

@@ -1,10 +1,9 @@
 """What the customer has: positions and balance."""
 
-from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from counter.api.answers import json_answer
 from counter.api.book_messages import (
     AccountList,
     PositionBody,
@@ -15,7 +14,8 @@ from counter.api.book_messages import (
 from counter.api.errors import ApiError
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.pages import PositionQuery, page_of
-from counter.api.views import CustomerView, query_of
+from counter.api.parsers import query_of
+from counter.api.views import CustomerView
 from counter.models import Account, Position
 
 
@@ -28,14 +28,14 @@ class PositionsView(CustomerView):
         responses=answers(READING_ERRORS, {200: PositionPage}),
         summary="List own positions, newest first",
     )
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> Response:
         """Every position that the customer has or had."""
         query = query_of(request, PositionQuery)
         positions = Position.objects.filter(customer_id=self.customer_id).select_related("option")
         if query.state is not None:
             positions = positions.filter(state=query.state.upper())
         rows, next_cursor = page_of(positions, query)
-        return json_answer(PositionPage([position_body(row) for row in rows], next_cursor))
+        return Response(PositionPage([position_body(row) for row in rows], next_cursor))
 
 
 class PositionView(CustomerView):
@@ -46,13 +46,13 @@ class PositionView(CustomerView):
         responses=answers(READING_ERRORS, {200: PositionBody}),
         summary="Read one position",
     )
-    def get(self, request: Request, position_id: int) -> HttpResponse:
+    def get(self, request: Request, position_id: int) -> Response:
         """One of the customer's positions."""
         own = Position.objects.filter(customer_id=self.customer_id).select_related("option")
         position = own.filter(pk=position_id).first()
         if position is None:
             raise ApiError("not_found", f"this customer has no position {position_id}")
-        return json_answer(position_body(position))
+        return Response(position_body(position))
 
 
 class AccountsView(CustomerView):
@@ -63,7 +63,7 @@ class AccountsView(CustomerView):
         responses=answers(READING_ERRORS, {200: AccountList}),
         summary="Read own balance",
     )
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> Response:
         """One account, of USDT, with what is open and the limits on it."""
         accounts = Account.objects.filter(customer_id=self.customer_id)
-        return json_answer(AccountList([limited_account(account) for account in accounts]))
+        return Response(AccountList([limited_account(account) for account in accounts]))

@@ -2,16 +2,21 @@
 
 from dataclasses import dataclass
 
-from counter.ordering.order_requests import RejectCode
+from counter.orders.requests import RejectCode
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """`retry_after_seconds` is set when the same request may well succeed a moment later."""
+    """`retry_after_seconds` is set when the same request may well succeed a moment later.
+
+    Of an order that is refused with a `final` one nothing is ever placed, whatever other attempts of its id do: what
+    stands against it does not pass.
+    """
 
     status: int
     meaning: str
     retry_after_seconds: int | None = None
+    final: bool = False
 
 
 ORDER_CODES: dict[str, ErrorCode] = {
@@ -19,10 +24,13 @@ ORDER_CODES: dict[str, ErrorCode] = {
     RejectCode.OPTION_NOT_FOUND: ErrorCode(404, "There is no such option."),
     RejectCode.POSITION_NOT_FOUND: ErrorCode(404, "The customer has no such position."),
     RejectCode.CLIENT_ORDER_ID_REUSED: ErrorCode(
-        409, "The id was already used for an order of other content."
+        409, "The id was already used for an order of other content.", final=True
     ),
     RejectCode.OPTION_HALTED: ErrorCode(409, "The option takes no opening orders at present."),
-    RejectCode.OPTION_EXPIRED: ErrorCode(409, "The option has expired."),
+    RejectCode.OPTION_EXPIRED: ErrorCode(409, "The option has expired.", final=True),
+    RejectCode.OPENS_ENDED: ErrorCode(
+        409, "The option expires too soon to be opened; it can still be closed.", final=True
+    ),
     RejectCode.COIN_HALTED: ErrorCode(
         409, "The coin takes no opening orders at present; `GET /api/v1/quotes` says why. Closing goes on."
     ),
@@ -38,17 +46,25 @@ ORDER_CODES: dict[str, ErrorCode] = {
     RejectCode.PAYOUT_AT_FILL_ONLY: ErrorCode(
         409, "Closes are not paid at once at present; with payout at_fill they are taken."
     ),
-    RejectCode.PRICE_MOVED: ErrorCode(409, "The cost is above max_cost, or proceeds are below min_proceeds."),
+    RejectCode.PRICE_MOVED: ErrorCode(
+        409,
+        "The cost is above max_cost, or proceeds are below min_proceeds; without one, the price has just moved far.",
+    ),
     RejectCode.QUOTE_MISSING: ErrorCode(409, "The option has no price on this side."),
     RejectCode.AMOUNT_TOO_SMALL: ErrorCode(422, "The order is worth less than 0.000001 USDT."),
     RejectCode.AMOUNT_TOO_LARGE: ErrorCode(422, "Amounts would have more digits than are kept."),
     RejectCode.INSUFFICIENT_BALANCE: ErrorCode(422, "The account holds less than that."),
     RejectCode.POSITION_TOO_SMALL: ErrorCode(422, "Fewer contracts are left in the position."),
     RejectCode.QUOTE_NOT_FOUND: ErrorCode(404, "The customer has no such firm quote."),
-    RejectCode.QUOTE_EXPIRED: ErrorCode(409, "The firm quote has expired."),
-    RejectCode.QUOTE_USED: ErrorCode(409, "Another order has used the firm quote."),
+    RejectCode.QUOTE_EXPIRED: ErrorCode(409, "The firm quote has expired.", final=True),
+    RejectCode.QUOTE_USED: ErrorCode(409, "Another order has used the firm quote.", final=True),
     RejectCode.QUOTE_MISMATCH: ErrorCode(
-        422, "The firm quote is for another option, side, position, size or payout."
+        422, "The firm quote is for another option, side, position, size or payout.", final=True
+    ),
+    RejectCode.DESK_BEHIND: ErrorCode(
+        503,
+        "More is offered of this coin than can be hedged soon; nothing was done. Of other coins orders are taken.",
+        retry_after_seconds=1,
     ),
     RejectCode.QUOTE_STALE: ErrorCode(409, "The price is too old to trade on.", retry_after_seconds=1),
 }
@@ -83,12 +99,13 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     ),
     "signature_replayed": ErrorCode(401, "The signature, or its nonce, was used before."),
     "customer_required": ErrorCode(403, "The credentials belong to nobody with an account here."),
-    "scope_required": ErrorCode(403, "The API key has not the scope that this needs."),
+    "scope_required": ErrorCode(403, "The API key lacks the scope that this needs."),
     "ip_not_allowed": ErrorCode(403, "The API key may not be used from this address."),
     "permission_denied": ErrorCode(403, "These credentials may not do this."),
     "not_found": ErrorCode(404, "There is nothing at this address, or nothing of this customer's."),
     "method_not_allowed": ErrorCode(405, "The address does not take this method."),
     "not_acceptable": ErrorCode(406, "The answer would be JSON, which the request does not accept."),
+    "body_late": ErrorCode(408, "The end of the body did not come in time."),
     "body_too_large": ErrorCode(413, "The body has too many bytes."),
     "batch_too_large": ErrorCode(413, "The batch has too many entries."),
     "unsupported_media_type": ErrorCode(
@@ -97,10 +114,17 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "throttled": ErrorCode(
         429, "Too many requests of this customer or key; Retry-After says when one is free."
     ),
-    "too_many_streams": ErrorCode(429, "The customer listens to as many streams as he may already."),
+    "too_many_requests": ErrorCode(
+        429,
+        "Too many requests of this address that are half sent, or with credentials that are not valid.",
+        retry_after_seconds=1,
+    ),
+    "too_many_streams": ErrorCode(429, "The customer has as many streams open as are allowed."),
     "internal_error": ErrorCode(500, "An error of ours; it has been recorded."),
     "overloaded": ErrorCode(
-        503, "Too many orders wait. Nothing was done with this one.", retry_after_seconds=1
+        503,
+        "Too many orders wait, or the order was not reached in time. Nothing was done with this one.",
+        retry_after_seconds=1,
     ),
     "unavailable": ErrorCode(
         503,

@@ -1,34 +1,51 @@
 """Errors as the API answers them: one shape for all, with a stable code from `counter.api.codes`."""
 
+import sys
 from typing import Any
 
 import msgspec
 import structlog
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
 
 from counter.access.admission import Replayed, TooFast
-from counter.access.pace import Standing
+from counter.access.rate_limit import Standing
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
+from counter.limits.refusals import TooManyRefusals
 from counter.money.cash import AccountError
-from counter.ordering.gate import GateFull, OutcomeUnknown
-from counter.ordering.order_requests import Rejected
+from counter.orders.requests import RejectCode, Rejected
+from infra.coordination.group_queue import OutcomeUnknown, QueueFull
+from infra.db.not_now import is_not_now, leave_session
+from infra.http_server.bodies import BodyLate, TooManyBodies
 
 log = structlog.get_logger(__name__)
 
+TOO_MANY_REFUSALS = Rejected(RejectCode.TOO_MANY_ORDERS, "too many of the customer's orders were refused")
+# What people are told; whether it was done is for the page that they come from to say.
+_CANNOT_NOW = {
+    "title": "Not now",
+    "details": "The database does not answer at the moment. Please try again.",
+}
 CHALLENGE = "ApiKey, Token"  # by what customers' programs say who they are
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """`code` is stable and for programs, `message` for people, `detail` says where in the request."""
+    """`code` is stable and for programs, `message` for people, `detail` says where in the request.
+
+    Of an order that was refused `final` says whether that holds whatever became of earlier attempts with its
+    client_order_id; if not, those are over in `final_after_ms`.
+    """
 
     code: str
     message: str
     detail: dict[str, str] | None = None
+    final: bool | None = None
+    final_after_ms: int | None = None
 
 
 class ErrorBody(msgspec.Struct):
@@ -48,10 +65,13 @@ class ApiError(Exception):
 
 def error_message(code: str, message: str = "", detail: dict[str, str] | None = None) -> JsonAnswer:
     """The one error shape, with the status and Retry-After of its code."""
-    known = CODES[code]
+    return _message(Problem(code, message or CODES[code].meaning, detail or None))
+
+
+def _message(problem: Problem) -> JsonAnswer:
+    known = CODES[problem.code]
     headers = {} if known.retry_after_seconds is None else {"Retry-After": str(known.retry_after_seconds)}
-    body = ErrorBody(error=Problem(code, message or known.meaning, detail or None))
-    return json_message(body, status=known.status, headers=headers)
+    return json_message(ErrorBody(error=problem), status=known.status, headers=headers)
 
 
 def error_answer(code: str, message: str = "", detail: dict[str, str] | None = None) -> HttpResponse:
@@ -73,14 +93,17 @@ def _throttled(standing: Standing) -> HttpResponse:
     return response
 
 
-def rejection_message(rejected: Rejected) -> JsonAnswer:
-    """A refused order."""
-    return error_message(rejected.code, rejected.message)
+def refusal_of(rejected: Rejected) -> Problem:
+    """A refused order, with whether that is the last word: docs/decisions/deadlines.md says why it may not be."""
+    if CODES[rejected.code].final:
+        return Problem(rejected.code, rejected.message, final=True)
+    after_ms = round(settings.ORDER_WITHIN_SECONDS * 1000)
+    return Problem(rejected.code, rejected.message, final=False, final_after_ms=after_ms)
 
 
-def rejection_answer(rejected: Rejected) -> HttpResponse:
-    """A refused order as a response."""
-    return rejection_message(rejected).response()
+def refusal_message(rejected: Rejected) -> JsonAnswer:
+    """A refused order as an answer."""
+    return _message(refusal_of(rejected))
 
 
 def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
@@ -106,17 +129,29 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return error_answer("body_too_large")
     if isinstance(error, SuspiciousOperation):  # more than a thousand parameters, for instance
         return error_answer("invalid_request")
-    if isinstance(error, GateFull):
+    if isinstance(error, TooManyRefusals):
+        return refusal_message(TOO_MANY_REFUSALS).response()
+    if isinstance(error, BodyLate):
+        return error_answer("body_late")
+    if isinstance(error, TooManyBodies):
+        return error_answer("too_many_requests")
+    if isinstance(error, QueueFull):
         return error_answer("overloaded")
     if isinstance(error, OutcomeUnknown):
         return error_answer("unavailable")
     if isinstance(error, DataError):
         return error_answer("invalid_request", "a number is larger than what can be stored")
-    if isinstance(error, (OperationalError, InterfaceError)):
-        log.warning("database unavailable", error=repr(error))
-        return error_answer("unavailable")
+    if is_not_now(error):
+        return _not_now(error)
     log.exception("unexpected error", exc_info=error)
     return error_answer("internal_error")
+
+
+def _not_now(error: BaseException) -> HttpResponse:
+    """The database cannot do it at present: the next request gets another connection."""
+    log.warning("database unavailable", error=repr(error))
+    leave_session(error)
+    return error_answer("unavailable")
 
 
 def _framework_answer(error: exceptions.APIException) -> HttpResponse:
@@ -159,7 +194,14 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """An error outside of the views, in a middleware: 500."""
+    """An error outside of the API's views, in a middleware or a page: 500; 503 if the database cannot do it now."""
+    error = sys.exc_info()[1]
+    if error is not None and is_not_now(error):
+        response = _not_now(error)
+        if not _is_for_programs(request):
+            response.headers["Content-Type"] = "text/html; charset=utf-8"
+            response.content = (defaults.ERROR_PAGE_TEMPLATE % _CANNOT_NOW).encode()
+        return response
     if _is_for_programs(request):
         return error_answer("internal_error")
     return defaults.server_error(request)

@@ -67,6 +67,7 @@ PLACE_ORDER = [
             "type": "close",
             "client_order_id": "bot7-000125",
             "opened_by": "bot7-000123",
+            "min_proceeds": "17",
             "payout": "at_fill",
         },
         request_only=True,

@@ -1,19 +1,20 @@
 """The fields that messages of the API share; amounts leave as strings with their full scale."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from counter.pricing import USDT_UNIT
+from counter.pricing.formulas import COIN_UNIT, USDT_UNIT
+from ledger.decimals import rounded
 
 # `(?!\n)`: a bare `$` would let a newline at the end through.
 ClientOrderId = Annotated[
     str,
     Meta(
         pattern=r"^[A-Za-z0-9_.:-]{1,64}(?!\n)$",
-        description="The customer's own name of the order, unique among his orders.",
+        description="The customer's own id of the order, unique among the customer's orders.",
         examples=["bot7-000123"],
     ),
 ]
@@ -56,17 +57,17 @@ class Query(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 def read_amount(asked: str | int | None) -> Decimal | None:
     """USDT as asked, at the stored scale."""
-    return None if asked is None else Decimal(asked).quantize(USDT_UNIT)
+    return None if asked is None else rounded(Decimal(asked), USDT_UNIT, ROUND_HALF_EVEN)
 
 
 def usdt(value: Decimal) -> str:
-    """USDT with 6 decimals. Stored amounts have no more of them, so nothing is rounded here."""
-    return f"{value:.6f}"
+    """USDT with 6 decimals. Stored amounts have no more of them; what is half a unit finer rounds half-even."""
+    return f"{rounded(value, USDT_UNIT, ROUND_HALF_EVEN):f}"
 
 
 def coin(value: Decimal) -> str:
     """Coin, or USDT for one coin, with 8 decimals."""
-    return f"{value:.8f}"
+    return f"{rounded(value, COIN_UNIT, ROUND_HALF_EVEN):f}"
 
 
 premium = usdt

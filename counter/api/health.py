@@ -7,25 +7,35 @@ from typing import Any
 from django.db import connection
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
-from config.broker import connect
-from config.canary import trips
-from config.leases import leaders
 from counter.api.answers import json_answer
 from counter.models import Quote
+from infra.broker.canary import trips
+from infra.broker.connection import connect
+from infra.coordination import clock
+from infra.coordination.ages import lies_ahead
+from infra.coordination.leases import leaders
+
+
+class ReadOnly(Exception):
+    """The session may not write: of a standby, or of a primary that was demoted."""
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """503 when counter's own database does not answer; the rest is told for people."""
+    """503 when counter's own database does not answer or takes no writes, or its time is not known.
+
+    The rest is told for people.
+    """
     database = _checked(_ask_database)
     checks = {
         "database": {**database, "required": True},
         "broker": {**_checked(_ask_broker), "required": False},
     }
+    checks["clock"] = {**(_checked(_ask_clock) if database["ok"] else {"ok": False}), "required": True}
     for name, check in (("quotes", _newest_quote), ("workers", _canaries), ("leaders", _leaders)):
         checks[name] = {**(_checked(check) if database["ok"] else {"ok": False}), "required": False}
-    return json_answer({"ready": database["ok"], "checks": checks}, status=200 if database["ok"] else 503)
+    ready = all(check["ok"] for check in checks.values() if check["required"])
+    return json_answer({"ready": ready, "checks": checks}, status=200 if ready else 503)
 
 
 def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -38,9 +48,20 @@ def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _ask_database() -> dict[str, Any]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """Raises: ReadOnly; database errors. After either the next check gets a connection of its own."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('transaction_read_only')")
+            if cursor.fetchone() != ("off",):
+                raise ReadOnly
+    except Exception:
+        connection.close()
+        raise
     return {}
+
+
+def _ask_clock() -> dict[str, Any]:
+    return {"now": clock.counter.now().isoformat()}
 
 
 def _ask_broker() -> dict[str, Any]:
@@ -76,4 +97,5 @@ def _newest_quote() -> dict[str, Any]:
     newest = Quote.objects.aggregate(newest=Max("quoted_at"))["newest"]
     if newest is None:
         return {"ok": False, "age_seconds": None}
-    return {"age_seconds": round((timezone.now() - newest).total_seconds(), 3)}
+    now = clock.counter.now()
+    return {"ok": not lies_ahead(newest, now=now), "age_seconds": round((now - newest).total_seconds(), 3)}

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import ClassVar
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from counter.api.answers import json_answer
 from counter.api.errors import ApiError
 from counter.api.ledger_csv import csv_of
 from counter.api.ledger_messages import (
@@ -26,13 +26,15 @@ from counter.api.ledger_messages import (
     read_time,
 )
 from counter.api.openapi import READING_ERRORS, answers, described
-from counter.api.views import CustomerView, query_of
+from counter.api.parsers import query_of
+from counter.api.renderers import MessageRenderer
+from counter.api.views import CustomerView
 from counter.models import Account
 from counter.money.monthly import monthly_statement
 from counter.money.statements import IdRange, all_entries, ids_between, ledger_entries
 
 MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
-# Whoever reads slowly keeps a thread for as long: some are left to everybody else.
+# A slow reader keeps a thread for as long: some are left to everybody else.
 DOWNLOADS_AT_ONCE = 2
 LAST_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -53,7 +55,7 @@ class LedgerView(CustomerView):
         responses=answers(READING_ERRORS, {200: LedgerPage}),
         summary="List own ledger entries, newest first",
     )
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> Response:
         """Every movement on the account with the balance it left, and the order that it belongs to."""
         query = query_of(request, LedgerQuery)
         account_id = _account_id(self.customer_id)
@@ -67,7 +69,7 @@ class LedgerView(CustomerView):
         entries = ledger_entries(account_id=account_id, within=within, limit=query.limit + 1)
         page = entries[: query.limit]
         next_cursor = str(page[-1].id) if len(entries) > query.limit else None
-        return json_answer(LedgerPage([ledger_entry_body(entry) for entry in page], next_cursor))
+        return Response(LedgerPage([ledger_entry_body(entry) for entry in page], next_cursor))
 
 
 class CsvRenderer(BaseRenderer):
@@ -113,7 +115,7 @@ class _Download:
 class LedgerCsvView(CustomerView):
     """The customer's ledger as a file."""
 
-    renderer_classes = [CsvRenderer, JSONRenderer]  # errors are JSON
+    renderer_classes = [CsvRenderer, MessageRenderer]  # errors are JSON
     http_method_names = ["get", "head"]  # OPTIONS would be answered by a renderer
 
     @extend_schema(
@@ -165,13 +167,13 @@ class StatementView(CustomerView):
         responses=answers(READING_ERRORS, {200: MonthlyStatementBody}),
         summary="Read own statement of a month",
     )
-    def get(self, request: Request, month: str) -> HttpResponse:
+    def get(self, request: Request, month: str) -> Response:
         """Sums that add up from the opening balance to the closing one; of this month, so far."""
         if not re.fullmatch(MONTH[1:-1], month):
             raise ApiError("not_found", "a month is written as in 2026-11")
         year, number = month.split("-")
         account_id = _account_id(self.customer_id)
-        return json_answer(
+        return Response(
             monthly_statement_body(
                 monthly_statement(account_id=account_id, year=int(year), month=int(number))
             )

@@ -1,24 +1,14 @@
 """A ledger as CSV: written as it is read, a page at a time, and harmless in a spreadsheet."""
 
-import csv
 from collections.abc import Iterable, Iterator
 
 from counter.api.fields import coin, usdt
 from counter.money.statements import LedgerEntry
+from infra.csv_lines import csv_lines, text_cell
 
 COLUMNS = (
     *("id", "time", "kind", "amount", "balance", "order_id", "client_order_id", "symbol", "spread", "fee"),
 )
-ROWS_AT_ONCE = 500
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class _Line:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
 
 
 def csv_of(entries: Iterable[LedgerEntry]) -> Iterator[str]:
@@ -26,19 +16,7 @@ def csv_of(entries: Iterable[LedgerEntry]) -> Iterator[str]:
 
     Spread and fee stand once for each order, beside its main entry, so that the columns add up.
     """
-    writer = csv.writer(_Line())
-    lines = [writer.writerow(COLUMNS)]
-    for entry in entries:
-        lines.append(writer.writerow(_cells(entry)))
-        if len(lines) >= ROWS_AT_ONCE:
-            yield "".join(lines)
-            lines = []
-    yield "".join(lines)
-
-
-def text_cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return csv_lines(COLUMNS, map(_cells, entries))
 
 
 def _cells(entry: LedgerEntry) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """Answers that are given on the event loop itself, past the framework: as the framework gives them."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
@@ -18,6 +20,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]
 
+LONGEST_HOST = 300  # a name of 255, and a port: what is longer is not kept in memory
 _JSON = (b"content-type", b"application/json")
 
 
@@ -42,6 +45,17 @@ def is_secure(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     return scope["scheme"] == "https" or (
         headers.get(b"x-forwarded-proto") == b"https" and settings.SECURE_PROXY_SSL_HEADER is not None
     )
+
+
+def is_ours(host: bytes) -> bool:
+    """Whether a Host header names one of ALLOWED_HOSTS."""
+    return len(host) <= LONGEST_HOST and _is_ours(host)
+
+
+@lru_cache(maxsize=1000)
+def _is_ours(host: bytes) -> bool:
+    domain, _ = split_domain_port(host.decode("latin-1"))
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def _of_all_answers(*, secure: bool) -> RawHeaders:

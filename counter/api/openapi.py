@@ -23,7 +23,7 @@ from counter.api.errors import ErrorBody
 from counter.api.fields import Query
 from counter.api.order_messages import CloseOrder, OpenOrder
 from counter.api.quote_messages import CloseQuote, OpenQuote
-from counter.ordering.order_requests import RejectCode
+from counter.orders.requests import RejectCode
 
 LIMIT_HEADERS = {
     "RateLimit-Limit": "Requests at once that the scarcest limit lets through, of the customer or of the key.",
@@ -53,8 +53,8 @@ QUOTING_ERRORS = (
     *_ALWAYS,
     *("malformed_json", "invalid_request", "body_too_large", "unsupported_media_type"),
     *(RejectCode.ACCOUNT_NOT_FOUND, RejectCode.OPTION_NOT_FOUND, RejectCode.POSITION_NOT_FOUND),
-    *(RejectCode.OPTION_HALTED, RejectCode.OPTION_EXPIRED, RejectCode.COIN_HALTED),
-    RejectCode.TRADING_STOPPED,
+    *(RejectCode.OPTION_HALTED, RejectCode.OPTION_EXPIRED, RejectCode.OPENS_ENDED),
+    *(RejectCode.COIN_HALTED, RejectCode.TRADING_STOPPED),
     *(RejectCode.QUOTE_MISSING, RejectCode.QUOTE_STALE, RejectCode.AMOUNT_TOO_SMALL),
     *(RejectCode.AMOUNT_TOO_LARGE, RejectCode.POSITION_TOO_SMALL, RejectCode.TOO_MANY_QUOTES),
     RejectCode.PAYOUT_AT_FILL_ONLY,

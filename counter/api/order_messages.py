@@ -26,12 +26,13 @@ from counter.api.fields import (
     usdt,
 )
 from counter.models import SyncOrder
-from counter.ordering.order_requests import CloseRequest, OpenRequest, Order, OrderRequest
+from counter.orders.requests import CloseRequest, OpenRequest, Order, OrderRequest
 
 
 class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="open"):
     """Buy contracts at the present ask; `max_cost` refuses the order when the price has moved above it.
 
+    Without `max_cost` and `quote_id` it is refused when the price has just risen far above what was quoted before.
     With `quote_id` at the price of that firm quote, which has to be for the same symbol and contracts.
     """
 
@@ -62,8 +63,9 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
     """Sell contracts of a position (all that are left unless `contracts` says how many) at the present bid.
 
     The position is named by `position_id` or by `opened_by`, the client_order_id of the order that opened it: one of
-    the two. With payout `at_fill` the customer gets, later, what the venue really paid, less its fee. With `quote_id`
-    at the price of that firm quote, which has to be for the same position and contracts; its payout is `instant`.
+    the two. With payout `at_fill` the customer gets, later, what the venue really paid, less its fee, within 2 % of
+    `fair`. With `quote_id` at the price of that firm quote, which has to be for the same position and contracts; its
+    payout is `instant`. Without `min_proceeds` and `quote_id` it is refused when the price has just fallen far.
     """
 
     client_order_id: ClientOrderId

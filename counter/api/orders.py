@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import msgspec
 from django.conf import settings
-from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from counter.api.answers import JsonAnswer, json_answer, json_message
+from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
-from counter.api.errors import ApiError, Problem, rejection_message
+from counter.api.errors import ApiError, Problem, refusal_message, refusal_of
 from counter.api.examples import PLACE_ORDER, PLACE_ORDERS
 from counter.api.openapi import NEW_ORDER, PLACING_ERRORS, READING_ERRORS, answers, described
 from counter.api.order_messages import (
@@ -26,11 +26,14 @@ from counter.api.order_messages import (
     stored_order,
 )
 from counter.api.pages import OrderQuery, page_of
+from counter.api.parsers import decode, query_of
+from counter.api.received import until_of
 from counter.api.repeats import check_no_repeats
-from counter.api.views import CustomerView, body_of, decode, query_of
+from counter.api.views import CustomerView
+from counter.limits.refusals import refusals
 from counter.models import SyncOrder
-from counter.ordering.gate import gate
-from counter.ordering.order_requests import OrderRequest, Outcome, Rejected
+from counter.orders.queue import order_queue
+from counter.orders.requests import BEHIND, Accepted, OrderRequest, Outcome, Rejected
 
 
 class _LooseBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +42,8 @@ class _LooseBatch(msgspec.Struct, forbid_unknown_fields=True):
     orders: list[msgspec.Raw]
 
 
+# What cannot be read costs by its length: a body of megabytes is no one refused order.
+BYTES_OF_AN_ORDER = 200
 _ORDER = msgspec.json.Decoder(AnyOrder)
 _BATCH = msgspec.json.Decoder(OrderBatchBody)
 _LOOSE_BATCH = msgspec.json.Decoder(_LooseBatch)
@@ -57,19 +62,42 @@ class Asked:
 class Placing:
     """How an address reads its body (for a customer's id) and answers with the outcomes of the requests in it.
 
-    Reading raises ApiError.
+    Decoding raises ApiError.
     """
 
-    read: Callable[[bytes, int], Asked]
+    decode: Callable[[bytes, int], Asked]
     answer: Callable[[Asked, Sequence[Outcome]], JsonAnswer]
 
-    def place(self, body: bytes, customer_id: int) -> HttpResponse:
-        """Answer a body, waiting for the commit.
+    def read(self, body: bytes, customer_id: int) -> Asked:
+        """What a body asks for; one that cannot be read counts as the refused orders it has room for.
 
-        Raises: ApiError; what `Gate.place` raises.
+        Raises: ApiError; TooManyRefusals.
         """
-        asked = self.read(body, customer_id)
-        return self.answer(asked, gate.place(asked.requests) if asked.requests else []).response()
+        refusals.check(customer_id)
+        try:
+            return self.decode(body, customer_id)
+        except ApiError:
+            refusals.count(customer_id, refused=1 + len(body) // BYTES_OF_AN_ORDER, accepted=0)
+            raise
+
+    def told(self, asked: Asked, outcomes: Sequence[Outcome], customer_id: int) -> JsonAnswer:
+        """The answer, which is counted."""
+        accepted = sum(isinstance(outcome, Accepted) for outcome in outcomes)
+        not_now = 0 if accepted == len(outcomes) else outcomes.count(BEHIND)
+        # Not the customer's fault: it costs none of the refusals that may be had.
+        refusals.count(customer_id, refused=len(asked.orders) - accepted - not_now, accepted=accepted)
+        if not_now and not_now == len(asked.orders):
+            return refusal_message(BEHIND)
+        return self.answer(asked, outcomes)
+
+    def place(self, asked: Asked, customer_id: int, *, until: float | None) -> Response:
+        """Answer what was read, waiting for the commit, which is sent by `until` if at all (`order_queue.place`).
+
+        Raises: what `order_queue.place` raises.
+        """
+        outcomes = order_queue.place(asked.requests, until=until) if asked.requests else []
+        answer = self.told(asked, outcomes, customer_id)
+        return Response(msgspec.Raw(answer.body), answer.status, headers=answer.headers)
 
 
 def _read_single(body: bytes, customer_id: int) -> Asked:
@@ -82,7 +110,7 @@ def _read_single(body: bytes, customer_id: int) -> Asked:
 def _answer_single(asked: Asked, outcomes: Sequence[Outcome]) -> JsonAnswer:
     [outcome] = outcomes
     if isinstance(outcome, Rejected):
-        return rejection_message(outcome)
+        return refusal_message(outcome)
     headers = _REPLAYED if outcome.replayed else None
     return json_message(placed_order(outcome.order), status=201, headers=headers)
 
@@ -109,6 +137,10 @@ class OrdersView(CustomerView):
 
     unpaced_methods = ("POST",)
 
+    def read(self, body: bytes) -> Asked:
+        """As the fast path reads it."""
+        return SINGLE.read(body, self.customer_id)
+
     @extend_schema(
         operation_id="place_order",
         request=NEW_ORDER,
@@ -116,13 +148,13 @@ class OrdersView(CustomerView):
         summary="Place an order",
         examples=PLACE_ORDER,
     )
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: Request) -> Response:
         """Open a position or close one. Once answered with 201 the order is committed and nothing takes it back.
 
         The same client_order_id with the same content is answered with the same order and the header
         `Idempotent-Replayed: true`; with other content it is refused (409).
         """
-        return SINGLE.place(body_of(request), self.customer_id)
+        return SINGLE.place(self.message, self.customer_id, until=until_of(request))
 
     @extend_schema(
         operation_id="list_orders",
@@ -130,7 +162,7 @@ class OrdersView(CustomerView):
         responses=answers(READING_ERRORS, {200: OrderPage}),
         summary="List own orders, newest first",
     )
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> Response:
         """The customer's orders."""
         query = query_of(request, OrderQuery)
         orders = SyncOrder.objects.filter(customer_id=self.customer_id)
@@ -141,7 +173,7 @@ class OrdersView(CustomerView):
         if query.symbol is not None:
             orders = orders.filter(symbol=query.symbol)
         rows, next_cursor = page_of(orders, query)
-        return json_answer(OrderPage([stored_order(row) for row in rows], next_cursor))
+        return Response(OrderPage([stored_order(row) for row in rows], next_cursor))
 
 
 class OrderView(CustomerView):
@@ -152,18 +184,22 @@ class OrderView(CustomerView):
         responses=answers(READING_ERRORS, {200: StoredOrder}),
         summary="Read one order",
     )
-    def get(self, request: Request, order_id: int) -> HttpResponse:
+    def get(self, request: Request, order_id: int) -> Response:
         """One of the customer's orders."""
         order = SyncOrder.objects.filter(customer_id=self.customer_id, pk=order_id).first()
         if order is None:
             raise ApiError("not_found", f"this customer has no order {order_id}")
-        return json_answer(stored_order(order))
+        return Response(stored_order(order))
 
 
 class OrderBatchView(CustomerView):
     """Many orders in one request and one transaction."""
 
     unpaced_methods = ("POST",)
+
+    def read(self, body: bytes) -> Asked:
+        """As the fast path reads it."""
+        return BATCH.read(body, self.customer_id)
 
     @extend_schema(
         operation_id="place_orders",
@@ -172,9 +208,9 @@ class OrderBatchView(CustomerView):
         summary="Place up to 1,000 orders",
         examples=PLACE_ORDERS,
     )
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: Request) -> Response:
         """Decide each order as if it were sent alone, one after the other; refused ones do not hinder the others."""
-        return BATCH.place(body_of(request), self.customer_id)
+        return BATCH.place(self.message, self.customer_id, until=until_of(request))
 
 
 def _read_batch(raw: bytes, customer_id: int) -> list[OrderRequest | OrderOutcome]:
@@ -215,5 +251,5 @@ def _read_one(raw: msgspec.Raw, customer_id: int) -> OrderRequest | OrderOutcome
 
 def _outcome_body(outcome: Outcome) -> OrderOutcome:
     if isinstance(outcome, Rejected):
-        return OrderOutcome(CODES[outcome.code].status, error=Problem(outcome.code, outcome.message))
+        return OrderOutcome(CODES[outcome.code].status, error=refusal_of(outcome))
     return OrderOutcome(201, order=placed_order(outcome.order), replayed=outcome.replayed)

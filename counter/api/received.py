@@ -1,8 +1,11 @@
-"""Requests as they were sent: header names and targets, of which WSGI and Django keep something else."""
+"""Requests as they were sent, of which WSGI and Django keep something else: header names, targets, their arrival."""
 
 from collections.abc import Callable, Sequence
 
 from django.http import HttpRequest
+from rest_framework.request import Request
+
+from counter.orders.deadlines import work_until
 
 Header = Callable[[str], str | None]
 
@@ -22,6 +25,12 @@ def header_of(raw: Sequence[tuple[bytes, bytes]]) -> Header:
         return ",".join(values) if values else None
 
     return header
+
+
+def until_of(request: HttpRequest | Request) -> float | None:
+    """Until when what a request asks for may be placed; None if no server of ours has noted its arrival."""
+    arrived = request.META.get("asgi.scope", {}).get("arrived")
+    return None if arrived is None else work_until(arrived=arrived)
 
 
 def target_in(request: HttpRequest) -> bytes:

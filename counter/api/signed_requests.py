@@ -8,19 +8,19 @@ import structlog
 from django.db import connection
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from counter.access.admission import SignatureUse
 from counter.access.api_keys import SecretUnreadable, secret_of
-from counter.access.pace import Limit, of_key
+from counter.access.rate_limit import Limit, of_key
 from counter.access.request_signing import KEY_HEADER, HeaderUnreadable, fits, read_headers
 from counter.api.addresses import client_address, is_in, networks_of
 from counter.api.auth import Caller, Remembered, forgetting
 from counter.api.errors import CHALLENGE, ApiError
 from counter.api.received import header_in, target_in
 from counter.models import ApiKey
+from infra.coordination import clock
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ HOLDER_OF_KEY = """
     FROM counter_apikey AS k
     JOIN counter_customer AS c ON c.id = k.customer_id
     JOIN auth_user AS u ON u.id = c.user_id
-    WHERE k.public_id = %s AND k.revoked_at IS NULL AND u.is_active
+    WHERE k.public_id = %s AND k.revoked_at IS NULL AND k.encrypted_secret <> '' AND u.is_active
 """
 
 
@@ -105,7 +105,7 @@ def _looked_up(public_id: str) -> KeyHolder:
 
 
 def check(holder: KeyHolder, asked: Asked, *, now: datetime) -> SignatureUse:
-    """Check a request's signature; whether it came before is for whoever admits the request.
+    """Check a request's signature; whether it came before is for admission to say.
 
     What is wrong beside the signature is told only to who can sign.
     Raises: ApiError.
@@ -148,4 +148,4 @@ class SignedRequestAuthentication(BaseAuthentication):
             peer=plain.META.get("REMOTE_ADDR", ""),
             header=header_in(plain),
         )
-        return holder.caller, check(holder, asked, now=timezone.now())
+        return holder.caller, check(holder, asked, now=clock.counter.now())

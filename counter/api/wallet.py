@@ -1,21 +1,22 @@
 """The wallet service's door: customers, deposits, withdrawals in two steps, and what it can compare its own with.
 
-Every call may be repeated without harm, signed anew each time. `counter.api.signed` opens the door.
+Every call may be repeated without harm, signed anew each time (`counter.api.service_auth`).
 """
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from counter.api.answers import json_answer
 from counter.api.errors import ApiError
 from counter.api.fields import Amount, read_amount
 from counter.api.pages import page_of
+from counter.api.parsers import query_of
 from counter.api.repeats import check_no_repeats
-from counter.api.views import T, body_of, decode, query_of
+from counter.api.views import WalletView
 from counter.api.wallet_messages import (
     MovementPage,
     MovementQuery,
@@ -30,87 +31,112 @@ from counter.api.wallet_messages import (
 )
 from counter.models import Customer, Withdrawal
 from counter.money import accounts, cash, withdrawals
-
-_NEW_CUSTOMER = msgspec.json.Decoder(NewCustomer)
-_NEW_MOVEMENT = msgspec.json.Decoder(NewMovement)
+from infra.coordination import clock
 
 
-def open_account(request: HttpRequest) -> HttpResponse:
-    """Open a customer's account, once."""
-    asked = _read(request, _NEW_CUSTOMER)
-    customer = accounts.open_customer(reference=asked.reference, password=None, now=timezone.now())
-    return json_answer(customer_body(customer), status=201)
+class _StrictView(WalletView):
+    """Takes no body in which a field is given twice."""
+
+    def read(self, body: bytes) -> Any:
+        message = super().read(body)
+        check_no_repeats(body, colons=-1)  # a name may hold colons: counting them tells nothing
+        return message
 
 
-def deposit(request: HttpRequest) -> HttpResponse:
-    """Credit what has arrived, once."""
-    asked = _read(request, _NEW_MOVEMENT)
-    movement, is_new = accounts.deposit(
-        customer_id=_customer_id(asked.customer),
-        amount=_amount(asked.amount),
-        reference=asked.reference,
-        now=timezone.now(),
-    )
-    return _answer(movement_body(movement), is_new=is_new)
+class CustomersView(_StrictView):
+    """Customers' accounts."""
+
+    decoder = msgspec.json.Decoder(NewCustomer)
+
+    def post(self, request: Request) -> Response:
+        """Open a customer's account, once."""
+        reference = self.message.reference
+        customer = accounts.open_customer(reference=reference, password=None, now=clock.counter.now())
+        return Response(customer_body(customer), status=201)
 
 
-def reserve(request: HttpRequest) -> HttpResponse:
-    """Take what is to be paid out from the customer's account, once."""
-    asked = _read(request, _NEW_MOVEMENT)
-    withdrawal, is_new = withdrawals.reserve(
-        customer_id=_customer_id(asked.customer),
-        amount=_amount(asked.amount),
-        reference=asked.reference,
-        now=timezone.now(),
-    )
-    return _answer(wallet_withdrawal(withdrawal), is_new=is_new)
+class DepositsView(_StrictView):
+    """What has arrived."""
+
+    decoder = msgspec.json.Decoder(NewMovement)
+
+    def post(self, request: Request) -> Response:
+        """Credit it, once."""
+        asked = self.message
+        movement, is_new = accounts.deposit(
+            customer_id=_customer_id(asked.customer),
+            amount=_amount(asked.amount),
+            reference=asked.reference,
+            now=clock.counter.now(),
+        )
+        return _answer(movement_body(movement), is_new=is_new)
 
 
-def confirm(request: HttpRequest, reference: str) -> HttpResponse:
-    """It was paid out."""
-    return _ended(request, withdrawals.confirm, reference)
+class WithdrawalsView(_StrictView):
+    """What is to be paid out."""
+
+    decoder = msgspec.json.Decoder(NewMovement)
+
+    def get(self, request: Request) -> Response:
+        """Withdrawals, newest first."""
+        query = query_of(request, WithdrawalQuery)
+        rows = Withdrawal.objects.select_related("customer")
+        if query.state is not None:
+            rows = rows.filter(state=query.state.upper())
+        page, next_cursor = page_of(rows, query)
+        return Response(WalletWithdrawalPage([wallet_withdrawal(row) for row in page], next_cursor))
+
+    def post(self, request: Request) -> Response:
+        """Take it from the customer's account, once."""
+        asked = self.message
+        withdrawal, is_new = withdrawals.reserve(
+            customer_id=_customer_id(asked.customer),
+            amount=_amount(asked.amount),
+            reference=asked.reference,
+            now=clock.counter.now(),
+        )
+        return _answer(wallet_withdrawal(withdrawal), is_new=is_new)
 
 
-def release(request: HttpRequest, reference: str) -> HttpResponse:
-    """It is not paid out."""
-    return _ended(request, withdrawals.release, reference)
+class WithdrawalView(WalletView):
+    """One withdrawal."""
+
+    def get(self, request: Request, reference: str) -> Response:
+        """Where it stands."""
+        return Response(wallet_withdrawal(withdrawals.withdrawal_of(_reference(reference))))
 
 
-def read_withdrawal(request: HttpRequest, reference: str) -> HttpResponse:
-    """Where a withdrawal stands."""
-    return json_answer(wallet_withdrawal(withdrawals.withdrawal_of(_reference(reference))))
+class ConfirmView(WalletView):
+    """The first end of a withdrawal."""
+
+    def post(self, request: Request, reference: str) -> Response:
+        """It was paid out."""
+        return _ended(request, withdrawals.confirm, reference)
 
 
-def list_withdrawals(request: HttpRequest) -> HttpResponse:
-    """Withdrawals, newest first."""
-    query = query_of(request, WithdrawalQuery)
-    rows = Withdrawal.objects.select_related("customer")
-    if query.state is not None:
-        rows = rows.filter(state=query.state.upper())
-    page, next_cursor = page_of(rows, query)
-    return json_answer(WalletWithdrawalPage([wallet_withdrawal(row) for row in page], next_cursor))
+class ReleaseView(WalletView):
+    """The other end of a withdrawal."""
+
+    def post(self, request: Request, reference: str) -> Response:
+        """It is not paid out."""
+        return _ended(request, withdrawals.release, reference)
 
 
-def list_movements(request: HttpRequest) -> HttpResponse:
-    """Every step of every deposit and withdrawal, oldest first."""
-    query = query_of(request, MovementQuery)
-    rows = cash.movements(after_id=query.after, limit=query.limit)
-    return json_answer(
-        MovementPage([movement_body(row) for row in rows], rows[-1].pk if rows else query.after)
-    )
+class MovementsView(WalletView):
+    """What the wallet can compare its own with."""
+
+    def get(self, request: Request) -> Response:
+        """Every step of every deposit and withdrawal, oldest first."""
+        query = query_of(request, MovementQuery)
+        rows = cash.movements(after_id=query.after, limit=query.limit)
+        last_id = rows[-1].pk if rows else query.after
+        return Response(MovementPage([movement_body(row) for row in rows], last_id))
 
 
-def _read(request: HttpRequest, decoder: msgspec.json.Decoder[T]) -> T:
-    raw = body_of(request)
-    message = decode(raw, decoder)
-    check_no_repeats(raw, colons=-1)  # a name may hold colons: counting them tells nothing
-    return message
-
-
-def _ended(request: HttpRequest, end: Callable[..., Withdrawal], reference: str) -> HttpResponse:
+def _ended(request: Request, end: Callable[..., Withdrawal], reference: str) -> Response:
     if request.body:
         raise ApiError("invalid_request", "this address takes no body")
-    return json_answer(wallet_withdrawal(end(reference=_reference(reference), now=timezone.now())))
+    return Response(wallet_withdrawal(end(reference=_reference(reference), now=clock.counter.now())))
 
 
 def _reference(given: str) -> str:
@@ -121,8 +147,8 @@ def _reference(given: str) -> str:
         raise withdrawals.WithdrawalMissing("no reference looks like that") from error
 
 
-def _answer(body: object, *, is_new: bool) -> HttpResponse:
-    return json_answer(body, status=201, headers=None if is_new else {"Idempotent-Replayed": "true"})
+def _answer(body: object, *, is_new: bool) -> Response:
+    return Response(body, status=201, headers=None if is_new else {"Idempotent-Replayed": "true"})
 
 
 def _customer_id(reference: str) -> int:

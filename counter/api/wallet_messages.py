@@ -119,7 +119,7 @@ class MovementQuery(Query, kw_only=True):
 
 
 def customer_body(customer: Customer) -> CustomerBody:
-    """A customer as the wallet service sees him."""
+    """A customer as the wallet service sees one."""
     return CustomerBody(customer.reference, customer.created_at)
 
 

@@ -1,13 +1,13 @@
 """The customer's withdrawals, which the exchange's wallet service asks for and pays out."""
 
-from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from counter.api.answers import json_answer
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.pages import page_of
-from counter.api.views import CustomerView, query_of
+from counter.api.parsers import query_of
+from counter.api.views import CustomerView
 from counter.api.wallet_messages import WithdrawalPage, WithdrawalQuery, withdrawal_body
 from counter.models import Withdrawal
 
@@ -21,11 +21,11 @@ class WithdrawalsView(CustomerView):
         responses=answers(READING_ERRORS, {200: WithdrawalPage}),
         summary="List own withdrawals, newest first",
     )
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> Response:
         """What has left the account for the wallet to pay out, and what became of it."""
         query = query_of(request, WithdrawalQuery)
         rows = Withdrawal.objects.filter(customer_id=self.customer_id)
         if query.state is not None:
             rows = rows.filter(state=query.state.upper())
         page, next_cursor = page_of(rows, query)
-        return json_answer(WithdrawalPage([withdrawal_body(row) for row in page], next_cursor))
+        return Response(WithdrawalPage([withdrawal_body(row) for row in page], next_cursor))

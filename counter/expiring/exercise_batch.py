@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
-from counter import pricing
-from counter.chart import SystemAccount
-from counter.ordering.order_requests import Order
-from counter.ordering.order_rows import AccountRow, PositionRow, TransferRow
+from counter.models import SyncOrder
+from counter.money.chart import SystemAccount
+from counter.orders.requests import Order
+from counter.orders.rows import AccountRow, PositionRow, TransferRow
+from counter.pricing import formulas
+from infra.db.lifecycles import initial_state
+from ledger.decimals import rounded
 
 ZERO = Decimal(0)
 PREMIUM_UNIT = Decimal("0.000001")
@@ -27,7 +30,7 @@ class ExpiredOption:
     id: int
     symbol: str
     underlying: str
-    kind: pricing.OptionKind
+    kind: formulas.OptionKind
     strike: Decimal
     multiplier: Decimal
     settlement_index: Decimal
@@ -62,7 +65,7 @@ class ExerciseBatch:
     def decide(self, position: PositionRow) -> None:
         """Exercise an open position that is in the money, and let one go that is not, or is worth no USDT unit."""
         option = self._options[position.option_id]
-        price = pricing.exercise_proceeds(
+        price = formulas.exercise_proceeds(
             kind=option.kind,
             strike=option.strike,
             settlement_index=option.settlement_index,
@@ -88,7 +91,7 @@ class ExerciseBatch:
             found[order.underlying]["left_to_fill"] += order.payout == "at_fill"
         return found
 
-    def _exercise(self, position: PositionRow, option: ExpiredOption, price: pricing.ClosePrice) -> None:
+    def _exercise(self, position: PositionRow, option: ExpiredOption, price: formulas.ClosePrice) -> None:
         at_once = price.proceeds <= self._allowance
         order = Order(
             id=next(self._order_ids),
@@ -108,7 +111,7 @@ class ExerciseBatch:
             amount=price.proceeds if at_once else ZERO,
             limit=None,
             payout="instant" if at_once else "at_fill",
-            state="PENDING",
+            state=initial_state(SyncOrder),
             placed_at=self._now,
         )
         self.orders.append(order)
@@ -118,7 +121,7 @@ class ExerciseBatch:
             position.unpaid += 1
         position.proceeds += order.amount
 
-    def _pay(self, order: Order, price: pricing.ClosePrice) -> None:
+    def _pay(self, order: Order, price: formulas.ClosePrice) -> None:
         self._allowance -= price.proceeds
         paid = self.paid_at_once.get(order.underlying, ZERO)
         self.paid_at_once[order.underlying] = paid + price.proceeds
@@ -135,11 +138,11 @@ class ExerciseBatch:
 
 def _intrinsic(option: ExpiredOption) -> Decimal:
     """What the option pays for one coin of the underlying, in coin, rounded down as a premium."""
-    coin = pricing.payoff_coin(
+    coin = formulas.payoff_coin(
         kind=option.kind,
         strike=option.strike,
         settlement_index=option.settlement_index,
         contracts=1,
         multiplier=Decimal(1),
     )
-    return coin.quantize(PREMIUM_UNIT, ROUND_DOWN)
+    return rounded(coin, PREMIUM_UNIT, ROUND_DOWN)

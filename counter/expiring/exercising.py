@@ -1,6 +1,6 @@
 """Exercising: positions of expired options end in chunks, in the order of their ids, each chunk in one transaction.
 
-Guards the customer's money as placing orders does: his account is locked before his positions are read, so a close and
+Guards the customer's money as placing orders does: the account is locked before its positions are read, so a close and
 the expiry are decided one after the other. The moment's expiries are locked before that: of many processes one pays at
 a time, and what may be paid at once is not exceeded.
 """
@@ -14,16 +14,17 @@ from django.conf import settings
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 
-from config.arrays import array
-from config.rows import reader
-from config.transitions import move
 from counter.expiring.exercise_batch import ExerciseBatch, ExpiredOption
 from counter.models import Expiry, Option, Position
-from counter.ordering import order_sql
-from counter.ordering.order_requests import Order
-from counter.ordering.order_rows import AccountRow
-from counter.pricing import PricingError
-from counter.trading.trading_switches import coins_stopped
+from counter.orders import sql as order_sql
+from counter.orders.requests import Order
+from counter.orders.rows import AccountRow
+from counter.pricing.formulas import PricingError
+from counter.trading.switches import coins_stopped
+from infra.db.arrays import array
+from infra.db.lifecycles import moves
+from infra.db.rows import reader
+from infra.db.transitions import move
 
 log = structlog.get_logger(__name__)
 
@@ -144,6 +145,8 @@ def allowance(expiries: Sequence[Expiry]) -> Decimal:
     return max(settings.EXPIRY_INSTANT_PAYOUT_USDT - paid, Decimal(0))
 
 
+@moves(Position.exercise)
+@moves(Position.expire)
 def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
     ended = [*batch.exercised, *batch.worthless]
     order_sql.write(

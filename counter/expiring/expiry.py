@@ -14,18 +14,18 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from config import trail
-from config.arrays import array
-from config.leader import exclusive
-from config.rows import reader
-from config.transitions import move
 from counter.expiring.exercising import CHUNK_POSITIONS, exercisable, exercise_apart, open_positions
 from counter.expiring.settlement_index import settle_at_average
-from counter.market.series import move_options
 from counter.models import Expiry, Option
-from counter.ordering import outbox
-from counter.ordering.order_requests import Order
-from counter.trading.trading_switches import coins_stopped
+from counter.orders import outbox
+from counter.orders.requests import Order
+from counter.trading.series import move_options
+from counter.trading.switches import coins_stopped
+from infra.coordination.leader import exclusive
+from infra.db.arrays import array
+from infra.db.lifecycles import moves
+from infra.db.rows import reader
+from infra.observability import correlation
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ UNFINISHED_OPTIONS = """
 
 
 def sweep(*, now: datetime) -> None:
-    """`expire_due`, unless somebody is at it.
+    """`expire_due`, unless another process holds the lock.
 
     Raises: database errors.
     """
@@ -79,6 +79,7 @@ def _unsettled() -> QuerySet[Expiry]:
     return Expiry.objects.exclude(state=Expiry.State.SETTLED).order_by("expires_at", "id")
 
 
+@moves(Option.expire)
 def _take(now: datetime) -> None:
     """End the trading of what is due. Orders are refused from the moment itself on, whether this has run or not."""
     due = Option.objects.filter(expires_at__lte=now)
@@ -128,10 +129,12 @@ def _exercise(expires_at: datetime, now: datetime) -> int:
 
 def _tell(orders: Sequence[Order]) -> None:
     if orders:
-        log.info("positions exercised", orders=trail.runs(order.id for order in orders))
+        log.info("positions exercised", orders=correlation.runs(order.id for order in orders))
         outbox.publish(orders)
 
 
+@moves(Option.settle)
+@moves(Expiry.settle)
 def _settle(now: datetime) -> None:
     """Settle options whose positions have all ended and whose orders are all settled, then expiries of such options."""
     expired = Option.objects.filter(state=Option.State.EXPIRED, expires_at__lte=now - SETTLED_AFTER)
@@ -143,8 +146,9 @@ def _settle(now: datetime) -> None:
         going_on = Option.objects.filter(
             underlying=OuterRef("underlying"), expires_at=OuterRef("expires_at"), state=Option.State.EXPIRED
         )
-        done = _unsettled().filter(~Exists(going_on)).values_list("id", flat=True)
-        move(Expiry, Expiry.settle, list(done), same={"settled_at": now})
+        for done in _unsettled().filter(~Exists(going_on)).select_for_update(of=("self",)):
+            done.settle(at=now)
+            done.save(update_fields=["state", "settled_at"])
 
 
 def _unfinished(option_ids: Sequence[int]) -> set[int]:

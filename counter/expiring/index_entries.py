@@ -1,34 +1,27 @@
 """A settlement index by the word of people, where the record cannot be trusted: one asks for it, another approves.
 
-Guards: whoever asked cannot approve, by a constraint of the database too; one request waits for each expiry, and it is
+Guards: the requester cannot approve, by a constraint of the database too; one request waits for each expiry, and it is
 decided once, under the expiry's lock.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
 
-from config.transitions import move
 from counter.expiring.settlement_index import recorded_average, settle_at
 from counter.models import Expiry, IndexEntry
-from counter.trading.trading_switches import coins_stopped
+from counter.trading.switches import coins_stopped
+from infra.db.decisions import Person
+from infra.db.lifecycles import moves
+from ledger.decimals import is_multiple
 
 log = structlog.get_logger(__name__)
 
 PRICE_UNIT = Decimal("0.00000001")
 MAX_PRICE = Decimal(10**12)  # what a column of 20 digits holds, 8 of them decimals
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who asks or decides."""
-
-    id: int
-    name: str
 
 
 class EntryRefused(Exception):
@@ -42,7 +35,7 @@ def request(
 
     Raises: EntryRefused.
     """
-    if not price.is_finite() or not 0 < price < MAX_PRICE or price != price.quantize(PRICE_UNIT):
+    if not price.is_finite() or not 0 < price < MAX_PRICE or not is_multiple(price, PRICE_UNIT):
         raise EntryRefused("the index is a positive price of at most 8 decimals")
     if not reason.strip() or not evidence.strip():
         raise EntryRefused("a reason and evidence are needed")
@@ -64,6 +57,7 @@ def request(
     return made
 
 
+@moves(IndexEntry.apply)
 def approve(*, entry_id: int, by: Person, note: str, now: datetime) -> IndexEntry:
     """Settle at what somebody else has asked for.
 
@@ -74,14 +68,15 @@ def approve(*, entry_id: int, by: Person, note: str, now: datetime) -> IndexEntr
         if made.requested_by_id == by.id:
             raise EntryRefused("another person has to approve it")
         _waiting(expiry)
-        made = _decide(made, IndexEntry.apply, by, note.strip(), now)
+        _decide(made, IndexEntry.apply, by, note.strip(), now)
         settle_at(expiry, made.price, average=recorded_average(expiry), entry=made, now=now)
     log.warning("settlement index approved", entry=made.pk, what=str(made), by=by.name)
     return made
 
 
+@moves(IndexEntry.reject)
 def reject(*, entry_id: int, by: Person, note: str, now: datetime) -> IndexEntry:
-    """Say no to what somebody else has asked for; whoever asked withdraws it.
+    """Say no to what somebody else has asked for; the requester withdraws it.
 
     Raises: EntryRefused.
     """
@@ -89,7 +84,7 @@ def reject(*, entry_id: int, by: Person, note: str, now: datetime) -> IndexEntry
         raise EntryRefused("a reason is needed")
     with transaction.atomic():
         made, _ = _locked(entry_id)
-        made = _decide(made, IndexEntry.reject, by, note.strip(), now)
+        _decide(made, IndexEntry.reject, by, note.strip(), now)
     log.warning("settlement index rejected", entry=made.pk, what=str(made), by=by.name)
     return made
 
@@ -116,8 +111,9 @@ def _waiting(expiry: Expiry) -> Expiry:
     return expiry
 
 
-def _decide(made: IndexEntry, step: Any, by: Person, note: str, now: datetime) -> IndexEntry:
-    decided = {"decided_by_id": by.id, "decided_by": by.name, "decided_at": now, "decision": note}
-    moved = move(IndexEntry, step, [made.pk], same=decided)
-    assert moved, f"entry {made.pk} was decided"  # noqa: S101 - the row is locked
-    return IndexEntry.objects.get(pk=made.pk)
+def _decide(
+    made: IndexEntry, step: Callable[[IndexEntry], None], by: Person, note: str, now: datetime
+) -> None:
+    made.sign(by, note, at=now)
+    step(made)
+    made.save(update_fields=["state", *IndexEntry.SIGNED])

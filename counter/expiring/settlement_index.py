@@ -1,6 +1,6 @@
 """Settling at an index: the recorded average where the record is whole, a person's entry where it has a gap.
 
-Guards: one index for each coin and moment, stored once and never changed; whoever stores it holds the expiry's lock.
+Guards: one index for each coin and moment, stored once and never changed; it is stored under the expiry's lock.
 """
 
 from datetime import datetime, timedelta
@@ -10,13 +10,15 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from config.transitions import move
 from counter.expiring.index_average import WINDOW, IndexAverage, Sample, average_of, what_lacks
 from counter.models import Expiry, IndexEntry, IndexPrice, Option, SettlementIndex
+from infra.db.lifecycles import moves
+from ledger.decimals import EXACT
 
 log = structlog.get_logger(__name__)
 
 FORGOTTEN_AT_A_TIME = 5000  # of a coin, which adds some 600 while the sweep waits
+MILLISECOND = Decimal("0.001")  # in seconds
 FORGET = """
     DELETE FROM counter_indexprice WHERE id IN (
         SELECT id FROM counter_indexprice WHERE underlying = %s AND at < %s
@@ -56,6 +58,7 @@ def recorded_average(expiry: Expiry) -> IndexAverage:
     return average_of(samples, expires_at=expiry.expires_at)
 
 
+@moves(Expiry.begin_exercising)
 def settle_at(
     expiry: Expiry, price: Decimal, *, average: IndexAverage, entry: IndexEntry | None, now: datetime
 ) -> None:
@@ -67,7 +70,9 @@ def settle_at(
         entry=entry,
         samples=average.samples,
         minutes=average.minutes,
-        largest_gap_seconds=Decimal(average.largest_gap // timedelta(milliseconds=1)) / 1000,
+        largest_gap_seconds=EXACT.multiply(
+            Decimal(average.largest_gap // timedelta(milliseconds=1)), MILLISECOND
+        ),
         first_at=average.first_at,
         last_at=average.last_at,
         recorded_at=now,
@@ -75,8 +80,8 @@ def settle_at(
     Option.objects.filter(underlying=expiry.underlying, expires_at=expiry.expires_at).update(
         settlement_index=price
     )
-    moved = move(Expiry, Expiry.begin_exercising, [expiry.pk], same={"indexed_at": now})
-    assert moved, f"{expiry} has its index"  # noqa: S101 - the row is locked and waits
+    expiry.begin_exercising(at=now)
+    expiry.save(update_fields=["state", "indexed_at"])
     log.info("settlement index", expiry=str(expiry), price=str(price), entry=entry and entry.pk)
 
 

@@ -1,6 +1,6 @@
 """Limits: the settings' defaults, those that a person sets for one customer or series, and what of each is used.
 
-Guards against drift: what a customer has open is kept on his account by whatever changes his positions, and counted
+Guards against drift: what a customer has open is kept on the account by all that changes positions, and counted
 anew from the positions now and then, for a program of an older release that still runs does not keep it.
 """
 
@@ -14,10 +14,10 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
-from config.arrays import array
-from config.leadership import LeadershipLost, Term
+from counter.limits.customer import CustomerLimits
 from counter.models import Account, LimitChange, SeriesLimit
-from counter.ordering.order_limits import CustomerLimits
+from infra.coordination.leadership import LeadershipLost, Term
+from infra.db.arrays import array
 
 log = structlog.get_logger(__name__)
 
@@ -152,7 +152,7 @@ class SeriesWatch:
 
     def tick(self, *, now: datetime) -> None:
         """`measure_series` if it is due, for a loop that goes on whatever happens."""
-        if now < self._due_at:
+        if now < self._due_at <= now + MEASURING_PAUSE_AT_MOST:
             return
         started = time.monotonic()
         try:

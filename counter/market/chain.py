@@ -6,6 +6,8 @@ A row whose name, expiry, strike or kind disagree with each other is refused, no
 import csv
 import gzip
 import io
+import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from counter.market.symbols import SymbolInvalid, format_symbol
-from counter.pricing import OptionKind
+from counter.pricing.formulas import OptionKind
 
 WEEK = timedelta(weeks=1)
 
@@ -33,6 +35,19 @@ _COLUMNS = (
     "index_price",
 )
 _KINDS: Mapping[str, OptionKind] = {"call": "C", "put": "P"}
+# What is larger was meant in percent.
+LARGEST_IV = Decimal(10)
+LARGEST_AMOUNT = Decimal(10**12)
+UNREADABLE = (
+    ValueError,
+    ArithmeticError,
+    KeyError,
+    TypeError,
+    csv.Error,
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+)
 
 
 class ChainInvalid(ValueError):
@@ -88,18 +103,33 @@ def read_chain(path: Path | str) -> list[ChainRow]:
     Raises: ChainInvalid, OSError.
     """
     if not is_option_chain(path):
-        raise ChainInvalid(f"{path} has not the columns of an option chain")
+        raise ChainInvalid(f"{path} line 1: not the columns of an option chain")
+    rows: dict[str, ChainRow] = {}
     with _opened(Path(path)) as lines:
         reader = csv.DictReader(lines)
-        rows = []
-        for record in reader:
-            try:
-                rows.append(_row(record))
-            except (KeyError, ValueError, InvalidOperation, TypeError) as error:
-                raise ChainInvalid(f"{path} line {reader.line_num}: {error}") from error
+        try:
+            for record in reader:
+                row = _row(record)
+                if rows.setdefault(row.symbol, row) is not row:
+                    raise ValueError(f"{row.symbol} is there twice")
+        except UNREADABLE as error:
+            cause = " ".join(str(error).split()) or type(error).__name__
+            raise ChainInvalid(f"{path} line {max(reader.line_num, 1)}: {cause}") from error
     if not rows:
         raise ChainInvalid(f"{path} has no rows")
-    return sorted(rows, key=lambda row: (row.underlying, row.expiry_at, row.strike, row.kind))
+    return sorted(rows.values(), key=lambda row: (row.underlying, row.expiry_at, row.strike, row.kind))
+
+
+def main(paths: Sequence[str]) -> int:
+    """Read the option chains among some files; 2 and one line on stderr when one of them makes no sense."""
+    for path in paths:
+        try:
+            if is_option_chain(path):
+                read_chain(path)
+        except (ChainInvalid, OSError) as error:
+            sys.stderr.write(f"option chain: {' '.join(str(error).split())}\n")
+            return 2
+    return 0
 
 
 def shifted(rows: Sequence[ChainRow], *, now: datetime) -> list[ChainRow]:
@@ -123,7 +153,11 @@ def _opened(path: Path) -> TextIO:
 
 
 def _row(record: Mapping[str, str]) -> ChainRow:
+    if None in record or None in record.values():  # csv's sign of a column too many or too few
+        raise ValueError("a different number of columns from the first line")
     strike = _positive(record, "strike")
+    if record["option_type"] not in _KINDS:
+        raise ValueError(f"option_type must be call or put, got {record['option_type']!r}")
     row = ChainRow(
         recorded_at=_utc(record["timestamp"]),
         underlying=record["currency"],
@@ -139,6 +173,12 @@ def _row(record: Mapping[str, str]) -> ChainRow:
     )
     if row.symbol != record["instrument_name"]:
         raise SymbolInvalid(f"{record['instrument_name']} is described as {row.symbol}")
+    if row.expiry_at <= row.recorded_at:
+        raise ValueError(f"{row.symbol} had expired when it was recorded")
+    if row.iv > LARGEST_IV:
+        raise ValueError(f"implied_volatility must be a fraction up to {LARGEST_IV}, got {row.iv}")
+    if row.bid is not None and row.ask is not None and row.bid > row.ask:
+        raise ValueError(f"bid_price {row.bid} is above ask_price {row.ask}")
     return row
 
 
@@ -161,6 +201,10 @@ def _amount(record: Mapping[str, str], column: str) -> Decimal:
         amount = Decimal(record[column])
     except InvalidOperation as error:
         raise ValueError(f"{column} is no number: {record[column]!r}") from error
-    if not amount.is_finite() or amount < 0:
+    if not amount.is_finite() or not 0 <= amount < LARGEST_AMOUNT:
         raise ValueError(f"{column} must be finite and not negative, got {record[column]!r}")
     return amount
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

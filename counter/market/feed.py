@@ -1,97 +1,120 @@
-"""The `feed` process: reads index prices from the venue and quotes every listed option at them, once a second.
+"""The `feed` process: makes the index of every coin and quotes every listed option at it, once a second.
 
-A quote is only as good as its index: when the venue cannot be read nothing is written, quotes grow stale by
-themselves, and orders are refused until prices are back. With each tick, failed or not, every coin is judged too.
+A quote is only as good as its index: where none can be made nothing is written, quotes grow stale by themselves, and
+orders are refused until prices are back; where it leaps, or nothing that sources say can be believed, quotes are
+withdrawn. With each tick, failed or not, every coin
+is judged too.
 """
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
-import ccxt
 import structlog
 from django.conf import settings
 from django.db import close_old_connections, connections, transaction
-from django.utils import timezone
 
-from config.exchange import new_exchange, read_markets
-from config.leadership import Leadership, LeadershipLost, Term
 from counter.expiring import expiry
+from counter.expiring.index_average import WINDOW, AverageSoFar
+from counter.expiring.index_record import averages_so_far
+from counter.limits import in_force
 from counter.market import chain, listing, quotes
-from counter.market.model_quotes import model_quote
-from counter.market.volatility import DEFAULT_SURFACE, VolatilitySurface, chain_surface
+from counter.market.book_watch import BookWatch
+from counter.market.index import Index
+from counter.market.index_level import Point, Span
+from counter.market.index_rejections import RejectionCounts
+from counter.market.index_sources import configured
+from counter.market.model_quotes import ModelQuote, cautious_quote, model_quote
+from counter.market.volatility import DEFAULT_SURFACE, VolatilityError, VolatilitySurface, chain_surface
 from counter.models import Option
-from counter.trading import limits, trading_status
+from counter.pricing.black76 import ModelInputInvalid
+from counter.trading import desk_load, status
+from infra.coordination import clock
+from infra.coordination.clock import ClockUnknown
+from infra.coordination.leadership import Leadership, LeadershipLost, Term
+from infra.db.not_now import is_not_now
 
 log = structlog.get_logger(__name__)
 
 RELIST_EVERY = timedelta(minutes=1)
 # Beat and the workers end options within seconds. Without them or their broker nobody else would.
 EXPIRE_EVERY_SECONDS = 20.0
-PRICE_UNIT = Decimal("0.00000001")
 
-
-class IndexSource:
-    """Index prices of all coins from the venue's public order books: the middle of bid and ask, in USDT."""
-
-    def __init__(self) -> None:
-        self._exchange: Any = None
-
-    def prices(self) -> dict[str, Decimal]:
-        """Prices by coin, 8 decimals.
-
-        Raises: ccxt.BaseError; ValueError, ArithmeticError, KeyError or TypeError for an answer that makes no sense.
-        """
-        if self._exchange is None:
-            exchange = new_exchange(
-                client=settings.VENUE, url=settings.VENUE_URL, timeout_seconds=settings.VENUE_TIMEOUT_SECONDS
-            )
-            read_markets(exchange, settings.COINS.values())
-            self._exchange = exchange
-        books = self._exchange.fetch_bids_asks(list(settings.COINS.values()))
-        return {coin: _middle(books[symbol]) for coin, symbol in settings.COINS.items()}
-
-
-def _middle(book: Mapping[str, Any]) -> Decimal:
-    bid, ask = Decimal(book["bid"]), Decimal(book["ask"])
-    if not 0 < bid <= ask:
-        raise ValueError(f"bid {bid}, ask {ask}")
-    return ((bid + ask) / 2).quantize(PRICE_UNIT)
+Window = tuple[str, datetime]  # of a coin, before this moment of expiry
 
 
 class Feed:
-    """Lists options and quotes them; a recorded option chain among MARKET_DATA gives instruments and volatilities.
+    """Lists options and quotes them; a `recorded` option chain gives instruments and volatilities.
 
-    Whatever it writes is written as the leader's, or not at all.
+    Whatever it writes is written as the leader's, or not at all. `judge` is told the coins whose index leaps as soon as
+    that is known, before anything else is written: it halts them.
     """
 
-    def __init__(self, source: IndexSource, term: Term) -> None:
-        self._source = source
+    def __init__(
+        self,
+        index: Index,
+        term: Term,
+        *,
+        judge: Callable[[Mapping[str, datetime]], None],
+        recorded: Sequence[chain.ChainRow] = (),
+    ) -> None:
+        self._index = index
         self._term = term
-        self._options: list[Option] = []
-        self._listed_at: datetime | None = None
-        self._surface: VolatilitySurface = DEFAULT_SURFACE
-        self._recorded = next((path for path in settings.MARKET_DATA if chain.is_option_chain(path)), None)
+        self._judge = judge
+        self._rejections = RejectionCounts()
+        self._options: dict[str, list[Option]] = {}
+        self._listed_at: dict[str, datetime] = {}
+        self._surfaces: dict[str, VolatilitySurface] = dict.fromkeys(settings.COINS, DEFAULT_SURFACE)
+        self._recorded = recorded
+        self._unknown: dict[str, frozenset[Window]] = {}
+        self._troubles: dict[str, str] = {}
 
     def tick(self, *, now: datetime) -> int:
-        """Read the index, quote every living option; how many were quoted.
+        """Read the index, halt what leaps, quote every living option of the other coins; how many were quoted.
 
-        Raises: what IndexSource.prices raises, LeadershipLost and database errors; nothing is written then.
+        A coin that cannot be quoted keeps no other from it.
+
+        Raises: LeadershipLost and database errors.
         """
-        prices = self._source.prices()
-        if self._listed_at is None or now - self._listed_at >= RELIST_EVERY:
-            self._list(prices, now)
+        reading = self._index.read(now=now)
+        if unknown := {*reading.leaps, *reading.doubted}:
+            self._withdraw(unknown, now)
+        if reading.leaps:
+            self._judge(reading.leaps)
+        count = 0
+        for coin in settings.COINS:
+            point = reading.prices.get(coin)
+            if point is None:
+                causes = sorted({f"{each.source} {each.cause}" for each in reading.rejected.get(coin, [])})
+                self._tell(coin, ", ".join(causes) or "no confirmed sample yet")
+                continue
+            with self._apart(coin):
+                count += self._publish(coin, point, reading.spans[coin], now)
+        self._rejections.add(reading.rejected)
+        if self._rejections:
+            with self._writing():
+                self._rejections.store(now=now)
+            self._rejections.clear()
+        return count
+
+    def _publish(self, coin: str, point: Point, span: Span, now: datetime) -> int:
+        """Index and quotes of one coin, in one transaction."""
+        self._list_if_due(coin, point.price, now)
         with self._writing():
-            quotes.record_index(prices=prices, now=now)
-        fresh = [self._quote(option, prices[option.underlying], now) for option in self._alive(now)]
-        with self._writing():
-            quotes.update_quotes(quotes=fresh, now=now)
+            quotes.record_index(prices={coin: point.price}, now=point.at)
+            fresh = self._quotes(coin, point.price, span, now)
+            quotes.update_quotes(quotes=fresh, now=point.at)
         return len(fresh)
+
+    def _withdraw(self, coins: Iterable[str], now: datetime) -> None:
+        """With every tick anew: a feed that was deposed a moment ago may have quoted since."""
+        with self._writing():
+            for coin in coins:
+                quotes.withdraw_quotes(underlying=coin, now=now)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -99,35 +122,99 @@ class Feed:
             self._term.fence()
             yield
 
-    def _list(self, prices: Mapping[str, Decimal], now: datetime) -> None:
-        if self._recorded is not None:
-            rows = chain.shifted(chain.read_chain(self._recorded), now=now)
-            self._surface = chain_surface(rows)
-            offered = listing.chain_listings(row for row in rows if row.underlying in prices)
+    @contextmanager
+    def _apart(self, coin: str) -> Iterator[None]:
+        """What goes wrong with one coin is told, and goes no further; but without database or lead nothing goes on.
+
+        Raises: LeadershipLost; database errors of which `is_not_now` holds.
+        """
+        try:
+            yield
+        except LeadershipLost:
+            raise
+        except Exception as error:
+            if is_not_now(error):
+                raise
+            self._tell(coin, repr(error))
         else:
-            offered = [
-                option
-                for coin, index in prices.items()
-                for option in listing.listings(underlying=coin, index=index, now=now)
-            ]
+            self._tell(coin, "")
+
+    def _tell(self, coin: str, trouble: str) -> None:
+        """Say once what keeps a coin from being quoted, and once that it is over."""
+        if trouble and trouble != self._troubles.get(coin, ""):
+            log.warning("no fresh quotes", coin=coin, why=trouble)
+        elif not trouble and self._troubles.get(coin, ""):
+            log.info("quoting again", coin=coin)
+        self._troubles[coin] = trouble
+
+    def _list_if_due(self, coin: str, index: Decimal, now: datetime) -> None:
+        listed_at = self._listed_at.get(coin)
+        if listed_at is not None and abs(now - listed_at) < RELIST_EVERY:
+            return
+        if self._recorded:
+            shifted = chain.shifted(self._recorded, now=now)
+            rows = [row for row in shifted if row.underlying == coin]
+            self._surfaces[coin] = chain_surface(rows)
+            offered = listing.chain_listings(rows)
+        else:
+            offered = listing.listings(underlying=coin, index=index, now=now)
         with self._writing():
             quotes.list_options(listings=offered, now=now)
-        self._options = list(Option.objects.filter(expires_at__gt=now, underlying__in=list(prices)))
-        self._listed_at = now
+        self._options[coin] = list(Option.objects.filter(expires_at__gt=now, underlying=coin))
+        self._listed_at[coin] = now
 
-    def _alive(self, now: datetime) -> list[Option]:
-        return [option for option in self._options if option.expires_at > now]
+    def _quotes(self, coin: str, index: Decimal, span: Span, now: datetime) -> list[quotes.NewQuote]:
+        """Quotes of a coin's living options; one that the model has no price for keeps no other from its own.
 
-    def _quote(self, option: Option, index: Decimal, now: datetime) -> quotes.NewQuote:
-        made = model_quote(
-            underlying=option.underlying,
-            kind=option.kind,  # type: ignore[arg-type]
-            strike=option.strike,
-            expires_at=option.expires_at,
-            index=index,
-            surface=self._surface,
-            now=now,
-        )
+        Raises: VolatilityError, ModelInputInvalid when that is so of all.
+        """
+        alive = [option for option in self._options[coin] if option.expires_at > now]
+        averages = self._averages(coin, alive, now)
+        made, refused = [], None
+        for option in alive:
+            if _window(option) in self._unknown[coin]:
+                continue
+            try:
+                made.append(self._quote(option, index, span, averages.get(_window(option)), now))
+            except (VolatilityError, ModelInputInvalid) as error:
+                refused = error
+                log.debug("option not quoted", symbol=option.symbol, error=str(error))
+        if refused is not None and not made:
+            raise refused
+        return made
+
+    def _averages(self, coin: str, alive: Sequence[Option], now: datetime) -> dict[Window, AverageSoFar]:
+        """What is known of the settlement indexes whose windows have begun, after this tick's index was recorded.
+
+        Options whose index will have to be entered by a person are not quoted: what they will be worth is not known.
+        """
+        begun = sorted({option.expires_at for option in alive if option.expires_at - WINDOW <= now})
+        found = {
+            (coin, expires_at): averages_so_far([coin], expires_at=expires_at, now=now)[coin]
+            for expires_at in begun
+        }
+        unknown = frozenset(window for window, average in found.items() if average is None)
+        for _, expires_at in unknown - self._unknown.get(coin, frozenset()):
+            log.error("not quoted: the record of the index has a gap", coin=coin, expiry=str(expires_at))
+        self._unknown[coin] = unknown
+        return {window: average for window, average in found.items() if average is not None}
+
+    def _quote(
+        self, option: Option, index: Decimal, span: Span, so_far: AverageSoFar | None, now: datetime
+    ) -> quotes.NewQuote:
+        def at(price: Decimal) -> ModelQuote:
+            return model_quote(
+                underlying=option.underlying,
+                kind=option.kind,  # type: ignore[arg-type]
+                strike=option.strike,
+                expires_at=option.expires_at,
+                index=price,
+                surface=self._surfaces[option.underlying],
+                now=now,
+                so_far=so_far,
+            )
+
+        made = cautious_quote(at, index=index, span=span)
         return quotes.NewQuote(
             symbol=option.symbol,
             bid=made.bid,
@@ -135,48 +222,72 @@ class Feed:
             mark=made.mark,
             implied_volatility=made.implied_volatility,
             index_price=index,
+            forward=made.forward,
         )
 
 
+def _window(option: Option) -> Window:
+    return option.underlying, option.expires_at
+
+
 def run(stopping: threading.Event) -> None:
-    """Quote while this process leads, until told to stop; end what has expired if nobody else does."""
+    """Quote while this process leads, until told to stop; end what has expired if nobody else does.
+
+    Raises: ImproperlyConfigured for sources that there are not; ChainInvalid, OSError for a recorded chain that cannot
+    be read.
+    """
+    index, recorded = Index(configured()), _recorded_chain()
     threading.Thread(target=_expire_on, args=[stopping], name="expire", daemon=True).start()
-    source = IndexSource()
-    Leadership("feed", using="default").lead(partial(_quote_on, source, stopping), stopping=stopping)
+    Leadership("feed", using="default").lead(partial(_quote_on, index, recorded, stopping), stopping=stopping)
+
+
+def _recorded_chain() -> list[chain.ChainRow]:
+    """The first option chain among MARKET_DATA, if there is one."""
+    path = next((path for path in settings.MARKET_DATA if chain.is_option_chain(path)), None)
+    return [] if path is None else chain.read_chain(path)
 
 
 def _expire_on(stopping: threading.Event) -> None:
     """Beside the quotes, so that these do not wait: what it does may be done by any number of processes."""
     while not stopping.wait(EXPIRE_EVERY_SECONDS):
         try:
-            expiry.sweep(now=timezone.now())
+            expiry.sweep(now=clock.counter.now())
         except Exception:
             log.exception("nothing has expired")
         close_old_connections()
     connections.close_all()  # this thread's own
 
 
-def _quote_on(source: IndexSource, stopping: threading.Event, term: Term) -> None:
+def _quote_on(
+    index: Index, recorded: Sequence[chain.ChainRow], stopping: threading.Event, term: Term
+) -> None:
     """Tick until told to stop or another process leads; a tick that fails is logged and tried again."""
-    feed = Feed(source, term)
-    watch = trading_status.Watch(started_at=timezone.now(), term=term)
-    series = limits.SeriesWatch(started_at=timezone.now(), term=term)
-    failing = False
+    began_at = clock.counter.now()
+    watch = status.Watch(started_at=began_at, term=term, book=BookWatch().measures)
+    series = in_force.SeriesWatch(started_at=began_at, term=term)
+    feed = Feed(
+        index, term, judge=lambda leaps: watch.tick(now=clock.counter.now(), leaps=leaps), recorded=recorded
+    )
+    desk_load.watching(term, stopping)
+    failing, begun = False, False
     while term.holds() and not stopping.is_set():
         started = time.monotonic()
         try:
-            count = feed.tick(now=timezone.now())
-            if failing or count == 0:
+            if not begun:
+                index.begin(now=clock.counter.now())
+                begun = True
+            count = feed.tick(now=clock.counter.now())
+            if failing and count:
                 log.info("quoting", options=count)
-            failing = False
+            failing = failing and not count
         except LeadershipLost:
             return
-        except Exception as error:  # noqa: BLE001 - the feed outlives the venue and the database
-            level = log.warning if isinstance(error, ccxt.BaseError) else log.exception
+        except Exception as error:
             if not failing:
-                level("no fresh quotes", error=repr(error))
+                log.exception("no fresh quotes", error=repr(error))
             failing = True
             close_old_connections()
-        watch.tick(now=timezone.now())
-        series.tick(now=timezone.now())
+        with suppress(ClockUnknown):  # which has been told
+            watch.tick(now=clock.counter.now(), leaps=index.leaps)
+            series.tick(now=clock.counter.now())
         stopping.wait(max(0.0, settings.QUOTE_EVERY_SECONDS - (time.monotonic() - started)))

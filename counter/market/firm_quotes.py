@@ -1,7 +1,7 @@
 """Firm quotes: what an order would get at this moment, promised to one customer for a few seconds.
 
 A promise of the price, not of being open: while its option or coin takes no opens, no quote for one is kept either. A
-customer's account is locked while he is given one, so he never has more of them than he may, whatever he asks at once.
+customer's account is locked while one is given, so nobody ever has more of them than allowed, in any burst.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,22 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import connection, transaction
 
-from counter import pricing
 from counter.models import FirmQuote
-from counter.ordering import order_sql
-from counter.ordering.order_prices import Price, Prices, Refused, check_fits
-from counter.ordering.order_requests import RejectCode, Rejected
-from counter.ordering.order_rows import BatchRows, OptionRow
-from counter.trading.trading_status import terms
+from counter.orders import sql as order_sql
+from counter.orders.prices import Price, Prices, Refused, check_fits
+from counter.orders.requests import RejectCode, Rejected
+from counter.orders.rows import BatchRows, OptionRow
+from counter.pricing import formulas
+from counter.trading.status import terms
+from infra.coordination.ages import AHEAD_INTERVAL
 
 KEEP_AFTER_EXPIRY = timedelta(hours=1)
 SWEEP_ROWS = 5000
-LIVE = """
+LIVE = f"""
     SELECT count(*), coalesce(sum(amount), 0) FROM counter_firmquote
-    WHERE customer_id = %s AND expires_at > %s AND state = 'GIVEN'
-"""
+    WHERE customer_id = %(customer_id)s AND expires_at > %(now)s AND given_at <= %(now)s + {AHEAD_INTERVAL}
+        AND state = 'GIVEN'
+"""  # noqa: S608 - our own
 # From the oldest on, so that no index but the key is needed; what a live one holds up is swept a little later.
 SWEEP = """
     DELETE FROM counter_firmquote WHERE expires_at < %s AND id IN (
@@ -58,7 +60,7 @@ QuoteRequest = OpenQuoteRequest | CloseQuoteRequest
 
 
 def give(*, request: QuoteRequest, now: datetime) -> FirmQuote | Rejected:
-    """A firm quote that holds for FIRM_QUOTE_SECONDS, or until its option expires.
+    """A firm quote that holds for FIRM_QUOTE_SECONDS, or until its option expires or takes no opens.
 
     It is given at a fresh price only. What the order would cost need not be there yet.
 
@@ -70,7 +72,7 @@ def give(*, request: QuoteRequest, now: datetime) -> FirmQuote | Rejected:
             _check_room(quote, now)
         except Refused as refusal:
             return refusal.rejected
-        except pricing.AmountTooLarge as error:
+        except formulas.AmountTooLarge as error:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
         quote.save(force_insert=True)
         return quote
@@ -104,9 +106,11 @@ def _priced(request: QuoteRequest, now: datetime) -> FirmQuote:
     if isinstance(request, OpenQuoteRequest):
         kind = FirmQuote.Kind.OPEN
         option, contracts, price = _open(request, rows, prices)
+        until = prices.opens_end_at(option)
     else:
         kind = FirmQuote.Kind.CLOSE
         option, contracts, price = _close(request, rows, prices)
+        until = option.expires_at
     check_fits(price.coin, price.amount + price.fair)
     return FirmQuote(
         customer_id=request.customer_id,
@@ -121,7 +125,7 @@ def _priced(request: QuoteRequest, now: datetime) -> FirmQuote:
         spread=price.spread,
         amount=price.amount,
         given_at=now,
-        expires_at=min(now + timedelta(seconds=settings.FIRM_QUOTE_SECONDS), option.expires_at),
+        expires_at=min(now + timedelta(seconds=settings.FIRM_QUOTE_SECONDS), until),
     )
 
 
@@ -157,7 +161,7 @@ def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple
 def _check_room(quote: FirmQuote, now: datetime) -> None:
     """Refuse one quote too many, by number or by what all that are live are worth."""
     with connection.cursor() as cursor:
-        cursor.execute(LIVE, [quote.customer_id, now])
+        cursor.execute(LIVE, {"customer_id": quote.customer_id, "now": now})
         count, amount = cursor.fetchone() or (0, Decimal(0))
     if count >= settings.FIRM_QUOTES_LIVE:
         raise Refused(RejectCode.TOO_MANY_QUOTES, f"{count} firm quotes have not expired yet")

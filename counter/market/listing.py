@@ -13,7 +13,7 @@ from typing import get_args
 
 from counter.market.chain import ChainRow
 from counter.market.symbols import EXPIRY_TIME, format_symbol
-from counter.pricing import OptionKind
+from counter.pricing.formulas import OptionKind
 
 MULTIPLIERS = {"BTC": Decimal("0.01"), "ETH": Decimal("0.1")}
 

@@ -1,7 +1,8 @@
 """The quote book: what each option costs at this moment, written by the feed and read by customers.
 
 Guards the order of time: an older quote never takes the place of a newer one, so that two feeds, or a slow one, cannot
-turn the price back.
+turn the price back. Only what lies ahead of the database's clock gives way: a wrong clock has dated it, and until then
+it counts as stale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,27 +10,62 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
+import structlog
 from django.db import connection, models
 
-from counter import pricing
-from counter.containment import State, Terms
+from counter.circuit_breaker import State, Terms
 from counter.market.listing import Listing
 from counter.models import IndexPrice, Option, Quote
-from counter.trading.trading_status import Trading, trading_by_coin
-from counter.trading.trading_status import terms as trading_terms
+from counter.pricing import formulas
+from counter.trading.status import Trading, trading_by_coin
+from counter.trading.status import terms as trading_terms
+from infra.coordination.ages import AHEAD_INTERVAL, age
 
-UPSERT = """
-    INSERT INTO counter_quote (option_id, bid, ask, mark, implied_volatility, index_price, quoted_at)
-    SELECT o.id, v.bid, v.ask, v.mark, v.implied_volatility, v.index_price, %s
-    FROM unnest(%s::varchar[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[])
-        AS v(symbol, bid, ask, mark, implied_volatility, index_price)
-    JOIN counter_option AS o USING (symbol)
+# The lowest ask and the highest bid of the last seconds are kept by two spans, the present one and the one before: what
+# was quoted longest ago goes with its span, and nothing has to be remembered by the feed.
+SAME_SPAN = (
+    "EXCLUDED.quoted_at >= counter_quote.seen_since "
+    "AND EXCLUDED.quoted_at < counter_quote.seen_since + interval '3 seconds'"
+)
+UPSERT = f"""
+    INSERT INTO counter_quote (option_id, bid, ask, mark, implied_volatility, index_price, forward, quoted_at,
+                               lowest_ask, highest_bid, seen_since)
+    SELECT o.id, v.bid, v.ask, v.mark, v.implied_volatility, v.index_price, v.forward, now,
+           v.ask * v.index_price, v.bid * v.index_price, now
+    FROM unnest(%s::varchar[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
+                %s::numeric[]) AS v(symbol, bid, ask, mark, implied_volatility, index_price, forward)
+    JOIN counter_option AS o USING (symbol) CROSS JOIN (SELECT %s::timestamptz AS now) AS moment
     ORDER BY o.id
     ON CONFLICT (option_id) DO UPDATE SET
         bid = EXCLUDED.bid, ask = EXCLUDED.ask, mark = EXCLUDED.mark,
         implied_volatility = EXCLUDED.implied_volatility, index_price = EXCLUDED.index_price,
-        quoted_at = EXCLUDED.quoted_at
+        forward = EXCLUDED.forward, quoted_at = EXCLUDED.quoted_at,
+        lowest_ask = CASE WHEN {SAME_SPAN}
+            THEN LEAST(counter_quote.lowest_ask, EXCLUDED.lowest_ask) ELSE EXCLUDED.lowest_ask END,
+        lowest_ask_before = CASE WHEN {SAME_SPAN}
+            THEN counter_quote.lowest_ask_before ELSE counter_quote.lowest_ask END,
+        highest_bid = CASE WHEN {SAME_SPAN}
+            THEN GREATEST(counter_quote.highest_bid, EXCLUDED.highest_bid) ELSE EXCLUDED.highest_bid END,
+        highest_bid_before = CASE WHEN {SAME_SPAN}
+            THEN counter_quote.highest_bid_before ELSE counter_quote.highest_bid END,
+        seen_since = CASE WHEN {SAME_SPAN} THEN counter_quote.seen_since ELSE EXCLUDED.seen_since END
     WHERE counter_quote.quoted_at < EXCLUDED.quoted_at
+        OR counter_quote.quoted_at > greatest(EXCLUDED.quoted_at, clock_timestamp()) + {AHEAD_INTERVAL}
+"""  # noqa: S608 - our own
+
+
+# By the database's clock as well: a process that is behind would forget what is true.
+FORGET_AHEAD = f"""
+    DELETE FROM counter_indexprice
+    WHERE underlying = ANY(%s::varchar[]) AND at > greatest(%s::timestamptz, clock_timestamp()) + {AHEAD_INTERVAL}
+"""  # noqa: S608 - our own
+
+log = structlog.get_logger(__name__)
+
+WITHDRAW = """
+    UPDATE counter_quote AS q SET bid = NULL, ask = NULL FROM counter_option AS o
+    WHERE o.id = q.option_id AND o.underlying = %s AND o.expires_at > %s
+      AND (q.bid IS NOT NULL OR q.ask IS NOT NULL)
 """
 
 
@@ -39,7 +75,7 @@ class ListingContradicted(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NewQuote:
-    """A two-sided premium in coin (6 decimals), None on a side without a price, and the index it was made at."""
+    """A two-sided premium in coin (6 decimals), None on a side without a price; index and forward it was made at."""
 
     symbol: str
     bid: Decimal | None
@@ -47,13 +83,15 @@ class NewQuote:
     mark: Decimal
     implied_volatility: Decimal
     index_price: Decimal
+    forward: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentQuote:
     """An option's quote with what one contract costs and brings in USDT now, spread included; how its coin is traded.
 
-    There is no cost while the coin is halted, and no proceeds while a person has stopped closing.
+    There is no cost while the coin is halted and in the option's last moments, and no proceeds while a person has
+    stopped closing and at a price that is too old to close on.
     """
 
     quote: Quote
@@ -71,12 +109,29 @@ def update_quotes(*, quotes: Sequence[NewQuote], now: datetime) -> int:
     latest = list({quote.symbol: quote for quote in quotes}.values())
     columns = [[getattr(quote, field.name) for quote in latest] for field in fields(NewQuote)]
     with connection.cursor() as cursor:
-        cursor.execute(UPSERT, [now, *columns])
+        cursor.execute(UPSERT, [*columns, now])
+        return cursor.rowcount
+
+
+def withdraw_quotes(*, underlying: str, now: datetime) -> int:
+    """Leave the living options of a coin without a price on either side until they are quoted anew; how many had one.
+
+    For a coin whose price is not known at the moment: no path of an order has anything to go by then.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(WITHDRAW, [underlying, now])
         return cursor.rowcount
 
 
 def record_index(*, prices: Mapping[str, Decimal], now: datetime) -> None:
-    """Keep the index of each underlying at `now`, USDT for one coin: settlement averages are taken from these."""
+    """Keep the index of each underlying at `now`, USDT for one coin: settlement averages are taken from these.
+
+    What lies ahead was dated by a wrong clock, and would come into the average of an expiry to come.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET_AHEAD, [list(prices), now])
+        if cursor.rowcount:
+            log.error("samples of the index lay in the future: a clock was wrong", forgotten=cursor.rowcount)
     IndexPrice.objects.bulk_create(
         [IndexPrice(underlying=underlying, price=price, at=now) for underlying, price in prices.items()]
     )
@@ -116,11 +171,14 @@ def current_quotes(
 def _current(quote: Quote, trading: Trading, terms: Terms, now: datetime) -> CurrentQuote:
     """Priced as an order of this moment would be."""
     close_rate = terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now)
+    closable_for = max(terms.stale_after, terms.close_stale_after)
+    takes_closes = trading.takes_closes and age(quote.quoted_at, now=now) <= closable_for
+    takes_opens = trading.state is not State.HALTED and now < terms.opens_end_at(quote.option.expires_at)
     return CurrentQuote(
         quote=quote,
-        cost=None if trading.state is State.HALTED else _cost(quote, terms.open_rate(trading.spread_rate)),
-        proceeds=_proceeds(quote, close_rate) if trading.takes_closes else None,
-        is_stale=now - quote.quoted_at > terms.stale_after,
+        cost=_cost(quote, terms.open_rate(trading.spread_rate)) if takes_opens else None,
+        proceeds=_proceeds(quote, close_rate) if takes_closes else None,
+        is_stale=age(quote.quoted_at, now=now) > terms.stale_after,
         trading=trading,
     )
 
@@ -161,7 +219,7 @@ def _cost(quote: Quote, spread_rate: Decimal) -> Decimal | None:
     """One contract at the ask, USDT."""
     if not quote.ask:
         return None
-    return pricing.open_cost(
+    return formulas.open_cost(
         contracts=1,
         multiplier=quote.option.multiplier,
         ask_premium=quote.ask,
@@ -174,7 +232,7 @@ def _proceeds(quote: Quote, spread_rate: Decimal) -> Decimal | None:
     """One contract at the bid, USDT."""
     if not quote.bid:
         return None
-    return pricing.close_proceeds(
+    return formulas.close_proceeds(
         contracts=1,
         multiplier=quote.option.multiplier,
         bid_premium=quote.bid,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import cast
 
-from counter.pricing import OptionKind
+from counter.pricing.formulas import OptionKind
 
 EXPIRY_TIME = time(8, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """Implied volatility by underlying, time to expiry and log-moneyness: a parametric and a recorded surface.
 
-Floats, as in `counter.market.black76`, which they feed. Volatility is positive everywhere, and the parametric surface
+Floats, as in `counter.pricing.black76`, which they feed. Volatility is positive everywhere, and the parametric surface
 is free of static arbitrage by construction: its parameters are refused otherwise.
 """
 
@@ -12,8 +12,8 @@ from itertools import groupby
 from statistics import median
 from typing import Protocol
 
-from counter.market.black76 import years_between
 from counter.market.chain import ChainRow
+from counter.pricing.black76 import years_between
 
 
 class VolatilityError(ValueError):

@@ -9,19 +9,6 @@ from ledger.triggers import append_only, never_emptied
 
 OPTION = {"primary_key": True, "serialize": False, "to": "counter.option"}
 NOTIONAL = {"max_digits": 20, "decimal_places": 6, "null": True, "blank": True}
-EVERY_SECONDS = 600
-
-
-def schedule(apps, schema_editor):
-    """Counting anew: created when missing, never overwritten."""
-    interval_model = apps.get_model("django_celery_beat", "IntervalSchedule")
-    task_model = apps.get_model("django_celery_beat", "PeriodicTask")
-    interval = interval_model.objects.filter(every=EVERY_SECONDS, period="seconds").first()
-    interval = interval or interval_model.objects.create(every=EVERY_SECONDS, period="seconds")
-    task_model.objects.get_or_create(
-        name="count anew what customers have open",
-        defaults={"task": "counter.recount", "interval": interval, "expire_seconds": EVERY_SECONDS},
-    )
 
 
 class Migration(migrations.Migration):
@@ -120,5 +107,4 @@ class Migration(migrations.Migration):
             name="pays_at_once",
             field=models.BooleanField(db_default=True, default=True),
         ),
-        migrations.RunPython(schedule, migrations.RunPython.noop),
     ]

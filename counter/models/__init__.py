@@ -3,8 +3,10 @@
 from counter.models.accounts import Account, Customer, Transfer
 from counter.models.api_keys import ApiKey, Pace
 from counter.models.cash import CashMovement, Withdrawal
+from counter.models.clearing import ClearingPayment
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
 from counter.models.firm_quotes import FirmQuote
+from counter.models.index import IndexRejection
 from counter.models.limits import LimitChange, SeriesLimit
 from counter.models.listening import StreamProcess
 from counter.models.nonces import UsedNonce
@@ -12,18 +14,23 @@ from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
 from counter.models.positions import Position
 from counter.models.switches import TradingSwitch, TradingSwitchChange
-from counter.models.trading import DeskCondition, TradingStatus, TradingStatusChange
+from counter.models.trading import DeskCondition, DeskProgress, TradingStatus, TradingStatusChange
+from counter.models.withdrawal_decisions import LateWord, WithdrawalDecision
 
 __all__ = [
     "Account",
     "ApiKey",
     "CashMovement",
+    "ClearingPayment",
     "Customer",
     "DeskCondition",
+    "DeskProgress",
     "Expiry",
     "FirmQuote",
     "IndexEntry",
     "IndexPrice",
+    "IndexRejection",
+    "LateWord",
     "LimitChange",
     "Option",
     "OptionChange",
@@ -41,4 +48,5 @@ __all__ = [
     "Transfer",
     "UsedNonce",
     "Withdrawal",
+    "WithdrawalDecision",
 ]

@@ -1,6 +1,6 @@
 """Customers and counter's book: USDT accounts and transfers.
 
-A customer's balance is stored on his account and can never be negative; system accounts have no stored balance, so
+A customer's balance is stored on the account and can never be negative; system accounts have no stored balance, so
 that no row is touched by every order.
 """
 
@@ -16,7 +16,7 @@ FIRST_CUSTOMER_ACCOUNT_ID = 1000
 
 
 class Customer(models.Model):
-    """Somebody who holds USDT here and buys options; `reference` is his name in the exchange's own systems."""
+    """Somebody who holds USDT here and buys options; `reference` is the name in the exchange's own systems."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     reference = models.CharField(max_length=64, unique=True)
@@ -27,19 +27,19 @@ class Customer(models.Model):
 
 
 class Account(ledger.Account):
-    """A USDT account: one for each customer, and the system accounts of `counter.chart` below id 1000."""
+    """A USDT account: one for each customer, and the system accounts of `counter.money.chart` below id 1000."""
 
     id = models.BigAutoField(primary_key=True)
     customer = models.OneToOneField(Customer, null=True, on_delete=models.PROTECT)
     balance = models.DecimalField(max_digits=20, decimal_places=6, null=True)
-    # Of a customer: what is left of his open positions and their cost, as `counter.trading.limits` recounts it, and the
-    # moment at which he has paid for his orders in time.
+    # Of a customer: what is left of the open positions and their cost, as `counter.limits.in_force` recounts it, and
+    # the moment at which they have paid for their orders in time.
     open_contracts = models.BigIntegerField(default=0, db_default=0)
     open_cost = models.DecimalField(
         max_digits=20, decimal_places=6, default=Decimal(0), db_default=Decimal(0)
     )
     orders_due_at = models.DateTimeField(null=True)
-    # Limits of his own; null is the default of the settings. `counter.trading.limits` sets them, and keeps who and why.
+    # This customer's limits; null is the default of the settings. `counter.limits.in_force` keeps who set them and why.
     contracts_limit = models.IntegerField(null=True)
     notional_limit = models.DecimalField(max_digits=20, decimal_places=6, null=True)
     orders_limit = models.IntegerField(null=True)  # a second

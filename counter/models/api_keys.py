@@ -10,6 +10,8 @@ from counter.models.accounts import Customer
 class ApiKey(models.Model):
     """What a customer's program signs with: `public_id` travels, the secret is kept encrypted and told only once.
 
+    `encrypted_secret` is blank until the customer has collected the secret; until then the key opens nothing.
+
     `networks` (CIDR) are where it may come from, none of them meaning anywhere. `requests_per_second` limits all that
     is signed with it; without one only the customer's own limits count.
     """
@@ -21,7 +23,7 @@ class ApiKey(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="api_keys")
     label = models.CharField(max_length=64)
     public_id = models.CharField(max_length=32, unique=True)
-    encrypted_secret = models.TextField()
+    encrypted_secret = models.TextField()  # blank: not collected
     scopes = ArrayField(models.CharField(max_length=8, choices=Scope))
     networks = ArrayField(models.CharField(max_length=43), default=list, blank=True)
     requests_per_second = models.PositiveIntegerField(

@@ -1,9 +1,12 @@
 """Money in and out: each step of it, once for each reference of the exchange's wallet, and where withdrawals stand."""
 
+from datetime import datetime
+
 from django.db import models
 from django_fsm import FSMField, transition
 
 from counter.models.accounts import Customer
+from infra.db.lifecycles import Lifecycle
 
 
 class CashMovement(models.Model):
@@ -41,7 +44,7 @@ class CashMovement(models.Model):
         return f"{self.kind} {self.amount} {self.reference}"
 
 
-class Withdrawal(models.Model):
+class Withdrawal(Lifecycle):
     """USDT that has left a customer's account for the wallet to pay out; `CashMovement` has each of its steps."""
 
     class State(models.TextChoices):
@@ -52,7 +55,7 @@ class Withdrawal(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, db_index=False)
     amount = models.DecimalField(max_digits=20, decimal_places=6)
     reference = models.CharField(max_length=64, unique=True)
-    state = FSMField(default=State.RESERVED, choices=State, max_length=9)
+    state = FSMField(default=State.RESERVED, choices=State, max_length=9, protected=True)
     reserved_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True)
     released_at = models.DateTimeField(null=True)
@@ -70,9 +73,11 @@ class Withdrawal(models.Model):
         return f"{self.reference}: {self.amount} {self.state}"
 
     @transition(field=state, source=State.RESERVED, target=State.CONFIRMED)
-    def confirm(self) -> None:
+    def confirm(self, *, at: datetime) -> None:
         """The wallet has paid it out."""
+        self.confirmed_at = at
 
     @transition(field=state, source=State.RESERVED, target=State.RELEASED)
-    def release(self) -> None:
+    def release(self, *, at: datetime) -> None:
         """The wallet does not pay it out; the customer has it back."""
+        self.released_at = at

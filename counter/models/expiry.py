@@ -1,5 +1,6 @@
 """The end of options: what becomes of one coin's series at one moment, at which index, and by whose word."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import models
@@ -7,9 +8,13 @@ from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
 from counter.models.options import Option
+from infra.db.decisions import Decision, decided_by_somebody, is_signed, is_signed_by_another, may_reject
+from infra.db.lifecycles import Lifecycle
+
+APPROVE = "counter.approve_indexentry"
 
 
-class Expiry(models.Model):
+class Expiry(Lifecycle):
     """All options of one coin that expire at one moment, and how far their positions are.
 
     `why` says what the record of the index lacks: a person has to enter the index then. The figures count positions,
@@ -23,7 +28,7 @@ class Expiry(models.Model):
 
     underlying = models.CharField(max_length=8)
     expires_at = models.DateTimeField()
-    state = FSMField(default=State.WAITING, choices=State, max_length=12)
+    state = FSMField(default=State.WAITING, choices=State, max_length=12, protected=True)
     why = models.TextField(blank=True)
     exercised = models.IntegerField(default=0)
     worthless = models.IntegerField(default=0)
@@ -46,12 +51,14 @@ class Expiry(models.Model):
         return f"{self.underlying} {self.expires_at:%Y-%m-%d %H:%M}"
 
     @transition(field=state, source=State.WAITING, target=State.EXERCISING)
-    def begin_exercising(self) -> None:
+    def begin_exercising(self, *, at: datetime) -> None:
         """The settlement index is known."""
+        self.indexed_at = at
 
     @transition(field=state, source=[State.WAITING, State.EXERCISING], target=State.SETTLED)
-    def settle(self) -> None:
+    def settle(self, *, at: datetime) -> None:
         """No position is open and no order unsettled. Without positions no index is needed."""
+        self.settled_at = at
 
 
 class SettlementIndex(models.Model):
@@ -85,7 +92,7 @@ class SettlementIndex(models.Model):
         return f"{self.underlying} {self.price} at {self.expires_at:%Y-%m-%d %H:%M}"
 
 
-class IndexEntry(models.Model):
+class IndexEntry(Decision):
     """A settlement index that one person asks for and another approves, where the record has a gap.
 
     A trigger keeps what was asked for: it is decided once, and nothing but the decision changes.
@@ -100,15 +107,7 @@ class IndexEntry(models.Model):
     price = models.DecimalField(max_digits=20, decimal_places=8)
     reason = models.TextField()
     evidence = models.TextField()
-    state = FSMField(default=State.REQUESTED, choices=State, max_length=12)
-    # Users may be deleted: their ids tell them apart, their names are what they were called then.
-    requested_by_id = models.BigIntegerField()
-    requested_by = models.CharField(max_length=150)
-    requested_at = models.DateTimeField()
-    decided_by_id = models.BigIntegerField(null=True)
-    decided_by = models.CharField(max_length=150, blank=True)
-    decided_at = models.DateTimeField(null=True)
-    decision = models.TextField(blank=True)
+    state = FSMField(default=State.REQUESTED, choices=State, max_length=12, protected=True)
 
     class Meta:
         verbose_name_plural = "index entries"
@@ -121,17 +120,7 @@ class IndexEntry(models.Model):
                 condition=~Q(state="APPLIED") | ~Q(decided_by_id=F("requested_by_id")),
                 name="index_entry_maker_is_not_checker",
             ),
-            models.CheckConstraint(
-                condition=Q(
-                    state="REQUESTED", decided_at__isnull=True, decided_by_id__isnull=True, decided_by=""
-                )
-                | (
-                    ~Q(state="REQUESTED")
-                    & Q(decided_at__isnull=False, decided_by_id__isnull=False)
-                    & ~Q(decided_by="")
-                ),
-                name="index_entry_decided_by_somebody",
-            ),
+            decided_by_somebody("index_entry_decided_by_somebody"),
             models.CheckConstraint(condition=~Q(reason="") & ~Q(evidence=""), name="index_entry_says_why"),
             models.CheckConstraint(condition=Q(price__gt=0), name="index_entry_positive"),
             models.UniqueConstraint(
@@ -142,13 +131,25 @@ class IndexEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.price} for {self.expiry}"
 
-    @transition(field=state, source=State.REQUESTED, target=State.APPLIED)
+    @transition(
+        field=state,
+        source=State.REQUESTED,
+        target=State.APPLIED,
+        conditions=[is_signed_by_another],
+        permission=APPROVE,
+    )
     def apply(self) -> None:
         """Somebody else has approved it: it is the settlement index."""
 
-    @transition(field=state, source=State.REQUESTED, target=State.REJECTED)
+    @transition(
+        field=state,
+        source=State.REQUESTED,
+        target=State.REJECTED,
+        conditions=[is_signed],
+        permission=may_reject(APPROVE),
+    )
     def reject(self) -> None:
-        """Somebody else has said no, or whoever asked has withdrawn it."""
+        """Somebody else has said no, or the requester has withdrawn it."""
 
 
 class OptionChange(models.Model):

@@ -5,9 +5,10 @@ from django_fsm import FSMField, transition
 
 from counter.models.accounts import Customer
 from counter.models.options import Option
+from infra.db.lifecycles import Lifecycle
 
 
-class FirmQuote(models.Model):
+class FirmQuote(Lifecycle):
     """What an order of this customer, option, side and size gets if it names the quote before `expires_at`.
 
     Given and used only under the lock of its customer's account. Amounts are as in a sync order.
@@ -34,7 +35,7 @@ class FirmQuote(models.Model):
     amount = models.DecimalField(max_digits=20, decimal_places=6)  # cost or proceeds
     given_at = models.DateTimeField()
     expires_at = models.DateTimeField()
-    state = FSMField(default=State.GIVEN, choices=State, max_length=8)
+    state = FSMField(default=State.GIVEN, choices=State, max_length=8, protected=True)
     order_id = models.BigIntegerField(null=True)
 
     class Meta:

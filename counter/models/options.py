@@ -3,15 +3,20 @@
 from django.db import models
 from django_fsm import FSMField, transition
 
+from counter.option_state import OptionState
+from infra.db.lifecycles import Lifecycle
 
-class Option(models.Model):
+HALT = "counter.halt_option"
+
+
+class Option(Lifecycle):
     """One coin-margined European option; a contract is `multiplier` coin."""
 
     class State(models.TextChoices):
-        LISTED = "LISTED"
-        HALTED = "HALTED"
-        EXPIRED = "EXPIRED"
-        SETTLED = "SETTLED"
+        LISTED = OptionState.LISTED.value
+        HALTED = OptionState.HALTED.value
+        EXPIRED = OptionState.EXPIRED.value
+        SETTLED = OptionState.SETTLED.value
 
     class Kind(models.TextChoices):
         CALL = "C", "call"
@@ -23,7 +28,7 @@ class Option(models.Model):
     strike = models.DecimalField(max_digits=20, decimal_places=8)
     expires_at = models.DateTimeField()
     multiplier = models.DecimalField(max_digits=12, decimal_places=8)
-    state = FSMField(default=State.LISTED, choices=State)
+    state = FSMField(default=State.LISTED, choices=State, protected=True)
     settlement_index = models.DecimalField(max_digits=20, decimal_places=8, null=True)
 
     class Meta:
@@ -39,11 +44,11 @@ class Option(models.Model):
     def __str__(self) -> str:
         return self.symbol
 
-    @transition(field=state, source=State.LISTED, target=State.HALTED)
+    @transition(field=state, source=State.LISTED, target=State.HALTED, permission=HALT)
     def halt(self) -> None:
         """No new orders are taken."""
 
-    @transition(field=state, source=State.HALTED, target=State.LISTED)
+    @transition(field=state, source=State.HALTED, target=State.LISTED, permission=HALT)
     def resume(self) -> None:
         """Orders are taken again."""
 
@@ -65,7 +70,16 @@ class Quote(models.Model):
     mark = models.DecimalField(max_digits=12, decimal_places=6)
     implied_volatility = models.DecimalField(max_digits=8, decimal_places=6)
     index_price = models.DecimalField(max_digits=20, decimal_places=8)
+    # Of the option's expiry, USDT for one coin; null until the feed has quoted it by this release.
+    forward = models.DecimalField(max_digits=20, decimal_places=8, null=True)
     quoted_at = models.DateTimeField()
+    # What customers may have seen in the last seconds: premium times index, USDT for one coin, the lowest ask and the
+    # highest bid since `seen_since` and in the seconds before that.
+    lowest_ask = models.DecimalField(max_digits=32, decimal_places=14, null=True)
+    lowest_ask_before = models.DecimalField(max_digits=32, decimal_places=14, null=True)
+    highest_bid = models.DecimalField(max_digits=32, decimal_places=14, null=True)
+    highest_bid_before = models.DecimalField(max_digits=32, decimal_places=14, null=True)
+    seen_since = models.DateTimeField(null=True)
     # Of the series' limits, as the feed measured it last: contracts, and USDT of their cost.
     contracts_left = models.BigIntegerField(null=True)
     notional_left = models.DecimalField(max_digits=28, decimal_places=6, null=True)

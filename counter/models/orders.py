@@ -5,9 +5,10 @@ from django_fsm import FSMField, transition
 
 from counter.models.accounts import Customer
 from counter.models.options import Option
+from infra.db.lifecycles import Lifecycle
 
 
-class SyncOrder(models.Model):
+class SyncOrder(Lifecycle):
     """One accepted order with the price it was given; never changed but for its way through the desk."""
 
     class State(models.TextChoices):
@@ -44,7 +45,7 @@ class SyncOrder(models.Model):
         max_digits=20, decimal_places=6, null=True
     )  # max_cost or min_proceeds as asked
     payout = models.CharField(max_length=8, choices=Payout, default=Payout.INSTANT)
-    state = FSMField(default=State.PENDING, choices=State, max_length=8)
+    state = FSMField(default=State.PENDING, choices=State, max_length=8, protected=True)
     placed_at = models.DateTimeField()
     quote_id = models.BigIntegerField(null=True)  # of the firm quote that it was placed at
     synced_at = models.DateTimeField(null=True)
@@ -74,7 +75,7 @@ class SyncOrder(models.Model):
 
     @transition(field=state, source=State.PENDING, target=State.SYNCED)
     def sync(self) -> None:
-        """The desk has stored it for good."""
+        """The desk has stored it durably."""
 
     @transition(field=state, source=[State.PENDING, State.SYNCED], target=State.SETTLED)
     def settle(self) -> None:

@@ -7,9 +7,10 @@ from django_fsm import FSMField, transition
 
 from counter.models.accounts import Customer
 from counter.models.options import Option
+from infra.db.lifecycles import Lifecycle
 
 
-class Position(models.Model):
+class Position(Lifecycle):
     """The contracts that one opening order bought; its id is that order's id.
 
     Written only under the lock of its customer's account. `unpaid` counts closes whose payout waits for the fill.
@@ -30,7 +31,7 @@ class Position(models.Model):
     unpaid = models.IntegerField(default=0)
     cost = models.DecimalField(max_digits=20, decimal_places=6)
     proceeds = models.DecimalField(max_digits=20, decimal_places=6, default=Decimal(0))
-    state = FSMField(default=State.OPEN, choices=State)
+    state = FSMField(default=State.OPEN, choices=State, protected=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 

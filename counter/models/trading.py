@@ -6,26 +6,35 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django_fsm import FSMField, transition
 
-from counter.containment import State
+from counter.circuit_breaker import State
+from infra.db.lifecycles import Lifecycle
 
 _CHOICES = [(state.value, state.value.lower()) for state in State]
 
 
-class TradingStatus(models.Model):
+class TradingStatus(Lifecycle):
     """One coin's state, written by the feed with every tick and read with the option by every order."""
 
     State = State
 
     underlying = models.CharField(max_length=8, unique=True)
-    state = FSMField(default=State.NORMAL.value, choices=_CHOICES, max_length=8)
+    state = FSMField(default=State.NORMAL.value, choices=_CHOICES, max_length=8, protected=True)
     spread_rate = models.DecimalField(max_digits=7, decimal_places=6)  # a fraction of an order's fair value
     reasons = ArrayField(models.CharField(max_length=24), default=list)
     why = models.TextField(blank=True)
     # What is not hedged, as it was judged against its limits; null where no index is known.
     exposure_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
+    # Of the option book, in USDT: delta, and vega for one percentage point; null without limits on them.
+    book_delta_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
+    book_vega_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
     # Of all coins: USDT paid to customers at once whose orders are not settled, and whether closes may add to it.
     payout_float_usdt = models.DecimalField(max_digits=28, decimal_places=6, null=True)
     pays_at_once = models.BooleanField(default=True, db_default=True)
+    # Thousandths of its orders that are admitted, by `counter.trading.back_pressure`: all unless the desk is behind.
+    admitted_permille = models.SmallIntegerField(default=1000, db_default=1000)
+    is_paced = models.BooleanField(
+        default=True, db_default=True
+    )  # by how fast the desk settles; else all is admitted
     # The worse state of its own switch and that of all coins: where orders read it.
     stop = models.CharField(max_length=16, default="RUNNING", db_default="RUNNING")
     since = models.DateTimeField()
@@ -78,8 +87,25 @@ class DeskCondition(models.Model):
     doubtful_since = models.DateTimeField(
         null=True
     )  # the oldest conversion of unknown outcome, or a person's
+    # Of the orders in all such conversions, opens and closes alike; null if the desk does not say.
+    doubtful_coin = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    venue_ms = models.IntegerField(default=0, db_default=0)  # that the venue lately took to answer
     as_of = models.DateTimeField()
     received_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.underlying}: {self.unhedged_coin} unhedged"
+
+
+class DeskProgress(models.Model):
+    """How far the desk's reports of one coin have come, written with each: what is behind is counted from it."""
+
+    underlying = models.CharField(max_length=8, primary_key=True)
+    settled = models.BigIntegerField(default=0)  # orders, since ever
+    newest_at = models.DateTimeField()  # when the newest order was placed that is settled
+
+    class Meta:
+        verbose_name_plural = "desk progress"
+
+    def __str__(self) -> str:
+        return f"{self.underlying}: {self.settled} settled"

@@ -6,9 +6,9 @@ from decimal import Decimal
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
-from counter.chart import USDT, SystemAccount
 from counter.models import Account, CashMovement, Customer
 from counter.money.cash import ReferenceReused, begin, change_balance, check_amount, locked_account
+from counter.money.chart import USDT, SystemAccount
 from ledger.models import NormalSide
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from counter.chart import USDT, SystemAccount
 from counter.models import Account, CashMovement, Transfer
-from counter.pricing import USDT_UNIT
+from counter.money.chart import USDT, SystemAccount
+from counter.pricing.formulas import USDT_UNIT
+from ledger.decimals import is_multiple
 from ledger.posting import post
 
 MAX_AMOUNT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decimals
@@ -33,7 +34,7 @@ class BalanceTooLarge(AccountError):
 
 
 class AccountMissing(AccountError):
-    """There is no such customer, or he has no account."""
+    """There is no such customer, or the customer has no account."""
 
     code = "account_not_found"
 
@@ -52,7 +53,7 @@ class InsufficientBalance(AccountError):
 
 def check_amount(amount: Decimal) -> None:
     """Raises: InvalidAmount."""
-    if not amount.is_finite() or not 0 < amount < MAX_AMOUNT or amount != amount.quantize(USDT_UNIT):
+    if not amount.is_finite() or not 0 < amount < MAX_AMOUNT or not is_multiple(amount, USDT_UNIT):
         raise InvalidAmount(f"{amount} USDT")
 
 

@@ -1,4 +1,4 @@
-"""A customer's ledger: the transfers of his account, each with the balance it left and the order it belongs to.
+"""A customer's ledger: the transfers of the account, each with the balance it left and the order it belongs to.
 
 Invariant: entries of one account have their ids in the order of their balances, for both are given under its lock. So a
 time is turned into an id once, and from there on a statement is a range of ids: it adds up, and the next one begins

@@ -3,17 +3,21 @@
 Lock order: the customer's account, then the withdrawal.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
+import structlog
 from django.db import transaction
 
-from config.transitions import move
-from counter.chart import SystemAccount
-from counter.models import Account, CashMovement, Withdrawal
+from counter.models import Account, CashMovement, LateWord, Withdrawal, WithdrawalDecision
 from counter.money.cash import AccountError, begin, change_balance, check_amount, leg, locked_account
+from counter.money.chart import SystemAccount
+from infra.db.lifecycles import moves
 from ledger.posting import post
+
+log = structlog.get_logger(__name__)
 
 State = Withdrawal.State
 
@@ -59,35 +63,39 @@ def reserve(*, customer_id: int, amount: Decimal, reference: str, now: datetime)
         return withdrawal_of(reference), is_new
 
 
+@moves(Withdrawal.confirm)
 def confirm(*, reference: str, now: datetime) -> Withdrawal:
     """The wallet has paid a withdrawal out. Again it changes nothing.
 
-    Raises: WithdrawalMissing, AlreadyReleased.
+    Raises: WithdrawalMissing, AlreadyReleased; where people released it that is told.
     """
-    with transaction.atomic():
+    with _telling(reference, State.CONFIRMED, now), transaction.atomic():
         withdrawal = _locked(reference)
         if withdrawal.state == State.RELEASED:
             raise AlreadyReleased(f"{reference} was released")
         if withdrawal.state == State.RESERVED:
-            _end(withdrawal, Withdrawal.confirm, CashMovement.Kind.CONFIRMATION, now, confirmed_at=now)
+            withdrawal.confirm(at=now)
+            _keep(withdrawal, CashMovement.Kind.CONFIRMATION, now)
             accounts = Account.objects.in_bulk([SystemAccount.WITHDRAWALS, SystemAccount.EXTERNAL])
             reserved, outside = accounts[SystemAccount.WITHDRAWALS], accounts[SystemAccount.EXTERNAL]
             post([leg(reserved, outside, withdrawal.amount, "withdrawal_confirmed", now, balance_after=None)])
         return withdrawal_of(reference)
 
 
+@moves(Withdrawal.release)
 def release(*, reference: str, now: datetime) -> Withdrawal:
     """The wallet does not pay a withdrawal out: the customer has it back. Again it changes nothing.
 
-    Raises: WithdrawalMissing, AlreadyConfirmed, BalanceTooLarge.
+    Raises: WithdrawalMissing, AlreadyConfirmed, BalanceTooLarge; where people confirmed it that is told.
     """
-    with transaction.atomic():
+    with _telling(reference, State.RELEASED, now), transaction.atomic():
         account = locked_account(withdrawal_of(reference).customer_id)
         withdrawal = _locked(reference)
         if withdrawal.state == State.CONFIRMED:
             raise AlreadyConfirmed(f"{reference} was confirmed")
         if withdrawal.state == State.RESERVED:
-            _end(withdrawal, Withdrawal.release, CashMovement.Kind.RELEASE, now, released_at=now)
+            withdrawal.release(at=now)
+            _keep(withdrawal, CashMovement.Kind.RELEASE, now)
             change_balance(account, withdrawal.amount, SystemAccount.WITHDRAWALS, "withdrawal_released", now)
         return withdrawal_of(reference)
 
@@ -103,6 +111,24 @@ def withdrawal_of(reference: str) -> Withdrawal:
     return found
 
 
+@contextmanager
+def _telling(reference: str, said: Withdrawal.State, now: datetime) -> Iterator[None]:
+    """Keep what the wallet says against what people have decided: the refusal itself leaves nothing behind."""
+    try:
+        yield
+    except (AlreadyConfirmed, AlreadyReleased):
+        with transaction.atomic():
+            withdrawal = _locked(reference)
+            ended = WithdrawalDecision.objects.filter(
+                withdrawal=withdrawal, state=WithdrawalDecision.State.APPLIED, step__in=["confirm", "release"]
+            )
+            if ended.exists():
+                heard = {"said": said, "heard_at": now}
+                _, is_new = LateWord.objects.get_or_create(withdrawal=withdrawal, defaults=heard)
+                log.error("wallet contradicts", reference=reference, said=said, known=not is_new)
+        raise
+
+
 def _locked(reference: str) -> Withdrawal:
     found = Withdrawal.objects.select_for_update().filter(reference=reference).first()
     if found is None:
@@ -110,10 +136,9 @@ def _locked(reference: str) -> Withdrawal:
     return found
 
 
-def _end(
-    withdrawal: Withdrawal, transition: Any, kind: CashMovement.Kind, now: datetime, **times: datetime
-) -> None:
-    move(Withdrawal, transition, [withdrawal.pk], same=times)
+def _keep(withdrawal: Withdrawal, kind: CashMovement.Kind, now: datetime) -> None:
+    """Store how a locked withdrawal has ended, and the movement that ended it."""
+    withdrawal.save(update_fields=["state", "confirmed_at", "released_at"])
     CashMovement.objects.create(
         customer_id=withdrawal.customer_id,
         kind=kind,

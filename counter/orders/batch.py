@@ -3,15 +3,18 @@
 No I/O: what was read comes in, what has to be written is collected in `orders`, `transfers` and the changed rows.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-from counter import pricing
-from counter.chart import SystemAccount
-from counter.containment import Terms
-from counter.ordering.order_limits import CustomerLimits, OrderLimits
-from counter.ordering.order_prices import Price, Prices, Refused, check_fits
-from counter.ordering.order_requests import (
+from counter.circuit_breaker import Terms
+from counter.limits.customer import CustomerLimits
+from counter.models import Position, SyncOrder
+from counter.money.chart import SystemAccount
+from counter.orders.limits import OrderLimits
+from counter.orders.prices import Price, Prices, Refused, check_fits
+from counter.orders.requests import (
+    BEHIND,
     Accepted,
     CloseRequest,
     OpenRequest,
@@ -21,9 +24,13 @@ from counter.ordering.order_requests import (
     RejectCode,
     Rejected,
 )
-from counter.ordering.order_rows import AccountRow, BatchRows, FirmQuoteRow, PositionRow, TransferRow
+from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, PositionRow, TransferRow
+from counter.pricing import formulas
+from infra.coordination.ages import lies_ahead
+from infra.db.lifecycles import initial_state
 
 ZERO = Decimal(0)
+NEW_ORDER, NEW_POSITION = initial_state(SyncOrder), initial_state(Position)
 
 
 class OrderBatch:
@@ -36,6 +43,7 @@ class OrderBatch:
         terms: Terms,
         limits: CustomerLimits,
         rows: BatchRows,
+        admits_close: Callable[[str, CloseRequest], bool] = lambda coin, request: True,
     ) -> None:
         self.now = now
         self.accounts = rows.accounts
@@ -49,6 +57,7 @@ class OrderBatch:
         self._by_symbol = {option.symbol: option for option in rows.options}
         self._by_id = {option.id: option for option in rows.options}
         self._order_ids = iter(rows.order_ids)
+        self._admits_close = admits_close
 
     def decide(self, request: OrderRequest) -> Outcome:
         """Accept, replay or reject one request, given all that came before it."""
@@ -65,7 +74,7 @@ class OrderBatch:
             order = placing(request, account)  # type: ignore[arg-type]
         except Refused as refusal:
             return refusal.rejected
-        except pricing.AmountTooLarge as error:
+        except formulas.AmountTooLarge as error:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
         account.accepted += 1
         self.orders.append(order)
@@ -104,6 +113,8 @@ class OrderBatch:
         self._prices.admit_open(option)
         if quote is None:
             price = self._prices.open_price(option, request.contracts)
+            if request.max_cost is None:
+                self._prices.check_risen(option, price)
         else:
             price = _promised(quote, ("OPEN", option.id, None, request.contracts))
         if request.max_cost is not None and price.amount > request.max_cost:
@@ -133,7 +144,7 @@ class OrderBatch:
             amount=price.amount,
             limit=request.max_cost,
             payout="instant",
-            state="PENDING",
+            state=NEW_ORDER,
             placed_at=self.now,
             quote_id=request.quote_id,
         )
@@ -157,7 +168,7 @@ class OrderBatch:
             unpaid=0,
             cost=order.amount,
             proceeds=ZERO,
-            state="OPEN",
+            state=NEW_POSITION,
             opened_at=self.now,
             is_new=True,
             changed=True,
@@ -169,6 +180,8 @@ class OrderBatch:
             raise Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
         option = self._by_id[position.option_id]
         self._prices.admit_close(option)
+        if not self._admits_close(option.underlying, request):
+            raise Refused(BEHIND.code, BEHIND.message)
         quote = self._firm_quote(request)
         contracts = request.contracts
         if contracts is None:
@@ -179,10 +192,13 @@ class OrderBatch:
                 f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
             )
         instant = request.payout == "instant"
+        if instant:
+            self._prices.admit_instant(option, promised=quote is not None)
         if quote is None:
-            if instant:
-                self._prices.admit_instant(option)
-            price = self._prices.close_price(option, contracts)
+            pricing_of = self._prices.close_price if instant else self._prices.fill_price
+            price = pricing_of(option, contracts)
+            if request.min_proceeds is None:
+                self._prices.check_fallen(option, price)
         else:
             price = _promised(quote, ("CLOSE", option.id, position.id, contracts))
         if request.min_proceeds is not None and price.amount < request.min_proceeds:
@@ -205,11 +221,11 @@ class OrderBatch:
             index_price=price.index_price,
             coin=price.coin,
             fair=price.fair,
-            spread=price.spread if instant else ZERO,
+            spread=price.spread,
             amount=price.amount if instant else ZERO,
             limit=request.min_proceeds,
             payout=request.payout,
-            state="PENDING",
+            state=NEW_ORDER,
             placed_at=self.now,
             quote_id=request.quote_id,
         )
@@ -238,7 +254,7 @@ class OrderBatch:
             raise Refused(RejectCode.QUOTE_NOT_FOUND, f"this customer has no quote {request.quote_id}")
         if quote.order_id is not None:
             raise Refused(RejectCode.QUOTE_USED, f"order {quote.order_id} has used quote {quote.id}")
-        if quote.expires_at <= self.now:
+        if quote.expires_at <= self.now or lies_ahead(quote.given_at, now=self.now):
             raise Refused(
                 RejectCode.QUOTE_EXPIRED, f"quote {quote.id} expired at {quote.expires_at.isoformat()}"
             )
@@ -280,9 +296,6 @@ class OrderBatch:
         position.proceeds += proceeds
         if not paid:
             position.unpaid += 1
-        if position.remaining == 0:
-            position.state = "CLOSING" if position.unpaid else "CLOSED"
-            position.closed_at = self.now
 
 
 def _promised(quote: FirmQuoteRow, asked: tuple[str, int, int | None, int]) -> Price:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from django.db import connection
 
-from counter.chart import USDT, SystemAccount
 from counter.contracts import ClearingSum, ClearingSums
+from counter.money.chart import USDT, SystemAccount
 
 # Ids go with time: from the newest back, the first that is old enough.
 LAST_BEFORE = "SELECT id FROM counter_syncorder WHERE placed_at < %s AND id > %s ORDER BY id DESC LIMIT 1"

@@ -2,7 +2,7 @@
 
 A client id is unique for its customer only, and the index begins with the customer: so each customer's part of it is
 asked by itself, which costs the placing of orders nothing and the search some microseconds a customer, or a read of the
-disk. Therefore it is bounded in time, and whoever names the customer as well needs only one such look.
+disk. Therefore it is bounded in time, and naming the customer as well needs only one such look.
 """
 
 import time
@@ -17,7 +17,7 @@ OF_CUSTOMER = """
     SELECT o.id FROM counter_syncorder AS o JOIN counter_customer AS c ON c.id = o.customer_id
     WHERE c.reference = %s AND o.client_order_id = %s
 """
-# Of the newest orders, whoever's: what is asked for at night has mostly happened just now.
+# Of the newest orders of all customers: what is asked for at night has mostly happened just now.
 RECENT = """
     SELECT id FROM (
         SELECT id, client_order_id FROM counter_syncorder ORDER BY id DESC LIMIT %s

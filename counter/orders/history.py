@@ -4,8 +4,8 @@ from django.conf import settings
 
 from counter.contracts import OrderHistory, SettlementReport
 from counter.models import SyncOrder
-from counter.ordering.order_requests import Order
-from counter.ordering.order_sql import ORDER_COLUMNS
+from counter.orders.requests import Order
+from counter.orders.sql import ORDER_COLUMNS
 
 REPORTED = (
     *("id", "conversion_id", "settlement_price", "settlement_value", "settlement_fee", "settlement_due"),

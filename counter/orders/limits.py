@@ -1,34 +1,22 @@
 """What its customer's and its series' limits allow an order: decided in memory, on rows that the lock holds still.
 
-Pure. A customer's limits are exact, since all of it stands on his locked account. A series' is what was left of it when
+Pure. A customer's limits are exact, since all of it stands on the locked account. A series' is what was left of it when
 the feed last measured it, less what this batch opens.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from counter.ordering.order_prices import Refused
-from counter.ordering.order_requests import RejectCode
-from counter.ordering.order_rows import AccountRow, OptionRow
+from counter.limits.customer import CustomerLimits
+from counter.orders.prices import Refused
+from counter.orders.requests import RejectCode
+from counter.orders.rows import AccountRow, OptionRow
+from infra.coordination.ages import lies_ahead
 
 SECOND = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
 MICROSECONDS = SECOND // MICROSECOND
-
-
-@dataclass(frozen=True, slots=True)
-class CustomerLimits:
-    """What a customer may have open, in contracts and in USDT of their cost, and how many orders a second he may place.
-
-    So many orders as come in `burst_seconds` may come at once, if none came before.
-    """
-
-    contracts: int
-    notional: Decimal
-    orders_per_s: int
-    burst_seconds: int
 
 
 class OrderLimits:
@@ -86,8 +74,7 @@ class OrderLimits:
         """Put the accepted orders of the batch down on their accounts."""
         for account in accounts:
             if account.accepted:
-                due = account.orders_due_at
-                begin = self._now if due is None or due < self._now else due
+                begin = max(self._due_at(account), self._now)
                 taken = account.accepted * MICROSECONDS // self._orders_per_s(account)
                 account.orders_due_at = begin + taken * MICROSECOND
                 account.changed = True
@@ -96,10 +83,17 @@ class OrderLimits:
         """How many orders may be accepted at this moment."""
         orders_per_s = self._orders_per_s(account)
         burst = orders_per_s * self._default.burst_seconds
-        due = account.orders_due_at
-        if due is None or due <= self._now:
+        due = self._due_at(account)
+        if due <= self._now:
             return burst
         return burst + (self._now - due) // MICROSECOND * orders_per_s // MICROSECONDS
+
+    def _due_at(self, account: AccountRow) -> datetime:
+        """When the customer is due. Never later than after a whole burst: a wrong clock has written that."""
+        due = account.orders_due_at
+        if due is None or lies_ahead(due, now=self._now + timedelta(seconds=self._default.burst_seconds)):
+            return self._now
+        return due
 
     def _orders_per_s(self, account: AccountRow) -> int:
         return account.orders_limit or self._default.orders_per_s

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -18,14 +18,16 @@ from django.db import connection, transaction
 from django.db.models import Q
 from kombu import Producer
 
-from config import trail
-from config.arrays import array
-from config.broker import connect, sync_queue
-from config.transitions import move
 from counter.contracts import SyncBatch, SyncEvent, encode
 from counter.models import SyncOrder
-from counter.ordering.order_requests import Order
-from counter.ordering.order_sql import ORDER_COLUMNS
+from counter.orders.requests import Order
+from counter.orders.sql import ORDER_COLUMNS
+from infra.broker.connection import connect, message_queue
+from infra.broker.message_signing import SYNC, mac_headers
+from infra.db.arrays import array
+from infra.db.lifecycles import moves
+from infra.db.transitions import move
+from infra.observability import correlation
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +40,13 @@ GATHER_SECONDS = 0.001
 GATHER_SECONDS_FOR_EACH_EVENT = 0.001
 GATHER_AT_MOST_SECONDS = 0.05
 RECONNECT_AFTER_SECONDS = 1.0
+DATED_AHEAD = timedelta(minutes=1)  # more than the desk lets orders age before it pulls them
 
-# Locked in the order of their ids, as settlement reports lock them.
+# Locked in the order of their ids, as settlement reports lock them. One that somebody holds is offered again by the
+# pull: nobody else's acknowledgement waits for it.
 PENDING = """
-    SELECT id FROM counter_syncorder WHERE id = ANY(%s::bigint[]) AND state = 'PENDING' ORDER BY id FOR UPDATE
+    SELECT id FROM counter_syncorder WHERE id = ANY(%s::bigint[]) AND state = 'PENDING'
+    ORDER BY id FOR UPDATE SKIP LOCKED
 """
 
 
@@ -81,7 +86,7 @@ class Publisher:
         while True:
             try:
                 with connect() as connection, connection.Producer(auto_declare=False) as producer:
-                    sync_queue()(connection.default_channel).declare()
+                    message_queue()(connection.default_channel).declare()
                     while True:
                         self._send_one(producer)
             except Exception as error:  # noqa: BLE001 - whatever a broker raises, the orders are safe in the table
@@ -98,9 +103,10 @@ class Publisher:
                 orders.extend(batches[-1])
             self._sent_last = len(orders)
             events = [order.sync_event(settings.COUNTER_SOURCE) for order in orders]
-            batch = trail.new_batch()
+            batch, body = correlation.new_batch(), encode(SyncBatch(events=events))
             producer.publish(
-                encode(SyncBatch(events=events)),
+                body,
+                headers=mac_headers(body, purpose=SYNC),
                 exchange="",
                 routing_key=settings.SYNC_QUEUE,
                 content_type="application/json",
@@ -110,7 +116,7 @@ class Publisher:
                 retry=False,
                 timeout=settings.BROKER_TIMEOUT_SECONDS,
             )
-            log.info("orders published", batch=batch, orders=trail.runs(order.id for order in orders))
+            log.info("orders published", batch=batch, orders=correlation.runs(order.id for order in orders))
         except Exception:
             _left_to_the_pull(batches)
             raise
@@ -137,7 +143,7 @@ class Publisher:
 
 def _left_to_the_pull(batches: Sequence[Sequence[Order]]) -> None:
     if batches:
-        orders = trail.runs(order.id for batch in batches for order in batch)
+        orders = correlation.runs(order.id for batch in batches for order in batch)
         log.warning("orders left to the desk's pull", orders=orders)
 
 
@@ -155,7 +161,7 @@ def unsynced(*, placed_before: datetime, limit: int, after_id: int = 0) -> list[
 
     `after_id` is the last order of the page before this one; 0, or an id that is not known, begins with the oldest.
     """
-    pending = SyncOrder.objects.filter(state=SyncOrder.State.PENDING, placed_at__lte=placed_before)
+    pending = SyncOrder.objects.filter(state=SyncOrder.State.PENDING)
     after = (
         SyncOrder.objects.filter(pk=after_id).values_list("placed_at", flat=True).first()
         if after_id
@@ -165,14 +171,20 @@ def unsynced(*, placed_before: datetime, limit: int, after_id: int = 0) -> list[
         pending = pending.filter(
             Q(placed_at__gt=after) | Q(placed_at=after, pk__gt=after_id), placed_at__gte=after
         )
-    rows = pending.order_by("placed_at", "id").values_list(*ORDER_COLUMNS)[:limit]
+    in_order = pending.order_by("placed_at", "id").values_list(*ORDER_COLUMNS)
+    rows = list(in_order.filter(placed_at__lte=placed_before)[:limit])
+    if (
+        len(rows) < limit
+    ):  # a wrong clock has dated these into the future, and they wait for it no longer than others
+        rows += in_order.filter(placed_at__gt=placed_before + DATED_AHEAD)[: limit - len(rows)]
     return [Order(*row).sync_event(settings.COUNTER_SOURCE) for row in rows]
 
 
+@moves(SyncOrder.sync)
 def acknowledge(*, order_ids: Sequence[int], now: datetime) -> int:
     """Mark orders that the desk has stored; how many were not marked before. One that is settled is left as it is."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(PENDING, [array(order_ids)])
         marked = move(SyncOrder, SyncOrder.sync, [row[0] for row in cursor], same={"synced_at": now})
-    log.info("orders acknowledged", orders=trail.runs(order_ids))
+    log.info("orders acknowledged", orders=correlation.runs(order_ids))
     return len(marked)

@@ -1,57 +1,76 @@
 """Placing orders: one transaction for a whole batch, with the meaning of one at a time in the order of arrival.
 
-Guards the customer's money: his account's row is locked before anything of his is read, so whatever he sends at once,
+Guards the customer's money: the account's row is locked before anything of theirs is read, so all that is sent at once,
 through however many processes, is decided on the balance, the orders and the positions that the one before left.
 """
 
+import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from config.pipeline import Asked
-from config.transitions import moving
+from counter.limits.in_force import default_limits
 from counter.models import FirmQuote, Position
-from counter.ordering import order_sql, outbox
-from counter.ordering.order_batch import OrderBatch
-from counter.ordering.order_requests import CloseRequest, OpenRequest, OrderRequest, Outcome
-from counter.ordering.order_rows import PositionRow
-from counter.trading.limits import default_limits
-from counter.trading.trading_status import terms
+from counter.orders import deadlines, outbox
+from counter.orders import sql as order_sql
+from counter.orders.batch import OrderBatch
+from counter.orders.requests import CloseRequest, OpenRequest, OrderRequest, Outcome
+from counter.orders.rows import BatchRows, PositionRow
+from counter.orders.throttle import throttle
+from counter.trading.status import terms
+from infra.db.lifecycles import moves
+from infra.db.pipeline import Asked
+from infra.db.transitions import moving
 
 
 class BatchTooLarge(Exception):
     """More requests than one transaction takes (`MAX_BATCH_ORDERS`)."""
 
 
-def place_orders(*, requests: Sequence[OrderRequest], now: datetime) -> list[Outcome]:
+def place_orders(
+    *, requests: Sequence[OrderRequest], now: datetime, until: float | None = None
+) -> list[Outcome]:
     """Decide and commit a batch of orders; the answer has one outcome for each request, in their order.
 
     Accepted orders are durable when this returns, and their sync events are published after the commit. A request
     whose (customer, client order id) is already stored is answered with that order if its content is the same.
 
-    Raises: BatchTooLarge; database errors, after which nothing of the batch is stored.
+    No COMMIT is sent after `until` (`counter.orders.deadlines`); with it `now` goes on while accounts are waited for.
+
+    Raises: BatchTooLarge; TooLate and database errors, after which nothing of the batch is stored.
     """
     if len(requests) > settings.MAX_BATCH_ORDERS:
         raise BatchTooLarge(f"{len(requests)} orders in one batch, at most {settings.MAX_BATCH_ORDERS}")
     if not requests:
         return []
+    asked = time.monotonic()
     with transaction.atomic():
-        batch = _read(requests, now)
+        rows = _read(requests)
+        throttle.hear({option.underlying: option.admitted_permille for option in rows.options})
+        if until is not None:
+            # By the order of the locks: who waited for an account must not decide by an earlier time than who was told
+            # meanwhile that a quote or an option has expired.
+            now += timedelta(seconds=time.monotonic() - asked)
+        batch = OrderBatch(
+            now=now, terms=terms(), limits=default_limits(), rows=rows, admits_close=throttle.admits_close
+        )
+        deadlines.check(until)  # the accounts may have been held for long
         outcomes = [batch.decide(request) for request in requests]
         if batch.orders:
             batch.put_down()
             _write(batch)
+            deadlines.check(until)
             transaction.on_commit(lambda: outbox.publish(batch.orders), robust=True)
     return outcomes
 
 
-def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
+def _read(requests: Sequence[OrderRequest]) -> BatchRows:
     """Lock first, then read: what is read after the lock cannot change until the commit."""
     closes = [request for request in requests if isinstance(request, CloseRequest)]
-    rows = order_sql.read_batch(
+    return order_sql.read_batch(
         customer_ids={request.customer_id for request in requests},
         client_ids={(request.customer_id, request.client_order_id) for request in requests}
         | (
@@ -65,16 +84,15 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> OrderBatch:
         quote_ids={request.quote_id for request in requests if request.quote_id is not None},
         count=len(requests),
     )
-    return OrderBatch(
-        now=now,
-        terms=terms(),
-        limits=default_limits(),
-        rows=rows,
-    )
 
 
+@moves(Position.begin_closing)
+@moves(Position.close, Position.State.OPEN)
+@moves(FirmQuote.use)
 def _write(batch: OrderBatch) -> None:
-    finished = [position for position in batch.positions.values() if position.changed and not position.is_new]
+    finished = [
+        position for position in batch.positions.values() if position.changed and not position.remaining
+    ]
     quoted = [order for order in batch.orders if order.quote_id is not None]
     order_sql.write(
         accounts=batch.accounts.values(),
@@ -83,8 +101,8 @@ def _write(batch: OrderBatch) -> None:
         transfers=batch.transfers,
         now=batch.now,
         moves=[
-            *_moved(Position.begin_closing, finished, Position.State.CLOSING, batch.now),
-            *_moved(Position.close, finished, Position.State.CLOSED, batch.now),
+            *_moved(Position.begin_closing, [each for each in finished if each.unpaid], batch.now),
+            *_moved(Position.close, [each for each in finished if not each.unpaid], batch.now),
             *moving(
                 FirmQuote,
                 FirmQuote.use,
@@ -95,7 +113,6 @@ def _write(batch: OrderBatch) -> None:
     )
 
 
-def _moved(transition: Any, positions: Iterable[PositionRow], state: str, now: datetime) -> list[Asked]:
-    """What moves the positions that have arrived at a state."""
-    ids = [position.id for position in positions if position.state == state]
-    return moving(Position, transition, ids, same={"closed_at": now})
+def _moved(transition: Any, positions: Iterable[PositionRow], now: datetime) -> list[Asked]:
+    """What moves positions of which nothing is left; those that the batch has opened are stored as open before."""
+    return moving(Position, transition, [position.id for position in positions], same={"closed_at": now})

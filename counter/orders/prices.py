@@ -7,12 +7,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from counter import pricing
-from counter.containment import Terms
-from counter.ordering.order_requests import RejectCode, Rejected
-from counter.ordering.order_rows import OptionRow
+from counter.circuit_breaker import Terms
+from counter.contracts import AT_FILL_TOLERANCE_RATE
+from counter.option_state import OptionState
+from counter.orders.requests import RejectCode, Rejected
+from counter.orders.rows import OptionRow
+from counter.pricing import formulas
+from infra.coordination.ages import lies_ahead
+from ledger.decimals import EXACT, product
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 RUNNING = (None, "RUNNING")
 MAX_USDT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decimals
 MAX_COIN = Decimal(10**12)
@@ -53,11 +57,17 @@ class Prices:
         """
         if option.stop not in RUNNING:
             raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no opening orders: stopped")
-        if option.state == "HALTED":
+        if option.state == OptionState.HALTED:
             raise Refused(RejectCode.OPTION_HALTED, f"{option.symbol} is halted")
         if not self._terms.takes_opens(state=option.coin_state, judged_at=option.judged_at, now=self.now):
             raise Refused(RejectCode.COIN_HALTED, f"{option.underlying} takes no opening orders at present")
         self._check_alive(option)
+        if self.now >= self.opens_end_at(option):
+            raise Refused(RejectCode.OPENS_ENDED, f"{option.symbol} expires too soon to be opened")
+
+    def opens_end_at(self, option: OptionRow) -> datetime:
+        """From when on the option takes no opens."""
+        return self._terms.opens_end_at(option.expires_at)
 
     def admit_close(self, option: OptionRow) -> None:
         """Let a close through of a living option; a halted one can still be closed, one that is stopped wholly cannot.
@@ -68,13 +78,42 @@ class Prices:
             raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no orders at all: stopped")
         self._check_alive(option)
 
-    def admit_instant(self, option: OptionRow) -> None:
-        """Let a close through that is paid at once, unless too much of that is on its way already.
+    def admit_instant(self, option: OptionRow, *, promised: bool = False) -> None:
+        """Let a close through that is paid at once, unless too much of that is on its way already or the index leaps.
+
+        What was `promised` by a firm quote stops at a leap only: the price was good when it was given, and may not have
+        been.
 
         Raises: Refused.
         """
-        if option.pays_at_once is False:
+        if option.pays_at_once is False and (option.leaps or not promised):
             raise Refused(RejectCode.PAYOUT_AT_FILL_ONLY, "closes are paid at fill only at present")
+
+    def check_risen(self, option: OptionRow, price: Price) -> None:
+        """Refuse an open that names no bound at a price well above one that its customer may just have seen.
+
+        Raises: Refused.
+        """
+        tolerated = EXACT.add(ONE, self._terms.price_tolerance_rate)
+        if option.seen_ask is not None and product(price.premium, price.index_price) > product(
+            option.seen_ask, tolerated
+        ):
+            raise Refused(
+                RejectCode.PRICE_MOVED, f"{option.symbol} has just risen; send max_cost or a quote_id"
+            )
+
+    def check_fallen(self, option: OptionRow, price: Price) -> None:
+        """Refuse a close that names no bound at a price well below one that its customer may just have seen.
+
+        Raises: Refused.
+        """
+        tolerated = EXACT.subtract(ONE, self._terms.price_tolerance_rate)
+        if option.seen_bid is not None and product(price.premium, price.index_price) < product(
+            option.seen_bid, tolerated
+        ):
+            raise Refused(
+                RejectCode.PRICE_MOVED, f"{option.symbol} has just fallen; send min_proceeds or a quote_id"
+            )
 
     def open_price(self, option: OptionRow, contracts: int) -> Price:
         """What `contracts` cost now; the option takes opens.
@@ -82,7 +121,7 @@ class Prices:
         Raises: Refused; pricing.AmountTooLarge.
         """
         premium, index, _ = self._quoted(option, option.ask, self._fresh_since)
-        price = pricing.open_cost(
+        price = formulas.open_cost(
             contracts=contracts,
             multiplier=option.multiplier,
             ask_premium=premium,
@@ -100,7 +139,7 @@ class Prices:
         """
         not_before = self._fresh_since if fresh else self._closable_since
         premium, index, quoted_at = self._quoted(option, option.bid, not_before)
-        price = pricing.close_proceeds(
+        price = formulas.close_proceeds(
             contracts=contracts,
             multiplier=option.multiplier,
             bid_premium=premium,
@@ -111,8 +150,30 @@ class Prices:
             raise Refused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
         return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
 
+    def fill_price(self, option: OptionRow, contracts: int) -> Price:
+        """The coin that a close of `contracts` at fill sells now, what it is worth, and the least it will be paid.
+
+        Where an instant close would meet a widened spread, as much less coin is sold.
+
+        Raises: Refused; pricing.AmountTooLarge.
+        """
+        premium, index, quoted_at = self._quoted(option, option.bid, self._closable_since)
+        price = formulas.close_at_fill(
+            contracts=contracts,
+            multiplier=option.multiplier,
+            bid_premium=premium,
+            index=index,
+            protective_rate=self._terms.protective_rate(
+                rate=option.spread_rate, quoted_at=quoted_at, now=self.now
+            ),
+            tolerance_rate=AT_FILL_TOLERANCE_RATE,
+        )
+        if price.fair <= ZERO:
+            raise Refused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
+        return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
+
     def _check_alive(self, option: OptionRow) -> None:
-        if option.expires_at <= self.now or option.state in ("EXPIRED", "SETTLED"):
+        if option.expires_at <= self.now or option.state in (OptionState.EXPIRED, OptionState.SETTLED):
             raise Refused(RejectCode.OPTION_EXPIRED, f"{option.symbol} has expired")
 
     def _quoted(
@@ -121,7 +182,7 @@ class Prices:
         """Premium, index and time of the option's quote."""
         if premium is None or option.index_price is None or option.quoted_at is None or premium <= ZERO:
             raise Refused(RejectCode.QUOTE_MISSING, f"{option.symbol} has no price on this side")
-        if option.quoted_at < not_before:
+        if option.quoted_at < not_before or lies_ahead(option.quoted_at, now=self.now):
             raise Refused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
         return premium, option.index_price, option.quoted_at
 

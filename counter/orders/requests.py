@@ -1,4 +1,4 @@
-"""What a customer asks for and what he is told: requests, accepted orders, rejections with stable codes."""
+"""What a customer asks for and what the answer is: requests, accepted orders, rejections with stable codes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ class RejectCode(StrEnum):
     OPTION_NOT_FOUND = "option_not_found"
     OPTION_HALTED = "option_halted"
     OPTION_EXPIRED = "option_expired"
+    OPENS_ENDED = "opens_ended"
     COIN_HALTED = "coin_halted"
     TRADING_STOPPED = "trading_stopped"
     QUOTE_MISSING = "quote_missing"
@@ -36,6 +37,7 @@ class RejectCode(StrEnum):
     NOTIONAL_LIMIT = "notional_limit"
     SERIES_LIMIT = "series_limit"
     PAYOUT_AT_FILL_ONLY = "payout_at_fill_only"
+    DESK_BEHIND = "desk_behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class CloseRequest:
 
     With a firm quote's `quote_id` at its price, and as many contracts as it says if None.
 
-    `payout` is `instant` (the quoted proceeds, now) or `at_fill` (what the venue pays, less its fee, when settled).
+    `payout` is `instant` (the quoted proceeds, now) or `at_fill` (what the venue pays, less its fee, when settled;
+    within bounds, see docs/decisions/payouts-at-fill.md).
     """
 
     customer_id: int
@@ -131,3 +134,8 @@ class Rejected:
 
 
 Outcome = Accepted | Rejected
+
+# Not the customer's doing, and over soon: see counter/orders/throttle.py.
+BEHIND = Rejected(
+    RejectCode.DESK_BEHIND, "more is offered of this coin than can be hedged soon; nothing was done"
+)

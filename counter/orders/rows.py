@@ -5,14 +5,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from counter.ordering.order_requests import Order
+from counter.orders.requests import Order
+from ledger.decimals import EXACT
 
 ZERO = Decimal("0.000000")
 
 
 @dataclass(slots=True)
 class AccountRow:
-    """A customer's locked account: what he has, what he has open, when he is due for an order, limits of his own."""
+    """A customer's locked account: its balance, what is open, when an order is due, the customer's own limits."""
 
     id: int
     balance: Decimal
@@ -47,7 +48,6 @@ class PositionRow:
     proceeds: Decimal
     state: str
     opened_at: datetime
-    closed_at: datetime | None = None
     is_new: bool = False
     changed: bool = False
 
@@ -58,7 +58,7 @@ class PositionRow:
             return self.cost
         if not self.remaining:
             return ZERO
-        return Decimal(int(self.cost.scaleb(6)) * self.remaining // self.contracts).scaleb(-6)
+        return Decimal(int(self.cost.scaleb(6, EXACT)) * self.remaining // self.contracts).scaleb(-6, EXACT)
 
 
 @dataclass(slots=True)
@@ -85,6 +85,11 @@ class OptionRow:
     pays_at_once: bool | None
     contracts_left: int | None
     notional_left: Decimal | None
+    leaps: bool | None
+    # USDT for one coin, the lowest ask and the highest bid of the last seconds; None where the feed has not quoted.
+    seen_ask: Decimal | None
+    seen_bid: Decimal | None
+    admitted_permille: int | None  # of the coin's orders (`counter.trading.back_pressure`)
 
 
 @dataclass(slots=True)
@@ -103,6 +108,7 @@ class FirmQuoteRow:
     fair: Decimal
     spread: Decimal
     amount: Decimal
+    given_at: datetime
     expires_at: datetime
     order_id: int | None
 

@@ -6,17 +6,19 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 
-from config import trail
-from config.arrays import array
-from config.rows import reader
-from config.transitions import move
-from counter.chart import SystemAccount
 from counter.contracts import SettlementAnswer, SettlementReport
 from counter.models import Position, SyncOrder
-from counter.ordering import order_sql
-from counter.ordering.order_rows import AccountRow, PositionRow, TransferRow
+from counter.money.chart import SystemAccount
+from counter.orders import sql as order_sql
+from counter.orders.rows import AccountRow, PositionRow, TransferRow
+from infra.db.arrays import array, columns
+from infra.db.lifecycles import moves
+from infra.db.not_now import LOCK_NOT_AVAILABLE, sqlstate
+from infra.db.rows import reader
+from infra.db.transitions import move
+from infra.observability import correlation
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +27,25 @@ PAID_AT_FILL = """
 """
 # Locked in the order of their ids: of two reports at once the later one sees the earlier.
 REPORTED_ORDERS = """
-    SELECT id, customer_id, position_id, payout, fair, amount, state, synced_at
-    FROM counter_syncorder WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE
-"""
+    SELECT id, customer_id, position_id, payout, fair, amount, state, synced_at, underlying, placed_at
+    FROM counter_syncorder WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE"""
+# Somebody at a console may hold one order or account: it is waited for no longer than this, and then passed by.
+LOCK_WITHIN = "SET LOCAL lock_timeout = '500ms'"
+EXISTING = "SELECT id FROM counter_syncorder WHERE id = ANY(%s::bigint[])"
 TAKEN = """
     SELECT id, conversion_id, settlement_price, settlement_value, settlement_fee, settlement_due, settled_at
     FROM counter_syncorder WHERE id = ANY(%s::bigint[])
+"""
+
+# What the desk's pace is measured by (counter/trading/desk_load.py). A moment that lies ahead was a wrong clock's.
+PROGRESS = """
+    INSERT INTO counter_deskprogress AS p (underlying, settled, newest_at)
+    SELECT underlying, count(*), max(placed_at)
+    FROM unnest(%s::varchar[], %s::timestamptz[]) AS v(underlying, placed_at)
+    WHERE placed_at <= %s GROUP BY underlying ORDER BY underlying
+    ON CONFLICT (underlying) DO UPDATE SET settled = p.settled + EXCLUDED.settled,
+        newest_at = CASE WHEN p.newest_at > %s THEN EXCLUDED.newest_at
+                         ELSE greatest(p.newest_at, EXCLUDED.newest_at) END
 """
 
 
@@ -45,22 +60,44 @@ class _Stored(NamedTuple):
     amount: Decimal
     state: str
     synced_at: datetime | None
+    underlying: str
+    placed_at: datetime
 
 
 def take_reports(*, reports: Sequence[SettlementReport], now: datetime) -> SettlementAnswer:
-    """Store settlements and pay what was to be paid at fill, in one transaction.
+    """Store settlements and credit at-fill payouts, in one transaction.
 
     A report taken before is taken again without effect. Refused, without effect: one that contradicts what was taken
     before or another one of `reports`, whose order is not here, or whose due differs from the firm price that an
-    instant order was given.
+    instant order was given. Held, without effect: one whose order or account somebody else keeps locked.
     """
+    try:
+        return _take(reports, now, skip_locked=False)
+    except DatabaseError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+    return _take(reports, now, skip_locked=True)
+
+
+def _take(reports: Sequence[SettlementReport], now: datetime, *, skip_locked: bool) -> SettlementAnswer:
     by_id = {report.order_id: report for report in reports}
     contradicting = {report.order_id for report in reports if report != by_id[report.order_id]}
     ids = array([order_id for order_id in by_id if order_id not in contradicting])
     with transaction.atomic():
+        if not skip_locked:
+            with connection.cursor() as cursor:
+                cursor.execute(LOCK_WITHIN)
         # Customers' accounts are locked before their orders: placing orders takes the same locks first.
-        accounts = order_sql.lock_accounts(customer for (customer,) in _rows(PAID_AT_FILL, ids))
-        stored = [_Stored(*row) for row in _rows(REPORTED_ORDERS, ids)]
+        customers = [customer for (customer,) in _rows(PAID_AT_FILL, ids)]
+        accounts = order_sql.lock_accounts(customers, skip_locked=skip_locked)
+        out_of_reach = set(customers) - accounts.keys()
+        stored = [
+            order
+            for order in _reported(ids, skip_locked=skip_locked)
+            if order.payout != SyncOrder.Payout.AT_FILL or order.customer_id not in out_of_reach
+        ]
+        held = {order_id for (order_id,) in _rows(EXISTING, ids)} if skip_locked else set()
+        held -= {order.id for order in stored}
         fresh = [
             (by_id[order.id], order)
             for order in stored
@@ -70,16 +107,26 @@ def take_reports(*, reports: Sequence[SettlementReport], now: datetime) -> Settl
         payouts = [(report, order) for report, order in fresh if order.payout == SyncOrder.Payout.AT_FILL]
         if payouts:
             _pay(payouts, accounts, now)
+        _progress([order for _, order in fresh], now)
         taken = {order.id for _, order in fresh}
         taken |= _taken_before(
             [order.id for order in stored if order.state == SyncOrder.State.SETTLED], by_id
         )
     log.info(
         "settlements taken",
-        orders=trail.runs(taken),
-        conversion=trail.runs(by_id[order_id].conversion_id for order_id in taken),
+        orders=correlation.runs(taken),
+        conversion=correlation.runs(by_id[order_id].conversion_id for order_id in taken),
     )
-    return SettlementAnswer(taken=sorted(taken), refused=sorted(by_id.keys() - taken))
+    if held:
+        log.warning("settlements wait for locked orders or accounts", orders=correlation.runs(held))
+    return SettlementAnswer(
+        taken=sorted(taken), refused=sorted(by_id.keys() - taken - held), held=sorted(held)
+    )
+
+
+def _reported(ids: str, *, skip_locked: bool) -> list[_Stored]:
+    sql = REPORTED_ORDERS + " SKIP LOCKED" if skip_locked else REPORTED_ORDERS
+    return [_Stored(*row) for row in _rows(sql, ids)]
 
 
 def _rows(sql: str, ids: str) -> list[tuple[Any, ...]]:
@@ -101,6 +148,7 @@ def _taken_before(ids: Sequence[int], reports: Mapping[int, SettlementReport]) -
     return {row[0] for row in _rows(TAKEN, array(ids)) if SettlementReport(*row) == reports[row[0]]}
 
 
+@moves(SyncOrder.settle)
 def _settle(fresh: Sequence[tuple[SettlementReport, _Stored]], now: datetime) -> None:
     move(
         SyncOrder,
@@ -123,6 +171,15 @@ def _settle(fresh: Sequence[tuple[SettlementReport, _Stored]], now: datetime) ->
     )
 
 
+def _progress(settled: Sequence[_Stored], now: datetime) -> None:
+    """Count them, by coin; last of all that is locked, for the reports of a coin share one row."""
+    if not settled:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(PROGRESS, [*columns(settled, ["underlying", "placed_at"]), now, now])
+
+
+@moves(Position.close, Position.State.CLOSING)
 def _pay(
     payouts: Sequence[tuple[SettlementReport, _Stored]],
     accounts: dict[int, AccountRow],

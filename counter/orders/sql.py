@@ -9,17 +9,10 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from config.arrays import array, columns
-from config.pipeline import Asked, ask
-from counter.ordering.order_requests import Order
-from counter.ordering.order_rows import (
-    AccountRow,
-    BatchRows,
-    FirmQuoteRow,
-    OptionRow,
-    PositionRow,
-    TransferRow,
-)
+from counter.orders.requests import Order
+from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, OptionRow, PositionRow, TransferRow
+from infra.db.arrays import array, columns
+from infra.db.pipeline import Asked, ask
 
 NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
@@ -46,10 +39,14 @@ POSITIONS = f"""
     SELECT id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at
     FROM counter_position WHERE id IN ({NAMED_POSITIONS})
 """  # noqa: S608 - composed of our own
+# A quote that another program wrote, of a release before or a test, leaves what was seen behind: it counts no more.
+SEEN = "q.quoted_at >= q.seen_since AND q.quoted_at < q.seen_since + interval '3 seconds'"
 OPTIONS = f"""
     SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
            t.state, t.spread_rate, t.judged_at, t.stop, t.pays_at_once,
-           q.contracts_left, q.notional_left
+           q.contracts_left, q.notional_left, 'index_leap' = ANY(t.reasons),
+           CASE WHEN {SEEN} THEN LEAST(q.lowest_ask, q.lowest_ask_before) END,
+           CASE WHEN {SEEN} THEN GREATEST(q.highest_bid, q.highest_bid_before) END, t.admitted_permille
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
     LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
     WHERE o.id IN (
@@ -78,10 +75,10 @@ WRITE = """
             %s::numeric[], %s::numeric[], %s::varchar[], %s::varchar[], %s::timestamptz[], %s::bigint[])
     ), opened AS (
         INSERT INTO counter_position (
-            id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at, closed_at)
+            id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at)
         SELECT * FROM unnest(
             %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::numeric[],
-            %s::numeric[], %s::varchar[], %s::timestamptz[], %s::timestamptz[])
+            %s::numeric[], %s::varchar[], %s::timestamptz[])
     ), reduced AS (
         UPDATE counter_position AS p SET remaining = v.remaining, unpaid = v.unpaid, proceeds = v.proceeds
         FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::numeric[]) AS v(id, remaining, unpaid, proceeds)
@@ -138,9 +135,13 @@ def read_batch(
     )
 
 
-def lock_accounts(customer_ids: Iterable[int]) -> dict[int, AccountRow]:
-    """Accounts by customer id, locked in the order of their ids until the transaction ends."""
-    [rows] = _rows(Asked(LOCK_ACCOUNTS, [array(list(customer_ids))]))
+def lock_accounts(customer_ids: Iterable[int], *, skip_locked: bool = False) -> dict[int, AccountRow]:
+    """Accounts by customer id, locked in the order of their ids until the transaction ends.
+
+    With `skip_locked` those that somebody else holds are left out instead of waited for.
+    """
+    sql = LOCK_ACCOUNTS + " SKIP LOCKED" if skip_locked else LOCK_ACCOUNTS
+    [rows] = _rows(Asked(sql, [array(list(customer_ids))]))
     return _accounts(rows)
 
 
@@ -190,7 +191,7 @@ def write(
             opened,
             [
                 *("id", "customer_id", "option_id", "contracts", "remaining", "unpaid", "cost", "proceeds"),
-                *("state", "opened_at", "closed_at"),
+                *("state", "opened_at"),
             ],
         ),
         *columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),

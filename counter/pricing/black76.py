@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
 from typing import Literal
 
-from counter.pricing import OptionKind
+from counter.pricing.formulas import OptionKind
 
 PREMIUM_UNIT = Decimal("0.000001")
 YEAR = timedelta(days=365)
@@ -44,25 +44,12 @@ def premium(*, kind: OptionKind, forward: float, strike: float, years: float, iv
     d1, d2 = _d1_d2(forward, strike, years, iv)
     relative_strike = strike / forward
     if kind == "C":
-        value = _normal_cdf(d1) - relative_strike * _normal_cdf(d2)
+        value = normal_cdf(d1) - relative_strike * normal_cdf(d2)
     elif kind == "P":
-        value = relative_strike * _normal_cdf(-d2) - _normal_cdf(-d1)
+        value = relative_strike * normal_cdf(-d2) - normal_cdf(-d1)
     else:
         raise ModelInputInvalid(f"kind must be 'C' or 'P', got {kind!r}")
     return max(value, 0.0)  # far out of the money the difference of two tails can come out below zero
-
-
-def delta(*, kind: OptionKind, forward: float, strike: float, years: float, iv: float) -> float:
-    """Return the change of the option's USD value for one USD of the forward: N(d1), for a put N(d1) - 1.
-
-    Raises: ModelInputInvalid.
-    """
-    d1, _ = _d1_d2(forward, strike, years, iv)
-    if kind == "C":
-        return _normal_cdf(d1)
-    if kind == "P":
-        return -_normal_cdf(-d1)
-    raise ModelInputInvalid(f"kind must be 'C' or 'P', got {kind!r}")
 
 
 def to_premium(x: float, *, side: Literal["bid", "ask"]) -> Decimal:
@@ -95,6 +82,7 @@ def _d1_d2(forward: float, strike: float, years: float, iv: float) -> tuple[floa
     return d1, d1 - deviation
 
 
-def _normal_cdf(x: float) -> float:
+def normal_cdf(x: float) -> float:
+    """Return the standard normal distribution function at `x`."""
     # erfc keeps its relative accuracy in the tail, where 1 + erf loses every digit.
     return 0.5 * math.erfc(-x / _SQRT_2)

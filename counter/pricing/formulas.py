@@ -5,19 +5,10 @@ Every amount is computed exactly and rounded once: a cost rounds up and proceeds
 """
 
 from dataclasses import dataclass
-from decimal import (
-    ROUND_DOWN,
-    ROUND_HALF_EVEN,
-    ROUND_UP,
-    Context,
-    Decimal,
-    DecimalException,
-    DivisionByZero,
-    Inexact,
-    InvalidOperation,
-    Overflow,
-)
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, DecimalException
 from typing import Literal
+
+from ledger.decimals import EXACT, ROUNDED
 
 USDT_UNIT = Decimal("0.000001")
 COIN_UNIT = Decimal("0.00000001")
@@ -27,12 +18,8 @@ OptionKind = Literal["C", "P"]
 _TOO_LARGE = "the order's amounts have more digits than a price can carry"
 _ZERO = Decimal(0)
 _NO_COIN = Decimal("0.00000000")
+_NO_USDT = Decimal("0.000000")
 _ONE = Decimal(1)
-
-# Two contexts made once: making one costs more than a whole price, and the thread's own could be anything.
-# Sums and products must be exact, so an inexact one raises; only an explicit rounding may drop digits.
-_EXACT = Context(prec=96, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-_ROUNDED = Context(prec=40, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 
 class PricingError(ValueError):
@@ -92,12 +79,12 @@ def open_cost(
     _check_positive("ask_premium", ask_premium)
     _check_rate(spread_rate)
     try:
-        premium = _EXACT.multiply(_EXACT.multiply(multiplier, contracts), ask_premium)
-        coin = premium.quantize(COIN_UNIT, ROUND_UP, _ROUNDED)
-        exact = _EXACT.multiply(coin, index)
-        fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, _ROUNDED)
-        cost = _EXACT.fma(exact, spread_rate, exact).quantize(USDT_UNIT, ROUND_UP, _ROUNDED)
-        return OpenPrice(coin, fair, _EXACT.subtract(cost, fair), cost)
+        premium = EXACT.multiply(EXACT.multiply(multiplier, contracts), ask_premium)
+        coin = premium.quantize(COIN_UNIT, ROUND_UP, ROUNDED)
+        exact = EXACT.multiply(coin, index)
+        fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, ROUNDED)
+        cost = EXACT.fma(exact, spread_rate, exact).quantize(USDT_UNIT, ROUND_UP, ROUNDED)
+        return OpenPrice(coin, fair, EXACT.subtract(cost, fair), cost)
     except DecimalException as error:
         raise AmountTooLarge(_TOO_LARGE) from error
 
@@ -113,8 +100,38 @@ def close_proceeds(
     _check_positive("bid_premium", bid_premium)
     _check_rate(spread_rate)
     try:
-        premium = _EXACT.multiply(_EXACT.multiply(multiplier, contracts), bid_premium)
-        return _sell(premium.quantize(COIN_UNIT, ROUND_DOWN, _ROUNDED), index, spread_rate)
+        premium = EXACT.multiply(EXACT.multiply(multiplier, contracts), bid_premium)
+        return _sell(premium.quantize(COIN_UNIT, ROUND_DOWN, ROUNDED), index, spread_rate)
+    except DecimalException as error:
+        raise AmountTooLarge(_TOO_LARGE) from error
+
+
+def close_at_fill(
+    *,
+    contracts: int,
+    multiplier: Decimal,
+    bid_premium: Decimal,
+    index: Decimal,
+    protective_rate: Decimal,
+    tolerance_rate: Decimal,
+) -> ClosePrice:
+    """Price a close that is paid what its coin brings; units as in `close_proceeds`.
+
+    `protective_rate`, a fraction in [0, 1), is taken off the coin that is sold. There is no spread, and `proceeds` is
+    the least that will be paid: the fair value less `tolerance_rate` of it. Coin and proceeds round down.
+
+    Raises: InvalidPricingInput, AmountTooLarge.
+    """
+    _check_order(contracts, multiplier, index)
+    _check_positive("bid_premium", bid_premium)
+    _check_rate(protective_rate, field="protective_rate")
+    _check_rate(tolerance_rate, field="tolerance_rate")
+    try:
+        premium = EXACT.multiply(EXACT.multiply(multiplier, contracts), bid_premium)
+        kept = EXACT.subtract(premium, EXACT.multiply(premium, protective_rate))
+        sold = _sell(kept.quantize(COIN_UNIT, ROUND_DOWN, ROUNDED), index, _ZERO)
+        least = EXACT.subtract(sold.fair, EXACT.multiply(sold.fair, tolerance_rate))
+        return ClosePrice(sold.coin, sold.fair, _NO_USDT, least.quantize(USDT_UNIT, ROUND_DOWN, ROUNDED))
     except DecimalException as error:
         raise AmountTooLarge(_TOO_LARGE) from error
 
@@ -137,10 +154,10 @@ def payoff_coin(
     if not in_the_money:
         return _NO_COIN
     try:
-        intrinsic = _EXACT.abs(_EXACT.subtract(settlement_index, strike))
-        total = _EXACT.multiply(intrinsic, _EXACT.multiply(multiplier, contracts))
+        intrinsic = EXACT.abs(EXACT.subtract(settlement_index, strike))
+        total = EXACT.multiply(intrinsic, EXACT.multiply(multiplier, contracts))
         # Truncating a truncated quotient is one truncation, so the division's own precision cannot show.
-        return _ROUNDED.divide(total, settlement_index).quantize(COIN_UNIT, ROUND_DOWN, _ROUNDED)
+        return ROUNDED.divide(total, settlement_index).quantize(COIN_UNIT, ROUND_DOWN, ROUNDED)
     except DecimalException as error:
         raise AmountTooLarge(_TOO_LARGE) from error
 
@@ -168,11 +185,11 @@ def exercise_proceeds(
 
 
 def _sell(coin: Decimal, index: Decimal, spread_rate: Decimal) -> ClosePrice:
-    exact = _EXACT.multiply(coin, index)
-    fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, _ROUNDED)
-    kept = _EXACT.subtract(exact, _EXACT.multiply(exact, spread_rate))
-    proceeds = kept.quantize(USDT_UNIT, ROUND_DOWN, _ROUNDED)
-    return ClosePrice(coin, fair, _EXACT.subtract(fair, proceeds), proceeds)
+    exact = EXACT.multiply(coin, index)
+    fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, ROUNDED)
+    kept = EXACT.subtract(exact, EXACT.multiply(exact, spread_rate))
+    proceeds = kept.quantize(USDT_UNIT, ROUND_DOWN, ROUNDED)
+    return ClosePrice(coin, fair, EXACT.subtract(fair, proceeds), proceeds)
 
 
 def _check_order(contracts: int, multiplier: Decimal, index: Decimal, *, index_field: str = "index") -> None:
@@ -188,6 +205,6 @@ def _check_positive(field: str, value: Decimal) -> None:
         raise InvalidPricingInput(field=field, value=value, expected="a positive finite Decimal")
 
 
-def _check_rate(value: Decimal) -> None:
+def _check_rate(value: Decimal, *, field: str = "spread_rate") -> None:
     if type(value) is not Decimal or not value.is_finite() or not _ZERO <= value < _ONE:
-        raise InvalidPricingInput(field="spread_rate", value=value, expected="a Decimal in [0, 1)")
+        raise InvalidPricingInput(field=field, value=value, expected="a Decimal in [0, 1)")

@@ -1,24 +1,24 @@
-"""Customers' API keys as staff see them: made, the secret shown that once, and revoked; the history says by whom."""
+"""Customers' API keys as staff see them: offered and revoked, the history says by whom; their secrets never.
+
+Guards customers against staff: the secret is made and shown when the customer collects it on the trade page.
+"""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
-from unfold.decorators import action
+from django.http import HttpRequest
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
-from config.readonly import ReadOnlyAdmin
 from counter.access import api_keys
 from counter.models import ApiKey
+from counter.staff.row_choice import RowChoice
+from infra.admin.readonly import ReadOnlyAdmin
+from infra.coordination import clock
 
 ISSUE = "counter.issue_apikey"
-ISSUED_PAGE = "counter/api_key_issued.html"
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -54,7 +54,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     form = ApiKeyForm
     list_display = [
         *("id", "customer", "label", "public_id", "scopes", "created_at", "last_used_at", "expires_at"),
-        "revoked_at",
+        *("is_collected", "revoked_at"),
     ]
     list_select_related = ["customer"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter)]
@@ -62,6 +62,11 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     search_help_text = "Public id, or beginning of the customer's reference"
     autocomplete_fields = ["customer"]
     actions = ["revoke"]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The customer is searched for."""
+        kwargs["widget"] = RowChoice(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_issue_permission(self, request: HttpRequest) -> bool:
         """Decides on the server who is offered the action and whose request for it is obeyed."""
@@ -76,39 +81,32 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         return asked if obj is None else ["public_id", *asked, "created_at", "last_used_at", "revoked_at"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Make the key that was asked for."""
+        """Offer the key that was asked for."""
         asked = form.cleaned_data
-        issued = api_keys.issue(
+        offered = api_keys.offer(
             customer_id=asked["customer"].pk,
             label=asked["label"],
             scopes=asked["scopes"],
             networks=asked["networks"],
             requests_per_second=asked["requests_per_second"],
             expires_at=asked["expires_at"],
-            now=timezone.now(),
+            now=clock.counter.now(),
         )
-        obj.pk, obj.public_id, obj.secret = issued.key.pk, issued.key.public_id, issued.secret
+        obj.pk, obj.public_id = offered.pk, offered.public_id
+        text = f"{obj.customer} finds the key and its secret on the trade page, under API keys, once."
+        self.message_user(request, text, messages.SUCCESS)
 
-    def response_add(
-        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        """Show the secret in the answer itself: it is kept in no session, message or address."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "API key",
-            "key": obj,
-            "back": reverse("admin:counter_apikey_changelist"),
-        }
-        response = TemplateResponse(request, ISSUED_PAGE, context)
-        add_never_cache_headers(response)
-        return response
+    @display(description="collected", boolean=True)
+    def is_collected(self, key: ApiKey) -> bool:
+        """Whether the customer has its secret: until then it opens nothing."""
+        return key.encrypted_secret != api_keys.UNCOLLECTED
 
     @action(description="Revoke", permissions=["issue"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """The selected keys open nothing any more, in every process within seconds, and never again."""
         keys = list(queryset.filter(revoked_at__isnull=True))
         for key in keys:
-            api_keys.revoke(key, now=timezone.now())
+            api_keys.revoke(key, now=clock.counter.now())
             self.log_change(request, key, "Revoked.")
         level = messages.SUCCESS if keys else messages.WARNING
         self.message_user(request, f"{len(keys)} API keys were revoked.", level)

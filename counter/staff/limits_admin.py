@@ -9,14 +9,14 @@ from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from unfold.decorators import action
 from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from config.readonly import ReadOnlyAdmin
+from counter.limits.in_force import LimitRefused, Setting, set_customer_limit, set_series_limit
 from counter.models import Account, Quote
-from counter.trading.limits import LimitRefused, Setting, set_customer_limit, set_series_limit
+from infra.admin.readonly import ReadOnlyAdmin
+from infra.coordination import clock
 
 SET = "counter.set_limits"
 MAX_CONTRACTS = 2**31 - 1
@@ -57,7 +57,7 @@ class CustomerLimitsFields(SeriesLimitsFields):
 
 
 class SetsLimits(ReadOnlyAdmin):
-    """Rows whose limits whoever has the permission may set."""
+    """Rows whose limits people with the permission may set."""
 
     actions = ["set_limits"]
     limits_form: type[forms.Form]
@@ -78,7 +78,7 @@ class SetsLimits(ReadOnlyAdmin):
             return
         given = form.cleaned_data
         to = Setting(given["contracts"], given["notional"], given.get("orders_per_s"))
-        by, now, count = request.user.get_username(), timezone.now(), 0
+        by, now, count = request.user.get_username(), clock.counter.now(), 0
         try:
             for set_one in self.setters(queryset):
                 set_one(to=to, reason=given["why"], by=by, now=now)
@@ -94,7 +94,7 @@ class SetsLimits(ReadOnlyAdmin):
 
 
 class AccountAdmin(SetsLimits):
-    """Balances, what each customer has open, and his own limits."""
+    """Balances, what each customer has open, and limits of their own."""
 
     list_display = [
         *("code", "asset", "customer", "balance", "open_contracts", "open_cost"),

@@ -12,9 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.urls import URLPattern, path
 from unfold.decorators import action
 from unfold.forms import ActionForm
 from unfold.widgets import (
@@ -23,23 +21,17 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from config.readonly import ReadOnlyAdmin, age_filter
 from counter.expiring import index_entries
-from counter.expiring.index_entries import EntryRefused, Person
+from counter.expiring.index_entries import EntryRefused
 from counter.expiring.settlement_index import recorded_average
-from counter.market import series
 from counter.models import Expiry, IndexEntry, IndexPrice, Option
+from counter.trading import series
+from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, page_of, person
+from infra.admin.readonly import ReadOnlyAdmin, age_filter
+from infra.coordination import clock
+from infra.db.lifecycles import may
 
-HALT, ENTER, APPROVE = "counter.halt_option", "counter.enter_index", "counter.approve_indexentry"
-
-
-def _person(request: HttpRequest) -> Person:
-    assert request.user.pk is not None  # noqa: S101 - the admin lets nobody else in
-    return Person(request.user.pk, request.user.get_username())
-
-
-def _page_of(row: Expiry | IndexEntry) -> str:
-    return reverse(f"admin:counter_{row._meta.model_name}_change", args=[row.pk])
+ENTER = "counter.enter_index"
 
 
 class ReasonForm(ActionForm):
@@ -64,7 +56,7 @@ class OptionAdmin(ReadOnlyAdmin):
 
     def has_halt_permission(self, request: HttpRequest) -> bool:
         """Decides on the server who is offered the actions and whose request for them is obeyed."""
-        return request.user.has_perm(HALT)
+        return may(request.user, Option(), Option.halt)
 
     @action(description="Halt: no new positions", permissions=["halt"])
     def halt_series(self, request: HttpRequest, queryset: QuerySet[Option]) -> None:
@@ -79,7 +71,7 @@ class OptionAdmin(ReadOnlyAdmin):
     def _move(self, request: HttpRequest, options: QuerySet[Option], moving: Any, done: str) -> None:
         by, why = request.user.get_username(), request.POST.get("why", "")
         try:
-            moved = moving(options, by=by, why=why, now=timezone.now())
+            moved = moving(options, by=by, why=why, now=clock.counter.now())
         except series.ReasonMissing:
             self.message_user(request, "Say why, in the field beside the action.", messages.ERROR)
             return
@@ -122,7 +114,7 @@ class EntryForm(forms.Form):
         help_text="For everybody who reads the history.", widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
     )
     evidence = forms.CharField(
-        help_text="What shows it: where the price comes from, and how. Whoever approves relies on it.",
+        help_text="What shows it: where the price comes from, and how. The approver relies on it.",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
 
@@ -167,25 +159,25 @@ class ExpiryAdmin(ReadOnlyAdmin):
         if form.is_valid():
             try:
                 made = index_entries.request(
-                    expiry_id=expiry.pk, **form.cleaned_data, by=_person(request), now=timezone.now()
+                    expiry_id=expiry.pk, **form.cleaned_data, by=person(request), now=clock.counter.now()
                 )
             except EntryRefused as refusal:
                 form.add_error(None, str(refusal).capitalize())
             else:
                 self.message_user(request, "Another person has to approve it now.", messages.SUCCESS)
-                return HttpResponseRedirect(_page_of(made))
+                return HttpResponseRedirect(page_of(made))
         context = {
             **self.admin_site.each_context(request),
             "title": "Enter the index",
             "expiry": expiry,
             "form": form,
-            "back": _page_of(expiry),
+            "back": page_of(expiry),
             **what_is_recorded(expiry),
         }
         return TemplateResponse(request, "counter/expiry/enter.html", context)
 
 
-class IndexEntryAdmin(ReadOnlyAdmin):
+class IndexEntryAdmin(DecidedAdmin, ReadOnlyAdmin):
     """What people asked to be the index, and who decided."""
 
     list_display = [
@@ -195,49 +187,14 @@ class IndexEntryAdmin(ReadOnlyAdmin):
     list_select_related = ["expiry"]
     list_filter = ["state"]
     change_form_outer_before_template = "counter/expiry/decision.html"
+    steps = {APPROVE: IndexEntry.apply, REJECT: IndexEntry.reject}
+    operations = {APPROVE: index_entries.approve, REJECT: index_entries.reject}
+    id_name = "entry_id"
+    refusal = EntryRefused
 
-    def get_urls(self) -> list[URLPattern]:
-        """With the address for decisions."""
-        view = self.admin_site.admin_view(require_POST(self.decide))
-        return [path("<int:entry_id>/decide/", view, name="counter_indexentry_decide"), *super().get_urls()]
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """With what is recorded, and the decision."""
-        entry = self.get_object(request, object_id)
-        context = dict(extra_context or {})
-        if isinstance(entry, IndexEntry):
-            context |= {
-                "entry": entry,
-                "waits": entry.state == IndexEntry.State.REQUESTED,
-                "is_own": entry.requested_by_id == request.user.pk,
-                "may_approve": request.user.has_perm(APPROVE),
-                **what_is_recorded(entry.expiry),
-            }
-        return super().change_view(request, object_id, form_url, context)
-
-    def decide(self, request: HttpRequest, entry_id: int) -> HttpResponse:
-        """Approve, reject or withdraw. The first two need the approver's permission, the last that it is one's own."""
-        entry = get_object_or_404(IndexEntry, pk=entry_id)
-        step, note = request.POST.get("decision", ""), request.POST.get("note", "")
-        is_own = entry.requested_by_id == request.user.pk
-        if step not in ("approve", "reject") or not (
-            request.user.has_perm(APPROVE) or (is_own and step == "reject")
-        ):
-            raise PermissionDenied
-        deciding = index_entries.approve if step == "approve" else index_entries.reject
-        try:
-            made = deciding(entry_id=entry.pk, by=_person(request), note=note, now=timezone.now())
-        except EntryRefused as refusal:
-            self.message_user(request, str(refusal).capitalize(), messages.ERROR)
-        else:
-            self.message_user(request, f"It is {made.get_state_display().lower()}.", messages.SUCCESS)
-        return HttpResponseRedirect(_page_of(entry))
+    def beside(self, made: IndexEntry) -> dict[str, Any]:
+        """What is recorded."""
+        return what_is_recorded(made.expiry)
 
 
 def what_is_recorded(expiry: Expiry) -> dict[str, Any]:

@@ -1,24 +1,18 @@
-"""Kill switches in the admin: on a switch's page whoever may throws it, with a reason."""
+"""Kill switches in the admin: thrown on a switch's page by people who may, with a reason."""
 
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 
-from config.readonly import ReadOnlyAdmin
 from counter.models import TradingSwitch
-from counter.trading.trading_switches import (
-    SEVERITY,
-    State,
-    SwitchRefused,
-    make_missing,
-    permission_for,
-    throw,
-)
+from counter.staff.switch_effects import effect_of
+from counter.trading.switches import SEVERITY, State, SwitchRefused, make_missing, may_throw, throw
+from infra.admin.readonly import ReadOnlyAdmin
+from infra.coordination import clock
 
 WORDS = {
     State.RUNNING: "Let trading go on",
@@ -35,15 +29,38 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """With the address where a switch is thrown."""
-        view = self.admin_site.admin_view(_throw)
-        return [path("<int:pk>/throw/", view, name="counter_tradingswitch_throw"), *super().get_urls()]
+        throwing, confirming = (self.admin_site.admin_view(view) for view in (_throw, self._confirm))
+        return [
+            path("<int:pk>/throw/", throwing, name="counter_tradingswitch_throw"),
+            path("<int:pk>/confirm/", confirming, name="counter_tradingswitch_confirm"),
+            *super().get_urls(),
+        ]
+
+    def _confirm(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What would stop and what goes on, before it is done; only for who may do it."""
+        switch = get_object_or_404(TradingSwitch, pk=pk)
+        asked = request.GET.get("state", "")
+        if asked not in State.values or asked == switch.state:
+            return HttpResponseRedirect(reverse("admin:counter_tradingswitch_change", args=[pk]))
+        to = State(asked)
+        if not may_throw(request.user, switch, to=to):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{WORDS[to]}: {switch.coins}",
+            "switch": switch,
+            "to": to.value,
+            "word": WORDS[to],
+            "effect": effect_of(switch, to=to, now=clock.counter.now()),
+        }
+        return render(request, "counter/switch_confirm.html", context)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """For whoever may throw one with a switch for every coin, thrown before or not."""
-        if request.user.has_perm(permission_for(was=State.RUNNING, to=State.ALL_STOPPED)):
-            make_missing(now=timezone.now())
+        """With a switch for every coin, thrown before or not, for people who may throw one."""
+        if may_throw(request.user, TradingSwitch(), to=State.ALL_STOPPED):
+            make_missing(now=clock.counter.now())
         return super().changelist_view(request, extra_context)
 
     def change_view(
@@ -53,7 +70,7 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """With the states that whoever looks may bring it to."""
+        """With the states that this person may bring it to."""
         switch = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if isinstance(switch, TradingSwitch):
@@ -62,7 +79,7 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
                 {"value": state.value, "word": WORDS[state], "stops": SEVERITY[state] > SEVERITY[was]}
                 for was in [State(switch.state)]
                 for state in State
-                if state is not was and request.user.has_perm(permission_for(was=was, to=state))
+                if state is not was and may_throw(request.user, switch, to=state)
             ]
         return super().change_view(request, object_id, form_url, context)
 
@@ -78,7 +95,7 @@ def _throw(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, "A switch has no such state.")
         return page
     to = State(asked)
-    if to != switch.state and not request.user.has_perm(permission_for(was=switch.state, to=to)):
+    if to != switch.state and not may_throw(request.user, switch, to=to):
         raise PermissionDenied
     by = request.user.get_username()
     try:
@@ -87,7 +104,7 @@ def _throw(request: HttpRequest, pk: int) -> HttpResponse:
             to=to,
             reason=request.POST.get("reason", ""),
             by=by,
-            now=timezone.now(),
+            now=clock.counter.now(),
             seen=State(switch.state),
         )
     except SwitchRefused as refusal:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -16,19 +17,23 @@ from django.core.handlers.base import BaseHandler
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port
-from django.utils import timezone
 
+from counter.access.strangers import strangers
+from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.errors import ApiError, answer, error_answer
 from counter.api.loop import Answers, RawHeaders, Receive, Scope, Send, raw_headers
-from counter.api.stream.hub import Hub
-from counter.api.stream.listener import Listener
-from counter.api.stream.messages import LAST_EVENT_ID, event, last_of, mark_of, snapshot
-from counter.api.stream.quote_board import Wanted
-from counter.api.stream.reader import Reader
-from counter.api.stream.views import Opening
-from counter.changes import Mark, Told, begin
-from counter.ordering.gate import OutcomeUnknown
+from counter.api.patience import NOT_KNOWN
+from counter.stream.changes import Mark, Told, begin
+from counter.stream.hub import Hub
+from counter.stream.listener import Listener
+from counter.stream.messages import LAST_EVENT_ID, event, last_of, mark_of, snapshot
+from counter.stream.quote_board import Wanted
+from counter.stream.reader import Reader
+from counter.stream.views import Opening
+from infra.coordination import clock
+from infra.coordination.ages import lies_ahead
+from infra.coordination.group_queue import OutcomeUnknown
 
 T = TypeVar("T")
 
@@ -37,7 +42,8 @@ ASKED_WITHIN_SECONDS = 15.0
 READY_WITHIN_SECONDS = 10.0
 # Clients who all lost their program at once come again one after another.
 RETRY_MILLISECONDS = (1000, 3000)
-URLCONF = "counter.api.stream.urls"
+URLCONF = "counter.stream.urls"
+LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 class Streams:
@@ -70,6 +76,8 @@ class Streams:
             response = await self._in_thread(self._ask, scope)
         except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
             response = answer(error, {})
+        if response.status_code == NOT_KNOWN:
+            await strangers.hold_back(address_of(scope))
         if isinstance(response, Opening) and scope["method"] == "GET":
             await self._stream(response, scope, receive, send)
         else:
@@ -147,7 +155,9 @@ def _beginning(listener: Listener, since: Mark | None) -> tuple[bytes, Told | No
     retry = b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)
     if not listener.own:
         return retry, None
-    now = timezone.now()
+    now = clock.counter.now()
+    if since is not None and lies_ahead(since.at, now=now):
+        since = Mark(since.order_id, LONG_AGO)  # a clock was wrong: what has ended is told once more
     try:
         start, told = begin(customer_id=listener.customer_id, since=since)
     finally:

@@ -1,6 +1,6 @@
 """What has changed for the customers who listen: read for all of them at once, by what each was told last.
 
-Nothing is missed: a customer's orders get their ids under the lock of his account, so those that are new to him have
+Nothing is missed: a customer's orders get their ids under the lock of the account, so those not told yet have
 larger ones; what can still change without a new order (an unfinished order, a position past its expiry, the balance)
 is asked about by its id. Whatever is told is told as it is now, so telling it twice does no harm.
 """
@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db import connection, models
+from django.db import models
 from django.db.models.expressions import RawSQL
 
-from config.arrays import array
 from counter.models import Account, Position, SyncOrder
+from infra.db.arrays import array
+from infra.db.rows import rows_of
 
 M = TypeVar("M", bound=models.Model)
 
@@ -109,9 +110,9 @@ class Change:
 
 
 def begin(*, customer_id: int, since: Mark | None) -> tuple[Change, Told]:
-    """What a customer has to know to follow what changes, and what he is then known to know.
+    """What a customer has to know to follow what changes, and what is then known to be told.
 
-    That is his unfinished orders, live positions and balance; since a mark also what has ended meanwhile.
+    That is unfinished orders, live positions and the balance; since a mark also what has ended meanwhile.
     """
     orders_of = SyncOrder.objects.filter(customer_id=customer_id)
     last_order_id = orders_of.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -150,7 +151,7 @@ def _positions_at_beginning(
 
 
 class Following:
-    """The customers who are told of their changes, each with what he was told."""
+    """The customers who are told of their changes, each with what was told."""
 
     def __init__(self) -> None:
         self._told: dict[int, Told] = {}
@@ -197,14 +198,17 @@ class Following:
     def _changed_orders(self) -> list[SyncOrder]:
         customers = list(self._told)
         last_ids = [told.last_order_id for told in self._told.values()]
-        ids = {row[0] for row in _rows(NEW_ORDERS, [array(customers), array(last_ids), NEW_ORDERS_AT_ONCE])}
+        ids = {
+            row[0]
+            for row in rows_of("default", NEW_ORDERS, [array(customers), array(last_ids), NEW_ORDERS_AT_ONCE])
+        }
         unfinished = self._in_turn({k: v for told in self._told.values() for k, v in told.orders.items()})
         if unfinished:
             asked = [
                 array([order_id for order_id, _ in unfinished]),
                 array([state for _, state in unfinished]),
             ]
-            ids |= {row[0] for row in _rows(MOVED_ORDERS, asked)}
+            ids |= {row[0] for row in rows_of("default", MOVED_ORDERS, asked)}
         return list(SyncOrder.objects.filter(pk__in=_of(ids)).order_by("pk")) if ids else []
 
     def _in_turn(self, rows: Mapping[int, str]) -> list[tuple[int, str]]:
@@ -224,20 +228,16 @@ class Following:
             if expires_at <= now
         ]
         return (
-            {row[0] for row in _rows(ENDED_POSITIONS, [array(expired[:ASKED_AT_ONCE])])} if expired else set()
+            {row[0] for row in rows_of("default", ENDED_POSITIONS, [array(expired[:ASKED_AT_ONCE])])}
+            if expired
+            else set()
         )
 
     def _moved_balances(self) -> list[tuple[Any, ...]]:
         balances = [told.balance for told in self._told.values()]
-        return _rows(MOVED_BALANCES, [array(list(self._told)), array(balances)])
+        return rows_of("default", MOVED_BALANCES, [array(list(self._told)), array(balances)])
 
 
 def _of(ids: Iterable[int]) -> RawSQL:
     """Ids as one parameter: a list of them would be a statement of its own for each length."""
     return RawSQL(OF_IDS, [array(list(ids))])  # noqa: S611 - a constant
-
-
-def _rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()

@@ -11,12 +11,12 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from rest_framework.request import Request
 
-from config.arrays import array, columns
 from counter.access.admission import SignatureUse
+from infra.db.arrays import array, columns
 
 
 class Kind(StrEnum):
-    """How a customer says who he is."""
+    """How a customer authenticates."""
 
     TOKEN = "token"  # noqa: S105 - no password
     SESSION = "session"
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A token, the id of an API key, or a session with its user and his password as stored: a new one ends it."""
+    """A token, the id of an API key, or a session with its user and the password as stored: a new one ends it."""
 
     kind: Kind
     key: str

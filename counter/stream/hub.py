@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import structlog
 
 from counter.api.errors import ApiError
-from counter.api.stream.listener import Listener
-from counter.api.stream.reader import Piece
-from counter.listening import Counts
+from counter.stream.listener import Listener
+from counter.stream.listening import Counts
+from counter.stream.reader import Piece
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Hub:
         )
 
     def enter(self, listener: Listener) -> None:
-        """Take somebody in. Raises: ApiError when the house is full, or his customer's share of it."""
+        """Take somebody in. Raises: ApiError when the house is full, or its customer's share of it."""
         if len(self._listeners) >= MAX_LISTENERS:
             raise ApiError("overloaded", f"{MAX_LISTENERS} listen here already")
         if self._of_customer[listener.customer_id] >= MAX_LISTENERS_OF_CUSTOMER:
@@ -53,7 +53,7 @@ class Hub:
             listener.end("restarting")
 
     def leave(self, listener: Listener) -> None:
-        """He has gone, or was let go."""
+        """It has gone, or was let go."""
         self._listeners.discard(listener)
         self._of_customer[listener.customer_id] -= 1
         if not self._of_customer[listener.customer_id]:

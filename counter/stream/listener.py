@@ -1,4 +1,4 @@
-"""One connected client: what waits to be sent to him, within a bound.
+"""One connected client: what waits to be sent to it, within a bound.
 
 Used on the event loop only.
 """
@@ -7,13 +7,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from counter.api.stream.credentials import Credential
-from counter.api.stream.messages import OWN_CHANNELS, QUOTES, end_event
-from counter.api.stream.quote_board import Wanted
+from counter.stream.credentials import Credential
+from counter.stream.messages import OWN_CHANNELS, QUOTES, end_event
+from counter.stream.quote_board import Wanted
 
 # What may wait for a client that does not read, besides what the system's sockets hold: some seconds of all prices.
 MAX_WAITING_BYTES = 1_000_000
-# Within this time he has to have taken what was being sent when he was cut off.
+# Within this time it has to have taken what was being sent when it was cut off.
 CUT_AFTER_SECONDS = 5.0
 
 
@@ -35,16 +35,16 @@ class Listener:
 
     @property
     def own(self) -> frozenset[str]:
-        """The channels of his own changes that he asked for."""
+        """The channels of its customer's changes that it asked for."""
         return self.channels & OWN_CHANNELS
 
     @property
     def hears_quotes(self) -> bool:
-        """Whether he asked for prices."""
+        """Whether it asked for prices."""
         return QUOTES in self.channels
 
     def put(self, piece: bytes) -> bool:
-        """Send this when he has taken what came before; False when he has an end, or gets one for being too slow."""
+        """Send this when it has taken what came before; False when it has an end, or gets one for being too slow."""
         if self.reason is not None:
             return False
         if self._size + len(piece) > MAX_WAITING_BYTES:
@@ -56,7 +56,7 @@ class Listener:
         return True
 
     def end(self, reason: str) -> None:
-        """Let him go, after what waits for him, or without it if he is too slow for that; "gone" if he went himself."""
+        """Let it go, after what waits for it, or without that if it is too slow; "gone" if it left by itself."""
         if self.reason is not None:
             return
         self.reason = reason
@@ -69,7 +69,7 @@ class Listener:
             asyncio.get_running_loop().call_later(CUT_AFTER_SECONDS, self._task.cancel)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """What to send, until his end."""
+        """What to send, until its end."""
         self._task = asyncio.current_task()
         while True:
             while self._waiting:

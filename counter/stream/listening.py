@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from counter.models import StreamProcess
+from infra.coordination.ages import AHEAD_TOLERANCE
 
 SILENT_AFTER = timedelta(seconds=20)  # several times as long as a process is silent by itself
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -39,4 +40,5 @@ def note(counts: Counts, *, started_at: datetime, now: datetime) -> None:
 
 def alive(*, now: datetime) -> list[StreamProcess]:
     """The processes that have said something of late."""
-    return list(StreamProcess.objects.filter(seen_at__gt=now - SILENT_AFTER).order_by("name"))
+    seen = StreamProcess.objects.filter(seen_at__gt=now - SILENT_AFTER, seen_at__lte=now + AHEAD_TOLERANCE)
+    return list(seen.order_by("name"))

@@ -10,7 +10,7 @@ from msgspec import Meta
 from counter.api.book_messages import AccountBody, PositionBody, position_body
 from counter.api.fields import Query, Underlying, usdt
 from counter.api.order_messages import StoredOrder, stored_order
-from counter.changes import Change, Mark
+from counter.stream.changes import Change, Mark
 
 _CHANNEL = "(orders|positions|balance|quotes)"
 _SYMBOL = "[A-Z0-9-]{3,32}"

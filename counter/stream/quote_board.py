@@ -7,8 +7,8 @@ from datetime import date, datetime
 import msgspec
 
 from counter.api.market_messages import quote_body
-from counter.api.stream.messages import QuotesChange, event
 from counter.market.quotes import current_quotes
+from counter.stream.messages import QuotesChange, event
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Wanted:
     symbols: frozenset[str] | None = None
 
     def coins(self) -> set[str | None]:
-        """The coins to read for him; None for all of them."""
+        """The coins to read for it; None for all of them."""
         if self.underlying is None and self.symbols is not None:
             return {symbol.partition("-")[0] for symbol in self.symbols}
         return {self.underlying}

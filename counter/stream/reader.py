@@ -15,15 +15,15 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Max
-from django.utils import timezone
 
-from counter.api.stream.credentials import revoked
-from counter.api.stream.listener import Listener
-from counter.api.stream.messages import Heartbeat, event, events_of, last_of
-from counter.api.stream.quote_board import QuoteBoard
-from counter.changes import Following, Told
-from counter.listening import Counts, note
 from counter.models import Quote
+from counter.stream.changes import Following, Told
+from counter.stream.credentials import revoked
+from counter.stream.listener import Listener
+from counter.stream.listening import Counts, note
+from counter.stream.messages import Heartbeat, event, events_of, last_of
+from counter.stream.quote_board import QuoteBoard
+from infra.coordination import clock
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class Reader:
         self._loop = loop
         self._deliver = deliver
         self._counts = counts
-        self._started_at = timezone.now()
+        self._started_at: datetime | None = None  # by the first reading: the database need not be there yet
         self._coming: queue.SimpleQueue[tuple[Listener, Told | None]] = queue.SimpleQueue()
         self._going: queue.SimpleQueue[Listener] = queue.SimpleQueue()
         self._listeners: dict[
@@ -77,11 +77,11 @@ class Reader:
         self._stopping.set()
 
     def join(self, listener: Listener, told: Told | None) -> None:
-        """Tell a listener what changes from now on; `told` is what his customer knows, None without own channels."""
+        """Tell a listener what changes from now on; `told` is what its customer knows, None without own channels."""
         self._coming.put((listener, told))
 
     def leave(self, listener: Listener) -> None:
-        """Tell him no more; he has joined before."""
+        """Tell it no more; it has joined before."""
         self._going.put(listener)
 
     def _run(self) -> None:
@@ -89,7 +89,7 @@ class Reader:
         while not self._stopping.wait(pause_seconds):
             started = time.monotonic()
             try:
-                self.tick(now=timezone.now())
+                self.tick(now=clock.counter.now())
                 self.read_at = time.monotonic()
                 pause_seconds = max(0, READ_EVERY_SECONDS - (self.read_at - started))
             except Exception as error:  # noqa: BLE001 - listeners outlive the database
@@ -106,10 +106,11 @@ class Reader:
                 self._loop.call_soon_threadsafe(self._deliver, found)
         if time.monotonic() >= self._note_due_at:
             self._note_due_at = time.monotonic() + NOTED_EVERY_SECONDS
+            self._started_at = self._started_at or now
             note(self._counts(), started_at=self._started_at, now=now)
 
     def _take_in(self) -> None:
-        going = []  # taken first: whoever goes has come before, and is not left here
+        going = []  # taken first: who goes has come before, and is not left here
         while not self._going.empty():
             going.append(self._going.get())
         while not self._coming.empty():

@@ -4,7 +4,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from counter.api.errors import unknown_address
-from counter.api.stream.views import StreamView
+from counter.stream.views import StreamView
 
 urlpatterns = [
     path("api/v1/stream", StreamView.as_view()),

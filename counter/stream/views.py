@@ -1,4 +1,4 @@
-"""The door of the stream: who asks, and for what. The stream program carries on from there; others send him to it."""
+"""The door of the stream: who asks, and for what. The stream program carries on from there; others redirect to it."""
 
 from typing import Any
 
@@ -6,14 +6,16 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from counter.api.errors import ApiError
 from counter.api.openapi import STREAM_ERRORS, answers, described
-from counter.api.stream.credentials import Credential, credential_of
-from counter.api.stream.messages import Snapshot, StreamQuery
-from counter.api.views import CustomerView, query_of
+from counter.api.parsers import query_of
+from counter.api.renderers import MessageRenderer
+from counter.api.views import CustomerView
+from counter.stream.credentials import Credential, credential_of
+from counter.stream.messages import Snapshot, StreamQuery
 
 EVENT_STREAM = "text/event-stream"
 
@@ -44,7 +46,7 @@ class Opening(HttpResponse):
 class StreamView(CustomerView):
     """Events for one customer."""
 
-    renderer_classes = [JSONRenderer, EventStreamRenderer]
+    renderer_classes = [MessageRenderer, EventStreamRenderer]
     metadata_class = None  # OPTIONS would be answered by a renderer
 
     @extend_schema(
@@ -77,7 +79,7 @@ class StreamView(CustomerView):
 
 
 class ElsewhereView(StreamView):
-    """The same address at a program that does not stream: whoever asks is sent on, and says there who he is."""
+    """The same address at a program that does not stream: the client is sent on, and authenticates there."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Send GET on, if it is known where to: a redirection keeps method and headers."""
@@ -88,7 +90,7 @@ class ElsewhereView(StreamView):
         )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Whoever may ask is told that the proxy should not have sent him here."""
+        """A client that may ask is told that the proxy should not have sent it here."""
         super().initial(request, *args, **kwargs)
         if request.method in SAFE_METHODS:
             raise ApiError("not_found", "another program streams, and STREAM_URL does not say where it is")

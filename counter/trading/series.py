@@ -8,9 +8,10 @@ import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
-from config.rows import insert
-from config.transitions import move, sources_and_target
 from counter.models import Option, OptionChange
+from infra.db.lifecycles import moves
+from infra.db.rows import insert
+from infra.db.transitions import sources_and_target
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +20,7 @@ class ReasonMissing(ValueError):
     """Who halts or resumes a series has to say why."""
 
 
+@moves(Option.halt)
 def halt(options: QuerySet[Option], *, by: str, why: str, now: datetime) -> list[int]:
     """Let no new positions be opened in the options that are listed; the ids of those. Closing goes on.
 
@@ -27,6 +29,7 @@ def halt(options: QuerySet[Option], *, by: str, why: str, now: datetime) -> list
     return _by_hand(options, Option.halt, by, why, now)
 
 
+@moves(Option.resume)
 def resume(options: QuerySet[Option], *, by: str, why: str, now: datetime) -> list[int]:
     """Take opening orders again in the options that are halted; the ids of those.
 
@@ -48,21 +51,22 @@ def _by_hand(options: QuerySet[Option], transition: Any, by: str, why: str, now:
 def move_options(
     options: QuerySet[Option], transition: Any, *, by: str, why: str, now: datetime
 ) -> Sequence[Option]:
-    """Move the options that are in a source state of `transition` and note each step; those that moved, as they were.
+    """Move the options that are in a source state of `transition` and note each step; those that moved.
 
     Joins the caller's transaction, or makes one.
     """
-    _, sources, target = sources_and_target(Option, transition)
+    _, sources, _ = sources_and_target(Option, transition)
     with transaction.atomic():
         # Locked in the order of their ids: who moves some of them at the same time waits, and finds them moved.
         found = list(options.filter(state__in=sources).order_by("id").select_for_update())
-        move(Option, transition, [option.pk for option in found])
-        insert(
-            [
-                OptionChange(
-                    option_id=option.pk, from_state=option.state, to_state=target, why=why, at=now, by=by
-                )
-                for option in found
-            ]
-        )
+        insert([_moved(option, transition, by, why, now) for option in found])
     return found
+
+
+def _moved(option: Option, transition: Any, by: str, why: str, now: datetime) -> OptionChange:
+    from_state = option.state
+    transition(option)
+    option.save(update_fields=["state"])
+    return OptionChange(
+        option_id=option.pk, from_state=from_state, to_state=option.state, why=why, at=now, by=by
+    )

@@ -1,10 +1,11 @@
-"""How each coin is traded: judged by the feed with every tick, kept with its history, read by whoever shows a price.
+"""How each coin is traded: judged by the feed with every tick, kept with its history, read wherever a price is shown.
 
-Guards the order of time as quotes do: a judgement that is older than the one stored changes nothing.
+Guards the order of time as quotes do: a judgement that is older than the one stored changes nothing, unless that one
+lies ahead.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
@@ -14,17 +15,21 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
-from config.leadership import LeadershipLost, Term
-from config.transitions import move
-from counter.containment import Limit, Reason, Standing, State, Terms, judge
+from counter.circuit_breaker import IN_USDT, Limit, Reason, Standing, State, Terms, judge
 from counter.models import DeskCondition, TradingStatus, TradingStatusChange, TradingSwitch
-from counter.trading.trading_switches import stop_of
+from counter.trading.switches import stop_of
 from counter.trading.unsettled import Unsettled, read_unsettled
+from infra.coordination import clock
+from infra.coordination.ages import AHEAD_INTERVAL, age, lies_ahead
+from infra.coordination.leadership import LeadershipLost, Term
+from infra.db.lifecycles import moves
+from ledger.decimals import EXACT, calculating, product, rounded
 
 log = structlog.get_logger(__name__)
 
 BY = "feed"
 ZERO = Decimal(0)
+MILLISECOND = Decimal("0.001")
 USDT_UNIT = Decimal("0.000001")
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # What is unsettled is read off the indexes of the two states: milliseconds, but with 200,000 unsettled orders a tenth
@@ -32,11 +37,14 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # but soon, for what took long because the database hung says nothing of the next time.
 UNSETTLED_PAUSE_TIMES = 50
 UNSETTLED_PAUSE_AT_MOST = timedelta(seconds=10)
-NEWEST_QUOTES = """
+BookMeasures = Callable[[datetime], Mapping[str, Mapping[Reason, Decimal]]]
+NO_LEAPS: Mapping[str, datetime] = {}
+NEWEST_QUOTES = f"""
     SELECT DISTINCT ON (o.underlying) o.underlying, q.quoted_at, q.index_price
     FROM counter_option AS o JOIN counter_quote AS q ON q.option_id = o.id
-    WHERE o.expires_at > %s ORDER BY o.underlying, q.quoted_at DESC
-"""
+    WHERE o.expires_at > %(now)s AND q.quoted_at <= %(now)s + {AHEAD_INTERVAL}
+    ORDER BY o.underlying, q.quoted_at DESC
+"""  # noqa: S608 - our own
 TRANSITIONS = {
     State.WIDE: TradingStatus.widen,
     State.HALTED: TradingStatus.halt,
@@ -83,61 +91,82 @@ def terms() -> Terms:
         stale_after=timedelta(seconds=settings.QUOTE_STALE_AFTER_SECONDS),
         close_stale_after=timedelta(seconds=settings.CLOSE_STALE_AFTER_SECONDS),
         unwatched_after=timedelta(milliseconds=int(unwatched_after_seconds * 1000)),
+        price_tolerance_rate=settings.PRICE_TOLERANCE_RATE,
+        opens_end_before=timedelta(seconds=settings.OPENS_END_BEFORE_EXPIRY_SECONDS),
     )
 
 
 def limits_of(underlying: str) -> dict[Reason, Limit]:
-    """The limits of a coin by cause: seconds, and USDT of exposure."""
+    """The limits of a coin by cause, in the unit of its measure; the book's are there where they are set."""
     limits = {Reason(cause): Limit(*pair) for cause, pair in settings.CONTAINMENT_AFTER_SECONDS.items()}
-    return limits | {Reason.EXPOSURE: Limit(*settings.CONTAINMENT_EXPOSURE_USDT[underlying])}
+    limits[Reason.EXPOSURE] = Limit(*settings.CONTAINMENT_EXPOSURE_USDT[underlying])
+    for reason, by_coin in (
+        (Reason.BOOK_DELTA, settings.CONTAINMENT_BOOK_DELTA_USDT),
+        (Reason.BOOK_VEGA, settings.CONTAINMENT_BOOK_VEGA_USDT),
+    ):
+        if underlying in by_coin:
+            limits[reason] = Limit(*by_coin[underlying])
+    return limits
 
 
 class Watch:
     """Measures and judges every coin; `started_at`: since when this process would have heard the desk.
 
-    With a `term` it judges as long as that process leads.
+    With a `term` it judges as long as that process leads. `book` measures the option book of the coins that have limits
+    on it, by coin.
     """
 
-    def __init__(self, *, started_at: datetime, term: Term | None = None) -> None:
+    def __init__(
+        self, *, started_at: datetime, term: Term | None = None, book: BookMeasures | None = None
+    ) -> None:
         self._started_at = started_at
         self._term = term
+        self._book = book
         self._unsettled: dict[str, Unsettled] = {}
         self._unsettled_due_at = started_at
 
-    def tick(self, *, now: datetime) -> None:
+    def tick(self, *, now: datetime, leaps: Mapping[str, datetime] = NO_LEAPS) -> None:
         """`judge`, for a loop that goes on whatever happens: coins that are not judged count as halted soon."""
         try:
-            self.judge(now=now)
+            self.judge(now=now, leaps=leaps)
         except LeadershipLost:
             return  # another feed judges
         except Exception as error:  # noqa: BLE001 - the feed outlives the database
             log.warning("coins not judged", error=repr(error))
             close_old_connections()
 
-    def judge(self, *, now: datetime) -> None:
-        """Judge every coin of COINS by what is measured at `now`.
+    @calculating()
+    def judge(self, *, now: datetime, leaps: Mapping[str, datetime] = NO_LEAPS) -> None:
+        """Judge every coin of COINS by what is measured at `now`; `leaps`: since when a coin's index leaps.
 
         Raises: LeadershipLost, database errors; nothing is changed then.
         """
-        if now >= self._unsettled_due_at:
-            pause = UNSETTLED_PAUSE_TIMES * self._read_unsettled()
+        self._started_at = min(self._started_at, now)  # the database's clock may have been set back
+        if not now < self._unsettled_due_at <= now + UNSETTLED_PAUSE_AT_MOST:
+            pause = UNSETTLED_PAUSE_TIMES * self._read_unsettled(now)
             self._unsettled_due_at = now + min(pause, UNSETTLED_PAUSE_AT_MOST)
         with connection.cursor() as cursor:
-            cursor.execute(NEWEST_QUOTES, [now])
+            cursor.execute(NEWEST_QUOTES, {"now": now})
             quotes = {underlying: (quoted_at, index) for underlying, quoted_at, index in cursor.fetchall()}
         paid = sum((unsettled.paid for unsettled in self._unsettled.values()), ZERO)
         told = {condition.underlying: condition for condition in DeskCondition.objects.all()}
+        book = self._book(now) if self._book else {}
         for underlying in settings.COINS:
             measures = self._measures(underlying, quotes.get(underlying), told.get(underlying), now)
+            measures |= book.get(underlying, {})
+            if underlying in leaps:
+                measures[Reason.INDEX_LEAP] = _seconds(age(leaps[underlying], now=now))
             with transaction.atomic():
                 if self._term is not None:
                     self._term.fence()
                 _store(underlying, measures, paid, now)
 
-    def _read_unsettled(self) -> timedelta:
-        """Read it; how long that took."""
+    def _read_unsettled(self, now: datetime) -> timedelta:
+        """Read it, and as overdue what will be so before it is read again; how long that took."""
         started = time.monotonic()
-        self._unsettled = read_unsettled()
+        widen_after_seconds, _ = settings.CONTAINMENT_AFTER_SECONDS[Reason.UNSETTLED]
+        widen_after = timedelta(milliseconds=int(widen_after_seconds * 1000))
+        self._unsettled = read_unsettled(overdue_before=now - widen_after + UNSETTLED_PAUSE_AT_MOST)
         return timedelta(seconds=time.monotonic() - started)
 
     def _measures(
@@ -151,27 +180,47 @@ class Watch:
         unsettled = self._unsettled.get(underlying)
         ages = {
             Reason.QUOTES_STALE: quoted_at,
-            Reason.DESK_SILENT: max(told.received_at, self._started_at) if told else self._started_at,
+            Reason.DESK_SILENT: self._heard_at(told, now),
             Reason.VENUE_HALTED: told.venue_halted_since if told else None,
             Reason.UNKNOWN_OUTCOME: told.doubtful_since if told else None,
             Reason.UNSETTLED: unsettled.oldest_at if unsettled else None,
         }
-        measures = {reason: _seconds(now - since) for reason, since in ages.items() if since is not None}
+        coin_of = {
+            Reason.UNKNOWN_OUTCOME: told.doubtful_coin if told else None,
+            Reason.UNSETTLED: unsettled.overdue_coin if unsettled else None,
+        }
+        measures = {
+            reason: _seconds(age(since, now=now))
+            for reason, since in ages.items()
+            if since is not None and _counts(reason, coin_of.get(reason), index)
+        }
         if index is not None:
             # Neither view has all of it: what the desk has not been told, and what it has not told us.
             desks = told.unhedged_coin if told else ZERO
             ours = unsettled.coin if unsettled else ZERO
-            measures[Reason.EXPOSURE] = max(abs(desks), abs(ours)) * index
+            measures[Reason.EXPOSURE] = product(max(desks.copy_abs(), ours.copy_abs()), index)
         return measures
+
+    def _heard_at(self, told: DeskCondition | None, now: datetime) -> datetime:
+        """When the desk was heard last; what lies ahead is no sign of life."""
+        if told is None or lies_ahead(told.received_at, now=now):
+            return self._started_at
+        return max(told.received_at, self._started_at)
+
+
+def _counts(reason: Reason, coin: Decimal | None, index: Decimal | None) -> bool:
+    """Whether so much is old that its age is a cause; what nobody knows the amount of is."""
+    if coin is None or index is None or reason not in settings.CONTAINMENT_FROM_USDT:
+        return True
+    return product(coin, index) >= settings.CONTAINMENT_FROM_USDT[reason]
 
 
 def _usdt(measure: Decimal | None) -> Decimal | None:
-    return None if measure is None else measure.quantize(USDT_UNIT, ROUND_UP)
+    return None if measure is None else rounded(measure, USDT_UNIT, ROUND_UP)
 
 
-def _seconds(age: timedelta) -> Decimal:
-    """Never negative: clocks of two systems differ."""
-    return max(Decimal(age // timedelta(milliseconds=1)) / 1000, ZERO)
+def _seconds(passed: timedelta) -> Decimal:
+    return EXACT.multiply(Decimal(passed // timedelta(milliseconds=1)), MILLISECOND)
 
 
 def _store(underlying: str, measures: Mapping[Reason, Decimal], paid: Decimal, now: datetime) -> None:
@@ -180,10 +229,16 @@ def _store(underlying: str, measures: Mapping[Reason, Decimal], paid: Decimal, n
     `paid` is the USDT of all coins that customers were paid at once and whose orders are not settled.
     """
     status = _locked(underlying, now)
-    if status.judged_at >= now:
+    # By the database's clock as well: who was held up on the way here is only late.
+    if lies_ahead(status.judged_at, now=max(now, clock.counter.now())):
+        log.warning(
+            "a coin was judged in the future: a clock was wrong", coin=underlying, at=status.judged_at
+        )
+    elif status.judged_at >= now:
         return
     limits = limits_of(underlying)
-    before = Standing(State(status.state), easing_since=status.easing_since)
+    reasons = tuple(reason for reason in Reason if reason in status.reasons)
+    before = Standing(State(status.state), reasons, status.easing_since)
     after = judge(
         before=before,
         measures=measures,
@@ -197,9 +252,11 @@ def _store(underlying: str, measures: Mapping[Reason, Decimal], paid: Decimal, n
         "reasons": list(map(str, after.reasons)),
         "why": _why(after, measures, limits),
         "exposure_usdt": _usdt(measures.get(Reason.EXPOSURE)),
+        "book_delta_usdt": _usdt(measures.get(Reason.BOOK_DELTA)),
+        "book_vega_usdt": _usdt(measures.get(Reason.BOOK_VEGA)),
         "payout_float_usdt": paid,
-        "pays_at_once": paid < settings.INSTANT_PAYOUT_FLOAT_USDT,
-        "stop": stop_of(underlying),  # read under the row's lock, which whoever throws a switch takes too
+        "pays_at_once": paid < settings.INSTANT_PAYOUT_FLOAT_USDT and Reason.INDEX_LEAP not in after.reasons,
+        "stop": stop_of(underlying),  # read under the row's lock, which throwing a switch takes too
         "easing_since": after.easing_since,
         "judged_at": now,
     }
@@ -215,7 +272,7 @@ def spread_rate_of(state: State) -> Decimal:
 
 
 def _locked(underlying: str, now: datetime) -> TradingStatus:
-    """The coin's row, locked; one that has never been judged begins as usual, whoever else judges it at this moment."""
+    """The coin's row, locked; one that has never been judged begins as usual, also when two judge it at once."""
     rows = TradingStatus.objects.select_for_update()
     status = rows.filter(underlying=underlying).first()
     if status is None:
@@ -227,11 +284,16 @@ def _locked(underlying: str, now: datetime) -> TradingStatus:
     return status
 
 
+@moves(TradingStatus.widen)
+@moves(TradingStatus.halt)
+@moves(TradingStatus.reopen)
 def _move(status: TradingStatus, to: State, changes: dict[str, Any], now: datetime) -> None:
     from_state = status.state
-    moved = move(TradingStatus, TRANSITIONS[to], [status.pk], same={**changes, "since": now})
-    assert moved, f"{from_state} -> {to} is not declared"  # noqa: S101 - the row is locked
-    status.state = to
+    TRANSITIONS[to](status)
+    changes = {**changes, "since": now}
+    for name, value in changes.items():
+        setattr(status, name, value)
+    status.save(update_fields=["state", *changes])
     _record(status, from_state=from_state, changes=changes, now=now)
     level = log.info if to is State.NORMAL else log.warning
     level("trading status changed", coin=status.underlying, was=from_state, now=str(to), why=changes["why"])
@@ -255,7 +317,7 @@ def _why(standing: Standing, measures: Mapping[Reason, Decimal], limits: Mapping
     parts = []
     for reason in standing.reasons:
         if reason in measures:
-            unit = "USDT" if reason is Reason.EXPOSURE else "s"
+            unit = "USDT" if reason in IN_USDT else "s"
             limit = limits[reason]
             parts.append(
                 f"{reason} {measures[reason]:.1f} {unit} (limits {limit.widen_from:f}, {limit.halt_from:f})"

@@ -5,14 +5,15 @@ reads with its options: one that is decided after the commit obeys, in every pro
 """
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
 
-from config.transitions import move
 from counter.models import TradingStatus, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
+from infra.db.lifecycles import may, moves
 
 log = structlog.get_logger(__name__)
 
@@ -26,24 +27,27 @@ TRANSITIONS = {
     (State.OPENS_STOPPED, State.RUNNING): TradingSwitch.resume,
     (State.ALL_STOPPED, State.RUNNING): TradingSwitch.resume,
 }
-STOP, RESUME = "counter.stop_trading", "counter.approve_resume_trading"
 
 
 class SwitchRefused(ValueError):
     """The switch cannot be thrown like this."""
 
 
-def permission_for(*, was: str, to: str) -> str:
-    """What somebody needs to throw a switch: one may stop what another one has to let go on."""
-    return STOP if SEVERITY[to] > SEVERITY[was] else RESUME
+def may_throw(user: Any, switch: TradingSwitch, *, to: str) -> bool:
+    """Whether a user may bring a switch to another state: one may stop what another one has to let go on."""
+    return may(user, switch, TRANSITIONS[State(switch.state), State(to)])
 
 
+@moves(TradingSwitch.stop_opens)
+@moves(TradingSwitch.stop_all)
+@moves(TradingSwitch.resume_closes)
+@moves(TradingSwitch.resume)
 def throw(
     *, underlying: str, to: State, reason: str, by: str, now: datetime, seen: State | None = None
 ) -> bool:
     """Bring the switch of a coin, or of ALL_COINS, to a state; whether it was in another one.
 
-    `seen` is the state that whoever throws it has seen, upon which it was judged whether he may.
+    `seen` is the state that the person has seen, by which it was judged whether they may throw it.
 
     Raises: SwitchRefused for an unknown coin, without a reason, or when it was thrown meanwhile.
     """
@@ -58,9 +62,8 @@ def throw(
             raise SwitchRefused(f"{switch.by} has thrown it meanwhile")
         if was == to:
             return False
-        thrown = {"reason": reason.strip(), "by": by, "since": now}
-        moved = move(TradingSwitch, TRANSITIONS[was, to], [switch.pk], same=thrown)
-        assert moved, f"{was} -> {to} is not declared"  # noqa: S101 - the row is locked
+        TRANSITIONS[was, to](switch, reason=reason.strip(), by=by, at=now)
+        switch.save(update_fields=["state", "reason", "by", "since"])
         _apply(now)
         TradingSwitchChange.objects.create(
             underlying=underlying, from_state=was, to_state=to, reason=reason.strip(), by=by, at=now

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from counter.access import api_keys
 from counter.models import ApiKey, Customer
+from infra.coordination import clock
 
 
 class Command(BaseCommand):
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, reference: str, label: str, scopes: str, ip: list[str], **options: Any) -> None:
-        now = timezone.now()
+        now = clock.counter.now()
         customer = Customer.objects.filter(reference=reference).first()
         if customer is None:
             raise CommandError(f"there is no customer {reference}")

@@ -1,22 +1,23 @@
-"""`manage.py trading`: throw a kill switch, or say which are thrown, when nobody can reach the admin."""
+"""`manage.py trading`: throw a kill switch, pace a coin or not, or say how it is, where the admin is out of reach."""
 
 import getpass
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from counter.models.switches import ALL_COINS
-from counter.trading.trading_switches import State, SwitchRefused, stopped, throw
+from counter.trading.pacing import PacingRefused, set_paced, unpaced
+from counter.trading.switches import State, SwitchRefused, stopped, throw
+from infra.coordination import clock
 
 ALL = "all"
 
 
 class Command(BaseCommand):
-    """Door to `counter.trading.trading_switches`."""
+    """Door to `counter.trading.switches` and `counter.trading.pacing`."""
 
-    help = "Stop trading in a coin or in all, have it go on, or show what is stopped."
+    help = "Stop trading in a coin or in all, resume it, admit all orders or as many as are settled, or show how it is."
 
     def add_arguments(self, parser: CommandParser) -> None:
         steps = parser.add_subparsers(dest="step", required=True)
@@ -27,27 +28,32 @@ class Command(BaseCommand):
             command.add_argument("--reason", required=True)
             if step == "stop":
                 command.add_argument("--closes", action="store_true", help="stop closes too")
+        for step, text in (("pace", "admit what the desk settles"), ("unpace", "admit all, though it waits")):
+            command = steps.add_parser(step, help=text)
+            command.add_argument("coin", choices=settings.COINS)
+            command.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["step"] == "show":
-            self._show()
-            return
-        to = State.RUNNING
-        if options["step"] == "stop":
-            to = State.ALL_STOPPED if options["closes"] else State.OPENS_STOPPED
+        by = f"{getpass.getuser()} at the console"
         try:
-            thrown = throw(
-                underlying=ALL_COINS if options["coin"] == ALL else options["coin"],
-                to=to,
-                reason=options["reason"],
-                by=f"{getpass.getuser()} at the console",
-                now=timezone.now(),
-            )
-        except SwitchRefused as refusal:
+            is_new = self._change(by, options)
+        except (SwitchRefused, PacingRefused) as refusal:
             raise CommandError(str(refusal)) from refusal
-        if not thrown:
+        if not is_new:
             self.stdout.write("It was so already.")
         self._show()
+
+    def _change(self, by: str, options: dict[str, Any]) -> bool:
+        step, coin, now = options["step"], str(options.get("coin")), clock.counter.now()
+        if step == "show":
+            return True
+        if step in ("pace", "unpace"):
+            return set_paced(underlying=coin, paced=step == "pace", reason=options["reason"], by=by, now=now)
+        to = State.RUNNING
+        if step == "stop":
+            to = State.ALL_STOPPED if options["closes"] else State.OPENS_STOPPED
+        underlying = ALL_COINS if coin == ALL else coin
+        return throw(underlying=underlying, to=to, reason=options["reason"], by=by, now=now)
 
     def _show(self) -> None:
         switches = stopped()
@@ -55,3 +61,5 @@ class Command(BaseCommand):
             self.stdout.write(f"{switch}, since {switch.since.isoformat()}, by {switch.by}: {switch.reason}")
         if not switches:
             self.stdout.write("Nothing is stopped.")
+        for coin in unpaced():
+            self.stdout.write(f"Of {coin} everything is admitted, however far the desk is behind.")

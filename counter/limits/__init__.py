@@ -1,0 +1,1 @@
+"""What customers and series are allowed, and what of it is used."""

@@ -1,0 +1,1 @@
+"""Prices of options: pure, exact where money is, float inside the models only."""
