@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from acceptance.models import AcceptedOrder
-from config.readonly import LeadsToTimeline, ReadOnlyAdmin, age_filter, is_number
+from infra.admin.readonly import ReadOnlyAdmin, age_filter, is_number, link_column
 
 
 class SearchedAdmin(ReadOnlyAdmin):
@@ -54,8 +54,8 @@ class IndexedState(admin.SimpleListFilter):
         )
 
 
-@admin.register(AcceptedOrder)
-class AcceptedOrderAdmin(LeadsToTimeline, SearchedAdmin):
+class AcceptedOrderAdmin(SearchedAdmin):
+    timeline = link_column("timeline", page="order_timeline", by="order_id")
     list_display = [
         *(
             "id",

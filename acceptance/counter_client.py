@@ -5,7 +5,7 @@ Every call is bounded in time, signed, and safe to repeat: counter takes each me
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -14,13 +14,14 @@ import structlog
 from django.conf import settings
 from msgspec import structs
 
-from config import signing
-from config.bounded_calls import BoundedSession
 from counter.contracts import (
     Acknowledgement,
+    ClearingAnswer,
+    ClearingPaid,
     ClearingSums,
     CoinCondition,
     DeskConditions,
+    HighestOrder,
     OrderHistory,
     SettlementAnswer,
     SettlementBatch,
@@ -30,6 +31,9 @@ from counter.contracts import (
     decode,
     encode,
 )
+from infra.coordination import clock
+from infra.http_client import signatures
+from infra.http_client.bounded_calls import BoundedSession
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +49,12 @@ class CounterUnavailable(CounterError):
     """No answer, or one of the 5xx kind: the same call may be made again."""
 
 
+class CounterFailed(CounterUnavailable):
+    """An answer of 500: an error of counter's own, for which one entry of the message may be to blame."""
+
+
 class CounterRefused(CounterError):
-    """A 4xx answer or one that cannot be read: a person has to look."""
+    """A 4xx answer, a redirect, or one that cannot be read: a person has to look."""
 
 
 class ContentRefused(CounterRefused):
@@ -80,12 +88,17 @@ def order_history(*, after_id: int, limit: int) -> OrderHistory:
 
 
 def acknowledge(order_ids: Sequence[int]) -> None:
-    """Tell counter that these orders are stored for good.
+    """Tell counter that these orders are stored durably.
 
     Raises: CounterUnavailable, CounterRefused.
     """
     message = Acknowledgement(source=settings.COUNTER_SOURCE, order_ids=list(order_ids))
     _call("POST", "sync-orders/ack", data=encode(message))
+
+
+def may_be_of_one(error: Exception) -> bool:
+    """Whether one entry of the message that was sent may be to blame: without it the others may be taken."""
+    return isinstance(error, (ContentRefused, CounterFailed))
 
 
 def report(reports: Sequence[SettlementReport]) -> SettlementAnswer:
@@ -100,7 +113,7 @@ def report(reports: Sequence[SettlementReport]) -> SettlementAnswer:
 def tell_conditions(coins: Sequence[CoinCondition], *, as_of: datetime) -> None:
     """Tell counter how each coin stands at the desk; what is older than what it heard before is passed over there.
 
-    Times are this machine's, and are told by counter's clock as far as that is known.
+    Times are the desk's, and are told by counter's clock as far as that is known.
 
     Raises: CounterUnavailable, CounterRefused.
     """
@@ -120,6 +133,15 @@ def tell_conditions(coins: Sequence[CoinCondition], *, as_of: datetime) -> None:
     _call("POST", "conditions", body=message)
 
 
+def tell_highest_order(order_id: int) -> None:
+    """Tell counter the highest order id that the desk has held; its next orders get higher ones.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    message = HighestOrder(source=settings.COUNTER_SOURCE, order_id=order_id)
+    _call("POST", "order-ids", data=encode(message))
+
+
 def clearing(*, after_id: int, placed_before: datetime, width: int, runs: int) -> ClearingSums:
     """Counter's clearing by runs of `width` order ids, after one order and up to a moment; `runs` at most.
 
@@ -127,6 +149,22 @@ def clearing(*, after_id: int, placed_before: datetime, width: int, runs: int) -
     """
     asked = {"after_id": after_id, "placed_before": placed_before.isoformat(), "width": width, "runs": runs}
     return _decoded(_call("GET", "clearing", params=asked), ClearingSums)
+
+
+def reach() -> None:
+    """Connect to counter, so that the first report does not have to. Raises: CounterUnavailable."""
+    try:
+        _session().get(f"{settings.COUNTER_URL.rstrip('/')}/healthz", timeout=TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raise CounterUnavailable(f"GET healthz: {error}") from error
+
+
+def pay_clearing(message: ClearingPaid) -> ClearingAnswer:
+    """Have counter book a payment, once for its reference; what it has made of it, now or before.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    return _decoded(_call("POST", "clearing-payments", data=encode(message)), ClearingAnswer)
 
 
 def _decoded(body: bytes, kind: type[Any]) -> Any:
@@ -139,22 +177,21 @@ def _decoded(body: bytes, kind: type[Any]) -> Any:
 def _session() -> requests.Session:
     if not hasattr(_local, "session"):
         _local.session = BoundedSession(within_seconds=CALL_SECONDS)
-        _local.session.trust_env = False
         _local.session.headers["Content-Type"] = "application/json"
         _local.session.auth = _sign
     return _local.session
 
 
 class _Clock:
-    """Counter's time as far as this process knows it: signatures have to fit it, whatever this machine's clock says."""
+    """Counter's time as far as this process knows it: signatures have to fit it, not the desk's clock."""
 
     ahead_by = timedelta(0)
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead_by
+        return clock.desk.now() + self.ahead_by
 
     def counters(self, at: datetime | None) -> datetime | None:
-        """A time of this machine's clock by counter's."""
+        """A time of the desk's clock by counter's."""
         return None if at is None else at + self.ahead_by
 
     def learn(self, response: requests.Response) -> bool:
@@ -167,7 +204,7 @@ class _Clock:
             return False
         if told.code != "signature_expired" or told.detail is None:
             return False
-        self.ahead_by = told.detail.now - datetime.now(UTC)
+        self.ahead_by = told.detail.now - clock.desk.now()
         log.warning("clock differs from counter's", counter_ahead_seconds=self.ahead_by.total_seconds())
         return True
 
@@ -191,10 +228,10 @@ _clock = _Clock()
 def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Sign each request for itself, also the same one sent again."""
     body = request.body or b""
-    signing.sign(
+    signatures.sign(
         request,
-        keys=signing.keys_of(settings.SERVICE_KEY),
-        tag=signing.DESK_TAG,
+        keys=signatures.keys_of(settings.SERVICE_KEY),
+        tag=signatures.DESK_TAG,
         body=body if isinstance(body, bytes) else body.encode(),
         now=_clock.now(),
     )
@@ -211,7 +248,8 @@ def _call(method: str, path: str, *, body: Callable[[], bytes] | None = None, **
     if _clock.learn(response):
         response = send()
     if response.status_code >= 500 or response.status_code == 429:
-        raise CounterUnavailable(f"{method} {path}: {response.status_code}")
+        unavailable = CounterFailed if response.status_code == 500 else CounterUnavailable
+        raise unavailable(f"{method} {path}: {response.status_code}")
     if response.status_code != 200:
         refused = ContentRefused if response.status_code in _CONTENT_STATUS else CounterRefused
         raise refused(f"{method} {path}: {response.status_code} {response.text[:200]}")
@@ -221,6 +259,6 @@ def _call(method: str, path: str, *, body: Callable[[], bytes] | None = None, **
 def _sent(method: str, path: str, **request: Any) -> requests.Response:
     url = f"{settings.COUNTER_URL.rstrip('/')}/internal/v1/{path}"
     try:
-        return _session().request(method, url, timeout=TIMEOUT_SECONDS, allow_redirects=False, **request)
+        return _session().request(method, url, timeout=TIMEOUT_SECONDS, **request)
     except requests.RequestException as error:
         raise CounterUnavailable(f"{method} {path}: {error}") from error

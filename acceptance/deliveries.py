@@ -13,8 +13,9 @@ from kombu import Message
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from acceptance.spoiled import store_apart
-from config.leadership import Term
 from counter.contracts import VERSION, SyncBatch, SyncEvent, decode
+from infra.broker.message_signing import SYNC, check_mac
+from infra.coordination.leadership import Term
 
 MAX_BATCH_NAME = 36
 
@@ -40,13 +41,15 @@ class Taken:
 
 
 def read(message: Message) -> Delivery:
-    """Decode a message.
+    """Decode a message, after a look at who has sent it.
 
-    Raises: Unreadable.
+    Raises: Unreadable; NotOurs for what counter has not sent.
     """
+    body = message.body or b""
+    check_mac(body.encode() if isinstance(body, str) else body, message.headers or {}, purpose=SYNC)
     try:
-        batch = decode(message.body or b"", SyncBatch)
-    except Exception as error:  # whatever the bytes of a stranger lead to
+        batch = decode(body, SyncBatch)
+    except Exception as error:  # the bytes of a stranger may lead to any
         raise Unreadable(str(error)) from error
     if batch.version != VERSION:
         raise Unreadable(f"version {batch.version} is not understood")
@@ -62,8 +65,8 @@ def batches(deliveries: Sequence[Delivery]) -> str:
 def take(deliveries: Sequence[Delivery], *, now: datetime, term: Term) -> Taken:
     """Store deliveries together; when that fails they are halved until what cannot be stored stands alone.
 
-    Raises: OperationalError, InterfaceError when the database is away, LeadershipLost when the term is over; some may
-    be stored then, which does no harm.
+    Raises: what `is_not_now` of the database, LeadershipLost when the term is over; some may be stored then, which does
+    no harm.
     """
     taken = Taken()
 

@@ -1,10 +1,11 @@
-"""The one door of the desk: events come in, each order is stored once, whatever way and however often it comes.
+"""The one door of the desk: events come in, each order is stored once, by any way and however often it comes.
 
 An order id that comes again with other content, or an event that cannot be settled, is kept aside as a conflict: it
 never touches what is stored, and never keeps another event from being stored.
 """
 
 import hashlib
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,14 +18,14 @@ import structlog
 from django.conf import settings
 from django.db import connections, transaction
 
+from acceptance.announcing import orders_came_in
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.validity import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable_text
-from config import trail
-from config.arrays import array, columns
-from config.broker import dispatcher
-from config.leader import is_held
-from config.leadership import Term
 from counter.contracts import SyncEvent, encode
+from infra.coordination.leadership import Term
+from infra.db.arrays import array, columns
+from infra.db.lifecycles import initial_state
+from infra.observability import correlation
 
 log = structlog.get_logger(__name__)
 
@@ -43,24 +44,34 @@ CONTENT = (
 )
 # Valid events have one source, which is bound once.
 INSERT = f"""
-    INSERT INTO acceptance_acceptedorder ({", ".join(CONTENT)}, door, state, received_at)
-    SELECT %s, v.*, %s, 'RECEIVED', %s FROM unnest(
-        %s::bigint[], %s::varchar[], %s::varchar[], %s::varchar[], %s::int[], %s::numeric[], %s::numeric[],
-        %s::numeric[], %s::varchar[], %s::timestamptz[]) AS v
-    ON CONFLICT (source, order_id) DO NOTHING
-    RETURNING order_id, id
+    WITH received AS (
+        INSERT INTO acceptance_acceptedorder ({", ".join(CONTENT)}, door, state, version, received_at)
+        SELECT %s, v.*, %s, '{initial_state(AcceptedOrder)}', 1, %s FROM unnest(
+            %s::bigint[], %s::varchar[], %s::varchar[], %s::varchar[], %s::int[], %s::numeric[], %s::numeric[],
+            %s::numeric[], %s::varchar[], %s::timestamptz[]) AS v
+        ON CONFLICT (source, order_id) DO NOTHING
+        RETURNING order_id, id, version, state, received_at
+    ), logged AS (
+        INSERT INTO acceptance_orderstep (order_id, number, from_state, to_state, at)
+        SELECT id, version, '', state, received_at FROM received
+    )
+    SELECT order_id, id FROM received
 """  # noqa: S608 - the columns are our own
 
 HELD = f"""
     SELECT {", ".join(CONTENT)} FROM acceptance_acceptedorder WHERE source = %s AND order_id = ANY(%s::bigint[])
 """  # noqa: S608 - the columns are our own
-# Of the coins that new orders came for, those whose older orders wait already are settled by the chain sent for these.
+# Of the coins that new orders came for, those whose older orders wait already are settled by what was called for these.
 UNCALLED = """
     SELECT new.underlying FROM unnest(%s::varchar[], %s::bigint[]) AS new(underlying, first_id)
     WHERE NOT EXISTS (
         SELECT FROM acceptance_acceptedorder AS o
         WHERE o.underlying = new.underlying AND o.state = 'RECEIVED' AND o.id < new.first_id)
 """
+
+# New orders call for a coin whose older ones still wait at most so often, from each process.
+CALL_AGAIN_AFTER_SECONDS = 0.25
+_called_at: dict[str, float] = {}  # by coin, on the monotonic clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +84,16 @@ class Intake:
 
     @property
     def stored(self) -> list[int]:
-        """Ids that the desk holds for good and may acknowledge."""
+        """Ids that the desk holds durably and may acknowledge."""
         return self.accepted + self.known
 
 
 def ingest(
     *, events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime, term: Term | None = None
 ) -> Intake:
-    """Store events in one transaction; after its commit each coin concerned is converted, balanced and reported.
+    """Store events in one transaction; after its commit each coin concerned is announced.
 
-    Idempotent: an event that is stored already has no effect. Whoever takes in as a leader gives his `term`.
+    Idempotent: an event that is stored already has no effect. Taking in as a leader gives its `term`.
 
     Raises: LeadershipLost and database errors only, storing nothing then.
     """
@@ -110,17 +121,12 @@ def ingest(
             called_for = partial(_call_for, _first_rows(first, inserted))
             transaction.on_commit(called_for, using="desk", robust=True)
     if inserted:
-        log.info("orders taken in", door=door.value, orders=trail.runs(inserted))
+        log.info("orders taken in", door=door.value, orders=correlation.runs(inserted))
     return Intake(
         accepted=list(inserted),
         known=sorted({event.order_id for event in known}),
         conflicts=[event.order_id for event in [*other, *invalid]],
     )
-
-
-def converting(underlying: str) -> str:
-    """The lock that a conversion of this coin holds from its planning until the venue has answered."""
-    return f"convert {underlying}"
 
 
 def _first_rows(events: Mapping[int, SyncEvent], inserted: Mapping[int, int]) -> dict[str, int]:
@@ -133,28 +139,22 @@ def _first_rows(events: Mapping[int, SyncEvent], inserted: Mapping[int, int]) ->
 
 
 def _call_for(first_rows: Mapping[str, int]) -> None:
-    """Have the new orders of these coins settled, unless older ones wait: the chain sent for those takes these along.
+    """Announce the new orders of these coins, unless older ones wait: what was called for those takes these along.
 
-    Should that chain be lost, the sweep calls for all of them.
+    It may be lost, or have left them behind: coins with older orders are announced as well, now and then.
     """
     with connections["desk"].cursor() as cursor:
         cursor.execute(UNCALLED, [array(list(first_rows)), array(list(first_rows.values()))])
-        coins = [underlying for (underlying,) in cursor.fetchall()]
-    for underlying in sorted(coins):
-        settle_soon(underlying)
+        uncalled = {underlying for (underlying,) in cursor.fetchall()}
+    for underlying in sorted(first_rows):
+        if underlying in uncalled or _called_long_ago(underlying):
+            _called_at[underlying] = time.monotonic()
+            orders_came_in(underlying)
 
 
-def settle_soon(underlying: str) -> None:
-    """Enqueue convert | balance | report for one coin, once its orders are committed.
-
-    Not while a conversion of the coin is under way: it looks for waiting orders again after it has freed the lock,
-    so one more chain would find nothing to do.
-    """
-    if is_held(converting(underlying), using="desk"):
-        return
-    dispatcher.send(
-        [("settlement.convert", [underlying]), ("settlement.balance", []), ("settlement.report", [])]
-    )
+def _called_long_ago(underlying: str) -> bool:
+    called_at = _called_at.get(underlying)
+    return called_at is None or time.monotonic() - called_at > CALL_AGAIN_AFTER_SECONDS
 
 
 def _insert(events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime) -> dict[int, int]:
@@ -185,7 +185,15 @@ def _keep_aside(
     if not events:
         return
     by_digest = {hashlib.sha256(encode(event)).hexdigest(): event for event in events}
-    for digest in Conflict.objects.filter(digest__in=by_digest).values_list("digest", flat=True):
+    known = Conflict.objects.filter(digest__in=by_digest)
+    if door is AcceptedOrder.Door.PULL:
+        # Counter has it in spite of the decision: its customer's order would never be settled.
+        for again in known.filter(resolved_at__isnull=False):
+            log.error("order kept aside again: counter has it", order_id=again.order_id, conflict=again.pk)
+            Conflict.objects.filter(pk=again.pk).update(
+                resolved_at=None, resolution=f"{again.resolution}; counter has it, so this is open again"
+            )
+    for digest in known.values_list("digest", flat=True):
         del by_digest[digest]
     for event in by_digest.values():
         log.error("order kept aside", order_id=event.order_id, source=event.source, reason=reason.value)

@@ -1,8 +1,8 @@
 """The `intake` process: takes orders from the broker while it leads, and goes on without one.
 
-Loops on threads of their own: consume the queue, acknowledge to counter, pull by HTTP what no message brought, and
-sweep. While the broker does not answer the pull takes everything at once and the sweeps run here, so that orders
-are still settled.
+Loops on threads of their own: consume the queue, acknowledge to counter, pull by HTTP what no message brought, tell
+counter that the desk is there and how it stands, and sweep. While the broker does not answer the pull takes everything
+at once and the sweeps run here, so that orders are still settled.
 """
 
 import queue
@@ -13,17 +13,22 @@ from typing import Any
 
 import structlog
 from celery import current_app
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
-from django.utils import timezone
+from django.conf import settings
+from django.db import Error, close_old_connections, connections
 from kombu import Message
 from structlog.contextvars import bound_contextvars
 
-from acceptance import counter_client, dead_letters, deliveries, recovery
+from acceptance import deliveries, pulling
 from acceptance.counter_client import CounterError
 from acceptance.deliveries import Delivery, Unreadable
-from config import trail
-from config.broker import check, connect, dead_letter_queue, dispatcher, sync_queue
-from config.leadership import Leadership, LeadershipLost, Term
+from infra.broker import dead_letters, wakeups
+from infra.broker.connection import check, connect, dead_letter_queue, message_queue
+from infra.broker.dispatcher import dispatcher
+from infra.broker.message_signing import NotOurs
+from infra.coordination import clock
+from infra.coordination.leadership import Leadership, LeadershipLost, Term
+from infra.db.not_now import is_not_now, leave_session
+from infra.observability import correlation
 
 log = structlog.get_logger(__name__)
 
@@ -34,17 +39,13 @@ GATHER_SECONDS = 0.001
 GATHER_ACKNOWLEDGEMENTS_SECONDS = 0.5
 IDLE_SECONDS = 1.0
 RECONNECT_AFTER_SECONDS = 1.0
+PULL_EVERY_SECONDS = 0.5  # while there is no broker
 # With what makes an order overdue: within 2 s, also while a broker that hangs is not yet found out.
-PULL_EVERY_SECONDS = 0.5
+PULL_BESIDE_BROKER_EVERY_SECONDS = 0.9
+# A counter that was restored by hand gives ids out again until it is told.
+IDS_EVERY_SECONDS = 2.0
 STOP_WITHIN_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.2
-# What beat would send to the workers, and how often, in seconds; all of it once at the start.
-LOCAL_SWEEPS = {
-    "settlement.resume": 1.0,
-    "settlement.tell_conditions": 1.0,
-    "settlement.report": 2.0,
-    "settlement.rebalance": 10.0,
-}
 
 
 def run(stopping: threading.Event) -> None:
@@ -62,14 +63,14 @@ def run(stopping: threading.Event) -> None:
 
 
 class IntakeProcess:
-    """Runs the loops of one term until `stop`; each survives the failure of whatever it talks to."""
+    """Runs the loops of one term until `stop`; each survives the failure of what it talks to."""
 
     def __init__(self, term: Term) -> None:
         self._term = term
         self.stopping = threading.Event()
         self.broker_up = threading.Event()
         self._to_acknowledge: queue.Queue[list[int]] = queue.Queue(1000)
-        loops = (self._consume, self._acknowledge, self._pull, self._sweep)
+        loops = (self._consume, self._acknowledge, self._pull, self._tell, self._sweep)
         self._threads = [
             threading.Thread(target=self._forever, args=(loop,), name=loop.__name__.strip("_"))
             for loop in loops
@@ -79,6 +80,7 @@ class IntakeProcess:
         """Start the loops. First of all, what was left by the process before is pulled and resumed."""
         current_app.loader.import_default_modules()  # to run tasks here, they have to be known here
         dispatcher.fall_back(broker_is_up=self.broker_up.is_set, acting=self._term.acting)
+        wakeups.start()
         for thread in self._threads:
             thread.start()
 
@@ -87,13 +89,14 @@ class IntakeProcess:
         self.stopping.set()
         for thread in self._threads:
             thread.join(timeout=STOP_WITHIN_SECONDS)
+        wakeups.stop()
         dispatcher.drain()
 
     def _forever(self, loop: Callable[[], None]) -> None:
         while not self.stopping.is_set():
             try:
                 loop()
-            except Exception as error:  # noqa: BLE001 - a loop outlives whatever it talks to
+            except Exception as error:  # noqa: BLE001 - a loop outlives what it talks to
                 log.warning("intake loop starts again", loop=loop.__name__, error=repr(error))
             close_old_connections()
             self.stopping.wait(RECONNECT_AFTER_SECONDS)
@@ -106,7 +109,7 @@ class IntakeProcess:
         def receive(message: Message) -> None:
             try:
                 waiting.append(deliveries.read(message))
-            except Unreadable as error:
+            except (Unreadable, NotOurs) as error:
                 _put_aside(message, error)
 
         try:
@@ -115,7 +118,11 @@ class IntakeProcess:
                     connection.default_channel
                 ).declare()  # where RabbitMQ puts what it gives up
                 consumer = connection.Consumer(
-                    [sync_queue()], on_message=receive, accept=["json"], prefetch_count=PREFETCH_MESSAGES
+                    [message_queue()],
+                    on_message=receive,
+                    on_decode_error=_put_aside,  # packed, and not unpacked to anything
+                    accept=["json"],
+                    prefetch_count=PREFETCH_MESSAGES,
                 )
                 with consumer:
                     self.broker_up.set()
@@ -129,7 +136,7 @@ class IntakeProcess:
             self.broker_up.clear()
 
     def _gather(self, connection: Any, waiting: list[Delivery]) -> None:
-        """Wait for a first message, then take along whatever is there already."""
+        """Wait for a first message, then take along what is there already."""
         timeout = GATHER_SECONDS if waiting else IDLE_SECONDS
         while sum(len(delivery.events) for delivery in waiting) < BATCH_EVENTS:
             try:
@@ -141,11 +148,13 @@ class IntakeProcess:
     def _store(self, waiting: list[Delivery]) -> None:
         try:
             with bound_contextvars(batch=deliveries.batches(waiting)):
-                taken = deliveries.take(waiting, now=timezone.now(), term=self._term)
-        except (OperationalError, InterfaceError) as error:
+                taken = deliveries.take(waiting, now=clock.desk.now(), term=self._term)
+        except Error as error:
+            if not is_not_now(error):
+                raise
             # Kept, not given back: RabbitMQ would count one more delivery each time, as if the messages were to blame.
             log.warning("database away, messages wait", messages=len(waiting), error=repr(error))
-            close_old_connections()
+            leave_session(error)
             self.stopping.wait(RECONNECT_AFTER_SECONDS)
             return
         poison = {id(message) for message, _ in taken.poison}
@@ -158,7 +167,7 @@ class IntakeProcess:
         try:
             self._to_acknowledge.put_nowait(taken.order_ids)
         except queue.Full:
-            log.warning("acknowledgements left to the pull", orders=trail.runs(taken.order_ids))
+            log.warning("acknowledgements left to the pull", orders=correlation.runs(taken.order_ids))
 
     def _acknowledge(self) -> None:
         """Acknowledge to counter what is stored; what fails is offered again by the pull and acknowledged then."""
@@ -173,24 +182,49 @@ class IntakeProcess:
                 order_ids += self._to_acknowledge.get_nowait()
             # Cut, because what was gathered may be more than counter takes in one call.
             for first in range(0, len(order_ids), BATCH_EVENTS):
-                counter_client.acknowledge(order_ids[first : first + BATCH_EVENTS])
+                pulling.acknowledge(order_ids[first : first + BATCH_EVENTS])
 
     def _pull(self) -> None:
+        ids_due_at = 0.0
         while not self.stopping.is_set():
             started = time.monotonic()
-            min_age_ms = recovery.OVERDUE_AFTER_MS if self.broker_up.is_set() else 0
+            if started >= ids_due_at:
+                ids_due_at = started + IDS_EVERY_SECONDS
+                self._keep_ids_apart()
+            has_broker = self.broker_up.is_set()
+            min_age_ms = pulling.OVERDUE_AFTER_MS if has_broker else 0
             try:
-                recovery.pull_unsynced(min_age_ms=min_age_ms, now=timezone.now(), term=self._term)
+                pulling.pull_unsynced(min_age_ms=min_age_ms, now=clock.desk.now(), term=self._term)
             except CounterError as error:
                 log.warning("pull failed", error=str(error))
-            self.stopping.wait(max(0.0, PULL_EVERY_SECONDS - (time.monotonic() - started)))
+            every = PULL_BESIDE_BROKER_EVERY_SECONDS if has_broker else PULL_EVERY_SECONDS
+            self.stopping.wait(max(0.0, every - (time.monotonic() - started)))
+
+    def _tell(self) -> None:
+        """What is done past the queues and the workers: counter is told of the desk's condition in any case."""
+        due_at = dict.fromkeys(settings.SWEEPS_PAST_THE_BROKER, 0.0)
+        while not self.stopping.is_set():
+            for name, every in settings.SWEEPS_PAST_THE_BROKER.items():
+                if (started := time.monotonic()) >= due_at[name]:
+                    due_at[name] = started + every
+                    self._swept(name)
+            self.stopping.wait(max(0.0, min(due_at.values()) - time.monotonic()))
+
+    def _keep_ids_apart(self) -> None:
+        try:
+            pulling.keep_ids_apart()
+        except CounterError as error:
+            log.info("counter was not told of the highest order id", error=str(error))
 
     def _sweep(self) -> None:
-        """Do beat's and the workers' work while no broker carries it, so that a slow venue holds up no pull."""
-        due_at = dict.fromkeys(LOCAL_SWEEPS, 0.0)
+        """Do beat's and the workers' work while no broker carries it; all of it once at the start.
+
+        On a thread of its own, so that a slow venue holds up no pull.
+        """
+        due_at = dict.fromkeys(settings.SWEEPS_WITHOUT_BROKER, 0.0)
         first = True
         while not self.stopping.is_set():
-            for name, every in LOCAL_SWEEPS.items():
+            for name, every in settings.SWEEPS_WITHOUT_BROKER.items():
                 if (first or not self.broker_up.is_set()) and time.monotonic() >= due_at[name]:
                     self._swept(name)
                     due_at[name] = time.monotonic() + every
@@ -212,4 +246,4 @@ class IntakeProcess:
 def _put_aside(message: Message, reason: Exception) -> None:
     """A message that cannot be taken in must not come again; the orders in it, if there are any, come by the pull."""
     log.error("sync message put aside as a dead letter", error=repr(reason))
-    dead_letters.bury(message, reason=repr(reason), now=timezone.now())
+    dead_letters.bury(message, reason=repr(reason), now=clock.desk.now())

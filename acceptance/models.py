@@ -3,15 +3,24 @@
 from django.db import models
 from django_fsm import FSMField, transition
 
+from infra.db.lifecycles import Lifecycle
 
-class AcceptedOrder(models.Model):
-    """A customer's order as the desk holds it. Its content is never changed; its state goes with its conversion."""
+
+class AcceptedOrder(Lifecycle):
+    """A customer's order as the desk holds it. Its content is never changed; its state goes with its conversion.
+
+    Acceptance writes the row once, as RECEIVED, and reads it to tell a known order from a conflict. From then on it is
+    settlement's: only settlement moves it, by the transitions below.
+
+    One that counter never placed is DISOWNED by two people: it keeps its share of its conversion, and gives its id up.
+    """
 
     class State(models.TextChoices):
         RECEIVED = "RECEIVED"
         CONVERTING = "CONVERTING"
         SETTLED = "SETTLED"
         REPORTED = "REPORTED"
+        DISOWNED = "DISOWNED"
 
     class Door(models.TextChoices):
         QUEUE = "queue"
@@ -30,7 +39,10 @@ class AcceptedOrder(models.Model):
     payout = models.CharField(max_length=8)
     placed_at = models.DateTimeField()
     door = models.CharField(max_length=8, choices=Door)
-    state = FSMField(default=State.RECEIVED, choices=State, max_length=12)
+    state = FSMField(default=State.RECEIVED, choices=State, max_length=12, protected=True)
+    version = models.IntegerField(
+        db_default=0
+    )  # the number of its last step; 0 until one that its mover logged
     conversion_id = models.BigIntegerField(null=True)
     received_at = models.DateTimeField()
     converting_at = models.DateTimeField(null=True)
@@ -69,6 +81,39 @@ class AcceptedOrder(models.Model):
     @transition(field=state, source=State.SETTLED, target=State.REPORTED)
     def report(self) -> None:
         """The counter has taken the settlement."""
+
+    @transition(field=state, source=[State.RECEIVED, State.SETTLED, State.REPORTED], target=State.DISOWNED)
+    def disown(self) -> None:
+        """Counter has no such order: what it came to is in suspense, and its id is free for counter's own."""
+
+
+class OrderStep(models.Model):
+    """A step of an accepted order, the first from no state. Append-only, written by the statement that moves the order.
+
+    Steps have no gap: `number` is the version that the move gave the order. What moved it without a log, as the code of
+    the version before this table, is `unlogged`: the database noted the step, by its own clock.
+    """
+
+    pk = models.CompositePrimaryKey("order_id", "number")
+    order_id = models.BigIntegerField()  # the desk's own id of it
+    number = models.IntegerField()
+    from_state = models.CharField(max_length=12, blank=True)  # blank: it was received
+    to_state = models.CharField(max_length=12)
+    conversion_id = models.BigIntegerField(null=True)  # that claimed, settled or released it
+    at = models.DateTimeField()
+    unlogged = models.BooleanField(db_default=False)
+
+    def __str__(self) -> str:
+        return f"accepted order {self.order_id}: {self.from_state} -> {self.to_state}"
+
+
+class OrderStepsBegin(models.Model):
+    """One row: orders up to `after_id` were there before their steps were logged. Append-only."""
+
+    after_id = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"after {self.after_id}"
 
 
 class Conflict(models.Model):

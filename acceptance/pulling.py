@@ -6,13 +6,14 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
+from django.db.models import Max
 
 from acceptance import counter_client
 from acceptance.intake import Intake, ingest
 from acceptance.models import AcceptedOrder
 from acceptance.spoiled import store_apart
-from config.leadership import Term
 from counter.contracts import SettlementReport, SyncEvent
+from infra.coordination.leadership import Term
 
 log = structlog.get_logger(__name__)
 
@@ -29,21 +30,37 @@ def pull_unsynced(*, min_age_ms: int, now: datetime, term: Term | None = None) -
 
     Raises: CounterUnavailable, CounterRefused; LeadershipLost for who gives a `term` that is over.
     """
-    accepted = after_id = 0
-    for _ in range(MAX_PULLS):
+    accepted = after_id = pulls = 0
+    while pulls < MAX_PULLS:
         events = counter_client.pull(min_age_ms=min_age_ms, limit=PULL_LIMIT, after_id=after_id)
         if not events:
             break
         taken = _take(events, now, term)
         accepted += sum(len(intake.accepted) for intake in taken)
         if stored := [order_id for intake in taken for order_id in intake.stored]:
-            counter_client.acknowledge(stored)
+            acknowledge(stored)
+            pulls += 1  # pages of nothing but conflicts do not count: what lies behind them is reached
         if len(events) < PULL_LIMIT:
             break
         after_id = events[-1].order_id
     if accepted:
         log.info("pulled orders that no message brought", accepted=accepted)
     return accepted
+
+
+def acknowledge(order_ids: Sequence[int]) -> None:
+    """Acknowledge what is stored; an order that counter fails at is offered again by the next pull, and hides no other.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    store_apart(
+        order_ids,
+        store=counter_client.acknowledge,
+        spoiled=lambda order_id, error: log.error(
+            "order cannot be acknowledged", order_id=order_id, error=str(error)
+        ),
+        divides=counter_client.may_be_of_one,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +80,37 @@ def take_in_again(*, after_id: int, now: datetime) -> TakenAgain:
     while (page := counter_client.order_history(after_id=after_id, limit=PULL_LIMIT)).events:
         taken = _take(page.events, now, None)
         accepted += sum(len(intake.accepted) for intake in taken)
-        counter_client.acknowledge([order_id for intake in taken for order_id in intake.stored])
+        acknowledge([order_id for intake in taken for order_id in intake.stored])
         unsettled = _unsettled(report.order_id for report in page.reports)
         told += [report for report in page.reports if report.order_id in unsettled]
         after_id = page.events[-1].order_id
     log.info("took in again what counter has", accepted=accepted, told=len(told))
     return TakenAgain(accepted, told)
+
+
+def take_in_one(*, order_id: int, now: datetime) -> None:
+    """Take in one order that counter has, acknowledged or not.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    events = [
+        event
+        for event in counter_client.order_history(after_id=order_id - 1, limit=1).events
+        if event.order_id == order_id
+    ]
+    stored = [order_id for intake in _take(events, now, None) for order_id in intake.stored]
+    if stored:
+        acknowledge(stored)
+
+
+def keep_ids_apart() -> None:
+    """Tell counter the highest order id that the desk has ever held: a restored counter would give ids out again.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    highest = AcceptedOrder.objects.filter(source=settings.COUNTER_SOURCE).aggregate(Max("order_id"))
+    if highest["order_id__max"] is not None:
+        counter_client.tell_highest_order(highest["order_id__max"])
 
 
 def _unsettled(order_ids: Iterable[int]) -> set[int]:

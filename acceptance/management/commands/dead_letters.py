@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from acceptance import dead_letters
+from infra.broker import dead_letters
 
 SHOWN_BYTES = 500
 

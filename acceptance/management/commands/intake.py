@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand
 
-from acceptance.stream import run
+from acceptance.intake_process import run
 
 log = structlog.get_logger(__name__)
 
