@@ -9,35 +9,47 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from unfold.decorators import action
 
-from acceptance.admin import SearchedAdmin
-from acceptance.models import Conflict
-from config.readonly import LeadsToTimeline, age_filter
-from settlement import halts, recovery
+from acceptance.admin import AcceptedOrderAdmin, SearchedAdmin
+from acceptance.models import AcceptedOrder, Conflict
+from infra.admin.readonly import age_filter, link_column
+from infra.coordination import clock
+from settlement.conversions import late_fees, sweep
 from settlement.intervention_pages.admins import InterventionAdmin, OperatedAdmin
+from settlement.intervention_pages.batch_admin import BatchAdmin, BatchForm, BatchRowAdmin
+from settlement.intervention_pages.clearing_admin import ClearingPaymentAdmin
+from settlement.intervention_pages.reconciliation_admin import (
+    ReconciliationBreakAdmin,
+    ReconciliationRunAdmin,
+)
 from settlement.models import (
     Allocation,
     Attempt,
+    Batch,
+    BatchRow,
     Carry,
+    ClearingPayment,
+    CoinRest,
     Conversion,
     DeskAccount,
     DeskTransfer,
     Fill,
     FundsTransfer,
     Intervention,
+    LateFee,
     ReconciliationBreak,
     ReconciliationRun,
     StateChange,
+    VenueAccount,
     VenueHalt,
 )
 from settlement.models.history import Subject
-from settlement.reconciliation_admin import ReconciliationBreakAdmin, ReconciliationRunAdmin
+from settlement.venues import halts
 
 
 class AskingAdmin(OperatedAdmin):
-    """Rows that the venue may be asked about again, by whoever has the permission `ask_venue_...` of the model."""
+    """Rows that the venue may be asked about again, by people with the permission `ask_venue_...` of the model."""
 
     actions = ["ask_venue_again"]
 
@@ -46,13 +58,13 @@ class AskingAdmin(OperatedAdmin):
         return request.user.has_perm(f"settlement.ask_venue_{self.model._meta.model_name}")
 
     def _can_be_asked_for(self, request: HttpRequest, row: Any) -> bool:
-        return row.state == "UNKNOWN" and self.has_ask_venue_permission(request)
+        return row.state == Conversion.State.UNKNOWN and self.has_ask_venue_permission(request)
 
     @action(description="Ask the venue again", permissions=["ask_venue"])
     def ask_venue_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Have the next sweep, called for at once, look for what became of the selected rows."""
         by = request.user.get_username()
-        asked = recovery.ask_soon(queryset, by=by, now=timezone.now())
+        asked = sweep.ask_soon(queryset, by=by, now=clock.desk.now())
         level = messages.SUCCESS if asked else messages.WARNING
         self.message_user(request, f"The venue will be asked about {asked} of the selected rows.", level)
 
@@ -112,9 +124,9 @@ class FillAdmin(SearchedAdmin):
 
 
 @admin.register(Allocation)
-class AllocationAdmin(LeadsToTimeline, SearchedAdmin):
+class AllocationAdmin(SearchedAdmin):
     list_select_related = ["order"]
-    order_id_path = "order.order_id"
+    timeline = link_column("timeline", page="order_timeline", by="order.order_id")
     list_display = ["order_id", "timeline", "conversion_id", "value", "fee", "due", "slippage", "rounding"]
     search_help_text = "The desk's id of the order, or the conversion's"
     number_fields = ["pk", "conversion_id"]
@@ -123,6 +135,12 @@ class AllocationAdmin(LeadsToTimeline, SearchedAdmin):
 @admin.register(Carry)
 class CarryAdmin(SearchedAdmin):
     list_display = ["underlying", "coin", "usdt"]
+    text_fields = ["pk"]
+
+
+@admin.register(CoinRest)
+class CoinRestAdmin(SearchedAdmin):
+    list_display = ["underlying", "in_a_row", "due_at", "why"]
     text_fields = ["pk"]
 
 
@@ -181,9 +199,27 @@ class AttemptAdmin(HistoryAdmin):
     ]
 
 
+@admin.register(VenueAccount)
+class VenueAccountAdmin(SearchedAdmin):
+    list_display = ["id", "venue", "account_id", "adopted_at", "adopted_by", "why"]
+    text_fields = ["account_id", "venue"]
+
+
 @admin.register(VenueHalt)
-class VenueHaltAdmin(SearchedAdmin):
-    list_display = ["id", "venue", "reason", "began_at", "asked", "ask_at", "lifted_at", "lifted_by"]
+class VenueHaltAdmin(OperatedAdmin):
+    subject = Subject.HALT
+    list_display = [
+        "id",
+        "venue",
+        "underlying",
+        "reason",
+        "began_at",
+        "since",
+        "asked",
+        "ask_at",
+        "lifted_at",
+        "lifted_by",
+    ]
     list_filter = [("lifted_at", admin.EmptyFieldListFilter)]
     text_fields = ["venue"]
     actions = ["lift_halt"]
@@ -195,25 +231,74 @@ class VenueHaltAdmin(SearchedAdmin):
     @action(description="Lift the halt", permissions=["lift"])
     def lift_halt(self, request: HttpRequest, queryset: QuerySet[VenueHalt]) -> None:
         """Let the venue have orders again although it has not answered; it is halted anew if it refuses them."""
-        lifted = halts.lift_by_hand(queryset, by=request.user.get_username(), now=timezone.now())
+        lifted = halts.lift_by_hand(queryset, by=request.user.get_username(), now=clock.desk.now())
         level = messages.SUCCESS if lifted else messages.WARNING
         text = f"{lifted} of the selected halts lifted."
+        if queryset.filter(reason__startswith=halts.OTHER_ACCOUNT, lifted_at__isnull=True).exists():
+            text += " Another account than that of the books is taken over by manage.py adopt_venue_account alone."
         if queryset.filter(reason=halts.RESTORED, lifted_at__isnull=True).exists():
-            text += " A restored desk is let go by manage.py after_restore alone: it would buy again what it forgot."
+            text += " A restored desk is let go by manage.py after_restore, or by two people on its page: it would "
+            text += "buy again what it forgot."
         self.message_user(request, text, level)
 
 
+@admin.register(AcceptedOrder)
+class OperatedOrderAdmin(OperatedAdmin, AcceptedOrderAdmin):
+    """Here, because what disowns an order is an intervention."""
+
+    subject = Subject.ORDER
+    takes_batches = True
+    action_form = BatchForm
+
+
+@admin.register(LateFee)
+class LateFeeAdmin(SearchedAdmin):
+    """Valued by the desk when the asset has a price; by a person who knows its worth when it has none."""
+
+    list_display = [
+        "id",
+        "conversion_id",
+        "amount",
+        "asset",
+        "taken_at",
+        "worth_usdt",
+        "valued_at",
+        "valued_by",
+    ]
+    list_filter = ["asset", ("valued_at", admin.EmptyFieldListFilter)]
+    number_fields = ["conversion_id", "pk"]
+    fields = ["conversion", "amount", "asset", "taken_at", "worth_usdt", "valued_at", "valued_by"]
+    readonly_fields = ["conversion", "amount", "asset", "taken_at", "valued_at", "valued_by"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Decides on the server who may enter a worth: once, where there is none."""
+        may = request.user.has_perm("settlement.value_latefee")
+        return may and (obj is None or obj.valued_at is None)
+
+    def save_model(self, request: HttpRequest, obj: LateFee, form: Any, change: bool) -> None:
+        """Enter it, unless it has been valued meanwhile."""
+        by, worth = request.user.get_username(), form.cleaned_data["worth_usdt"]
+        if not late_fees.value_by_hand(obj, worth, by=by, now=clock.desk.now()):
+            self.message_user(request, "It has been valued meanwhile.", messages.WARNING)
+
+
 @admin.register(Conflict)
-class ConflictAdmin(LeadsToTimeline, OperatedAdmin):
+class ConflictAdmin(OperatedAdmin):
     """Here, because what resolves a conflict is an intervention."""
 
     subject = Subject.CONFLICT
+    takes_batches = True
+    action_form = BatchForm
+    timeline = link_column("timeline", page="order_timeline", by="order_id")
     list_display = ["id", "source", "order_id", "timeline", "reason", "door", "noted_at", "resolved_at"]
-    list_filter = ["reason", "door", ("resolved_at", admin.EmptyFieldListFilter)]
+    list_filter = ["reason", "door", ("resolved_at", admin.EmptyFieldListFilter), age_filter("noted_at")]
     search_help_text = "Counter's id of the order"
     number_fields = ["order_id", "pk"]
 
 
 admin.site.register(Intervention, InterventionAdmin)
+admin.site.register(Batch, BatchAdmin)
+admin.site.register(ClearingPayment, ClearingPaymentAdmin)
+admin.site.register(BatchRow, BatchRowAdmin)
 admin.site.register(ReconciliationBreak, ReconciliationBreakAdmin)
 admin.site.register(ReconciliationRun, ReconciliationRunAdmin)

@@ -7,3 +7,9 @@ class SettlementConfig(AppConfig):
     """Converts, balances, reports."""
 
     name = "settlement"
+
+    def ready(self) -> None:
+        from acceptance.announcing import on_orders
+        from settlement.waking import settle_soon
+
+        on_orders(settle_soon)

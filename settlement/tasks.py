@@ -4,41 +4,46 @@ from typing import Any
 
 import structlog
 from celery import Task, shared_task
-from celery.signals import worker_process_init
-from django.conf import settings
-from django.db import DatabaseError
-from django.utils import timezone
+from celery.signals import worker_process_init, worker_ready
 
-from acceptance.counter_client import CounterUnavailable
-from acceptance.intake import settle_soon
-from config.leader import exclusive
-from settlement import (
-    balancing,
-    conditions,
-    conversion,
-    reconciliation,
-    recovery,
-    reporting,
-    rounds,
-    treasury,
-)
+from acceptance.counter_client import CounterError, CounterUnavailable
+from infra.broker import wakeups
+from infra.broker.dispatcher import dispatcher
+from infra.coordination import clock
+from infra.coordination.leader import exclusive
+from settlement import reconciliation
+from settlement.conversions import balancing, rounds, sweep, warming
+from settlement.counter_link import clearing_payments, conditions, reporting
+from settlement.funds import treasury
+from settlement.interventions import batches
+from settlement.restore import hold
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
+from settlement.waking import BALANCE, RESUME, balance_in, settle_soon
 
 log = structlog.get_logger(__name__)
 
+RESUME_AGAIN_SECONDS = 0.2
+REPORT_AGAIN_SECONDS = 1.0
+
+_is_up = False  # in the worker's first process, and in those that it starts from then on in place of others
+
+
+@worker_ready.connect
+def carry_on(**signal: Any) -> None:
+    """What the workers before these have left is theirs at once."""
+    global _is_up
+    _is_up = True
+    dispatcher.send(RESUME)
+
 
 @worker_process_init.connect
-def warm_up(**signal: Any) -> None:
-    """Read markets and prices and connect to the database before the first order does: it would wait a second."""
-    try:
-        treasury.open_books(venue=venue(), now=timezone.now())
-        for underlying in settings.COINS:
-            venue().market(underlying)
-            venue().top_of_book(underlying)
-            conversion.needs_conversion(underlying)
-    except (VenueError, DatabaseError) as error:
-        log.warning("starting cold", error=str(error))
+def begin(**signal: Any) -> None:
+    """Be warm before the first order is; what the process before has left, where this one replaces it, is its own."""
+    wakeups.start()
+    warming.warm_up(venue())
+    if _is_up:
+        dispatcher.send(RESUME)
 
 
 @shared_task(name="settlement.convert", bind=True)
@@ -48,7 +53,7 @@ def convert(self: Task, underlying: str) -> None:
         worked = rounds.work_off(underlying=underlying, venue=venue())
     except VenueError as error:
         log.warning("nothing converted", coin=underlying, error=str(error))
-        self.request.chain = None  # the sweep tries again
+        self.request.chain = None  # tried again when the halt's question or the coin is due
         return
     if not worked.rounds:
         self.request.chain = None
@@ -58,52 +63,93 @@ def convert(self: Task, underlying: str) -> None:
 
 @shared_task(name="settlement.balance")
 def balance() -> None:
-    """Book what is filled."""
-    balancing.balance_filled(now=timezone.now())
+    """Book what is filled and not booked yet, and tell counter what is settled."""
+    balancing.balance_filled(now=clock.desk.now())
+    report()
 
 
 @shared_task(name="settlement.report")
 def report() -> None:
-    """Tell counter what is settled; if counter is away the sweep tries again."""
+    """Tell counter what is settled; while it is away again and again."""
     try:
-        reporting.report_until_done(clock=timezone.now)
-    except CounterUnavailable:
-        return
+        reporting.report_until_done(clock=clock.desk.now)
+    except CounterUnavailable as error:
+        log.info("settlements are reported later", error=str(error))
+        balance_in(REPORT_AGAIN_SECONDS)
 
 
 @shared_task(name="settlement.tell_conditions")
 def tell_conditions() -> None:
     """Tell counter how each coin stands here; one that does not hear of it for long takes that for a bad sign."""
     try:
-        conditions.tell(now=timezone.now())
+        conditions.tell_news(now=clock.desk.now())
     except CounterUnavailable:
         return
 
 
 @shared_task(name="settlement.resume")
 def resume() -> None:
-    """Take whatever is stuck or due one step further, unless somebody is at it."""
+    """Take what is stuck or due one step further, unless another worker holds the lock."""
     with exclusive("resume", using="desk") as alone:
+        booked = sweep.resume(venue=venue(), now=clock.desk.now()) if alone else 0
+        to_go_on = alone and hold.is_to_go_on()
+        to_carry_out = alone and batches.is_running()
+        to_pay = alone and clearing_payments.is_waiting()
+    if booked:
+        dispatcher.send(BALANCE)
+    if to_go_on:
+        dispatcher.send([("settlement.remember", [])])
+    if to_carry_out:
+        dispatcher.send(batches.TASK)
+    if to_pay:
+        dispatcher.send(clearing_payments.TASK)
+    if not alone:
+        # What this was called for may have become due after it was looked at.
+        wakeups.call_in(RESUME_AGAIN_SECONDS, RESUME)
+
+
+@shared_task(name="settlement.remember")
+def remember() -> None:
+    """Enter what a restored desk has forgotten, where two people have decided that it goes on."""
+    try:
+        hold.remember(venue=venue(), now=clock.desk.now())
+    except (VenueError, CounterError) as error:
+        log.warning("the desk stays held", error=str(error))
+
+
+@shared_task(name="settlement.carry_out")
+def carry_out() -> None:
+    """Carry out some rows of a batch, unless another worker holds the lock, and call for the next."""
+    with exclusive("carry out", using="desk") as alone:
+        ended = batches.carry_out(venue=venue(), clock=clock.desk.now) if alone else 0
+    if ended == batches.CHUNK:
+        dispatcher.send(batches.TASK)
+
+
+@shared_task(name="settlement.pay_clearing")
+def pay_clearing() -> None:
+    """Have counter book approved payments, and book what it has booked, unless somebody is at it."""
+    with exclusive("pay clearing", using="desk") as alone:
         if alone:
-            recovery.resume(venue=venue(), now=timezone.now())
+            clearing_payments.pay_approved()
 
 
 @shared_task(name="settlement.reconcile")
 def reconcile(by: str = "schedule") -> None:
-    """Hold venue, book and counter's clearing against each other, unless somebody is at it."""
+    """Hold venue, book and counter's clearing against each other, unless another worker is at it."""
     with exclusive("reconcile", using="desk") as alone:
         if alone:
-            reconciliation.reconcile(venue=venue(), clock=timezone.now, by=by)
+            reconciliation.reconcile(venue=venue(), clock=clock.desk.now, by=by)
 
 
 @shared_task(name="settlement.rebalance")
 def rebalance() -> None:
-    """Open the books when they are new, then keep the wallets within their bands, unless somebody is at it."""
+    """Open the books when they are new, then keep the wallets within their bands, unless another worker is at it."""
     with exclusive("rebalance", using="desk") as alone:
         if not alone:
             return
         try:
-            treasury.open_books(venue=venue(), now=timezone.now())
-            treasury.rebalance(venue=venue(), now=timezone.now())
+            treasury.open_books(venue=venue(), now=clock.desk.now())
+            treasury.rebalance(venue=venue(), now=clock.desk.now())
         except VenueError as error:
             log.warning("wallets cannot be read", error=str(error))

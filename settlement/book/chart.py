@@ -1,5 +1,7 @@
 """The desk's chart of accounts: every code, on which side it is positive, and what it holds."""
 
+from collections.abc import Iterable
+
 from ledger.models import NormalSide
 from settlement.models import DeskAccount
 
@@ -13,6 +15,7 @@ TRADING = "trading"  # the two sides of conversions; what stays is the carry
 FEES = "fees"
 PNL = "pnl:conversion"
 ROUNDING = "rounding"
+CASH = "cash"  # what counter has paid outside of the venue's wallets, less what was paid to it or brought in from it
 CAPITAL = "capital"  # what the wallets held before the first order
 SUSPENSE = "suspense"  # what nobody has explained yet
 
@@ -20,6 +23,7 @@ NORMAL_SIDES = {
     VENUE: NormalSide.DEBIT,
     INVENTORY: NormalSide.DEBIT,
     COUNTER: NormalSide.DEBIT,
+    CASH: NormalSide.DEBIT,
     TRADING: NormalSide.DEBIT,
     FEES: NormalSide.DEBIT,
     SUSPENSE: NormalSide.DEBIT,
@@ -31,10 +35,11 @@ NORMAL_SIDES = {
 
 
 class Chart:
-    """Accounts by (code, asset), created when first used; one object serves one transaction."""
+    """Accounts by (code, asset), created when first used; one object serves one transaction, or one round."""
 
-    def __init__(self) -> None:
-        self._accounts = {(account.code, account.asset): account for account in DeskAccount.objects.all()}
+    def __init__(self, accounts: Iterable[DeskAccount] | None = None) -> None:
+        known = DeskAccount.objects.all() if accounts is None else accounts
+        self._accounts = {(account.code, account.asset): account for account in known}
 
     def account(self, code: str, asset: str) -> DeskAccount:
         """The account, created if this asset is new to it."""
@@ -43,3 +48,9 @@ class Chart:
                 code=code, asset=asset, defaults={"normal_side": NORMAL_SIDES[code]}
             )
         return self._accounts[code, asset]
+
+
+def chart_of(accounts: Iterable[str]) -> Chart:
+    """The chart of accounts that were read along with something else: `ID CODE ASSET` each."""
+    parts = (account.split(" ", 2) for account in accounts)
+    return Chart(DeskAccount(id=int(key), code=code, asset=asset) for key, code, asset in parts)

@@ -4,12 +4,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from ledger.posting import post
-from settlement.chart import Chart
+from settlement.book.chart import Chart
 from settlement.models import DeskTransfer
 
 
 class Legs:
-    """Collects the legs of one conversion, funds transfer or break and posts them together."""
+    """Collects the legs of one conversion, transfer, break or payment and posts them together."""
 
     def __init__(
         self,
@@ -18,13 +18,16 @@ class Legs:
         conversion_id: int | None = None,
         funds_transfer_id: int | None = None,
         break_id: int | None = None,
+        clearing_payment_id: int | None = None,
+        chart: Chart | None = None,
     ) -> None:
-        self._chart = Chart()
+        self._chart = chart or Chart()
         self._now = now
         self._conversion_id = conversion_id
         self._funds_transfer_id = funds_transfer_id
         self._break_id = break_id
-        self._transfers: list[DeskTransfer] = []
+        self._clearing_payment_id = clearing_payment_id
+        self.transfers: list[DeskTransfer] = []
 
     def add(self, kind: str, asset: str, *, debit: str, credit: str, amount: Decimal) -> None:
         """Debit one account and credit another; a negative amount goes the other way, zero is no leg."""
@@ -32,7 +35,7 @@ class Legs:
             return
         if amount < 0:
             debit, credit, amount = credit, debit, -amount
-        self._transfers.append(
+        self.transfers.append(
             DeskTransfer(
                 debit_account=self._chart.account(debit, asset),
                 credit_account=self._chart.account(credit, asset),
@@ -42,10 +45,11 @@ class Legs:
                 conversion_id=self._conversion_id,
                 funds_transfer_id=self._funds_transfer_id,
                 break_id=self._break_id,
+                clearing_payment_id=self._clearing_payment_id,
                 created_at=self._now,
             )
         )
 
     def post(self) -> None:
         """Write the legs in the caller's transaction."""
-        post(self._transfers)
+        post(self.transfers)

@@ -9,30 +9,39 @@ from decimal import Decimal
 
 import structlog
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 
 from acceptance.models import AcceptedOrder
-from config import trail
-from config.arrays import columns
-from config.transitions import move_selected
-from settlement import halts, history, netting
-from settlement.booking import Legs
-from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, SUSPENSE, TRADING, USDT, VENUE
-from settlement.conversion import DEMANDED, demand_of
-from settlement.fill import Fill as NettedFill
-from settlement.history import MovedMeanwhile
-from settlement.models import Conversion, Fill
-from settlement.outcomes import BY, add_to_carry
+from infra.coordination import clock
+from infra.db.not_now import is_session_over
+from infra.observability import correlation
+from ledger.decimals import calculating
+from settlement.book.chart import (
+    COUNTER,
+    FEES,
+    OPTIONS,
+    PNL,
+    ROUNDING,
+    SUSPENSE,
+    TRADING,
+    USDT,
+    VENUE,
+    Chart,
+    chart_of,
+)
+from settlement.book.legs import Legs
+from settlement.conversions import round_statements
+from settlement.conversions.outcomes import BY
+from settlement.models import Conversion, DeskTransfer, Fill
+from settlement.netting import net
+from settlement.netting.fill import Fill as NettedFill
+from settlement.venues import halts
+from settlement.venues.history import MovedMeanwhile
 
 log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
 REASON_CHARACTERS = 500
-ALLOCATE = f"""
-    INSERT INTO settlement_allocation (conversion_id, {", ".join(netting.Share._fields)})
-    SELECT %s, v.* FROM unnest(
-        %s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[]) AS v
-"""  # noqa: S608 - the columns are our own
 
 
 def balance_filled(*, now: datetime) -> int:
@@ -40,19 +49,25 @@ def balance_filled(*, now: datetime) -> int:
 
     Not at a desk that was restored: counter may have been told of it, and when, which is found out first.
     """
-    if halts.is_held(settings.VENUE):
+    filled = list(Conversion.objects.filter(state=Conversion.State.FILLED).order_by("id"))
+    if not filled or halts.is_held(settings.VENUE):
         return 0
-    booked = 0
-    for conversion in Conversion.objects.filter(state=Conversion.State.FILLED).order_by("id"):
-        try:
-            booked += book(conversion, now=now)
-        except Exception as error:
-            _say_why_not(conversion, error)
-            orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk).values_list(
-                "order_id", flat=True
-            )
-            log.exception("conversion cannot be booked", conversion=conversion.pk, orders=trail.runs(orders))
-    return booked
+    return sum(book_or_say_why_not(conversion, now=now) for conversion in filled)
+
+
+def book_or_say_why_not(conversion: Conversion, *, now: datetime) -> bool:
+    """`book` that stops no other: what keeps the conversion out of the book is put down where people look."""
+    try:
+        return book(conversion, now=now)
+    except Exception as error:
+        if is_session_over(error):
+            raise
+        _say_why_not(conversion, error)
+        orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk).values_list("order_id", flat=True)
+        log.exception(
+            "conversion cannot be booked", conversion=conversion.pk, orders=correlation.runs(orders)
+        )
+        return False
 
 
 def _say_why_not(conversion: Conversion, error: Exception) -> None:
@@ -78,37 +93,54 @@ def enter(conversion: Conversion, *, now: datetime) -> int:
 
     Raises: MovedMeanwhile.
     """
-    orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk)
-    demands = [demand_of(*row) for row in orders.order_by("id").values_list(*DEMANDED)]
-    fills = list(conversion.fills.order_by("id"))
-    settlement = netting.settle(
-        demands=demands,
-        carry=netting.Carry(coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt),
-        fill=netted_fill(conversion, fills),
-        price_if_unfilled=conversion.reference_price,
-    )
+    orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk).order_by("id")
+    demands = [round_statements.demand_of(*row) for row in orders.values_list(*round_statements.DEMANDED)]
     with transaction.atomic(using="desk"):
-        # First of all: whoever moves the conversion is the one who books it.
-        history.advance(
-            conversion,
-            Conversion.book,
-            at=now,
-            by=BY,
-            price=settlement.price,
-            fee_usdt=settlement.fee_total,
-            carry_out_coin=settlement.carry_out.coin,
-            carry_out_usdt=settlement.carry_out.usdt,
-            booked_at=now,
-        )
-        settled = move_selected(orders, AcceptedOrder.settle, same={"settled_at": now}, returning=["id"])
-        if len(settled) != len(demands):
-            raise RuntimeError(f"{len(demands)} orders to settle, {len(settled)} settled")
-        _allocate(conversion, settlement)
-        _post_legs(conversion, fills, demands, settlement, now)
-        add_to_carry(conversion.underlying, coin=settlement.carry_out.coin, usdt=settlement.carry_out.usdt)
+        _enter(conversion, list(conversion.fills.order_by("id")), demands, Chart(), now=now)
     return len(demands)
 
 
+def book_filled(
+    conversion: Conversion,
+    fills: Sequence[Fill],
+    *,
+    demands: Sequence[net.Demand],
+    accounts: Sequence[str],
+) -> None:
+    """Enter a conversion in the transaction that stores its fills, with what its planner has read.
+
+    Raises: MovedMeanwhile.
+    """
+    _enter(conversion, fills, demands, chart_of(accounts), now=clock.desk.now())
+
+
+@calculating()
+def _enter(
+    conversion: Conversion,
+    fills: Sequence[Fill],
+    demands: Sequence[net.Demand],
+    chart: Chart,
+    *,
+    now: datetime,
+) -> None:
+    settlement = net.settle(
+        demands=demands,
+        carry=net.Carry(coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt),
+        fill=netted_fill(conversion, fills),
+        price_if_unfilled=conversion.reference_price,
+    )
+    changes = {
+        "price": settlement.price,
+        "fee_usdt": settlement.fee_total,
+        "carry_out_coin": settlement.carry_out.coin,
+        "carry_out_usdt": settlement.carry_out.usdt,
+        "booked_at": now,
+    }
+    legs = _legs(conversion, fills, demands, settlement, chart, now)
+    round_statements.booked(conversion, changes, settlement.shares, legs, settlement.carry_out, at=now, by=BY)
+
+
+@calculating()
 def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | None:
     """A conversion's trades added up, their fees told apart by what they were taken in.
 
@@ -128,20 +160,16 @@ def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | N
     )
 
 
-def _allocate(conversion: Conversion, settlement: netting.Settlement) -> None:
-    with connections["desk"].cursor() as cursor:
-        cursor.execute(ALLOCATE, [conversion.pk, *columns(settlement.shares, netting.Share._fields)])
-
-
-def _post_legs(
+def _legs(
     conversion: Conversion,
     fills: Sequence[Fill],
-    demands: Sequence[netting.Demand],
-    settlement: netting.Settlement,
+    demands: Sequence[net.Demand],
+    settlement: net.Settlement,
+    chart: Chart,
     now: datetime,
-) -> None:
+) -> list[DeskTransfer]:
     """The legs of docs/decisions/netting.md: afterwards the trading account holds the carry and nothing else."""
-    legs = Legs(now=now, conversion_id=conversion.pk)
+    legs = Legs(now=now, conversion_id=conversion.pk, chart=chart)
     coin = conversion.underlying
     shares = list(zip(demands, settlement.shares, strict=True))
     due_on_opens = sum((share.due for demand, share in shares if demand.side == "buy"), ZERO)
@@ -174,8 +202,8 @@ def _post_legs(
     legs.add("carry", USDT, debit=TRADING, credit=PNL, amount=settlement.carry_result)
     rounding = settlement.rounding_total + settlement.price_rounding
     legs.add("rounding", USDT, debit=TRADING, credit=ROUNDING, amount=rounding)
-    legs.post()
+    return legs.transfers
 
 
-def _at_fill(demand: netting.Demand) -> bool:
+def _at_fill(demand: net.Demand) -> bool:
     return demand.side == "sell" and demand.payout == "at_fill"

@@ -6,13 +6,14 @@ a trade list in which nothing can be its own, and a wallet without its coin befo
 
 from datetime import datetime, timedelta
 
-from settlement import failures, history, policy, wallets
+from settlement.conversions.outcomes import after_report, lose_sight, miss
+from settlement.funds import wallets
 from settlement.models import Attempt, Conversion
-from settlement.outcomes import after_report, lose_sight, miss
-from settlement.policy import Outcome
+from settlement.venues import error_table, failures, history, times
+from settlement.venues.error_table import Outcome
 from settlement.venues.protocol import Venue, VenueError
+from settlement.waking import resume_in
 
-CLOCK_MARGIN = timedelta(seconds=5)
 STRANGERS_LOOKED_UP = 20
 
 
@@ -30,7 +31,7 @@ def ask(conversion: Conversion, venue: Venue, now: datetime) -> None:
         decides = report is None and _would_be_missed(conversion, now)
         doubt = what_speaks_for(conversion, venue, with_wallet=decides) if report is None else ""
     except VenueError as error:
-        failures.take(attempt, error, now=now)
+        failures.take(attempt, error, now=now, underlying=conversion.underlying)
         _ask_later(conversion, now, misses=conversion.misses, asked_for=error.retry_after_seconds)
         return
     if report is None:
@@ -51,8 +52,8 @@ def what_speaks_for(conversion: Conversion, venue: Venue, *, with_wallet: bool =
 def _would_be_missed(conversion: Conversion, now: datetime) -> bool:
     """Whether one more miss is enough of them, and of time."""
     return (
-        conversion.misses + 1 >= policy.MISSES_TO_BE_SURE
-        and _silent_seconds(conversion, now) >= policy.MISSED_AFTER_SECONDS
+        conversion.misses + 1 >= error_table.MISSES_TO_BE_SURE
+        and _silent_seconds(conversion, now) >= error_table.MISSED_AFTER_SECONDS
     )
 
 
@@ -78,10 +79,11 @@ def _ask_later(conversion: Conversion, now: datetime, *, misses: int, asked_for:
     asked = Attempt.objects.filter(
         subject=history.Subject.CONVERSION, subject_id=conversion.pk, call=Attempt.Call.ASK
     ).count()
-    pause = timedelta(seconds=policy.pause_seconds(asked, asked_for=asked_for))
+    pause = error_table.pause_seconds(asked, asked_for=asked_for)
     Conversion.objects.filter(
         pk=conversion.pk, state=Conversion.State.UNKNOWN, version=conversion.version
-    ).update(misses=misses, due_at=now + pause)
+    ).update(misses=misses, due_at=now + timedelta(seconds=pause))
+    resume_in(pause)
 
 
 def _may_be_a_stranger(conversion: Conversion, venue: Venue) -> bool:
@@ -90,7 +92,13 @@ def _may_be_a_stranger(conversion: Conversion, venue: Venue) -> bool:
     Raises: VenueError.
     """
     assert conversion.submitted_at is not None  # noqa: S101
-    trades = venue.trades(underlying=conversion.underlying, since=conversion.submitted_at - CLOCK_MARGIN)
+    before = Conversion.objects.filter(
+        underlying=conversion.underlying, pk__lt=conversion.pk, submitted_at__isnull=False
+    )
+    # Its own time may have been put right, but it was sent after the one before it.
+    last = before.order_by("-pk").values_list("submitted_at", flat=True).first()
+    since = times.earliest(min(last or conversion.submitted_at, conversion.submitted_at), venue)
+    trades = venue.trades(underlying=conversion.underlying, since=since)
     traded = {trade.venue_order_id for trade in trades}
     known = Conversion.objects.filter(underlying=conversion.underlying, venue_order_id__in=traded)
     strangers = sorted(traded - set(known.values_list("venue_order_id", flat=True)))

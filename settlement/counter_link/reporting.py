@@ -7,27 +7,38 @@ from typing import NamedTuple
 import structlog
 
 from acceptance import counter_client
-from acceptance.counter_client import ContentRefused
+from acceptance.counter_client import CounterUnavailable
 from acceptance.models import AcceptedOrder
-from config import trail
-from config.arrays import array
-from config.leader import exclusive
-from config.rows import reader
-from config.transitions import move
+from acceptance.order_history import move_orders
+from acceptance.spoiled import store_apart
 from counter.contracts import SettlementReport
+from infra.coordination.leader import exclusive
+from infra.db.arrays import array
+from infra.db.lifecycles import moves
+from infra.db.rows import reader
+from infra.observability import correlation
+from settlement.waking import balance_in
 
 log = structlog.get_logger(__name__)
 
 REPORT_ORDERS = 1000
 MAX_ROUNDS = 100
 REFUSED_WAITS = timedelta(seconds=60)
-# Read off the index of what is settled and unreported, page by page.
+HELD_WAITS = timedelta(seconds=1)
+# More of one page that counter cannot take are no faults of single orders: counter is not itself.
+MOST_SPOILED = 20
+# Read off the index of what is settled and unreported, page by page. Not while it is undecided whether the order under
+# this id is counter's own: counter would settle its own by what another one came to.
 UNREPORTED = """
     SELECT o.id, o.order_id, c.id, c.price, a.value, a.fee, a.due, o.settled_at
     FROM acceptance_acceptedorder AS o
     JOIN settlement_allocation AS a ON a.order_id = o.id
     JOIN settlement_conversion AS c ON c.id = a.conversion_id
-    WHERE o.state = 'SETTLED' AND o.id > %s AND o.id <> ALL(%s::bigint[]) ORDER BY o.id LIMIT %s
+    WHERE o.state = 'SETTLED' AND o.id > %s AND o.id <> ALL(%s::bigint[])
+        AND NOT EXISTS (SELECT FROM acceptance_conflict AS k
+                        WHERE k.source = o.source AND k.order_id = o.order_id AND k.reason = 'other_content'
+                            AND k.resolved_at IS NULL)
+    ORDER BY o.id LIMIT %s
 """
 
 # What counter refused and when it may be told again, by row; only this process's memory, for the truth is the state.
@@ -42,26 +53,27 @@ class Unreported(NamedTuple):
 
 
 def report_until_done(*, clock: Callable[[], datetime]) -> int:
-    """Report what is SETTLED, unless somebody is at it: he looks again when he is done. How many counter has taken.
+    """Report what is SETTLED, unless another process holds the lock; it re-checks on release. How many were taken.
 
     A clock instead of a moment: under load this goes on for long, and takes along what is settled meanwhile.
 
     Raises: CounterUnavailable, CounterRefused.
     """
     taken_in_all = 0
-    while _unreported(0, clock(), limit=1):
+    while True:
         with exclusive("report", using="desk") as alone:
             taken = report_settled(clock=clock) if alone else 0
-        if not taken:
-            break
         taken_in_all += taken
-    return taken_in_all
+        # Looked at only after the lock is free: what was settled while it was held is left to this.
+        if not taken or not is_anything_left(now=clock()):
+            return taken_in_all
 
 
 def report_settled(*, clock: Callable[[], datetime]) -> int:
     """Report everything that is SETTLED, in batches; how many orders counter has taken.
 
-    What counter refuses stays SETTLED, for a person to see, holds up no other, and is told again after REFUSED_WAITS.
+    What counter refuses or fails at stays SETTLED, for a person to see, holds up no other, and is told again after
+    REFUSED_WAITS; what it cannot look at because somebody holds it, after HELD_WAITS.
 
     Raises: CounterUnavailable, CounterRefused.
     """
@@ -77,8 +89,15 @@ def report_settled(*, clock: Callable[[], datetime]) -> int:
     return taken
 
 
+def is_anything_left(*, now: datetime) -> bool:
+    """Whether an order is settled and not reported, of which counter may be told now."""
+    return bool(_unreported(0, now, limit=1))
+
+
 def _unreported(after: int, now: datetime, *, limit: int) -> list[Unreported]:
-    for row_id in [row_id for row_id, until in list(_aside.items()) if until <= now]:
+    for row_id in [
+        row_id for row_id, until in list(_aside.items()) if not now < until <= now + REFUSED_WAITS
+    ]:
         _aside.pop(row_id, None)
     with reader("desk") as cursor:
         cursor.execute(UNREPORTED, [after, array(list(_aside)), limit])
@@ -86,27 +105,46 @@ def _unreported(after: int, now: datetime, *, limit: int) -> list[Unreported]:
 
 
 def _report(page: Sequence[Unreported], clock: Callable[[], datetime]) -> int:
-    """Report a page; one that counter cannot read is halved until what it cannot read stands alone."""
-    try:
-        answer = counter_client.report([unreported.report for unreported in page])
-    except ContentRefused as error:
-        if len(page) > 1:
-            middle = len(page) // 2
-            return _report(page[:middle], clock) + _report(page[middle:], clock)
-        log.error("counter cannot read a settlement", order_id=page[0].report.order_id, error=str(error))
-        _aside[page[0].id] = clock() + REFUSED_WAITS
-        return 0
+    """Report a page, halved until what counter cannot take stands alone; how many orders it has taken."""
+    moved: list[int] = []
+    spoiled: list[int] = []
+
+    def put_aside(unreported: Unreported, error: Exception) -> None:
+        log.error("counter cannot take a settlement", order_id=unreported.report.order_id, error=str(error))
+        _aside[unreported.id] = clock() + REFUSED_WAITS
+        spoiled.append(unreported.id)
+        if len(spoiled) >= MOST_SPOILED:
+            raise CounterUnavailable(f"counter fails at one settlement after another: {error}") from error
+
+    store_apart(
+        page,
+        store=lambda some: moved.extend(_tell(some, clock)),
+        spoiled=put_aside,
+        divides=counter_client.may_be_of_one,
+    )
+    return len(moved)
+
+
+@moves(AcceptedOrder.report)
+def _tell(page: Sequence[Unreported], clock: Callable[[], datetime]) -> list[int]:
+    """The rows that counter has taken; of the others is kept when they are told again."""
+    answer = counter_client.report([unreported.report for unreported in page])
     now = clock()
-    taken = set(answer.taken)
+    taken, held = set(answer.taken), set(answer.held)
     ids = [unreported.id for unreported in page if unreported.report.order_id in taken]
     log.info(
         "orders reported",
-        orders=trail.runs(taken),
-        conversion=trail.runs(unreported.report.conversion_id for unreported in page),
+        orders=correlation.runs(taken),
+        conversion=correlation.runs(unreported.report.conversion_id for unreported in page),
     )
     for unreported in page:
-        if unreported.report.order_id not in taken:
-            _aside[unreported.id] = now + REFUSED_WAITS
+        order_id = unreported.report.order_id
+        if order_id not in taken:
+            _aside[unreported.id] = now + (HELD_WAITS if order_id in held else REFUSED_WAITS)
+    if held:
+        balance_in(HELD_WAITS.total_seconds())
     if answer.refused:
-        log.error("counter refuses settlements", orders=trail.runs(answer.refused), count=len(answer.refused))
-    return len(move(AcceptedOrder, AcceptedOrder.report, ids, same={"reported_at": now}))
+        log.error(
+            "counter refuses settlements", orders=correlation.runs(answer.refused), count=len(answer.refused)
+        )
+    return move_orders(ids, AcceptedOrder.report, at=now, same={"reported_at": now})

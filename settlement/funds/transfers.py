@@ -7,25 +7,31 @@ history, time and the reserve wallet agree.
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
-from settlement import failures, halts, history, policy, wallets
-from settlement.booking import Legs
-from settlement.chart import INVENTORY, VENUE
-from settlement.history import MovedMeanwhile
+from infra.broker.dispatcher import dispatcher
+from infra.coordination import clock
+from infra.db.lifecycles import moves
+from settlement.book.chart import INVENTORY, VENUE
+from settlement.book.legs import Legs
+from settlement.funds import venue_account, wallets
 from settlement.models import Attempt, Conversion, FundsTransfer
-from settlement.policy import Follow, Outcome
+from settlement.venues import error_table, failures, halts, history, times
+from settlement.venues.error_table import Follow, Outcome
+from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import TransferReport, Venue, VenueError
+from settlement.waking import RESUME, resume_in
 
 log = structlog.get_logger(__name__)
 
 BY = "treasury"
-CLOCK_MARGIN = timedelta(seconds=2)
+State = FundsTransfer.State
 
 
+@moves(FundsTransfer.submit)
 def start(
     *, asset: str, amount: Decimal, direction: FundsTransfer.Direction, venue: Venue, now: datetime
 ) -> FundsTransfer | None:
@@ -34,11 +40,14 @@ def start(
     Raises: VenueError when the venue cannot be had at all or is halted; nothing was planned then.
     """
     halts.refuse_if_halted(venue.name)
+    venue_account.require(venue, now=now)
     stamp = venue.stamp()
     try:
         with transaction.atomic(using="desk"):
             transfer = FundsTransfer(asset=asset, amount=amount, direction=direction, planned_at=now)
-            history.create(transfer, FundsTransfer.submit, at=now, by=BY, submitted_at=now, attempts=1)
+            history.begin(transfer, at=now, by=BY)
+            with history.moving(transfer, at=now, by=BY):
+                transfer.submit(at=now)
             request = {"asset": asset, "amount": amount, "direction": direction}
             attempt = history.begin_attempt(transfer, Attempt.Call.TRANSFER, request, at=now)
     except IntegrityError:
@@ -57,15 +66,16 @@ def _send(transfer: FundsTransfer, attempt: Attempt, venue: Venue, stamp: int) -
                 stamp=stamp,
             )
         except VenueError as error:
-            _after_failure(transfer, attempt, error, timezone.now())
+            _after_failure(transfer, attempt, error, clock.desk.now())
             return
-        now = timezone.now()
+        now = clock.desk.now()
         history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=venue_transfer_id, at=now)
         confirm(transfer, venue_transfer_id=venue_transfer_id, now=now)
     except MovedMeanwhile:
         log.info("transfer was resolved by somebody else", transfer=transfer.pk)
 
 
+@moves(FundsTransfer.confirm, State.SUBMITTED, State.UNKNOWN)
 def confirm(
     transfer: FundsTransfer, *, venue_transfer_id: str, now: datetime, by: str = BY, why: str = ""
 ) -> None:
@@ -75,29 +85,23 @@ def confirm(
     """
     source, target = accounts(transfer)
     with transaction.atomic(using="desk"):
-        history.advance(
-            transfer,
-            FundsTransfer.confirm,
-            at=now,
-            by=by,
-            why=why,
-            venue_transfer_id=venue_transfer_id,
-            confirmed_at=now,
-            due_at=None,
-        )
+        with history.moving(transfer, at=now, by=by, why=why):
+            transfer.confirm(venue_transfer_id=venue_transfer_id, at=now)
         legs = Legs(now=now, funds_transfer_id=transfer.pk)
         legs.add("transfer", transfer.asset, debit=target, credit=source, amount=transfer.amount)
         legs.post()
         wake_waiting(transfer, now)
 
 
+@moves(FundsTransfer.release, State.SUBMITTED, State.UNKNOWN)
 def release(transfer: FundsTransfer, *, why: str, now: datetime, by: str = BY) -> None:
     """It was certainly not done: what waits for it tries again, and asks for another one if it still has to.
 
     Raises: MovedMeanwhile.
     """
     with transaction.atomic(using="desk"):
-        history.advance(transfer, FundsTransfer.release, at=now, by=by, why=why, reason=why, due_at=None)
+        with history.moving(transfer, at=now, by=by, why=why):
+            transfer.release(why=why)
         wake_waiting(transfer, now)
 
 
@@ -108,22 +112,31 @@ def accounts(transfer: FundsTransfer) -> tuple[str, str]:
 
 
 def wake_waiting(transfer: FundsTransfer, now: datetime) -> None:
-    """Let the conversions that wait for this transfer go on."""
-    Conversion.objects.filter(waits_for_id=transfer.pk, state=Conversion.State.RETRY_WAIT).update(due_at=now)
+    """Let the conversions that wait for this transfer go on, as soon as the transaction has ended."""
+    waiting = Conversion.objects.filter(waits_for_id=transfer.pk, state=Conversion.State.RETRY_WAIT)
+    if waiting.update(due_at=now):
+        transaction.on_commit(partial(dispatcher.send, RESUME), using="desk", robust=True)
 
 
+@moves(FundsTransfer.lose_sight)
+@moves(FundsTransfer.hand_over, State.SUBMITTED)
 def _after_failure(transfer: FundsTransfer, attempt: Attempt, error: VenueError, now: datetime) -> None:
     verdict = failures.take(attempt, error, now=now)
     why = f"{error.kind} {error.code}: {verdict.why}"
     if verdict.outcome is Outcome.UNKNOWN:
-        due_at = now + timedelta(seconds=policy.pause_seconds(1))
-        history.advance(transfer, FundsTransfer.lose_sight, at=now, by=BY, why=why, reason=why, due_at=due_at)
+        pause = error_table.pause_seconds(1)
+        due_at = now + timedelta(seconds=pause)
+        with history.moving(transfer, at=now, by=BY, why=why):
+            transfer.lose_sight(why=why, due_at=due_at)
+        resume_in(pause)
     elif verdict.follow is Follow.HUMAN:
-        history.advance(transfer, FundsTransfer.hand_over, at=now, by=BY, why=why, reason=why, due_at=None)
+        with history.moving(transfer, at=now, by=BY, why=why):
+            transfer.hand_over(why=why)
     else:
         release(transfer, why=why, now=now)
 
 
+@moves(FundsTransfer.lose_sight)
 def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
     """Look for an unknown transfer in the venue's history and act on what is there. Sends nothing.
 
@@ -131,7 +144,8 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
     """
     if transfer.state == FundsTransfer.State.SUBMITTED:
         why = "its sender gave no word"
-        history.advance(transfer, FundsTransfer.lose_sight, at=now, by=BY, why=why, reason=why, due_at=now)
+        with history.moving(transfer, at=now, by=BY, why=why):
+            transfer.lose_sight(why=why, due_at=now)
     assert transfer.submitted_at is not None  # noqa: S101 - it was sent, or it would not be asked for
     request = {"asset": transfer.asset, "since": transfer.submitted_at}
     attempt = history.begin_attempt(transfer, Attempt.Call.ASK_TRANSFER, request, at=now)
@@ -150,7 +164,7 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
     history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="NotInHistory", answer=doubt, at=now)
     misses = 0 if doubt else transfer.misses + 1
     silence = (now - transfer.submitted_at).total_seconds()
-    if misses >= policy.MISSES_TO_BE_SURE and silence >= policy.MISSED_AFTER_SECONDS:
+    if misses >= error_table.MISSES_TO_BE_SURE and silence >= error_table.MISSED_AFTER_SECONDS:
         release(transfer, why=f"not in the venue's history {misses} times in {silence:.0f} s", now=now)
     else:
         _ask_later(transfer, now, misses=misses)
@@ -168,7 +182,7 @@ def _doubt(transfer: FundsTransfer, reports: list[TransferReport], venue: Venue)
 def fitting(transfer: FundsTransfer, venue: Venue) -> list[TransferReport]:
     """Movements that fit and that no other transfer of ours has claimed, oldest first. Raises: VenueError."""
     assert transfer.submitted_at is not None  # noqa: S101
-    since = transfer.submitted_at - CLOCK_MARGIN
+    since = times.earliest(transfer.submitted_at, venue)
     reports = venue.transfers(asset=transfer.asset, since=since)
     taken = set(
         FundsTransfer.objects.filter(
@@ -188,7 +202,8 @@ def fitting(transfer: FundsTransfer, venue: Venue) -> list[TransferReport]:
 def _ask_later(
     transfer: FundsTransfer, now: datetime, *, misses: int, asked_for: float | None = None
 ) -> None:
-    pause = timedelta(seconds=policy.pause_seconds(misses + 1, asked_for=asked_for))
+    pause = error_table.pause_seconds(misses + 1, asked_for=asked_for)
     FundsTransfer.objects.filter(
         pk=transfer.pk, state=FundsTransfer.State.UNKNOWN, version=transfer.version
-    ).update(misses=misses, due_at=now + pause)
+    ).update(misses=misses, due_at=now + timedelta(seconds=pause))
+    resume_in(pause)

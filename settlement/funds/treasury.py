@@ -10,11 +10,13 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from config.leader import exclusive_in_transaction
-from settlement.booking import Legs
-from settlement.chart import CAPITAL, INVENTORY, USDT, VENUE, Chart
+from infra.coordination.leader import exclusive_in_transaction
+from ledger.decimals import calculating, product, rounded
+from settlement.book.chart import CAPITAL, INVENTORY, USDT, VENUE, Chart
+from settlement.book.legs import Legs
+from settlement.funds import venue_account
+from settlement.funds.transfers import start
 from settlement.models import Conversion, DeskAccount, FundsTransfer
-from settlement.transfers import start
 from settlement.venues.protocol import Venue, VenueError
 
 log = structlog.get_logger(__name__)
@@ -27,12 +29,16 @@ TOP_UP_PATIENCE = timedelta(seconds=60)
 def open_books(*, venue: Venue, now: datetime) -> bool:
     """Book what both wallets hold before the desk's first order, as its capital; False when that was done before.
 
-    Every way to an order leads through here first, so whoever comes second finds the books open.
+    The books are of this venue account from then on.
 
-    Raises: VenueError.
+    Every way to an order leads through here first, so the second one finds the books open.
+
+    Raises: VenueError; OtherAccount for open books of another one.
     """
     if _books_are_open():
+        venue_account.require(venue, now=now)
         return False
+    name, account_id = venue.name, venue.account_id()
     wallets = {VENUE: venue.balances("trading"), INVENTORY: venue.balances("reserve")}
     with transaction.atomic(using="desk"):
         exclusive_in_transaction("open books", using="desk")
@@ -44,6 +50,8 @@ def open_books(*, venue: Venue, now: datetime) -> bool:
             for asset, amount in sorted(balances.items()):
                 legs.add("capital", asset, debit=account, credit=CAPITAL, amount=amount)
         legs.post()
+        venue_account.opened(name, account_id, now=now)
+    venue_account.agrees(venue)
     log.info("books opened", assets=sorted({asset for balances in wallets.values() for asset in balances}))
     return True
 
@@ -52,6 +60,7 @@ def _books_are_open() -> bool:
     return DeskAccount.objects.filter(code=CAPITAL).exists()
 
 
+@calculating()
 def rebalance(*, venue: Venue, now: datetime) -> list[FundsTransfer]:
     """Start a transfer for each asset whose trading wallet has left its band; none without a reserve wallet.
 
@@ -70,7 +79,7 @@ def rebalance(*, venue: Venue, now: datetime) -> list[FundsTransfer]:
             amount, direction = holding - band["target"], FundsTransfer.Direction.TO_RESERVE
         else:
             continue
-        amount = amount.quantize(AMOUNT_UNIT, ROUND_DOWN)
+        amount = rounded(amount, AMOUNT_UNIT, ROUND_DOWN)
         if amount <= 0:
             log.error("reserve is empty", asset=asset, trading=str(holding))
             continue
@@ -80,23 +89,23 @@ def rebalance(*, venue: Venue, now: datetime) -> list[FundsTransfer]:
     return started
 
 
-def top_up(*, conversion: Conversion, venue: Venue, now: datetime) -> None:
-    """Ask at once for the funds that a waiting conversion lacks; it is due as soon as they have come.
+@calculating()
+def top_up(*, conversion: Conversion, venue: Venue, now: datetime) -> bool:
+    """Ask at once for the funds that a waiting conversion lacks, due as soon as they have come; whether they have.
 
     When the reserve cannot cover it or the venue cannot be asked, the conversion comes back at its own due time.
     """
     assert conversion.limit_price is not None  # noqa: S101 - it was sent
     if conversion.side == Conversion.Side.BUY:
-        asset, needed = USDT, conversion.quantity * conversion.limit_price
+        asset, needed = USDT, product(conversion.quantity, conversion.limit_price)
     else:
         asset, needed = conversion.underlying, conversion.quantity
     try:
         transfer = _cover(asset, needed, venue, now)
     except VenueError as error:
         log.warning("funds cannot be asked for", conversion=conversion.pk, error=str(error))
-        return
-    if transfer is not None:
-        _wait_for(conversion, transfer, now)
+        return False
+    return transfer is not None and _wait_for(conversion, transfer, now)
 
 
 def _cover(asset: str, needed: Decimal, venue: Venue, now: datetime) -> FundsTransfer | None:
@@ -111,13 +120,14 @@ def _cover(asset: str, needed: Decimal, venue: Venue, now: datetime) -> FundsTra
         )
         return None
     target = max(settings.WALLET_BANDS[asset]["target"], needed) if asset in settings.WALLET_BANDS else needed
-    amount = min(target - holding, reserve).quantize(AMOUNT_UNIT, ROUND_DOWN)
+    amount = rounded(min(target - holding, reserve), AMOUNT_UNIT, ROUND_DOWN)
     direction = FundsTransfer.Direction.TO_TRADING
     started = start(asset=asset, amount=amount, direction=direction, venue=venue, now=now)
     return started or FundsTransfer.objects.filter(asset=asset, state__in=FundsTransfer.OPEN_STATES).first()
 
 
-def _wait_for(conversion: Conversion, transfer: FundsTransfer, now: datetime) -> None:
+def _wait_for(conversion: Conversion, transfer: FundsTransfer, now: datetime) -> bool:
+    """Have the conversion wait for the transfer; whether that is done already."""
     with transaction.atomic(using="desk"):
         # Locked, so that it is either seen as closed here, or its end sees who waits for it.
         state = FundsTransfer.objects.select_for_update().get(pk=transfer.pk).state
@@ -125,3 +135,4 @@ def _wait_for(conversion: Conversion, transfer: FundsTransfer, now: datetime) ->
         Conversion.objects.filter(
             pk=conversion.pk, state=Conversion.State.RETRY_WAIT, version=conversion.version
         ).update(waits_for_id=transfer.pk, due_at=now + TOP_UP_PATIENCE if is_open else now)
+    return state == FundsTransfer.State.CONFIRMED

@@ -5,18 +5,20 @@ left over speaks against a miss if it is what the order or the transfer in doubt
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import connections
 from django.db.models import Min
 
-from settlement.chart import INVENTORY, VENUE
+from ledger.decimals import calculating
+from settlement.book.chart import INVENTORY, VENUE
 from settlement.models import Conversion, FundsTransfer
+from settlement.venues import times
 from settlement.venues.protocol import Trade, Venue
 
-CLOCK_MARGIN = timedelta(seconds=5)
 QUIET_TRIES = 3
+MAY_BE_UNBOOKED = (Conversion.State.SUBMITTED, Conversion.State.UNKNOWN, Conversion.State.FILLED)
 
 BALANCE = """
     SELECT COALESCE(sum(CASE t.debit_account_id WHEN a.id THEN t.amount ELSE -t.amount END), 0)
@@ -39,14 +41,16 @@ class Booked:
     trade_ids: frozenset[str]
 
 
+@calculating()
 def speak_of_order(conversion: Conversion, venue: Venue) -> bool:
     """Whether the coin in the trading wallet may be that of a fill of this order, or moves too much to tell.
 
     Raises: VenueError.
     """
     transfer = _last_transfer(conversion.underlying)
+    others = _unbooked(conversion.underlying)
     # The book first: what is booked was traded before, so it is in every balance that is read afterwards.
-    booked = _read_book(conversion)
+    booked = _read_book(conversion, venue)
     quiet = _quiet_look(conversion.underlying, venue, booked.since)
     # Funds that are, or were meanwhile, under way would hide what the order left.
     is_moving = transfer[1] in FundsTransfer.OPEN_STATES or transfer != _last_transfer(conversion.underlying)
@@ -55,8 +59,30 @@ def speak_of_order(conversion: Conversion, venue: Venue) -> bool:
     balance, trades = quiet
     unbooked = (trade for trade in trades if trade.venue_trade_id not in booked.trade_ids)
     expected = booked.coin + sum((_effect(trade, conversion.underlying) for trade in unbooked), Decimal(0))
+    # Those that were sent or booked meanwhile may be in the balance, and in nothing that was read beside it.
+    others |= _unbooked(conversion.underlying)
+    others.pop(conversion.pk, None)
+    return _may_have_left(conversion, balance - expected, list(others.values()))
+
+
+def _may_have_left(conversion: Conversion, left_over: Decimal, others: list[tuple[str, Decimal]]) -> bool:
+    """Whether a fill of this order may be part of what is left over, with those of other sides and quantities.
+
+    Nothing left over is no sign: it takes fills of two sides that are equal to the last digit, which leave no coin to
+    be hedged.
+    """
+    same = sum((quantity for side, quantity in others if side == conversion.side), Decimal(0))
+    other_way = sum((quantity for side, quantity in others if side != conversion.side), Decimal(0))
     sign = 1 if conversion.side == Conversion.Side.BUY else -1
-    return 0 < sign * (balance - expected) <= conversion.quantity
+    return bool(left_over) and -other_way < sign * left_over <= conversion.quantity + same
+
+
+def _unbooked(coin: str) -> dict[int, tuple[str, Decimal]]:
+    """Side and quantity of the coin's orders that may have been executed and are not in the book, a person's too."""
+    rows = Conversion.objects.filter(
+        underlying=coin, state__in=(*MAY_BE_UNBOOKED, Conversion.State.MANUAL), submitted_at__isnull=False
+    ).values_list("pk", "side", "quantity")
+    return {pk: (side, quantity) for pk, side, quantity in rows}
 
 
 def speak_of_transfer(transfer: FundsTransfer, venue: Venue) -> bool:
@@ -77,14 +103,14 @@ def _last_transfer(asset: str) -> tuple[int, str]:
     return last or (0, "")
 
 
-def _read_book(conversion: Conversion) -> Booked:
+def _read_book(conversion: Conversion, venue: Venue) -> Booked:
     coin = conversion.underlying
     may_be_unbooked = Conversion.objects.filter(
-        underlying=coin, state__in=("SUBMITTED", "UNKNOWN", "FILLED"), submitted_at__isnull=False
+        underlying=coin, state__in=MAY_BE_UNBOOKED, submitted_at__isnull=False
     )
     first = may_be_unbooked.aggregate(first=Min("submitted_at"))["first"] or conversion.submitted_at
     assert first is not None  # noqa: S101 - it was sent, or it would not be in doubt
-    since = first - CLOCK_MARGIN
+    since = times.earliest(first, venue)
     with connections["desk"].cursor() as cursor:
         # One statement, so that balance and trades are of one moment.
         cursor.execute(f"SELECT ({BALANCE}), ARRAY({TRADE_IDS})", [VENUE, coin, coin, since])

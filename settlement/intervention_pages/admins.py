@@ -10,6 +10,7 @@ from django.urls import URLPattern, path, reverse
 from acceptance.admin import SearchedAdmin
 from settlement.intervention_pages import deciding_page
 from settlement.intervention_pages.asked import warm_up_soon
+from settlement.intervention_pages.batch_admin import bulk_actions
 from settlement.intervention_pages.operating import operate
 from settlement.interventions import deciding
 from settlement.models import Conversion, FundsTransfer, Intervention
@@ -17,14 +18,20 @@ from settlement.models.history import Subject
 
 
 class OperatedAdmin(SearchedAdmin):
-    """Shows on a row's page the operations that its state allows, to whoever may see the row."""
+    """Shows on a row's page the operations that its state allows, to all who may see the row."""
 
     subject: Subject
+    takes_batches = False  # whether its list has actions for many rows at once
     change_form_outer_before_template = "settlement/interventions/operations.html"
 
     @property
     def _operate(self) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_operate"
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """With what can be asked for of many rows at once."""
+        actions = super().get_actions(request)
+        return {**actions, **bulk_actions(self.subject, request)} if self.takes_batches else actions
 
     def _can_be_asked_for(self, request: HttpRequest, row: Any) -> bool:
         """Whether the venue may be asked about the row at once; not every kind of row is the venue's."""

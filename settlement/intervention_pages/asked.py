@@ -25,7 +25,7 @@ def venue() -> "Venue":
 
 
 def warm_up_soon() -> None:
-    """Load ccxt and the markets in the background, once a process: whoever looks at such a page will ask the venue."""
+    """Load ccxt and the markets in the background, once a process: a person at such a page will ask the venue."""
     global _warmed
     with _warming:
         if _warmed:

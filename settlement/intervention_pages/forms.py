@@ -11,7 +11,8 @@ from unfold.widgets import (
 )
 
 from settlement.interventions.operations import Operation
-from settlement.interventions.terms import FoundTerms, HandTrade, OrderTerms, Terms, worth_usdt
+from settlement.interventions.terms import FoundTerms, HandTrade, HoldTerms, OrderTerms, Terms
+from settlement.netting.units import worth_usdt
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 MAX_TRADES = 200
@@ -42,7 +43,7 @@ class WhyForm(forms.Form):
         help_text="For everybody who reads the history.", widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
     )
     evidence = forms.CharField(
-        help_text="What shows it: the venue's ticket, a statement, a screenshot. Whoever approves relies on it.",
+        help_text="What shows it: the venue's ticket, a statement, a screenshot. The approver relies on it.",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
     seen_state = forms.CharField(widget=forms.HiddenInput)
@@ -66,6 +67,19 @@ class OrderForm(WhyForm):
 
     venue_order_id = _text("Id of the order at the venue")
     field_order = ["venue_order_id"]
+
+
+class HoldForm(WhyForm):
+    """With the conversions that a restored desk goes on without."""
+
+    conversions = forms.RegexField(
+        r"^\s*\d{1,18}(\s*,\s*\d{1,18})*\s*$",
+        label="Conversions",
+        max_length=2000,
+        help_text="Those that cannot be proven, with commas between, as manage.py after_restore lists them.",
+        widget=UnfoldAdminTextInputWidget,
+    )
+    field_order = ["conversions"]
 
 
 class TradeForm(forms.Form):
@@ -96,7 +110,12 @@ class TradeForm(forms.Form):
 TradeFormSet = forms.formset_factory(
     TradeForm, extra=0, min_num=1, max_num=MAX_TRADES, absolute_max=MAX_TRADES, validate_max=True
 )
-FORMS: dict[type[Terms], type[WhyForm]] = {Terms: WhyForm, FoundTerms: FoundForm, OrderTerms: OrderForm}
+FORMS: dict[type[Terms], type[WhyForm]] = {
+    Terms: WhyForm,
+    FoundTerms: FoundForm,
+    OrderTerms: OrderForm,
+    HoldTerms: HoldForm,
+}
 
 
 def trades_as_initial(terms: OrderTerms) -> list[dict[str, Any]]:

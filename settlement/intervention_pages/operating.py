@@ -11,25 +11,20 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 
+from infra.admin.decisions import person
+from infra.coordination import clock
 from settlement.intervention_pages.asked import Asked, venue, warm_up_soon
 from settlement.intervention_pages.forms import FORMS, TradeFormSet, WhyForm, trades_as_initial
 from settlement.interventions import asking, deciding
 from settlement.interventions.effects import Effects
-from settlement.interventions.operations import SUBJECTS, Operation, Person, Row, state_of
-from settlement.interventions.terms import FoundTerms, OrderTerms, Refused, Terms, as_stored
+from settlement.interventions.operations import SUBJECTS, Operation, Row, state_of
+from settlement.interventions.terms import FoundTerms, HoldTerms, OrderTerms, Refused, Terms, as_stored
 from settlement.models import Conversion
 from settlement.models.history import Subject
 
 TEMPLATE = "settlement/interventions/operate.html"
 WORD = "settlement/interventions/word.html"
-
-
-def person(request: HttpRequest) -> Person:
-    """Who is logged in."""
-    assert request.user.pk is not None  # noqa: S101 - the admin lets nobody else in
-    return Person(request.user.pk, request.user.get_username())
 
 
 def page_of(subject: str, row_id: int) -> str:
@@ -108,7 +103,7 @@ def _one_more(data: QueryDict) -> QueryDict:
 def _read(page: _Page, asked: Asked) -> None:
     """Fill the form in with what the venue shows."""
     try:
-        terms = asking.propose(cast(Conversion, page.row), asked.venue, timezone.now())
+        terms = asking.propose(cast(Conversion, page.row), asked.venue, clock.desk.now())
     except Refused as refusal:
         page.problems.append(str(refusal))
         return
@@ -139,22 +134,25 @@ def _terms(page: _Page) -> Terms:
         return OrderTerms(venue_order_id=page.form.cleaned_data["venue_order_id"], trades=trades)
     if page.operation.terms is FoundTerms:
         return FoundTerms(venue_transfer_id=page.form.cleaned_data["venue_transfer_id"])
+    if page.operation.terms is HoldTerms:
+        named = page.form.cleaned_data["conversions"].split(",")
+        return HoldTerms(conversions=tuple(sorted({int(number) for number in named})))
     return Terms()
 
 
 def _digest(terms: Terms, said: dict[str, Any]) -> str:
-    """What was shown, so that nothing else is confirmed: whoever changes a field after that is shown it anew."""
+    """What was shown, so that nothing else is confirmed: after a change of a field it is shown anew."""
     seen = [as_stored(terms), said["seen_state"], said["seen_version"]]
     return hashlib.sha256(msgspec.json.encode(seen)).hexdigest()
 
 
 def _show(page: _Page, terms: Terms) -> None:
-    now = timezone.now()
+    now = clock.desk.now()
     page.effects = deciding.preview(operation=page.operation, row_id=page.row.pk, terms=terms, now=now)
 
 
 def _word(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> HttpResponse:
-    """What the venue says to it, for the page that is there already: whoever confirms has it asked once more."""
+    """What the venue says to it, for the page that is there already: confirming asks once more."""
     said: dict[str, Any] = {"asked": asked}
     try:
         said["word"] = deciding.ask(
@@ -162,7 +160,7 @@ def _word(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> Http
             row_id=page.row.pk,
             terms=terms,
             venue=asked.venue,
-            now=timezone.now(),
+            now=clock.desk.now(),
         )
     except Refused as refusal:
         said["problem"] = str(refusal)
@@ -180,7 +178,7 @@ def _request(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> H
         evidence=said.get("evidence", ""),
         by=person(request),
         venue=asked.venue,
-        now=timezone.now(),
+        now=clock.desk.now(),
     )
     if page.operation.needs_two:
         messages.success(request, f"Intervention {made.pk} waits for another person's approval. {asked}")

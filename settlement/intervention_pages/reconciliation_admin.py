@@ -10,18 +10,18 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.timesince import timesince
 from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
-from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from acceptance.admin import SearchedAdmin
-from config.broker import dispatcher
-from config.readonly import LeadsToTimeline, age_filter
+from infra.admin.readonly import age_filter, link_column
+from infra.broker.dispatcher import dispatcher
+from infra.coordination import clock
 from settlement.intervention_pages.admins import OperatedAdmin
+from settlement.intervention_pages.batch_admin import BatchForm
 from settlement.models import ReconciliationBreak
 from settlement.models.history import Subject
 from settlement.reconciliation import breaks
@@ -36,7 +36,7 @@ def staff_names() -> list[tuple[str, str]]:
     return [("", "owner: myself"), *((name, name) for name in users.values_list("username", flat=True))]
 
 
-class OwnerForm(ActionForm):
+class OwnerForm(BatchForm):
     """Beside the action: whose the break is to be."""
 
     owner = forms.ChoiceField(choices=staff_names, required=False, label="", widget=UnfoldAdminSelectWidget())
@@ -48,8 +48,10 @@ class RunningAdmin(SearchedAdmin):
     list_before_template = "settlement/reconciliation/run_now.html"
 
 
-class ReconciliationBreakAdmin(LeadsToTimeline, RunningAdmin, OperatedAdmin):
+class ReconciliationBreakAdmin(RunningAdmin, OperatedAdmin):
     subject = Subject.BREAK
+    takes_batches = True
+    timeline = link_column("timeline", page="order_timeline", by="order_id")
     list_display = [
         *("id", "what", "where", "amount", "asset", "state", "age", "owner", "conversion", "timeline"),
         *("found_at", "closed_by"),
@@ -68,7 +70,7 @@ class ReconciliationBreakAdmin(LeadsToTimeline, RunningAdmin, OperatedAdmin):
     @display(description="age", ordering="since")
     def age(self, row: ReconciliationBreak) -> str:
         """From when it happened to when it was balanced, or to now."""
-        return timesince(row.since, row.closed_at or timezone.now())
+        return timesince(row.since, row.closed_at or clock.desk.now())
 
     @display(description="conversion")
     def conversion(self, row: ReconciliationBreak) -> str:
@@ -86,7 +88,7 @@ class ReconciliationBreakAdmin(LeadsToTimeline, RunningAdmin, OperatedAdmin):
         if user is None:
             self.message_user(request, f"There is no active member of staff {name}.", messages.ERROR)
             return
-        owned = breaks.own(queryset, owner_id=user.pk, owner=name, now=timezone.now())
+        owned = breaks.own(queryset, owner_id=user.pk, owner=name, now=clock.desk.now())
         level = messages.SUCCESS if owned else messages.WARNING
         self.message_user(request, f"{name} is the owner of {owned} open breaks.", level)
 

@@ -6,11 +6,14 @@ Each question and its answer is an attempt like any other. A venue that is halte
 from datetime import datetime
 from typing import Any
 
-from settlement import failures, halts, history, resolving, wallets
+from settlement.conversions import unknown
+from settlement.funds import venue_account, wallets
+from settlement.funds.transfers import fitting
 from settlement.interventions.terms import FoundTerms, HandTrade, OrderTerms, Refused, Terms
-from settlement.models import Attempt, Conversion, FundsTransfer
-from settlement.policy import Outcome
-from settlement.transfers import fitting
+from settlement.models import Attempt, Conversion, FundsTransfer, ReconciliationBreak
+from settlement.reconciliation import trades
+from settlement.venues import failures, halts, history
+from settlement.venues.error_table import Outcome
 from settlement.venues.protocol import OrderReport, Trade, TransferReport, Venue, VenueError
 
 NOT_ASKED = "the venue is halted and was not asked"
@@ -43,7 +46,7 @@ def no_execution_known(row: Conversion, terms: Terms, venue: Venue, now: datetim
     """Refuses to undo what the venue shows as executed or alive. Raises: Refused."""
     try:
         report = _order(row, venue, now)
-        doubt = resolving.what_speaks_for(row, venue) if report is None and row.submitted_at else ""
+        doubt = unknown.what_speaks_for(row, venue) if report is None and row.submitted_at else ""
     except _Silent as silence:
         return str(silence)
     except VenueError as error:
@@ -75,6 +78,26 @@ def same_execution_known(row: Conversion, terms: OrderTerms, venue: Venue, now: 
             "the venue shows other trades of this order: read them from it, or have it asked for again"
         )
     return "the venue shows the same trades"
+
+
+def trade_still_differs(row: ReconciliationBreak, terms: Terms, venue: Venue, now: datetime) -> str:
+    """Refuses to accept a fill as it is once the venue shows something else than was found. Raises: Refused."""
+    conversion = Conversion.objects.filter(pk=row.conversion_id or 0).first()
+    if conversion is None or not conversion.client_order_id:
+        return ""
+    try:
+        report = _order(conversion, venue, now)
+    except _Silent as silence:
+        return str(silence)
+    shown = {trade.venue_trade_id: trade for trade in report.trades} if report else {}
+    trade = shown.get(row.venue_trade_id)
+    if trade is None:
+        return UNKNOWN_THERE if report is None else "the venue does not show this trade of the order"
+    if row.what == trades.NOT_AT_VENUE:
+        raise Refused("the venue shows the trade now: the next run closes it")
+    if not row.detail.endswith(f"at the venue {trades.content_of(trade)}"):
+        raise Refused("the venue shows the trade otherwise than it was found: the next run shows it so")
+    return "the venue shows the trade as it was found"
 
 
 def not_done(row: FundsTransfer, terms: Terms, venue: Venue, now: datetime) -> str:
@@ -154,6 +177,10 @@ def _begin(
 ) -> Attempt:
     if not halts.may_be_asked(venue.name):
         raise _Silent(NOT_ASKED)
+    try:
+        venue_account.require(venue, now=now)
+    except VenueError as error:
+        raise _Silent(f"the venue cannot be believed: {error}") from error
     return history.begin_attempt(row, call, request, at=now)
 
 

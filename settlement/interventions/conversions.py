@@ -12,16 +12,21 @@ from functools import partial
 from django.conf import settings
 from django.db import transaction
 
-from acceptance.intake import settle_soon
-from config.broker import dispatcher
-from config.rows import insert
-from settlement import balancing, halts, history, outcomes, policy
-from settlement.history import MovedMeanwhile
+from infra.broker.dispatcher import dispatcher
+from infra.db.lifecycles import moves
+from infra.db.rows import insert
+from ledger.decimals import calculating
+from settlement.conversions import balancing, outcomes
 from settlement.interventions.asking import no_execution_known, same_execution_known
 from settlement.interventions.operations import Deed, Operation
-from settlement.interventions.terms import OrderTerms, Refused, Terms, check_trade, worth_usdt
+from settlement.interventions.terms import OrderTerms, Refused, Terms, check_trade
 from settlement.models import Conversion, Fill, Intervention, ReconciliationBreak
+from settlement.models.conversions import was_sent
 from settlement.models.history import Subject
+from settlement.netting.units import worth_usdt
+from settlement.venues import error_table, halts, history
+from settlement.venues.history import MovedMeanwhile
+from settlement.waking import BALANCE, RESUME, settle_soon
 
 CLOCK_MARGIN = timedelta(seconds=60)  # by which the venue's clock may differ from ours
 MAX_VENUE_ID_CHARACTERS = 64
@@ -29,20 +34,37 @@ State, Kind = Conversion.State, Intervention.Kind
 
 
 def _can_be_tried(row: Conversion, terms: Terms, now: datetime) -> None:
-    if row.state == State.FILLED and halts.is_held(settings.VENUE):
-        raise Refused("the desk was restored: manage.py after_restore books it as counter was told")
-    if row.state != State.FILLED and row.submitted_at is None:
+    if row.state == State.FILLED:
+        if halts.is_held(settings.VENUE):
+            raise Refused("the desk was restored: manage.py after_restore books it as counter was told")
+        _would_be_booked(row, now)
+    elif not was_sent(row):
         raise Refused("it was never sent, so the venue cannot be asked for it")
+
+
+def _would_be_booked(row: Conversion, now: datetime) -> None:
+    """Book it and undo it. Raises: Refused, with what stands against it, which the person has to see."""
+    try:
+        with transaction.atomic(using="desk"):
+            balancing.enter(Conversion.objects.get(pk=row.pk), now=now)
+            transaction.set_rollback(True, using="desk")
+    except MovedMeanwhile:
+        raise
+    except Exception as error:
+        raise Refused(f"it cannot be booked: {error}") from error
 
 
 def _may_be_undone(row: Conversion, terms: Terms, now: datetime) -> None:
     """Too early nothing can be said: what was sent may still arrive."""
     if row.filled_coin:
         raise Refused("the venue has executed it")
-    if row.submitted_at and now - row.submitted_at < timedelta(seconds=policy.MISSED_AFTER_SECONDS):
-        raise Refused(f"it was sent less than {policy.MISSED_AFTER_SECONDS:.0f} s ago and may still arrive")
+    if row.submitted_at and now - row.submitted_at < timedelta(seconds=error_table.MISSED_AFTER_SECONDS):
+        raise Refused(
+            f"it was sent less than {error_table.MISSED_AFTER_SECONDS:.0f} s ago and may still arrive"
+        )
 
 
+@calculating()
 def _fits(row: Conversion, terms: OrderTerms, now: datetime) -> None:
     """Whether the trades can be those of this order, and nobody else's."""
     if not 0 < len(terms.venue_order_id) <= MAX_VENUE_ID_CHARACTERS or not terms.trades:
@@ -79,35 +101,33 @@ def _within_limit(row: Conversion, price: Decimal) -> None:
         raise Refused(f"at {price} the order, with its limit of {row.limit_price}, cannot have traded")
 
 
+@moves(Conversion.hand_back)
 def _retry(deed: Deed) -> None:
-    if deed.row.state == State.FILLED:
-        _book(deed)
-        return
-    changes = {"due_at": deed.now, "misses": 0, "reason": deed.why}
-    history.advance(deed.row, Conversion.hand_back, at=deed.now, by=deed.by, why=deed.why, **changes)
-    _after_commit(partial(dispatcher.send, [("settlement.resume", [])]))
+    """Of one that is FILLED nothing changes here: the desk, called for at once, books what the venue has executed."""
+    if deed.row.state != State.FILLED:
+        with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+            deed.row.hand_back()
+            deed.row.due_at, deed.row.misses, deed.row.reason = deed.now, 0, deed.why
+    _after_commit(partial(dispatcher.send, RESUME))
 
 
+@moves(Conversion.hand_over, State.UNKNOWN, State.RETRY_WAIT)
 def _take_over(deed: Deed) -> None:
-    changes = {"due_at": None, "reason": deed.why}
-    history.advance(deed.row, Conversion.hand_over, at=deed.now, by=deed.by, why=deed.why, **changes)
+    with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+        deed.row.hand_over()
+        deed.row.due_at, deed.row.reason = None, deed.why
 
 
+@moves(Conversion.fill, State.MANUAL)
+@calculating()
 def _book_by_hand(deed: Deed) -> None:
     row, terms = deed.row, deed.terms
-    history.advance(
-        row,
-        Conversion.fill,
-        at=deed.now,
-        by=deed.by,
-        why=deed.why,
-        venue_order_id=terms.venue_order_id,
-        filled_coin=sum((trade.coin for trade in terms.trades), Decimal(0)),
-        filled_usdt=sum((trade.usdt for trade in terms.trades), Decimal(0)),
-        filled_at=deed.now,
-        due_at=None,
-        reason=deed.why,
-    )
+    with history.moving(row, at=deed.now, by=deed.by, why=deed.why):
+        row.fill()
+        row.venue_order_id = terms.venue_order_id
+        row.filled_coin = sum((trade.coin for trade in terms.trades), Decimal(0))
+        row.filled_usdt = sum((trade.usdt for trade in terms.trades), Decimal(0))
+        row.filled_at, row.due_at, row.reason = deed.now, None, deed.why
     symbol = settings.COINS[row.underlying]
     insert(
         [
@@ -118,42 +138,27 @@ def _book_by_hand(deed: Deed) -> None:
     _enter(deed)
 
 
-def _book(deed: Deed) -> None:
-    """Book what is executed. Raises: Refused, with what stands against it, which the person has to see."""
-    try:
-        _enter(deed)
-    except MovedMeanwhile:
-        raise
-    except Exception as error:
-        raise Refused(f"it cannot be booked: {error}") from error
-
-
 def _fill_columns(trade: Terms) -> dict[str, object]:
     return {name: getattr(trade, name) for name in trade.__struct_fields__}
 
 
+@moves(Conversion.fill, State.MANUAL)
 def _write_off(deed: Deed) -> None:
     row = deed.row
-    history.advance(
-        row,
-        Conversion.fill,
-        at=deed.now,
-        by=deed.by,
-        why=deed.why,
-        written_off_coin=row.quantity,
-        written_off_usdt=worth_usdt(row.reference_price, row.quantity),
-        filled_at=deed.now,
-        due_at=None,
-        reason=deed.why,
-    )
+    with history.moving(row, at=deed.now, by=deed.by, why=deed.why):
+        row.fill()
+        row.written_off_coin = row.quantity
+        row.written_off_usdt = worth_usdt(row.reference_price, row.quantity)
+        row.filled_at, row.due_at, row.reason = deed.now, None, deed.why
     _enter(deed)
 
 
 def _enter(deed: Deed) -> None:
     balancing.enter(deed.row, now=deed.now)
-    _after_commit(partial(dispatcher.send, [("settlement.report", [])]))
+    _after_commit(partial(dispatcher.send, BALANCE))
 
 
+@moves(Conversion.release)
 def _release(deed: Deed) -> None:
     outcomes.give_back(deed.row, Conversion.release, why=deed.why, by=deed.by, now=deed.now)
     _after_commit(partial(settle_soon, deed.row.underlying))
@@ -171,7 +176,7 @@ OPERATIONS = (
         title="Try again",
         does="The venue is asked for the order once more. If it shows fills they are booked; if it certainly has "
         "nothing, the orders are released and converted anew. Nothing is sent before that is certain. One that is "
-        "FILLED is booked, or it is shown what stands against that.",
+        "FILLED the desk books by itself: it is called for at once, or it is shown what stands against that.",
         states=(State.MANUAL, State.FILLED),
         check=_can_be_tried,
         apply=_retry,

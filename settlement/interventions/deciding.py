@@ -1,23 +1,25 @@
 """Asking for an operation, and deciding: alone where nothing is booked, by two people where it is.
 
-Guards: a request is bound to its row's state and version and void once that has moved; whoever asked cannot approve, by
+Guards: a request is bound to its row's state and version and void once that has moved; the requester cannot approve, by
 a constraint of the database too; approving checks all again and does it in one transaction under the request's lock.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
 
-from settlement import history
-from settlement.history import MovedMeanwhile
-from settlement.interventions import breaks, conflicts, conversions, effects, transfers
+from infra.db.decisions import Person
+from infra.db.lifecycles import moves
+from settlement.interventions import breaks, conflicts, conversions, effects, holds, orders, transfers
 from settlement.interventions.effects import Effects
-from settlement.interventions.operations import SUBJECTS, Deed, Operation, Person, Row, state_of
+from settlement.interventions.operations import SUBJECTS, Deed, Operation, Row, state_of
 from settlement.interventions.terms import Refused, Terms, as_given, as_stored
 from settlement.models import Intervention
 from settlement.models.history import Subject
+from settlement.venues import history
+from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import Venue
 
 log = structlog.get_logger(__name__)
@@ -29,6 +31,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         *transfers.OPERATIONS,
         *conflicts.OPERATIONS,
         *breaks.OPERATIONS,
+        *orders.OPERATIONS,
+        *holds.OPERATIONS,
     )
 }
 MOVED = "the row has moved since it was looked at"
@@ -129,6 +133,54 @@ def request(
     return made
 
 
+def carry_out(
+    *,
+    operation: Operation,
+    row_id: int,
+    seen: tuple[str, int],
+    reason: str,
+    evidence: str,
+    asked_by: Person,
+    asked_at: datetime,
+    by: Person,
+    note: str,
+    venue: Venue,
+    now: datetime,
+    mark: Callable[[Intervention], None],
+) -> Intervention:
+    """Do, with all its checks, what two people have decided of many rows at once; `mark` is part of the transaction.
+
+    Raises: Refused, with nothing changed.
+    """
+    terms = Terms()
+    word = ask(operation=operation, row_id=row_id, terms=terms, venue=venue, now=now)
+    made = Intervention(
+        kind=operation.kind,
+        subject=operation.subject,
+        subject_id=row_id,
+        subject_state=seen[0],
+        subject_version=seen[1],
+        reason=reason,
+        evidence=evidence,
+        requested_by_id=asked_by.id,
+        requested_by=asked_by.name,
+        requested_at=asked_at,
+    )
+    try:
+        with transaction.atomic(using="desk"):
+            row = _locked(operation, row_id)
+            if state_of(row) != seen:
+                raise Refused(MOVED)
+            _allowed(operation, row, terms, now)
+            _make_room(made, by, now)
+            history.begin(made, at=now, by=asked_by.name)
+            _do(operation, made, row, terms, by, "; ".join(part for part in (note, word) if part), now)
+            mark(made)
+    except (IntegrityError, MovedMeanwhile) as error:
+        raise Refused(MOVED) from error
+    return made
+
+
 def approve(*, intervention_id: int, by: Person, note: str, venue: Venue, now: datetime) -> Intervention:
     """Do what somebody else has asked for, if its row has not moved since; else the request is void.
 
@@ -145,7 +197,7 @@ def approve(*, intervention_id: int, by: Person, note: str, venue: Venue, now: d
     decision = "; ".join(part for part in (note.strip(), word) if part)
     try:
         with transaction.atomic(using="desk"):
-            # The row first, as who asks does: he voids a waiting request while he holds its row.
+            # The row first, as asking does: it voids a waiting request while it holds its row.
             row = _locked(operation, waiting.subject_id)
             made = _waiting(Intervention.objects.select_for_update().get(pk=intervention_id))
             if state_of(row) != (made.subject_state, made.subject_version):
@@ -162,8 +214,9 @@ def approve(*, intervention_id: int, by: Person, note: str, venue: Venue, now: d
     return made
 
 
+@moves(Intervention.reject)
 def reject(*, intervention_id: int, by: Person, note: str, now: datetime) -> Intervention:
-    """Say no to what somebody else has asked for; whoever asked withdraws it. Raises: Refused."""
+    """Say no to what somebody else has asked for; the requester withdraws it. Raises: Refused."""
     if not note.strip():
         raise Refused("a reason is needed")
     with transaction.atomic(using="desk"):
@@ -175,6 +228,7 @@ def reject(*, intervention_id: int, by: Person, note: str, now: datetime) -> Int
     return made
 
 
+@moves(Intervention.apply)
 def _do(
     operation: Operation,
     made: Intervention,
@@ -203,20 +257,15 @@ def _make_room(made: Intervention, by: Person, now: datetime) -> None:
         raise Refused(f"intervention {waiting.pk} waits for its decision")
 
 
-def _decide(made: Intervention, step: Any, by: Person, decision: str, now: datetime) -> None:
-    history.advance(
-        made,
-        step,
-        at=now,
-        by=by.name,
-        why=decision,
-        decided_by_id=by.id,
-        decided_by=by.name,
-        decided_at=now,
-        decision=decision,
-    )
+def _decide(
+    made: Intervention, step: Callable[[Intervention], None], by: Person, decision: str, now: datetime
+) -> None:
+    with history.moving(made, at=now, by=by.name, why=decision):
+        made.sign(by, decision, at=now)
+        step(made)
 
 
+@moves(Intervention.void)
 def _void(made: Intervention, by: Person, why: str, now: datetime) -> None:
     _decide(made, Intervention.void, by, why, now)
 

@@ -9,8 +9,9 @@ from django.db import transaction
 from django.db.models import Count, Sum
 
 from acceptance.models import AcceptedOrder, Conflict
+from settlement.interventions import disowning
 from settlement.interventions.operations import Deed, Operation, Row, state_of
-from settlement.models import Carry, Conversion, DeskTransfer, FundsTransfer, ReconciliationBreak
+from settlement.models import Carry, Conversion, DeskTransfer, FundsTransfer, ReconciliationBreak, VenueHalt
 
 # By which column of the book's legs a row is traced.
 TRACED_BY: dict[type[Row], str] = {
@@ -56,10 +57,13 @@ def of(operation: Operation, deed: Deed) -> Effects:
     with transaction.atomic(using="desk"):
         row_id, model = deed.row.pk, type(deed.row)
         orders = _order_ids(deed.row)
-        before = _figures(deed.row, orders)
+        before, last_leg = (
+            _figures(deed.row, orders),
+            DeskTransfer.objects.order_by("-pk").values_list("pk").first(),
+        )
         operation.apply(deed)
         after = _figures(model.objects.get(pk=row_id), orders)
-        legs = _legs(deed.row)
+        legs = _legs(deed.row, after=last_leg[0] if last_leg else 0)
         transaction.set_rollback(True, using="desk")
     names = [*before, *(name for name in after if name not in before)]
     changes = tuple(Change(name, before.get(name, ""), after.get(name, "")) for name in names)
@@ -88,6 +92,8 @@ def _figures(row: Row, order_ids: list[int]) -> Mapping[str, str]:
     elif isinstance(row, Conflict):
         held = AcceptedOrder.objects.filter(source=row.source, order_id=row.order_id).first()
         figures["order at the desk"] = f"{held.state}: {held}" if held else ""
+    elif isinstance(row, AcceptedOrder):
+        figures["source"] = row.source
     return {name: _text(value) for name, value in figures.items()}
 
 
@@ -114,10 +120,14 @@ def _of_conversion(row: Conversion, order_ids: list[int]) -> dict[str, Any]:
     }
 
 
-def _legs(row: Row) -> tuple[Leg, ...]:
-    if isinstance(row, Conflict):
-        return ()
-    traced = {TRACED_BY[type(row)]: row.pk}
+def _legs(row: Row, *, after: int) -> tuple[Leg, ...]:
+    traced: dict[str, Any]
+    if isinstance(row, VenueHalt):
+        return ()  # what is entered is only known when it is
+    if isinstance(row, Conflict | AcceptedOrder):
+        traced = {"kind": disowning.KIND, "pk__gt": after}
+    else:
+        traced = {TRACED_BY[type(row)]: row.pk}
     sums = (
         DeskTransfer.objects.filter(**traced)
         .values_list("kind", "debit_account__code", "credit_account__code", "asset")

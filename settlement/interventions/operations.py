@@ -5,28 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from acceptance.models import Conflict
+from acceptance.models import AcceptedOrder, Conflict
 from settlement.interventions.terms import Terms
-from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationBreak
+from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationBreak, VenueHalt
 from settlement.models.history import Subject
 from settlement.venues.protocol import Venue
 
-Row = Conversion | FundsTransfer | Conflict | ReconciliationBreak
-OPEN, RESOLVED = "OPEN", "RESOLVED"  # a conflict has no states of its own
+Row = Conversion | FundsTransfer | Conflict | ReconciliationBreak | AcceptedOrder | VenueHalt
+OPEN, RESOLVED, LIFTED = "OPEN", "RESOLVED", "LIFTED"  # conflicts and halts have no states of their own
 SUBJECTS: dict[Subject, type[Row]] = {
     Subject.CONVERSION: Conversion,
     Subject.FUNDS_TRANSFER: FundsTransfer,
     Subject.CONFLICT: Conflict,
     Subject.BREAK: ReconciliationBreak,
+    Subject.ORDER: AcceptedOrder,
+    Subject.HALT: VenueHalt,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who asks or decides: the user's id, and the name for people to read."""
-
-    id: int
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class Operation:
     """One thing that people may do about one kind of row.
 
     `check` and `ask` raise Refused: the first by what the desk knows, the second, outside of any transaction, by what
-    the venue says. `ask` returns its words.
+    the venue or counter says. `ask` returns its words.
     """
 
     kind: Intervention.Kind
@@ -79,7 +73,7 @@ class Operation:
 
     @property
     def permission(self) -> str:
-        """What whoever asks for it needs."""
+        """What the requester needs."""
         return f"settlement.{self.kind}_{SUBJECTS[self.subject]._meta.model_name}"
 
 
@@ -87,4 +81,8 @@ def state_of(row: Row) -> tuple[str, int]:
     """State and version that a request is bound to."""
     if isinstance(row, Conflict):
         return (OPEN if row.resolved_at is None else RESOLVED), 0
+    if isinstance(row, VenueHalt):
+        return (OPEN if row.lifted_at is None else LIFTED), 0
+    if isinstance(row, AcceptedOrder):
+        return str(row.state), row.conversion_id or 0  # claimed again it is by another conversion
     return str(row.state), row.version

@@ -1,12 +1,13 @@
 """What a request says besides its reason: the trades of an order booked by hand, the venue's id of a found transfer."""
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from settlement.chart import USDT
+from ledger.decimals import is_multiple, product
+from settlement.book.chart import USDT
 
 UNIT = Decimal("0.00000001")
 WORTH_TOLERANCE_USDT = Decimal("0.01")  # by which price times coin may differ from what a venue rounded
@@ -14,6 +15,10 @@ WORTH_TOLERANCE_USDT = Decimal("0.01")  # by which price times coin may differ f
 
 class Refused(Exception):
     """The operation is not done, for the reason that it gives; nothing was changed."""
+
+
+class Unanswered(Refused):
+    """Who has to be asked does not answer now: the same may be done later."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +51,12 @@ class FoundTerms(Terms, frozen=True, kw_only=True):
     venue_transfer_id: str
 
 
+class HoldTerms(Terms, frozen=True, kw_only=True):
+    """Which conversions a restored desk cannot prove and goes on without."""
+
+    conversions: tuple[int, ...]
+
+
 def as_stored(terms: Terms) -> dict[str, Any]:
     """For a JSON column: amounts as text."""
     return msgspec.to_builtins(terms)
@@ -59,22 +70,17 @@ def as_given(kind: type[Terms], stored: Any) -> Terms:
         raise Refused(f"the terms cannot be read: {error}") from error
 
 
-def worth_usdt(price: Decimal, coin: Decimal) -> Decimal:
-    """Price times coin, to 8 decimals, half-even."""
-    return (price * coin).quantize(UNIT, ROUND_HALF_EVEN)
-
-
 def check_trade(trade: HandTrade, *, underlying: str) -> None:
     """Refuse a trade that no venue could have made; mostly a slip of the hand. Raises: Refused."""
     name = f"trade {trade.venue_trade_id or 'without an id'}"
     amounts = (trade.price, trade.coin, trade.usdt, trade.fee, trade.fee_usdt or Decimal(0))
     if not trade.venue_trade_id.strip() or not trade.fee_asset.strip():
         raise Refused(f"{name}: its id and what its fee was taken in are needed")
-    if not all(amount.is_finite() and amount == amount.quantize(UNIT) for amount in amounts):
+    if not all(amount.is_finite() and is_multiple(amount, UNIT) for amount in amounts):
         raise Refused(f"{name}: amounts have at most 8 decimals")
     if min(trade.price, trade.coin, trade.usdt) <= 0:
         raise Refused(f"{name}: price, coin and USDT are positive")
-    if abs(trade.usdt - trade.price * trade.coin) > WORTH_TOLERANCE_USDT:
+    if abs(trade.usdt - product(trade.price, trade.coin)) > WORTH_TOLERANCE_USDT:
         raise Refused(f"{name}: {trade.coin} at {trade.price} is not {trade.usdt} USDT")
     taken_from = {underlying: trade.coin, USDT: trade.usdt}.get(trade.fee_asset)
     if taken_from is not None and trade.fee_usdt is not None:

@@ -8,15 +8,17 @@ from functools import partial
 
 from django.db import transaction
 
-from config.broker import dispatcher
-from settlement import history, transfers
-from settlement.booking import Legs
-from settlement.chart import SUSPENSE
+from infra.broker.dispatcher import dispatcher
+from infra.db.lifecycles import moves
+from settlement.book.chart import SUSPENSE
+from settlement.book.legs import Legs
+from settlement.funds import transfers
 from settlement.interventions.asking import not_arrived, not_done, same_movement_known
 from settlement.interventions.operations import Deed, Operation
 from settlement.interventions.terms import FoundTerms, Refused
 from settlement.models import FundsTransfer, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
+from settlement.venues import history
 
 MAX_VENUE_ID_CHARACTERS = 64
 State, Kind = FundsTransfer.State, Intervention.Kind
@@ -34,18 +36,21 @@ def _is_nobody_elses(row: FundsTransfer, terms: FoundTerms, now: datetime) -> No
         raise Refused(f"{terms.venue_transfer_id} is booked already, by reconciliation break {booked.pk}")
 
 
+@moves(FundsTransfer.hand_back)
 def _retry(deed: Deed) -> None:
-    changes = {"due_at": deed.now, "misses": 0, "reason": deed.why}
-    history.advance(deed.row, FundsTransfer.hand_back, at=deed.now, by=deed.by, why=deed.why, **changes)
+    with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+        deed.row.hand_back(why=deed.why, due_at=deed.now)
     call = partial(dispatcher.send, [("settlement.resume", [])])
     transaction.on_commit(call, using="desk", robust=True)
 
 
+@moves(FundsTransfer.hand_over, State.UNKNOWN)
 def _take_over(deed: Deed) -> None:
-    changes = {"due_at": None, "reason": deed.why}
-    history.advance(deed.row, FundsTransfer.hand_over, at=deed.now, by=deed.by, why=deed.why, **changes)
+    with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+        deed.row.hand_over(why=deed.why)
 
 
+@moves(FundsTransfer.confirm, State.MANUAL)
 def _mark_found(deed: Deed) -> None:
     transfers.confirm(
         deed.row,
@@ -56,14 +61,16 @@ def _mark_found(deed: Deed) -> None:
     )
 
 
+@moves(FundsTransfer.release, State.MANUAL)
 def _release(deed: Deed) -> None:
     transfers.release(deed.row, why=deed.why, now=deed.now, by=deed.by)
 
 
+@moves(FundsTransfer.write_off)
 def _write_off(deed: Deed) -> None:
     row = deed.row
-    changes = {"due_at": None, "reason": deed.why}
-    history.advance(row, FundsTransfer.write_off, at=deed.now, by=deed.by, why=deed.why, **changes)
+    with history.moving(row, at=deed.now, by=deed.by, why=deed.why):
+        row.write_off(why=deed.why)
     legs = Legs(now=deed.now, funds_transfer_id=row.pk)
     source, _ = transfers.accounts(row)
     legs.add("write_off", row.asset, debit=SUSPENSE, credit=source, amount=row.amount)

@@ -1,25 +1,35 @@
 """The desk's tables, one subject a module."""
 
+from settlement.models.batches import Batch, BatchRow
 from settlement.models.book import DeskAccount, DeskTransfer
-from settlement.models.conversions import Allocation, Carry, Conversion, Fill
+from settlement.models.clearing import ClearingPayment
+from settlement.models.conversions import Allocation, Carry, CoinRest, Conversion, Fill
 from settlement.models.funds import FundsTransfer
 from settlement.models.halts import VenueHalt
 from settlement.models.history import Attempt, StateChange
 from settlement.models.interventions import Intervention
+from settlement.models.late_fees import LateFee
 from settlement.models.reconciliation import ReconciliationBreak, ReconciliationRun
+from settlement.models.venue_account import VenueAccount
 
 __all__ = [
     "Allocation",
     "Attempt",
+    "Batch",
+    "BatchRow",
     "Carry",
+    "ClearingPayment",
+    "CoinRest",
     "Conversion",
     "DeskAccount",
     "DeskTransfer",
     "Fill",
     "FundsTransfer",
     "Intervention",
+    "LateFee",
     "ReconciliationBreak",
     "ReconciliationRun",
     "StateChange",
+    "VenueAccount",
     "VenueHalt",
 ]

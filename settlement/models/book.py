@@ -6,17 +6,19 @@ from ledger import models as ledger
 
 
 class DeskAccount(ledger.Account):
-    """One account of the desk's chart (`settlement.chart`) in one asset."""
+    """One account of the desk's chart (`settlement.book.chart`) in one asset."""
 
     id = models.BigAutoField(primary_key=True)
+    asset = models.CharField(max_length=64)  # all that a venue credits, not only what we trade
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["code", "asset"], name="desk_account_code_asset")]
 
 
 class DeskTransfer(ledger.Transfer):
-    """One leg of the desk's book, traced to the conversion, funds transfer or reconciliation break that caused it."""
+    """One leg of the desk's book, traced to the conversion, transfer, break or clearing payment that caused it."""
 
+    asset = models.CharField(max_length=64)
     debit_account = models.ForeignKey(
         DeskAccount, on_delete=models.PROTECT, related_name="debits", db_constraint=False, db_index=False
     )
@@ -26,6 +28,7 @@ class DeskTransfer(ledger.Transfer):
     conversion_id = models.BigIntegerField(null=True)
     funds_transfer_id = models.BigIntegerField(null=True)
     break_id = models.BigIntegerField(null=True)
+    clearing_payment_id = models.BigIntegerField(null=True)
 
     class Meta:
         constraints = [

@@ -1,11 +1,13 @@
 """Conversions: what one batch of orders needed from the venue, what the venue did, and each order's share of it."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.db import models
 from django_fsm import FSMField, transition
 
 from acceptance.models import AcceptedOrder
+from infra.db.lifecycles import Lifecycle
 
 
 class Carry(models.Model):
@@ -25,7 +27,24 @@ class Carry(models.Model):
         return f"{self.coin} {self.underlying}"
 
 
-class Conversion(models.Model):
+class CoinRest(models.Model):
+    """When a coin is tried again whose orders executed nothing, or whose prices could not be had, time after time."""
+
+    underlying = models.CharField(max_length=8, primary_key=True)
+    in_a_row = models.IntegerField()
+    due_at = models.DateTimeField()
+    why = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.underlying}: {self.why}"
+
+
+def was_sent(conversion: Any) -> bool:
+    """A condition of asking the venue for it."""
+    return bool(conversion.submitted_at is not None)
+
+
+class Conversion(Lifecycle):
     """One netted batch of orders of one coin and at most one venue order, under an id stored before it is sent.
 
     A crossing that needs no venue order has quantity zero and goes from PLANNED to FILLED by itself.
@@ -47,8 +66,11 @@ class Conversion(models.Model):
         SELL = "sell"
 
     underlying = models.CharField(max_length=8)
-    state = FSMField(default=State.PLANNED, choices=State, max_length=12)
+    state = FSMField(default=State.PLANNED, choices=State, max_length=12, protected=True)
     version = models.IntegerField(default=0)
+    place = models.SmallIntegerField(
+        default=0, db_default=0
+    )  # which of the coin's rounds in flight has sent it
     order_count = models.IntegerField()
     bought = models.DecimalField(max_digits=20, decimal_places=8)  # coin that opens needed
     sold = models.DecimalField(max_digits=20, decimal_places=8)  # coin that closes gave
@@ -120,7 +142,7 @@ class Conversion(models.Model):
     def lose_sight(self) -> None:
         """The venue may or may not have it; only asking can tell."""
 
-    @transition(field=state, source=[State.PLANNED, State.SUBMITTED], target=State.RETRY_WAIT)
+    @transition(field=state, source=State.SUBMITTED, target=State.RETRY_WAIT)
     def wait(self) -> None:
         """The venue has certainly not executed it; it may be sent again when due."""
 
@@ -138,11 +160,7 @@ class Conversion(models.Model):
     def miss(self) -> None:
         """The venue has certainly executed nothing of it; its orders are released."""
 
-    @transition(
-        field=state,
-        source=[State.PLANNED, State.SUBMITTED, State.UNKNOWN, State.RETRY_WAIT, State.FILLED],
-        target=State.MANUAL,
-    )
+    @transition(field=state, source=[State.SUBMITTED, State.UNKNOWN, State.RETRY_WAIT], target=State.MANUAL)
     def hand_over(self) -> None:
         """A person has to decide."""
 
@@ -150,7 +168,7 @@ class Conversion(models.Model):
     def release(self) -> None:
         """A person has shown that nothing was executed; its orders are released."""
 
-    @transition(field=state, source=State.MANUAL, target=State.UNKNOWN)
+    @transition(field=state, source=State.MANUAL, target=State.UNKNOWN, conditions=[was_sent])
     def hand_back(self) -> None:
         """The venue is asked once more; only its answer leads on from there."""
 
@@ -165,7 +183,7 @@ class Fill(models.Model):
     coin = models.DecimalField(max_digits=20, decimal_places=8)
     usdt = models.DecimalField(max_digits=28, decimal_places=8)
     fee = models.DecimalField(max_digits=28, decimal_places=8)
-    fee_asset = models.CharField(max_length=8)
+    fee_asset = models.CharField(max_length=64)
     fee_usdt = models.DecimalField(
         max_digits=28, decimal_places=8, null=True
     )  # worth of a fee in a third asset

@@ -1,4 +1,4 @@
-"""What happened, for good: every change of state and every call to the venue."""
+"""What happened, append-only: every change of state and every call to the venue."""
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
@@ -10,6 +10,9 @@ class Subject(models.TextChoices):
     CONFLICT = "conflict"
     INTERVENTION = "intervention"
     BREAK = "break"
+    ORDER = "accepted_order"
+    HALT = "venue_halt"
+    CLEARING_PAYMENT = "clearing_payment"
 
 
 class StateChange(models.Model):

@@ -1,13 +1,23 @@
 """What people decided about a conversion, a funds transfer or a conflict that the desk could not finish by itself."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
+from infra.db.decisions import Decision, decided_by_somebody, is_signed, is_signed_by_another, may_reject
 from settlement.models.history import Subject
 
+APPROVE = "settlement.approve_intervention"
 
-class Intervention(models.Model):
+
+def is_signed_by_enough(made: Any) -> bool:
+    """A condition of what is done: by another person, unless it is for one alone."""
+    return is_signed(made) and (made.kind in Intervention.ALONE or is_signed_by_another(made))
+
+
+class Intervention(Decision):
     """One decision, bound to the state and version of the row that it is about, with its reason and evidence.
 
     A trigger keeps what was asked for: it is decided once, and nothing but the decision changes.
@@ -20,9 +30,13 @@ class Intervention(models.Model):
         RELEASE = "release"
         WRITE_OFF = "write_off"
         BOOK_CAPITAL = "book_capital"
+        BOOK_CASH = "book_cash"
         MARK_FOUND = "mark_found"
         KEEP_OURS = "keep_ours"
         TAKE_THEIRS = "take_theirs"
+        DISOWN = "disown"
+        ACCEPT = "accept"
+        END_HOLD = "end_hold"
 
     class State(models.TextChoices):
         REQUESTED = "REQUESTED"
@@ -41,16 +55,8 @@ class Intervention(models.Model):
     terms = models.JSONField(default=dict)  # amounts as decimal text
     reason = models.TextField()
     evidence = models.TextField(blank=True)
-    state = FSMField(default=State.REQUESTED, choices=State, max_length=12)
+    state = FSMField(default=State.REQUESTED, choices=State, max_length=12, protected=True)
     version = models.IntegerField(default=0)
-    # Users live in counter's database: their ids tell them apart, their names are what they were called then.
-    requested_by_id = models.BigIntegerField()
-    requested_by = models.CharField(max_length=150)
-    requested_at = models.DateTimeField()
-    decided_by_id = models.BigIntegerField(null=True)
-    decided_by = models.CharField(max_length=150, blank=True)
-    decided_at = models.DateTimeField(null=True)
-    decision = models.TextField(blank=True)
 
     class Meta:
         permissions = [
@@ -66,6 +72,13 @@ class Intervention(models.Model):
             ("write_off_fundstransfer", "Can request that a funds transfer is written off to suspense"),
             ("keep_ours_conflict", "Can resolve a conflict by keeping what the desk holds"),
             ("take_theirs_conflict", "Can request that an order that was kept aside is taken in"),
+            ("disown_acceptedorder", "Can request that an order which counter never placed is disowned"),
+            ("retry_reconciliationbreak", "Can have an order that the desk lacks taken in from counter"),
+            (
+                "accept_reconciliationbreak",
+                "Can request that a fill and its trade are accepted as they differ",
+            ),
+            ("end_hold_venuehalt", "Can request that a restored desk goes on without what cannot be proven"),
             ("approve_intervention", "Can approve and reject what somebody else requested"),
         ]
         constraints = [
@@ -75,17 +88,7 @@ class Intervention(models.Model):
                 | ~Q(decided_by_id=F("requested_by_id")),
                 name="intervention_maker_is_not_checker",
             ),
-            models.CheckConstraint(
-                condition=Q(
-                    state="REQUESTED", decided_at__isnull=True, decided_by_id__isnull=True, decided_by=""
-                )
-                | (
-                    ~Q(state="REQUESTED")
-                    & Q(decided_at__isnull=False, decided_by_id__isnull=False)
-                    & ~Q(decided_by="")
-                ),
-                name="intervention_decided_by_somebody",
-            ),
+            decided_by_somebody("intervention_decided_by_somebody"),
             models.CheckConstraint(
                 condition=~Q(reason="") & (Q(kind__in=["retry", "take_over", "keep_ours"]) | ~Q(evidence="")),
                 name="intervention_says_why",
@@ -101,14 +104,26 @@ class Intervention(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display().lower()} {self.subject} {self.subject_id}"
 
-    @transition(field=state, source=State.REQUESTED, target=State.APPLIED)
+    @transition(
+        field=state,
+        source=State.REQUESTED,
+        target=State.APPLIED,
+        conditions=[is_signed_by_enough],
+        permission=APPROVE,
+    )
     def apply(self) -> None:
         """It was approved, where that is needed, and done in the same transaction."""
 
-    @transition(field=state, source=State.REQUESTED, target=State.REJECTED)
+    @transition(
+        field=state,
+        source=State.REQUESTED,
+        target=State.REJECTED,
+        conditions=[is_signed],
+        permission=may_reject(APPROVE),
+    )
     def reject(self) -> None:
         """Somebody else has said no."""
 
-    @transition(field=state, source=State.REQUESTED, target=State.VOID)
+    @transition(field=state, source=State.REQUESTED, target=State.VOID, conditions=[is_signed])
     def void(self) -> None:
-        """The row has moved since, or whoever asked has withdrawn it."""
+        """The row has moved since, or the requester has withdrawn it."""

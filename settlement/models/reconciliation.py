@@ -1,14 +1,20 @@
 """What reconciliation has found: breaks, each with its trace, age and owner, and the runs with their watermarks."""
 
+from datetime import datetime
+from decimal import Decimal
+
 from django.db import models
 from django_fsm import FSMField, transition
 
+from infra.db.lifecycles import Lifecycle
 
-class ReconciliationBreak(models.Model):
+
+class ReconciliationBreak(Lifecycle):
     """One difference between venue, desk ledger and counter's clearing, from when it was found until it was balanced.
 
     `amount` of `asset` is what the other side has above the desk's book; negative: what it lacks. It closes itself when
-    a run finds it balanced, and says by what; two people may book it to suspense or capital, nobody closes it by hand.
+    a run finds it balanced, and says by what; two people may book it to suspense or capital, or accept what a fill
+    and the venue say of one trade; nobody closes it by hand.
     """
 
     class State(models.TextChoices):
@@ -18,9 +24,9 @@ class ReconciliationBreak(models.Model):
     what = models.CharField(max_length=64)
     where = models.CharField(max_length=96)
     detail = models.TextField()
-    state = FSMField(default=State.OPEN, choices=State, max_length=12)
+    state = FSMField(default=State.OPEN, choices=State, max_length=12, protected=True)
     version = models.IntegerField(default=0)
-    asset = models.CharField(max_length=8, blank=True)
+    asset = models.CharField(max_length=64, blank=True)
     amount = models.DecimalField(max_digits=28, decimal_places=8, null=True)
     conversion_id = models.BigIntegerField(null=True)
     order_id = models.BigIntegerField(null=True)  # counter's
@@ -32,11 +38,14 @@ class ReconciliationBreak(models.Model):
     since = models.DateTimeField()  # when it happened, as far as it is known
     found_at = models.DateTimeField()
     seen_at = models.DateTimeField()
-    # Users live in counter's database: the id tells them apart, the name is what he was called then.
+    # Users live in counter's database: the id tells them apart, the name is the one at that time.
     owner_id = models.BigIntegerField(null=True)
     owner = models.CharField(max_length=150, blank=True)
     owned_since = models.DateTimeField(null=True)
     written_off_at = models.DateTimeField(null=True)  # booked by two people, to suspense or to capital
+    accepted_at = models.DateTimeField(null=True)  # two people say that `detail` is so, and stays so
+    # What it has moved the mirror by.
+    corrected = models.DecimalField(max_digits=28, decimal_places=8, default=Decimal(0), db_default=0)
     closed_at = models.DateTimeField(null=True)
     closed_by = models.TextField(blank=True)
 
@@ -51,6 +60,10 @@ class ReconciliationBreak(models.Model):
             (
                 "book_capital_reconciliationbreak",
                 "Can request that a reconciliation break is booked as the desk's capital",
+            ),
+            (
+                "book_cash_reconciliationbreak",
+                "Can request that a reconciliation break is booked as cash brought in or taken out",
             ),
             ("run_reconciliation", "Can have everything reconciled at once"),
         ]
@@ -76,8 +89,9 @@ class ReconciliationBreak(models.Model):
         return f"{self.what}: {self.where}"
 
     @transition(field=state, source=State.OPEN, target=State.CLOSED)
-    def close(self) -> None:
+    def close(self, *, by: str, at: datetime) -> None:
         """A matching booking, or the other side's own move, has balanced it."""
+        self.closed_by, self.closed_at = by, at
 
 
 class ReconciliationRun(models.Model):

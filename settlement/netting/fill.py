@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from settlement.units import (
-    UNITS_PER_ONE,
-    AmountInvalid,
-    NettingError,
-    divide_half_even,
-    to_units,
-)
+from settlement.netting.units import UNITS_PER_ONE, AmountInvalid, NettingError, divide_half_even, to_units
 
 Side = Literal["buy", "sell"]
 

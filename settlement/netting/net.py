@@ -1,6 +1,6 @@
 """Net the orders of one coin into one venue order, and give each order its exact share of what the venue did.
 
-No value is made or lost: shares add up to the fill and the carry to the last digit, and whatever rounding
+No value is made or lost: shares add up to the fill and the carry to the last digit, and what rounding
 leaves is a figure of its own. `docs/decisions/netting.md` has the formulas and the ledger legs they close.
 """
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from settlement.fill import Fill, Side, SideInvalid, executed
-from settlement.units import (
+from counter.contracts import AT_FILL_TOLERANCE_RATE
+from settlement.netting.fill import Fill, Side, SideInvalid, executed
+from settlement.netting.units import (
     UNITS_PER_ONE,
     AmountInvalid,
     NettingError,
@@ -24,6 +25,7 @@ from settlement.units import (
 Payout = Literal["instant", "at_fill"]
 
 _PAYOUT_UNITS = 100  # customers hold USDT at 6 decimals
+_TOLERANCE, _WHOLE = AT_FILL_TOLERANCE_RATE.as_integer_ratio()
 
 
 class OrderDuplicated(NettingError):
@@ -83,7 +85,8 @@ class Share(NamedTuple):
 
     `value` is its coin at the settlement price, `fee` its part of the commissions, `due` (6 decimals) what
     counter owes the desk (a buy) or the desk owes counter (a sell). `rounding` is what a payout at fill
-    leaves over; `slippage` is the desk's gain between the quoted and the settled value.
+    leaves over; `slippage` is the desk's gain between the quoted and the settled value, of a payout at fill what
+    goes beyond its bounds.
     """
 
     order_id: int
@@ -239,9 +242,10 @@ def _shares(
     for demand, value, fee in zip(demands, values, fees, strict=True):
         slippage = rounding = 0
         if demand.side == "sell" and demand.payout == "at_fill":
-            # A fee above the value is the desk's loss (a negative rounding), never the customer's debt.
-            due = max(value - fee, 0) // _PAYOUT_UNITS * _PAYOUT_UNITS
-            rounding = value - fee - due
+            due = _paid_at_fill(value - fee, demand)
+            left = value - fee - due
+            # Less than a unit is what rounding down leaves; more, either way, is beyond the bounds and the desk's.
+            slippage, rounding = (0, left) if 0 <= left < _PAYOUT_UNITS else (left, 0)
         else:
             due = _fair_units(demand)
             slippage = due - value if demand.side == "buy" else value - due
@@ -260,8 +264,16 @@ def _shares(
     return tuple(shares), slippage_total, rounding_total
 
 
+def _paid_at_fill(brought: int, demand: Demand) -> int:
+    """What the coin brought, rounded down to what customers hold, within AT_FILL_TOLERANCE_RATE of the fair value."""
+    fair = _fair_units(demand)
+    tolerance = fair * _TOLERANCE // _WHOLE
+    bounded = min(max(brought, fair - tolerance), fair + tolerance)
+    return bounded // _PAYOUT_UNITS * _PAYOUT_UNITS
+
+
 def _fair_units(demand: Demand) -> int:
-    if demand.side == "sell" and demand.payout != "instant":
+    if demand.side == "sell" and demand.payout not in ("instant", "at_fill"):
         raise SideInvalid(f"payout must be 'instant' or 'at_fill', got {demand.payout!r}")
     units = to_units(demand.fair, "fair")
     if units < 0 or units % _PAYOUT_UNITS:

@@ -1,16 +1,17 @@
 """Exact arithmetic of settlement: Decimal amounts as whole units of 1e-8, values and shares of them.
 
-Integers neither round nor overflow, whatever the thread's decimal context, so a sum of parts is the whole. An
+Integers neither round nor overflow, in any decimal context of the thread, so a sum of parts is the whole. An
 amount finer than a unit is refused, never rounded in silence.
 """
 
 from collections.abc import Sequence
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_HALF_EVEN, Decimal, Inexact, InvalidOperation
+
+from ledger.decimals import EXACT, product, rounded
 
 SCALE = 8
 UNITS_PER_ONE = 10**SCALE
 
-_EXACT = Context(prec=96, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _ONE_UNIT = Decimal("0.00000001")
 _NOTHING = Decimal("0.00000000")
 
@@ -38,7 +39,7 @@ def to_units(amount: Decimal, field: str) -> int:
     """
     if type(amount) is Decimal and amount.is_finite():
         try:
-            return int(_EXACT.to_integral_exact(amount.scaleb(SCALE, _EXACT)))
+            return int(EXACT.to_integral_exact(amount.scaleb(SCALE, EXACT)))
         except (Inexact, InvalidOperation):
             pass
     raise AmountInvalid(field=field, value=amount, expected="a finite Decimal with at most 8 decimals")
@@ -57,7 +58,7 @@ def to_positive_units(amount: Decimal, field: str) -> int:
 
 def to_amount(units: int) -> Decimal:
     """Return units of 1e-8 as a Decimal with 8 decimals."""
-    return _EXACT.multiply(units, _ONE_UNIT) if units else _NOTHING
+    return EXACT.multiply(units, _ONE_UNIT) if units else _NOTHING
 
 
 def value_units(coin: int, price: int) -> int:
@@ -93,3 +94,8 @@ def allocate(total: int, weights: Sequence[int], order_ids: Sequence[int]) -> li
         for place in sorted(by_id, key=remainders.__getitem__, reverse=True)[:missing]:
             parts[place] += 1
     return parts
+
+
+def worth_usdt(price: Decimal, coin: Decimal) -> Decimal:
+    """Price times coin, to 8 decimals, half-even."""
+    return rounded(product(price, coin), _ONE_UNIT, ROUND_HALF_EVEN)

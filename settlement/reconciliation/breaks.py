@@ -10,12 +10,12 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from settlement import history
-from settlement.history import MovedMeanwhile
+from infra.db.lifecycles import moves
 from settlement.models import ReconciliationBreak
-from settlement.reconciliation.closing import what_balances
+from settlement.reconciliation.closing import ACCEPTABLE, CORRECTED, what_balances
 from settlement.reconciliation.findings import Finding, Result, Trace
-from settlement.reconciliation.wallets import NOT_THE_BOOK
+from settlement.venues import history
+from settlement.venues.history import MovedMeanwhile
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ def keep(findings: Iterable[Finding], *, versions: Mapping[int, int], now: datet
     found = 0
     for finding in findings:
         known = ReconciliationBreak.objects.filter(
-            what=finding.what, where=finding.where, state="OPEN"
+            what=finding.what, where=finding.where, state=ReconciliationBreak.State.OPEN
         ).first()
         if known is None:
             made = _break_of(finding, now)
@@ -72,14 +72,18 @@ def _effect(trace: Trace) -> list[list[str]]:
 def _see_again(known: ReconciliationBreak, finding: Finding, now: datetime) -> None:
     trace = finding.trace or Trace()
     changed: dict[str, Any] = {"detail": finding.detail, "amount": trace.amount, "effect": _effect(trace)}
-    if known.what == NOT_THE_BOOK:
-        changed["written_off_at"] = None  # it was not enough: what moved since may be written off as well
     is_other = known.effect != changed["effect"] or known.amount != trace.amount
+    if known.what in CORRECTED:
+        changed["written_off_at"] = None  # it was not enough: what moved since may be written off as well
+    if known.what in ACCEPTABLE:
+        changed["accepted_at"] = None  # that was of other figures
+        is_other = known.detail != finding.detail
     ReconciliationBreak.objects.filter(pk=known.pk, version=known.version).update(
         seen_at=now, version=known.version + is_other, **changed
     )
 
 
+@moves(ReconciliationBreak.close)
 def close_balanced(result: Result, *, whats: Iterable[str], now: datetime) -> int:
     """Close the open breaks of these kinds that a whole comparison no longer shows, where it is known by what.
 
@@ -90,20 +94,14 @@ def close_balanced(result: Result, *, whats: Iterable[str], now: datetime) -> in
         return 0
     still = {finding.where for found in shown for finding in found.listed}
     closed = 0
-    for row in ReconciliationBreak.objects.filter(state="OPEN", what__in=list(whats)).order_by("id"):
+    open_rows = ReconciliationBreak.objects.filter(state=ReconciliationBreak.State.OPEN)
+    for row in open_rows.filter(what__in=list(whats)).order_by("id"):
         balanced_by = "" if row.where in still else what_balances(row)
         if not balanced_by:
             continue
         try:
-            history.advance(
-                row,
-                ReconciliationBreak.close,
-                at=now,
-                by=BY,
-                why=balanced_by,
-                closed_at=now,
-                closed_by=balanced_by,
-            )
+            with history.moving(row, at=now, by=BY, why=balanced_by):
+                row.close(by=balanced_by, at=now)
         except MovedMeanwhile:
             continue  # the next run sees it as it is then
         log.info("reconciliation break closed", what=row.what, where=row.where, by=balanced_by)
@@ -112,8 +110,8 @@ def close_balanced(result: Result, *, whats: Iterable[str], now: datetime) -> in
 
 
 def own(rows: Iterable[ReconciliationBreak], *, owner_id: int, owner: str, now: datetime) -> int:
-    """Make a person the owner of open breaks; how many. What he is to do about them is in the guide."""
+    """Make a person the owner of open breaks; how many. What to do about them is in the guide."""
     ids = [row.pk for row in rows]
-    return ReconciliationBreak.objects.filter(pk__in=ids, state="OPEN").update(
+    return ReconciliationBreak.objects.filter(pk__in=ids, state=ReconciliationBreak.State.OPEN).update(
         owner_id=owner_id, owner=owner, owned_since=now
     )

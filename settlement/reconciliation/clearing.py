@@ -4,7 +4,7 @@ Counter adds up runs of orders and the desk adds up the same; only where two sum
 of the run. Before that the desk is read: what counter has paid, the desk had settled before.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,8 @@ from django.db import connections
 
 from acceptance import counter_client
 from counter.contracts import ClearingSums
-from settlement.chart import COUNTER, USDT
+from infra.db.rows import rows_of
+from settlement.book.chart import COUNTER, USDT
 from settlement.reconciliation.findings import Finding, Result, Trace
 
 WIDTH = 1000  # orders in a run
@@ -41,6 +42,28 @@ SUMS = f"""
     SELECT (order_id - %(after)s - 1) / %(width)s, sum(amount), min(order_id) FILTER (WHERE state <> 'REPORTED')
     FROM ({ORDERS}) AS orders GROUP BY 1
 """  # noqa: S608 - our own text
+
+
+# What people have booked of breaks between the mirror and suspense: the desk has so much more, or less, for the order.
+CORRECTIONS = """
+    SELECT order_id, sum(corrected) FROM settlement_reconciliationbreak
+    WHERE what = ANY(%s) AND corrected <> 0 AND order_id > %s AND order_id <= %s GROUP BY 1
+"""
+# What was paid is clearing of no order: counter books it before the desk does. So counter may have what is approved,
+# and may not have shown yet what the desk has just booked. In one query, as a payment is in one of the two. USDT only.
+PAID = """
+    SELECT COALESCE(sum(signed) FILTER (WHERE is_booked), 0),
+           array_agg(CASE WHEN is_booked THEN signed ELSE -signed END) FILTER (WHERE is_moving),
+           min(decided_at) FILTER (WHERE is_moving)
+    FROM (
+        SELECT CASE direction WHEN 'to_desk' THEN amount ELSE -amount END AS signed, state = 'BOOKED' AS is_booked,
+               state = 'APPROVED' OR booked_at > %s AS is_moving, decided_at
+        FROM settlement_clearingpayment WHERE asset = %s AND state IN ('APPROVED', 'BOOKED')
+    ) AS payments
+"""
+CORRECTED_OF_NONE = """
+    SELECT COALESCE(sum(corrected), 0) FROM settlement_reconciliationbreak WHERE what = %s AND corrected <> 0
+"""
 
 
 class DeskOrder(NamedTuple):
@@ -81,10 +104,60 @@ def compare_clearing(*, after_id: int, now: datetime, result: Result) -> int:
         after = theirs.until_id
         if theirs.is_all:
             break
-    if theirs.of_no_order:
-        trace = Trace(asset=USDT, amount=theirs.of_no_order, account=COUNTER)
-        result.broken.add(Finding(OF_NO_ORDER, "counter", f"{theirs.of_no_order} USDT", trace=trace))
+    _compare_of_no_order(theirs, result, now)
     return progress.until
+
+
+def _compare_of_no_order(theirs: ClearingSums, result: Result, now: datetime) -> None:
+    """What payments under way explain is in flight, the rest is broken.
+
+    Where they do not explain all of it nobody can tell which of them counter has shown: the least rest is taken.
+    """
+    unbooked, moving, since = _of_no_order(theirs, now)
+    on_its_way = min(_sums_of_any(moving), key=lambda total: abs(unbooked - total))
+    if on_its_way:
+        age_s = max(0.0, (now - since).total_seconds()) if since else 0.0
+        result.in_flight.add(Finding("clearing is being paid", "counter", f"{on_its_way} USDT", age_s))
+    rest = unbooked - on_its_way
+    if rest:
+        trace = Trace(asset=USDT, amount=rest, account=COUNTER, effect=((COUNTER, USDT, rest),))
+        result.broken.add(Finding(OF_NO_ORDER, "counter", f"{rest} USDT", trace=trace))
+
+
+def _sums_of_any(amounts: Iterable[Decimal]) -> set[Decimal]:
+    """What any of these come to together, none of them (0) included. Few: two people decide each payment."""
+    sums = {Decimal(0)}
+    for amount in amounts:
+        sums |= {total + amount for total in sums}
+    return sums
+
+
+def _of_no_order(theirs: ClearingSums, now: datetime) -> tuple[Decimal, list[Decimal], datetime | None]:
+    """What counter has in clearing without an order, less what was paid, and what people have booked of it.
+
+    Then what each payment under way adds to it if only one side has shown it, and since when the first is under way.
+    """
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(CORRECTED_OF_NONE, [OF_NO_ORDER])
+        (corrected,) = cursor.fetchone()
+        cursor.execute(PAID, [now - timedelta(seconds=settings.RECONCILE_GRACE_SECONDS), USDT])
+        paid, moving, since = cursor.fetchone()
+    return theirs.of_no_order + paid - corrected, moving or [], since
+
+
+def differs_now(order_id: int | None, now: datetime) -> Decimal:
+    """What counter has in clearing above what the desk has, for one order or, None, for no order.
+
+    Raises: CounterUnavailable, CounterRefused.
+    """
+    after = order_id - 1 if order_id else 0
+    theirs = counter_client.clearing(after_id=after, placed_before=now, width=1, runs=1)
+    if order_id is None:
+        return _of_no_order(theirs, now)[0]
+    amounts = {entry.first_id: entry.amount for entry in theirs.sums}
+    held = [DeskOrder(*row) for row in _rows(ORDERS, after, order_id)]
+    expected = sum((order.amount for order in held), _corrections(after, order_id).get(order_id, Decimal(0)))
+    return amounts.get(order_id, Decimal(0)) - expected
 
 
 def _compare_page(
@@ -125,13 +198,23 @@ def _rows(sql: str, after: int, until: int) -> list[tuple[Any, ...]]:
         "until": until,
         "width": WIDTH,
     }
-    with connections["desk"].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
+    return rows_of("desk", sql, parameters)
 
 
 def _our_sums(after: int, until: int) -> dict[int, tuple[Decimal, int | None]]:
-    return {run: (amount, unfinished) for run, amount, unfinished in _rows(SUMS, after, until)}
+    sums = {run: (amount, unfinished) for run, amount, unfinished in _rows(SUMS, after, until)}
+    for order_id, corrected in _corrections(after, until).items():
+        run = (order_id - after - 1) // WIDTH
+        amount, unfinished = sums.get(run, (Decimal(0), None))
+        sums[run] = amount + corrected, unfinished
+    return sums
+
+
+def _corrections(after: int, until: int) -> Mapping[int, Decimal]:
+    """What was booked of breaks of these orders, by counter's id."""
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(CORRECTIONS, [[NOT_HERE, NO_CLEARING, DIFFERS], after, until])
+        return dict(cursor.fetchall())
 
 
 def _drill(
@@ -139,17 +222,20 @@ def _drill(
 ) -> Iterator[tuple[int, Finding, bool]]:
     """(order id, finding, whether it is broken) of each order of a run that differs."""
     ours = {row[0]: DeskOrder(*row) for row in _rows(ORDERS, after, until)}
-    theirs = _one_by_one(after, placed_before)
-    for order_id in sorted(ours.keys() | theirs.keys()):
+    theirs, corrections = _one_by_one(after, placed_before), _corrections(after, until)
+    for order_id in sorted(ours.keys() | theirs.keys() | corrections.keys()):
         if order_id > until:
             continue
         held, amount = ours.get(order_id), theirs.get(order_id)
-        expected = held.amount if held else Decimal(0)
+        corrected = corrections.get(order_id, Decimal(0))
+        expected = (held.amount if held else Decimal(0)) + corrected
         if (amount or Decimal(0)) == expected:
             continue
         where = f"order {order_id}"
-        detail = f"counter {amount or 'nothing'} USDT, desk {expected if held else 'nothing'} USDT"
-        if held is not None and held.maybe is not None and amount == held.maybe:
+        detail = (
+            f"counter {amount or 'nothing'} USDT, desk {expected if held or corrected else 'nothing'} USDT"
+        )
+        if held is not None and held.maybe is not None and amount == held.maybe + corrected:
             age_s = max(0.0, (now - held.placed_at).total_seconds())
             yield order_id, Finding("payout is paid, its report on its way", where, detail, age_s), False
             continue
@@ -161,6 +247,7 @@ def _drill(
             conversion_id=held.conversion_id if held else None,
             account=COUNTER,
             since=held.placed_at if held else None,
+            effect=((COUNTER, USDT, (amount or Decimal(0)) - expected),),
         )
         yield order_id, Finding(what, where, detail, trace=trace), True
 

@@ -11,17 +11,28 @@ from settlement.models.history import Subject
 from settlement.reconciliation import book, clearing, trades, wallets
 
 RECENT_LEGS = 5000
+DONE = {
+    Intervention.Kind.BOOK_CAPITAL: "booked as capital",
+    Intervention.Kind.BOOK_CASH: "booked as cash moved",
+    Intervention.Kind.WRITE_OFF: "booked to suspense",
+    Intervention.Kind.ACCEPT: "accepted as it is",
+}
 
 TRADES = (trades.NOBODYS, trades.NOT_BOOKED, trades.DIFFERS)
 VENUE_KINDS = (*TRADES, trades.NOT_AT_VENUE, wallets.NOT_THE_BOOK, wallets.NEVER_ASKED)
 BOOK_KINDS = (book.MIRROR,)
 CLEARING_KINDS = (clearing.NOT_HERE, clearing.NO_CLEARING, clearing.DIFFERS, clearing.OF_NO_ORDER)
+KINDS = (*VENUE_KINDS, *BOOK_KINDS, *CLEARING_KINDS)  # all that there are
+# What two people accept as it is: the wallets have a break of their own for what such a trade did to them.
+ACCEPTABLE = (trades.DIFFERS, trades.NOT_AT_VENUE)
+# What is compared with all that was booked of it before: seen again it shows what is left, which may be booked as well.
+CORRECTED = (wallets.NOT_THE_BOOK, *BOOK_KINDS, *CLEARING_KINDS)
 
 
 def what_balances(row: ReconciliationBreak) -> str:
     """What has balanced a break that a comparison no longer shows."""
-    if row.written_off_at is not None:
-        return _write_off(row)
+    if row.written_off_at is not None or row.accepted_at is not None:
+        return _intervention(row)
     if row.what in TRADES:
         return _fill(row)
     if row.what == trades.NOT_AT_VENUE:
@@ -36,15 +47,14 @@ def what_balances(row: ReconciliationBreak) -> str:
     return _order(row)
 
 
-def _write_off(row: ReconciliationBreak) -> str:
+def _intervention(row: ReconciliationBreak) -> str:
     made = Intervention.objects.filter(
-        subject=Subject.BREAK, subject_id=row.pk, state=Intervention.State.APPLIED
+        subject=Subject.BREAK, subject_id=row.pk, state=Intervention.State.APPLIED, kind__in=DONE
     ).last()
     if made is None:
         return ""
     people = f"asked for by {made.requested_by}, approved by {made.decided_by}"
-    as_what = "as capital" if made.kind == Intervention.Kind.BOOK_CAPITAL else "to suspense"
-    return f"booked {as_what} by intervention {made.pk}, {people}"
+    return f"{DONE[Intervention.Kind(made.kind)]} by intervention {made.pk}, {people}"
 
 
 def _fill(row: ReconciliationBreak) -> str:

@@ -82,7 +82,10 @@ class Findings:
 
 @dataclass(slots=True)
 class Result:
-    """What was found about one invariant; `unchecked` is the reason why a part of it could not be checked."""
+    """What was found about one invariant; `unchecked` is the reason why a part of it could not be checked.
+
+    `notes` are no findings: what a reader has to know of how far it was checked.
+    """
 
     number: int
     name: str
@@ -90,6 +93,7 @@ class Result:
     broken: Findings = field(default_factory=Findings)
     in_flight: Findings = field(default_factory=Findings)
     unchecked: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> State:
@@ -112,4 +116,5 @@ class Result:
             "in_flight": [finding.as_dict() for finding in self.in_flight.listed],
             "in_flight_total": self.in_flight.total,
             "unchecked": self.unchecked,
+            "notes": self.notes,
         }

@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db.models import Min
 
 from acceptance.counter_client import CounterError
-from config.snapshots import Snapshot, snapshot
-from settlement import halts
+from infra.coordination.ages import AHEAD_TOLERANCE
+from infra.db.snapshots import Snapshot, snapshot
+from ledger.decimals import calculating
 from settlement.models import ReconciliationBreak, ReconciliationRun
 from settlement.reconciliation import closing
 from settlement.reconciliation.book import compare_mirror
@@ -32,6 +33,7 @@ from settlement.reconciliation.wallets import (
     oldest_open_transfer,
     read_wallets,
 )
+from settlement.venues import halts
 from settlement.venues.protocol import Venue, VenueError, Wallet
 
 log = structlog.get_logger(__name__)
@@ -87,13 +89,17 @@ class Look:
         return self.venue, self.book, self.clearing
 
 
+@calculating()
 def reconcile(*, venue: Venue, clock: Callable[[], datetime], by: str) -> ReconciliationRun:
     """Compare what has happened since the watermarks; the run as it is stored. Only one at a time: doors see to that.
 
     What cannot be asked is said in `unchecked`, and its watermark and breaks stay as they are.
     """
     began, started = clock(), time.monotonic()
-    before = ReconciliationRun.objects.order_by("-id").first()
+    # A watermark of the future would have what happens until then never looked at.
+    before = (
+        ReconciliationRun.objects.filter(trades_until__lte=began + AHEAD_TOLERANCE).order_by("-id").first()
+    )
     found = _look(before, venue, began)
     broken = [result.broken for result in found.results]
     if any(each.total for each in broken):
@@ -199,7 +205,7 @@ def _carry_balances(desk: Snapshot, before: ReconciliationRun | None, found: Loo
 
 def _run(before: ReconciliationRun | None, found: Look) -> ReconciliationRun:
     """The run with its watermarks: each as far as nothing before it is open, or where it was."""
-    open_rows = ReconciliationBreak.objects.filter(state="OPEN")
+    open_rows = ReconciliationBreak.objects.filter(state=ReconciliationBreak.State.OPEN)
     oldest = open_rows.filter(what__in=closing.VENUE_KINDS).aggregate(since=Min("since"))["since"]
     trades_until = before.trades_until if before else found.since
     if not found.venue.unchecked:

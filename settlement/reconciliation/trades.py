@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from config.snapshots import Snapshot
-from settlement.chart import USDT, VENUE
+from infra.db.snapshots import Snapshot
+from settlement.book.chart import USDT, VENUE
+from settlement.funds import venue_account
 from settlement.models import Conversion
 from settlement.reconciliation.findings import Finding, Result, Trace
 from settlement.reconciliation.venue_view import VenueView
@@ -42,6 +43,11 @@ FILLS = """
 WRITTEN_OFF = """
     SELECT symbol, venue_trade_id FROM settlement_reconciliationbreak
     WHERE written_off_at IS NOT NULL AND venue_trade_id <> '' AND since >= %s
+"""
+# What two people have accepted as it is: of these figures, not of any that come later.
+ACCEPTED = """
+    SELECT what, "where", detail FROM settlement_reconciliationbreak
+    WHERE accepted_at IS NOT NULL AND since >= %s
 """
 
 
@@ -92,6 +98,7 @@ class DeskTrades:
     tolerance: timedelta
     fills: dict[tuple[str, str], FillRow]
     written_off: set[tuple[str, str]]
+    accepted: set[tuple[str, str, str]]
     by_venue_id: dict[tuple[str, str], ConversionRow]
     by_client_id: dict[str, ConversionRow]
 
@@ -151,10 +158,11 @@ def last_conversion_before(desk: Snapshot, moment: datetime) -> int:
 def read_trades(
     desk: Snapshot, *, since: datetime, now: datetime, tolerance: timedelta, after_conversion: int = 0
 ) -> DeskTrades:
-    """The desk's side of all trades since a moment, from its snapshot.
+    """The desk's side of all trades since a moment, from its snapshot; of the account that the books are of now.
 
     Closed conversions up to `after_conversion` are not read: none of their trades may be that young.
     """
+    since = max([since, *filter(None, [venue_account.changed_at()])])
     conversions = [
         ConversionRow(*row) for row in desk.rows(CONVERSIONS, [since - tolerance, after_conversion])
     ]
@@ -171,6 +179,7 @@ def read_trades(
             )
         },
         written_off={(symbol, trade_id) for symbol, trade_id in desk.rows(WRITTEN_OFF, [since])},
+        accepted={(what, where, detail) for what, where, detail in desk.rows(ACCEPTED, [since])},
         by_venue_id={(row.underlying, row.venue_order_id): row for row in conversions if row.venue_order_id},
         by_client_id={row.client_order_id: row for row in conversions},
     )
@@ -194,14 +203,15 @@ def compare_trades(desk: DeskTrades, view: VenueView, venue: Venue, result: Resu
                 conversion = origins.conversion_of(coin, trade.venue_order_id)
                 _judge_unknown(symbol, trade, conversion, desk, result)
             else:
-                _judge_known(symbol, trade, fill, result)
+                _judge_known(symbol, trade, fill, desk, result)
             if fill is None or fill.conversion_state != Conversion.State.BOOKED:
                 unbooked.append(Unbooked(coin, trade))
     _judge_missing(desk, view, result)
     return unbooked
 
 
-def _content(trade: Trade) -> Content:
+def content_of(trade: Trade) -> Content:
+    """What of a trade is held against its fill."""
     return Content(trade.venue_order_id, trade.price, trade.coin, trade.usdt, trade.fee, trade.fee_asset)
 
 
@@ -236,19 +246,26 @@ def _where(symbol: str, trade_id: str) -> str:
     return f"venue trade {trade_id} {symbol}"
 
 
-def _judge_known(symbol: str, trade: Trade, fill: FillRow, result: Result) -> None:
-    if fill.content != _content(trade):
-        detail = f"booked {fill.content}; at the venue {_content(trade)}"
+def _judge_known(symbol: str, trade: Trade, fill: FillRow, desk: DeskTrades, result: Result) -> None:
+    if fill.content != content_of(trade):
+        detail = f"booked {fill.content}; at the venue {content_of(trade)}"
         where = _where(symbol, trade.venue_trade_id)
-        result.broken.add(
-            Finding(DIFFERS, where, detail, trace=_fill_trace(symbol, trade.venue_trade_id, fill))
+        _add_unless_accepted(
+            DIFFERS, where, detail, _fill_trace(symbol, trade.venue_trade_id, fill), desk, result
         )
+
+
+def _add_unless_accepted(
+    what: str, where: str, detail: str, trace: Trace, desk: DeskTrades, result: Result
+) -> None:
+    if (what, where, detail) not in desk.accepted:
+        result.broken.add(Finding(what, where, detail, trace=trace))
 
 
 def _judge_unknown(
     symbol: str, trade: Trade, conversion: ConversionRow | None, desk: DeskTrades, result: Result
 ) -> None:
-    where, content = _where(symbol, trade.venue_trade_id), _content(trade)
+    where, content = _where(symbol, trade.venue_trade_id), content_of(trade)
     if desk.is_recent(trade.traded_at) or (conversion is not None and conversion.state in MAY_EXECUTE):
         of = f"conversion {conversion.id} {conversion.state}" if conversion else "of a moment ago"
         age_s = desk.age_s(trade.traded_at)
@@ -275,4 +292,4 @@ def _judge_missing(desk: DeskTrades, view: VenueView, result: Result) -> None:
             )
         else:
             trace = _fill_trace(symbol, trade_id, fill)
-            result.broken.add(Finding(NOT_AT_VENUE, where, str(fill.content), trace=trace))
+            _add_unless_accepted(NOT_AT_VENUE, where, str(fill.content), trace, desk, result)

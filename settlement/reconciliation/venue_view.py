@@ -10,6 +10,8 @@ from decimal import Decimal
 
 from django.conf import settings
 
+from infra.coordination import clock
+from settlement.funds import venue_account
 from settlement.venues.protocol import Trade, TransferReport, Venue, Wallet
 
 QUIET_TRIES = 5
@@ -31,8 +33,9 @@ def look(venue: Venue, *, trades_since: datetime, transfers_since: datetime) -> 
 
     Transfers are read of the assets that the treasury moves.
 
-    Raises: VenueError.
+    Raises: VenueError; OtherAccount when it is not the account of the books.
     """
+    venue_account.require(venue, now=clock.desk.now())
     trades = {
         coin: {trade.venue_trade_id: trade for trade in venue.trades(underlying=coin, since=trades_since)}
         for coin in settings.COINS

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from config.snapshots import Snapshot
-from settlement.chart import INVENTORY, SUSPENSE, VENUE
+from infra.db.snapshots import Snapshot
+from settlement.book.chart import INVENTORY, SUSPENSE, VENUE
 from settlement.reconciliation.findings import Finding, Result, Trace
 from settlement.reconciliation.trades import Unbooked, effect_of
 from settlement.reconciliation.venue_view import VenueView

@@ -7,25 +7,30 @@ are not in it, so nothing is sent until the venue's own trades since then are al
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from django.conf import settings
 from django.db import transaction
 
-from acceptance.intake import settle_soon
-from acceptance.recovery import take_in_again
-from settlement import balancing, halts, history, rebuilding, resolving, transfers
-from settlement.halts import RESTORED
-from settlement.history import MovedMeanwhile
-from settlement.models import Conversion, FundsTransfer, ReconciliationRun, VenueHalt
-from settlement.rebuilding import BY, WHY, Executed
+from acceptance.pulling import take_in_again
+from infra.coordination.leader import exclusive
+from infra.db.lifecycles import moves
+from settlement.conversions import balancing, unknown
+from settlement.funds import transfers, venue_account
+from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationRun, VenueHalt
+from settlement.models.history import Subject
+from settlement.restore import replay
+from settlement.restore.replay import BY, WHY, Executed
+from settlement.venues import halts, history, times
+from settlement.venues.halts import RESTORED
+from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import TransferReport, Venue
+from settlement.waking import settle_soon
 
 log = structlog.get_logger(__name__)
 
 HELD_FOR_SECONDS = 10 * 365 * 86400.0  # nobody but a person, or `manage.py after_restore`, ends it
-CLOCK_MARGIN = timedelta(seconds=5)
 OURS = re.compile(r"xb[0-9a-f]{32}")  # what a conversion's client id looks like
 
 
@@ -38,6 +43,8 @@ class Remembered:
     entered: list[int] = field(default_factory=list)
     carried: list[int] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    unproven: list[int] = field(default_factory=list)  # conversions among what is left
+    given_up: list[int] = field(default_factory=list)  # those that two people had entered without proof
 
 
 def hold(*, backed_up_at: datetime) -> None:
@@ -50,15 +57,40 @@ def hold(*, backed_up_at: datetime) -> None:
 def remember(*, venue: Venue, now: datetime) -> Remembered:
     """Enter again what was taken in, executed and settled since the backup, and let the desk send if that is all of it.
 
-    May be called again and again; does nothing when nothing is held.
+    May be called again and again, by one at a time; does nothing when nothing is held. What two people have
+    decided to go on without is entered unproven.
 
     Raises: VenueError, CounterError; what was entered until then stays.
     """
+    with exclusive("after_restore", using="desk") as alone:
+        if not alone:
+            return Remembered(left=["somebody else is entering it"])
+        return _remember(venue, now)
+
+
+def is_to_go_on() -> bool:
+    """Whether two people have decided that a desk that is still held goes on."""
+    held = VenueHalt.objects.filter(lifted_at__isnull=True, reason=RESTORED).first()
+    return held is not None and bool(_given_up(held))
+
+
+def _given_up(held: VenueHalt) -> set[int]:
+    decided = Intervention.objects.filter(
+        subject=Subject.HALT,
+        subject_id=held.pk,
+        kind=Intervention.Kind.END_HOLD,
+        state=Intervention.State.APPLIED,
+    )
+    return {number for terms in decided.values_list("terms", flat=True) for number in terms["conversions"]}
+
+
+def _remember(venue: Venue, now: datetime) -> Remembered:
     found = Remembered()
     held = VenueHalt.objects.filter(venue=venue.name, lifted_at__isnull=True, reason=RESTORED).first()
     if held is None:
         return found
-    since = held.began_at - CLOCK_MARGIN
+    venue_account.require(venue, now=now)
+    since = times.earliest(held.began_at, venue)
     agreed = ReconciliationRun.objects.order_by("-id").values_list("orders_until", flat=True).first()
     again = take_in_again(after_id=agreed or 0, now=now)
     found.taken_in = again.accepted
@@ -70,14 +102,18 @@ def remember(*, venue: Venue, now: datetime) -> Remembered:
             executed.append(each)
         else:
             found.left.append(f"order {each.report.client_order_id} is still alive at the venue")
-    found.entered, left = rebuilding.enter_told(again.told, executed)
+    entered = replay.enter_told(again.told, executed, given_up=_given_up(held))
+    found.entered, found.given_up, found.unproven = entered.proven, entered.given_up, entered.left
     found.left += [
-        f"conversion {number}: counter was told what the venue's trades do not give" for number in left
+        f"conversion {number}: counter was told what the venue's trades do not give"
+        for number in found.unproven
     ]
     if not found.left:
-        found.carried = [rebuilding.carry_on(each, venue=venue, now=now).pk for each in executed]
+        found.carried = [replay.carry_on(each, venue=venue, now=now).pk for each in executed]
         _let_go(held, now)
-    log.warning("remembered", entered=found.entered, carried=found.carried, left=found.left)
+    log.warning(
+        "remembered", entered=found.entered, carried=found.carried, left=found.left, given_up=found.given_up
+    )
     return found
 
 
@@ -88,15 +124,21 @@ def _let_go(held: VenueHalt, now: datetime) -> None:
         settle_soon(underlying)
 
 
+@moves(Conversion.hand_over, Conversion.State.RETRY_WAIT)
+@moves(Conversion.hand_back)
 def _ask_for_open(venue: Venue, now: datetime) -> None:
     """Ask for all that was under way at the backup: also what was to be sent again then, for it may have been since."""
     for conversion in Conversion.objects.filter(state=Conversion.State.RETRY_WAIT):
         with transaction.atomic(using="desk"):
-            for step in (Conversion.hand_over, Conversion.hand_back):
-                history.advance(conversion, step, at=now, by=BY, why=WHY, due_at=now, misses=0)
+            for step in (conversion.hand_over, conversion.hand_back):
+                with history.moving(conversion, at=now, by=BY, why=WHY):
+                    step()
+                    conversion.due_at, conversion.misses = now, 0
+    moves_sent = (FundsTransfer.State.SUBMITTED, FundsTransfer.State.UNKNOWN)
+    orders_sent = (Conversion.State.SUBMITTED, Conversion.State.UNKNOWN)
     asked = [
-        *((transfers.ask, row) for row in FundsTransfer.objects.filter(state__in=["SUBMITTED", "UNKNOWN"])),
-        *((resolving.ask, row) for row in Conversion.objects.filter(state__in=["SUBMITTED", "UNKNOWN"])),
+        *((transfers.ask, row) for row in FundsTransfer.objects.filter(state__in=moves_sent)),
+        *((unknown.ask, row) for row in Conversion.objects.filter(state__in=orders_sent)),
     ]
     for ask, row in asked:
         try:
@@ -117,13 +159,15 @@ def _enter_transfers(venue: Venue, since: datetime, now: datetime) -> int:
     return entered
 
 
+@moves(FundsTransfer.submit)
 def _enter_transfer(report: TransferReport, now: datetime) -> None:
     row = FundsTransfer(
         asset=report.asset, amount=report.amount, direction=report.direction, planned_at=report.at
     )
     with transaction.atomic(using="desk"):
-        submitted = {"submitted_at": report.at, "attempts": 1}
-        history.create(row, FundsTransfer.submit, at=now, by=BY, why=WHY, **submitted)
+        history.begin(row, at=now, by=BY)
+        with history.moving(row, at=now, by=BY, why=WHY):
+            row.submit(at=report.at)
         transfers.confirm(row, venue_transfer_id=report.venue_transfer_id, now=now, by=BY, why=WHY)
 
 

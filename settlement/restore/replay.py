@@ -6,27 +6,31 @@ the next conversion, where the orders that wait are netted against it. Sends not
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import connections, transaction
+from django.db.models import QuerySet
 
 from acceptance.models import AcceptedOrder
-from config.rows import insert
-from config.transitions import move_selected
+from acceptance.order_history import move_orders
 from counter.contracts import SettlementReport
-from settlement import balancing, history
-from settlement.chart import USDT
-from settlement.conversion import lock_carry
-from settlement.history import MovedMeanwhile
-from settlement.interventions.terms import worth_usdt
+from infra.db.lifecycles import moves
+from infra.db.rows import insert
+from ledger.decimals import calculating, quotient
+from settlement.book.chart import USDT
+from settlement.conversions import balancing, late_fees, round_statements
+from settlement.conversions.late_fees import fee_values
+from settlement.conversions.outcomes import fill_of
 from settlement.models import Allocation, Carry, Conversion, Fill
-from settlement.netting import NettingError
-from settlement.outcomes import fee_values, fill_of
+from settlement.netting.net import NettingError
+from settlement.netting.units import worth_usdt
+from settlement.venues import history
+from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import OrderReport, Venue
 
 BY = "restore"
@@ -53,7 +57,7 @@ class Executed:
     @property
     def price(self) -> Decimal:
         """Its average, as a conversion is settled at."""
-        return (self.usdt / self.report.filled_coin).quantize(UNIT, ROUND_HALF_EVEN)
+        return quotient(self.usdt, self.report.filled_coin, unit=UNIT, rounding=ROUND_HALF_EVEN)
 
     @property
     def usdt(self) -> Decimal:
@@ -66,8 +70,20 @@ class Executed:
         return min(trade.traded_at for trade in self.report.trades)
 
 
-def enter_told(told: Iterable[SettlementReport], executed: list[Executed]) -> tuple[list[int], list[int]]:
-    """Enter the conversions that counter was told of, oldest first: the ids of those entered, and of those left.
+@dataclass(slots=True)
+class Entered:
+    """Conversions that counter was told of, by id: entered as told, entered without proof, and left."""
+
+    proven: list[int] = field(default_factory=list)
+    given_up: list[int] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+
+
+@calculating()
+def enter_told(
+    told: Iterable[SettlementReport], executed: list[Executed], *, given_up: Collection[int] = ()
+) -> Entered:
+    """Enter the conversions that counter was told of, oldest first; those `given_up` as far as the trades go.
 
     What they used up is taken out of `executed`.
     """
@@ -77,11 +93,63 @@ def enter_told(told: Iterable[SettlementReport], executed: list[Executed]) -> tu
     if by_conversion:
         with connections["desk"].cursor() as cursor:
             cursor.execute(KEEP_AHEAD, [max(by_conversion)])
-    entered: list[int] = []
-    left: list[int] = []
+    found = Entered()
+    unproven = []
     for conversion_id, reports in sorted(by_conversion.items()):
-        (entered if _enter_one(reports, executed) else left).append(conversion_id)
-    return entered, left
+        if _enter_one(reports, executed):
+            found.proven.append(conversion_id)
+        else:
+            unproven.append((conversion_id, reports))
+    # After all others: what these can prove to be theirs is not for one that proves nothing.
+    for conversion_id, reports in unproven:
+        is_entered = conversion_id in given_up and _enter_unproven(reports, executed)
+        (found.given_up if is_entered else found.left).append(conversion_id)
+    return found
+
+
+def _enter_unproven(told: Sequence[SettlementReport], executed: list[Executed]) -> bool:
+    """Enter it as the trades give it, even against what counter was told, which it keeps and is not told again.
+
+    False, with nothing changed, where its row in the book cannot be booked: that one has exits of its own.
+    """
+    conversion = Conversion.objects.filter(pk=told[0].conversion_id).first()
+    if conversion is not None and conversion.state == Conversion.State.BOOKED:
+        return True
+    at_this_price = [each for each in executed if each.price == told[0].price] if conversion is None else []
+    for candidate in [*at_this_price, None]:
+        try:
+            with transaction.atomic(using="desk"):
+                _settle_unproven(told, conversion, candidate)
+        except (MovedMeanwhile, NettingError):
+            continue
+        if candidate is not None:
+            executed.remove(candidate)
+        return True
+    return False
+
+
+@moves(AcceptedOrder.report)
+def _settle_unproven(
+    told: Sequence[SettlementReport], conversion: Conversion | None, executed: Executed | None
+) -> None:
+    """Raises: MovedMeanwhile, NettingError."""
+    if conversion is None:
+        orders = list(_waiting(told).order_by("id"))
+        if not orders and executed is None:
+            return  # the desk holds none of them, or settled them otherwise: reconciliation shows each as a break
+        if {order.underlying for order in orders} != {
+            executed.underlying if executed else orders[0].underlying
+        }:
+            raise MovedMeanwhile("of another coin")
+        conversion = _claimed(told, orders, executed)
+    balancing.enter(conversion, now=told[0].settled_at)
+    settled = AcceptedOrder.objects.filter(
+        conversion_id=conversion.pk,
+        order_id__in=[report.order_id for report in told],
+        state=AcceptedOrder.State.SETTLED,
+    )
+    reported_at = told[0].settled_at
+    move_orders(settled, AcceptedOrder.report, at=reported_at, same={"reported_at": reported_at})
 
 
 def _enter_one(told: Sequence[SettlementReport], executed: list[Executed]) -> bool:
@@ -100,7 +168,7 @@ def _entered_as_told(told: Sequence[SettlementReport], executed: Executed | None
         with transaction.atomic(using="desk"):
             conversion = Conversion.objects.filter(pk=told[0].conversion_id).first()
             if conversion is None:
-                conversion = _remember(told[0].conversion_id, told, executed)
+                conversion = _remember(told, executed)
             balancing.enter(conversion, now=told[0].settled_at)
             _compare(told, conversion)
     except (_Differs, MovedMeanwhile, NettingError):
@@ -108,29 +176,46 @@ def _entered_as_told(told: Sequence[SettlementReport], executed: Executed | None
     return True
 
 
-def _remember(conversion_id: int, told: Sequence[SettlementReport], executed: Executed | None) -> Conversion:
+def _remember(told: Sequence[SettlementReport], executed: Executed | None) -> Conversion:
     """The conversion with its orders and its fills, FILLED. Raises: _Differs."""
-    settled_at = told[0].settled_at
-    waiting = AcceptedOrder.objects.filter(
+    orders = list(_waiting(told).order_by("id"))
+    coins = {order.underlying for order in orders}
+    if len(orders) != len(told) or len(coins) != 1 or (executed and executed.underlying not in coins):
+        raise _Differs
+    return _claimed(told, orders, executed)
+
+
+def _waiting(told: Sequence[SettlementReport]) -> QuerySet[AcceptedOrder]:
+    return AcceptedOrder.objects.filter(
         source=settings.COUNTER_SOURCE,
         order_id__in=[report.order_id for report in told],
         state=AcceptedOrder.State.RECEIVED,
     )
-    orders = list(waiting.order_by("id"))
-    coins = {order.underlying for order in orders}
-    if len(orders) != len(told) or len(coins) != 1 or (executed and executed.underlying not in coins):
-        raise _Differs
+
+
+@moves(AcceptedOrder.convert)
+def _claimed(
+    told: Sequence[SettlementReport], orders: Sequence[AcceptedOrder], executed: Executed | None
+) -> Conversion:
+    conversion_id, settled_at = told[0].conversion_id, told[0].settled_at
     # It was received before it was settled, as counter knows; when, is forgotten.
     known = {"conversion_id": conversion_id, "received_at": settled_at, "converting_at": settled_at}
-    move_selected(
-        waiting.order_by("id").select_for_update(), AcceptedOrder.convert, same=known, returning=["id"]
-    )
+    waiting = _waiting(told).order_by("id").select_for_update()
+    move_orders(waiting, AcceptedOrder.convert, at=settled_at, same=known)
     fees = sum((report.fee for report in told), ZERO)
     return _filled(
-        conversion_id, coins.pop(), orders, executed, price=told[0].price, at=settled_at, fees_usdt=fees
+        conversion_id,
+        orders[0].underlying,
+        orders,
+        executed,
+        price=told[0].price,
+        at=settled_at,
+        fees_usdt=fees,
     )
 
 
+@moves(Conversion.submit, Conversion.State.PLANNED)
+@moves(Conversion.fill, Conversion.State.PLANNED, Conversion.State.SUBMITTED)
 def _filled(
     conversion_id: int | None,
     underlying: str,
@@ -142,7 +227,7 @@ def _filled(
     fees_usdt: Decimal | None = None,
     values: dict[str, Decimal] | None = None,
 ) -> Conversion:
-    next_id, carry = lock_carry(underlying)
+    next_id, carry = round_statements.lock_carry(underlying)
     Carry.objects.filter(pk=underlying).update(coin=0, usdt=0)
     bought = sum((order.coin for order in orders if order.kind == "OPEN"), ZERO)
     sold = sum((order.coin for order in orders if order.kind != "OPEN"), ZERO)
@@ -183,6 +268,7 @@ def _filled(
     if fees_usdt is not None:
         _value_as_told(fills, underlying, price, fees_usdt)
     insert(fills)
+    late_fees.note(conversion, fills)
     return conversion
 
 
@@ -193,9 +279,12 @@ def _value_as_told(fills: Sequence[Fill], underlying: str, price: Decimal, fees_
         return
     in_coin = sum((fill.fee for fill in fills if fill.fee_asset == underlying), ZERO)
     in_usdt = sum((fill.fee for fill in fills if fill.fee_asset == USDT), ZERO)
+    in_third = fees_usdt - in_usdt - worth_usdt(price, in_coin)
+    if not in_third:
+        return  # it was not valued in time
     for fill in third:
         fill.fee_usdt = ZERO
-    third[0].fee_usdt = fees_usdt - in_usdt - worth_usdt(price, in_coin)
+    third[0].fee_usdt = in_third
 
 
 def _compare(told: Sequence[SettlementReport], conversion: Conversion) -> None:
@@ -210,11 +299,9 @@ def _compare(told: Sequence[SettlementReport], conversion: Conversion) -> None:
             raise _Differs
 
 
+@calculating()
 def carry_on(executed: Executed, *, venue: Venue, now: datetime) -> Conversion:
-    """Enter an order of which counter was told nothing: without orders, so that its coin is carried to the next one.
-
-    Raises: VenueError when a fee cannot be valued.
-    """
+    """Enter an order of which counter was told nothing: without orders, so that its coin is carried to the next one."""
     values = fee_values(executed.report.trades, executed.underlying, venue)
     with transaction.atomic(using="desk"):
         conversion = _filled(

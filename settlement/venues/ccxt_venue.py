@@ -1,6 +1,6 @@
 """A venue behind ccxt, spoken to in strings: amounts never become floats on the way out or back.
 
-Guards the third outcome: ccxt's own retries are off, whatever it raises keeps what was heard (`hearing`), and an answer
+Guards the third outcome: ccxt's own retries are off, what it raises keeps what was heard (`hearing`), and an answer
 that parses but names no order is no answer (`reading`).
 """
 
@@ -12,14 +12,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import ccxt
 import structlog
 from django.conf import settings
 
-from config.exchange import new_exchange, read_markets
-from settlement.netting import Lot
+from infra.exchange.client import new_exchange, read_markets
+from infra.exchange.host_breaker import small_number
+from infra.exchange.lean_ccxt import ccxt
+from infra.exchange.pushed_books import PushedBooks
+from settlement.netting.net import Lot
 from settlement.venues.hearing import heard, noting_answers
 from settlement.venues.protocol import (
+    PRICE_FRESH_SECONDS,
     Direction,
     Market,
     OrderReport,
@@ -30,14 +33,14 @@ from settlement.venues.protocol import (
     VenueError,
     Wallet,
 )
-from settlement.venues.reading import order_report, positive, raw, transfer_of
+from settlement.venues.reading import finite, name_of, order_report, positive, raw, transfer_of, wallet_of
 from settlement.venues.repeats import asked_again
-from settlement.venues.trade_pages import HISTORY_PAGE, trades_since
+from settlement.venues.tops import Tops, top_of
+from settlement.venues.trade_pages import trades_of_order, trades_since, transfers_between
 
 log = structlog.get_logger(__name__)
 
-PRICE_FRESH_SECONDS = 1.0
-MARKETS_FRESH_SECONDS = 3600.0
+VALUE_AGAIN_SECONDS = 10.0  # after a fee's asset had no price: nothing waits for it
 RECEIVE_WINDOW_MS = 10_000
 WALLET_NAMES = {"trading": "spot", "reserve": "funding"}
 UNBOUNDED = Decimal("9000000000")
@@ -66,12 +69,13 @@ class CcxtVenue:
         self._markets: dict[str, Any] | None = None
         self._markets_read_at = 0.0
         self._ahead_ms = 0  # of the venue's clock
-        self._tops: dict[str, tuple[float, TopOfBook]] = {}
+        self._valueless_at: dict[str, float] = {}  # when it was asked for in vain
+        self._tops = Tops(PushedBooks(client=client, url=url))
         self._order_count = (-ORDER_COUNT_WINDOW_SECONDS, 0)  # when it was told, and how many in the window
 
     def market(self, underlying: str) -> Market:
         with self._call() as exchange:
-            entry = exchange.markets[settings.COINS[underlying]]
+            entry = exchange.market(settings.COINS[underlying])  # BadSymbol when it is not listed (any more)
             limits = entry["limits"]
             return Market(
                 underlying=underlying,
@@ -84,17 +88,33 @@ class CcxtVenue:
                 ),
                 max_notional=Decimal(limits["cost"]["max"] or UNBOUNDED),
                 tick=positive(entry["precision"]["price"]),
+                is_open=entry["active"] is not False,
             )
 
+    def forget_markets(self) -> None:
+        with self._lock:
+            self._markets_read_at = float("-inf")
+
     @asked_again
-    def top_of_book(self, underlying: str) -> TopOfBook:
-        read_at, top = self._tops.get(underlying, (0.0, None))
-        if top is None or time.monotonic() - read_at > PRICE_FRESH_SECONDS:
-            with self._call() as exchange:
-                symbol = settings.COINS[underlying]
-                ticker = exchange.fetch_bids_asks([symbol])[symbol]
-                top = TopOfBook(bid=positive(ticker["bid"]), ask=positive(ticker["ask"]))
-            self._tops[underlying] = (time.monotonic(), top)
+    def why_closed(self, underlying: str = "") -> str:
+        with self._call() as exchange:
+            account = wallet_of(exchange, WALLET_NAMES["trading"])["info"]
+        if isinstance(account, dict) and account.get("canTrade") is False:
+            return "the account may not trade"
+        if not underlying:
+            return ""
+        self.forget_markets()
+        market = self.market(underlying)
+        return "" if market.is_open else f"{market.symbol} is closed at the venue"
+
+    @asked_again
+    def top_of_book(self, underlying: str, *, within_seconds: float = PRICE_FRESH_SECONDS) -> TopOfBook:
+        symbol = settings.COINS[underlying]
+        if within_seconds and (known := self._tops.latest(symbol, within_seconds=within_seconds)) is not None:
+            return known
+        with self._call() as exchange:
+            top = top_of(exchange.fetch_bids_asks([symbol])[symbol])
+        self._tops.note_asked(symbol, top)
         return top
 
     def stamp(self) -> int:
@@ -123,20 +143,23 @@ class CcxtVenue:
             return order_report(order, client_order_id)
 
     def pace_seconds(self) -> float:
+        excess_percent = max(0, self.used_percent() - FREE_PERCENT)
+        # At this pause the coins together use the allowance up exactly; half as much again balances it before that.
+        even_seconds = len(settings.COINS) * ORDER_COUNT_WINDOW_SECONDS / settings.VENUE_ORDERS_PER_10S
+        pause = even_seconds * 3 / 2 * (excess_percent / (100 - FREE_PERCENT)) ** 2
+        return min(pause, ORDER_COUNT_WINDOW_SECONDS)  # by then the window has passed
+
+    def used_percent(self) -> int:
         counted_at, count = self._order_count
         if time.monotonic() - counted_at > ORDER_COUNT_WINDOW_SECONDS:
-            return 0.0
-        limit = settings.VENUE_ORDERS_PER_10S
-        excess_percent = max(0, 100 * count // limit - FREE_PERCENT)
-        # At this pause the coins together use the allowance up exactly; half as much again balances it before that.
-        even_seconds = len(settings.COINS) * ORDER_COUNT_WINDOW_SECONDS / limit
-        return even_seconds * 3 / 2 * (excess_percent / (100 - FREE_PERCENT)) ** 2
+            return 0
+        return 100 * count // settings.VENUE_ORDERS_PER_10S
 
     def _note_order_count(self, exchange: Any) -> None:
         headers = {name.lower(): value for name, value in (exchange.last_response_headers or {}).items()}
-        count = headers.get(ORDER_COUNT_HEADER, "")
-        if count.isdecimal():
-            self._order_count = (time.monotonic(), int(count))
+        count = small_number(headers.get(ORDER_COUNT_HEADER, ""))
+        if count is not None:
+            self._order_count = (time.monotonic(), count)
 
     @asked_again
     def find(self, *, underlying: str, client_order_id: str) -> OrderReport | None:
@@ -147,9 +170,7 @@ class CcxtVenue:
             except ccxt.OrderNotFound:
                 return None
             if Decimal(order["filled"] or 0) > 0:
-                order["trades"] = exchange.fetch_my_trades(
-                    symbol, None, HISTORY_PAGE, {"orderId": order["id"]}
-                )
+                order["trades"] = trades_of_order(exchange, symbol, order["id"])
             return order_report(order, client_order_id)
 
     @asked_again
@@ -169,20 +190,35 @@ class CcxtVenue:
             return str(order["clientOrderId"])
 
     @asked_again
+    def account_id(self) -> str:
+        with self._call() as exchange:
+            account = wallet_of(exchange, WALLET_NAMES["trading"])["info"]
+            told = account.get("uid") if isinstance(account, dict) else None
+            return "" if told is None else name_of(told)
+
+    @asked_again
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         if wallet == "reserve" and not settings.VENUE_HAS_RESERVE:
             return {}
         with self._call() as exchange:
-            answer = exchange.fetch_balance({"type": WALLET_NAMES[wallet]})
-            return {asset: Decimal(total) for asset, total in answer["total"].items() if total is not None}
+            answer = wallet_of(exchange, WALLET_NAMES[wallet])
+            return {
+                name_of(asset): finite(total) for asset, total in answer["total"].items() if total is not None
+            }
 
     def value_in_usdt(self, asset: str) -> Decimal:
         if asset == "USDT":
             return Decimal(1)
-        with self._call() as exchange:
-            symbol = f"{asset}/USDT"
-            ticker = exchange.fetch_bids_asks([symbol])[symbol]
-            return TopOfBook(bid=positive(ticker["bid"]), ask=positive(ticker["ask"])).mid
+        if time.monotonic() - self._valueless_at.get(asset, -VALUE_AGAIN_SECONDS) < VALUE_AGAIN_SECONDS:
+            raise VenueError(kind="BadAnswer", message=f"{asset} had no price a moment ago")
+        try:
+            with self._call() as exchange:
+                symbol = f"{asset}/USDT"
+                ticker = exchange.fetch_bids_asks([symbol])[symbol]
+                return top_of(ticker).mid
+        except VenueError:
+            self._valueless_at[asset] = time.monotonic()
+            raise
 
     def transfer(self, *, asset: str, amount: Decimal, direction: Direction, stamp: int) -> str:
         origin, target = ("reserve", "trading") if direction == "to_trading" else ("trading", "reserve")
@@ -196,7 +232,7 @@ class CcxtVenue:
             )
             if not answer.get("id"):
                 raise VenueError(kind="BadAnswer", message="a transfer without an id", raw=raw(answer))
-            return str(answer["id"])
+            return name_of(answer["id"])
 
     @asked_again
     def transfers(self, *, asset: str, since: datetime) -> list[TransferReport]:
@@ -206,13 +242,12 @@ class CcxtVenue:
                 ("to_trading", ("reserve", "trading")),
                 ("to_reserve", ("trading", "reserve")),
             ):
-                page = exchange.fetch_transfers(
-                    asset,
-                    int(since.timestamp() * 1000),
-                    100,
-                    {"fromAccount": WALLET_NAMES[origin], "toAccount": WALLET_NAMES[target]},
-                )
-                found += [transfer_of(entry, direction) for entry in page]  # type: ignore[arg-type]
+                moved = transfers_between(exchange, since, WALLET_NAMES[origin], WALLET_NAMES[target])
+                found += [
+                    transfer_of(entry, direction)  # type: ignore[arg-type]
+                    for entry in moved
+                    if entry["currency"] == asset
+                ]
         return found
 
     def _in_time(self, stamp: int) -> dict[str, int]:
@@ -232,7 +267,10 @@ class CcxtVenue:
             self._local.exchange, self._local.markets = exchange, None
         exchange = self._local.exchange
         with self._lock:
-            if self._markets is None or time.monotonic() - self._markets_read_at > MARKETS_FRESH_SECONDS:
+            if (
+                self._markets is None
+                or time.monotonic() - self._markets_read_at > settings.VENUE_MARKETS_EVERY_SECONDS
+            ):
                 self._read_markets(exchange)
             if self._local.markets is not self._markets:
                 exchange.set_markets(self._markets)

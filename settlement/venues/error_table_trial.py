@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import ccxt
 import msgspec
 from django.conf import settings
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Case, Count, F, Func, Max, Q, QuerySet, TextField, Value, When
 
-from settlement.failures import QUESTIONS
+from infra.exchange.lean_ccxt import ccxt
 from settlement.models import Attempt
-from settlement.policy import OWN_KINDS, Answer, Rule, Table, TableInvalid, Verdict
+from settlement.venues.error_table import OWN_KINDS, TABLE, Answer, Rule, Table, TableInvalid, Verdict
+from settlement.venues.failures import QUESTIONS
 
 # What an answered question can be stored with that is no failure.
 NO_FAILURE = ("OrderNotFound", "NotInHistory")
@@ -49,7 +49,9 @@ def replay(*, table: Table, since: datetime | None = None) -> list[Replayed]:
     attempts: QuerySet[Attempt] = Attempt.objects.all()
     if since is not None:
         attempts = attempts.filter(sent_at__gte=since)
-    alike = attempts.values("venue", "call", "code", "http_status", "outcome", "follow")
+    alike = attempts.annotate(message=_words()).values(
+        "venue", "call", "code", "http_status", "outcome", "follow", "message"
+    )
     return [
         _replay(row, table)
         for row in alike.annotate(count=Count("id"), example=Max("id")).order_by("-count", "-example")
@@ -99,5 +101,15 @@ def _judge_anew(row: Mapping[str, Any], table: Table) -> Verdict | None:
     if row["code"] == "" or (asked and row["code"] in NO_FAILURE):
         return None
     kind, _, code = row["code"].partition(" ")
-    venue = row["venue"] or settings.VENUE  # not noted by whoever had but one
-    return table.judge(Answer(venue, kind, code, row["http_status"], to_question=asked))
+    venue = row["venue"] or settings.VENUE  # not noted where there was but one
+    answer = Answer(venue, kind, code, row["http_status"], to_question=asked, message=row["message"] or "")
+    return table.judge(answer)
+
+
+def _words() -> Case:
+    """The venue's words, of the codes that words tell apart only: others' would not add up."""
+    told_apart = Q()
+    for code in sorted({rule.code for rule in TABLE.rules if rule.message}):
+        told_apart |= Q(code__endswith=f" {code}")
+    words = Func(F("answer"), Value(r'"msg" *: *"([^"]*)"'), function="substring", output_field=TextField())
+    return Case(When(told_apart, then=words), default=Value(""), output_field=TextField())

@@ -1,31 +1,39 @@
-"""What the desk needs of a venue, whoever it is: markets, one IOC order at a time, the truth about it, wallets.
+"""What the desk needs of any venue: markets, one IOC order at a time, the truth about it, wallets.
 
 Amounts are Decimal. A call either returns, or raises VenueError, which names what was heard without judging it;
-`settlement.policy` decides whether that means done, not done or unknown.
+`settlement.venues.error_table` decides whether that means done, not done or unknown.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal, Protocol
 
-from settlement.netting import Lot
+from ledger.decimals import EXACT, quotient
+from settlement.netting.net import Lot
 
 Side = Literal["buy", "sell"]
 Wallet = Literal["trading", "reserve"]
 Direction = Literal["to_trading", "to_reserve"]
 TransferState = Literal["done", "pending", "failed"]
 
+PRICE_UNIT = Decimal("0.00000001")
+PRICE_FRESH_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A coin's market against USDT: filters in coin and (`max_notional`) USDT, `tick` the price step."""
+    """A coin's market against USDT: filters in coin and (`max_notional`) USDT, `tick` the price step.
+
+    `is_open` unless the venue shows that it takes no orders.
+    """
 
     underlying: str
     symbol: str
     lot: Lot
     max_notional: Decimal
     tick: Decimal
+    is_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +45,8 @@ class TopOfBook:
 
     @property
     def mid(self) -> Decimal:
-        """Halfway between bid and ask, to 8 decimals."""
-        return ((self.bid + self.ask) / 2).quantize(Decimal("0.00000001"))
+        """Halfway between bid and ask, to 8 decimals, half-even."""
+        return quotient(EXACT.add(self.bid, self.ask), 2, unit=PRICE_UNIT, rounding=ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +127,15 @@ class Venue(Protocol):
     def market(self, underlying: str) -> Market:
         """Filters of the coin's market, cached."""
 
-    def top_of_book(self, underlying: str) -> TopOfBook:
-        """Best bid and ask, at most a second old."""
+    def forget_markets(self) -> None:
+        """Read filters and states of the markets anew before they are used again."""
+
+    def why_closed(self, underlying: str = "") -> str:
+        """What speaks against its taking orders (of a coin), by a signed question and what it shows of the market;
+        blank when nothing does."""
+
+    def top_of_book(self, underlying: str, *, within_seconds: float = PRICE_FRESH_SECONDS) -> TopOfBook:
+        """Best bid and ask that were received no longer ago than that; with 0 they are asked for anew."""
 
     def stamp(self) -> int:
         """The venue's clock in milliseconds. What is sent with a stamp is refused by the venue itself when it arrives
@@ -128,6 +143,9 @@ class Venue(Protocol):
 
     def pace_seconds(self) -> float:
         """How long to gather orders before the next one is sent, so that the venue's allowance lasts; mostly 0."""
+
+    def used_percent(self) -> int:
+        """How much of the venue's allowance of orders is used, as far as this process has heard; 100: all of it."""
 
     def submit(
         self,
@@ -149,6 +167,9 @@ class Venue(Protocol):
 
     def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:
         """The client id of an order known by the venue's own id, or None when the venue says it knows none."""
+
+    def account_id(self) -> str:
+        """The venue's name of the account that the key is of; blank when it tells none."""
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         """Totals by asset, free and locked."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from ledger.decimals import calculating
 from settlement.venues.protocol import (
     Direction,
     OrderReport,
@@ -19,9 +20,11 @@ from settlement.venues.protocol import (
 )
 
 TRANSFER_STATES: dict[str, TransferState] = {"ok": "done", "failed": "failed", "canceled": "failed"}
+NAME_CHARACTERS = 64  # of an id, as the columns have them
 FINAL_STATUSES = frozenset({"closed", "canceled", "expired", "rejected"})
 
 
+@calculating()
 def order_report(order: dict[str, Any], client_order_id: str) -> OrderReport:
     """The order under `client_order_id` with all its trades, from ccxt's order structure.
 
@@ -40,7 +43,7 @@ def order_report(order: dict[str, Any], client_order_id: str) -> OrderReport:
         raise VenueError(kind="BadAnswer", message="trades do not add up to their order", raw=raw(order))
     return OrderReport(
         client_order_id=client_order_id,
-        venue_order_id=str(order["id"]),
+        venue_order_id=name_of(order["id"]),
         final=order["status"] in FINAL_STATUSES,
         filled_coin=filled_coin,
         filled_usdt=Decimal(order["cost"] or 0),
@@ -53,29 +56,61 @@ def trade_of(trade: dict[str, Any]) -> Trade:
     """One trade from ccxt's trade structure. Raises: LookupError, TypeError, ValueError, ArithmeticError."""
     fee = trade.get("fee") or {}
     return Trade(
-        venue_trade_id=str(trade["id"]),
-        venue_order_id=str(trade["order"]),
+        venue_trade_id=name_of(trade["id"]),
+        venue_order_id=name_of(trade["order"]),
         side=_side(trade["side"]),
         price=positive(trade["price"]),
         coin=positive(trade["amount"]),
         usdt=positive(trade["cost"]),
-        fee=Decimal(fee.get("cost") or 0),
-        fee_asset=fee.get("currency") or "USDT",
+        fee=finite(fee.get("cost")),
+        fee_asset=name_of(fee.get("currency") or "USDT"),
         traded_at=_moment(trade["timestamp"]),
     )
+
+
+def wallet_of(exchange: Any, name: str) -> dict[str, Any]:
+    """A wallet as ccxt has it, of a whole answer: of one that was cut, or is an empty object, ccxt makes a wallet that
+    holds nothing.
+
+    Raises: VenueError, ccxt's errors.
+    """
+    answer = exchange.fetch_balance({"type": name})
+    said = answer.get("info")
+    is_whole = isinstance(said, list) or (isinstance(said, dict) and len(said) > 0)
+    if exchange.id == "binance":
+        is_whole = isinstance(said.get("balances") if isinstance(said, dict) else said, list)
+    if not is_whole:
+        raise VenueError(kind="BadAnswer", message=f"no wallet {name}", raw=raw(answer))
+    return answer
 
 
 def transfer_of(entry: dict[str, Any], direction: Direction) -> TransferReport:
     """One movement from ccxt's transfer structure. Raises: as `trade_of`."""
     return TransferReport(
-        venue_transfer_id=str(entry["id"]),
-        asset=entry["currency"],
-        amount=Decimal(entry["amount"]),
+        venue_transfer_id=name_of(entry["id"]),
+        asset=name_of(entry["currency"]),
+        amount=finite(entry["amount"]),
         direction=direction,
-        # Whatever is neither may still move the funds.
+        # What is neither may still move the funds.
         state=TRANSFER_STATES.get(entry["status"], "pending"),
         at=_moment(entry["timestamp"]),
     )
+
+
+def name_of(text: Any) -> str:
+    """An id or an asset as the venue calls it, short enough to be stored. Raises: ValueError."""
+    read = "" if text is None else str(text)
+    if not 0 < len(read) <= NAME_CHARACTERS or not read.isprintable():
+        raise ValueError(f"no id or asset: {read[:NAME_CHARACTERS]!r}")
+    return read
+
+
+def finite(text: str | None) -> Decimal:
+    """An amount of either sign; 0 for None. Raises: ValueError, ArithmeticError."""
+    value = Decimal(text or 0)
+    if not value.is_finite():
+        raise ValueError(f"no amount: {text!r}")
+    return value
 
 
 def positive(text: str | None) -> Decimal:

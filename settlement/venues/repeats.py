@@ -20,6 +20,7 @@ T = TypeVar("T")
 TIMES = 3
 # The connection ended, the answer came from a gateway or not whole.
 BROKE_OFF = ("NetworkError", "ServerError", "BadAnswer")
+LATE = "InvalidNonce"  # by the venue's clock, which is read before the next call
 
 
 def asked_again(question: Callable[P, T]) -> Callable[P, T]:
@@ -32,7 +33,7 @@ def asked_again(question: Callable[P, T]) -> Callable[P, T]:
                 return question(*args, **kwargs)
             except VenueError as error:
                 # With a code of its own the venue itself has spoken.
-                if error.kind not in BROKE_OFF or error.code:
+                if error.kind != LATE and (error.kind not in BROKE_OFF or error.code):
                     raise
                 log.info("asked again", question=question.__name__, error=str(error))
         return question(*args, **kwargs)

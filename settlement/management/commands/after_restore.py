@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from acceptance.counter_client import CounterError
-from settlement import restoring
+from infra.coordination import clock
+from settlement.restore import hold
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
 
@@ -28,10 +28,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["hold"] is not None:
-            restoring.hold(backed_up_at=options["hold"])
+            hold.hold(backed_up_at=options["hold"])
             return
         try:
-            found = restoring.remember(venue=venue(), now=timezone.now())
+            found = hold.remember(venue=venue(), now=clock.desk.now())
         except (VenueError, CounterError) as error:
             raise CommandError(
                 f"not all could be asked, the desk stays held; run it again: {error}"
@@ -40,6 +40,9 @@ class Command(BaseCommand):
             f"{found.taken_in} orders taken in again, {found.transfers} wallet transfers and "
             f"{len(found.entered)} conversions entered as counter was told, {len(found.carried)} without their orders"
         )
+        if found.given_up:
+            numbers = ", ".join(map(str, found.given_up))
+            self.stdout.write(f"entered without proof, as two people have decided: conversions {numbers}")
         for line in found.left:
             self.stdout.write(line)
         if found.left:

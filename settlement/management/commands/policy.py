@@ -8,14 +8,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table as Grid
 
-from settlement import replay
 from settlement.models import Attempt
-from settlement.policy import TABLE, Table, TableInvalid
-from settlement.replay import Replayed
+from settlement.venues import error_table_trial
+from settlement.venues.error_table import TABLE, Table, TableInvalid
+from settlement.venues.error_table_trial import Replayed
 
 
 class Command(BaseCommand):
-    """Door to `settlement.replay`."""
+    """Door to `settlement.venues.error_table_trial`."""
 
     help = "Show the error table, or what it (or an edited one) says of every recorded answer of the venue."
     requires_system_checks = []
@@ -30,14 +30,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            table = replay.read_table(options["table"]) if options["table"] else TABLE
+            table = error_table_trial.read_table(options["table"]) if options["table"] else TABLE
         except (OSError, TableInvalid) as error:
             raise CommandError(f"{options['table']}: {error}") from error
         console = Console(highlight=False)
         if options["replay"]:
-            _show_replay(replay.replay(table=table, since=options["since"]), console)
+            _show_replay(error_table_trial.replay(table=table, since=options["since"]), console)
         elif options["json"]:
-            self.stdout.write(replay.to_json(table), ending="")
+            self.stdout.write(error_table_trial.to_json(table), ending="")
         else:
             _show_table(table, console)
 
@@ -56,7 +56,7 @@ def _show_table(table: Table, console: Console) -> None:
 
 def _show_replay(replayed: list[Replayed], console: Console) -> None:
     summary = Grid("verdict", "then", "now", title="Verdicts")
-    for verdict, (then, now) in replay.verdicts(replayed).items():
+    for verdict, (then, now) in error_table_trial.verdicts(replayed).items():
         summary.add_row(verdict, f"{then:,}", f"{now:,}", style="bold" if then != now else "")
     console.print(summary)
     different = [row for row in replayed if row.differs]

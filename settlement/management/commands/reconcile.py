@@ -4,11 +4,12 @@ import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from config.leader import exclusive
+from infra.coordination import clock
+from infra.coordination.leader import exclusive
+from ledger.amounts import difference, readable
 from settlement import reconciliation
 from settlement.models import ReconciliationBreak
 from settlement.venues.ccxt_venue import venue
@@ -24,19 +25,26 @@ class Command(BaseCommand):
         with exclusive("reconcile", using="desk") as alone:
             if not alone:
                 raise CommandError("a run is under way: look again in a moment")
-            run = reconciliation.reconcile(venue=venue(), clock=timezone.now, by=getpass.getuser())
+            run = reconciliation.reconcile(venue=venue(), clock=clock.desk.now, by=getpass.getuser())
         console = Console(highlight=False)
-        table = Table("since", "what", "where", "detail", "owner", title="Open breaks")
+        table = Table("since, UTC", "what", "where", "detail", title="Open breaks")
+        table.add_column("above the desk's book", justify="right")
+        table.add_column("owner")
         open_rows = ReconciliationBreak.objects.filter(state=ReconciliationBreak.State.OPEN).order_by("since")
         for row in open_rows[:100]:
             table.add_row(
-                f"{row.since:%Y-%m-%d %H:%M:%S}", row.what, row.where, row.detail, row.owner or "nobody"
+                f"{row.since:%Y-%m-%d %H:%M:%S}",
+                row.what,
+                row.where,
+                readable(row.detail),
+                f"{difference(row.amount)} {row.asset}" if row.amount is not None else "",
+                row.owner or "nobody",
             )
         if run.open:
             console.print(table)
         console.print(
-            f"{run.checked:,} compared, {run.found} breaks found, {run.closed} closed, {run.open} open, "
-            f"{run.in_flight} in flight"
+            f"{run.checked:,} compared in {run.seconds:.1f} s, {run.found:,} breaks found, {run.closed:,} closed, "
+            f"{run.open:,} open, {run.in_flight:,} in flight"
         )
         if run.unchecked:
             console.print(f"not compared: {run.unchecked}")

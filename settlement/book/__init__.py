@@ -1,0 +1,1 @@
+"""The desk's chart of accounts and the legs that are booked in it."""

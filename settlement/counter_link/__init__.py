@@ -1,0 +1,1 @@
+"""What the desk tells counter: settlements and conditions."""

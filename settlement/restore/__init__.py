@@ -1,0 +1,1 @@
+"""A desk that was restored from a backup: held, until what it has forgotten is entered again."""
