@@ -6,11 +6,14 @@ It is the one package that looks across the wall, so it belongs to neither syste
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ledger.decimals import calculating
+
 if TYPE_CHECKING:
     from audit.findings import Report
     from settlement.venues.protocol import Venue
 
 
+@calculating()
 def run(*, now: datetime, venue: "Venue | None") -> "Report":
     """Check all nine invariants; `venue` None leaves what only the venue can tell unchecked.
 

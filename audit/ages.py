@@ -2,8 +2,9 @@
 
 A state either has a limit (AUDIT_AGE_LIMITS_SECONDS), or a due time that nobody may let pass by more than
 AUDIT_OVERDUE_AFTER_SECONDS, or an owner: a person (MANUAL), or for an order being converted its conversion, which is
-judged itself; so a synced order is the desk's. An order that a halted venue or a waiting conversion holds up has the
-due time of what it waits for, and names it. All that is unfinished is listed, the oldest first.
+judged itself; so a synced order is the desk's. An order that a halted venue or coin, a resting coin or a waiting
+conversion holds up has the due time of what it waits for, and names it. What began in the future has no age, and is
+broken: a clock was wrong. All that is unfinished is listed, the oldest first.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from django.conf import settings
 
 from audit.findings import Finding, Result
 from audit.reading import Reading
-from config.snapshots import Snapshot
+from infra.db.snapshots import Snapshot
 
 JUDGED = """
     SELECT name, state, since, due_at, owner, note, is_broken,
@@ -24,7 +25,7 @@ JUDGED = """
         SELECT w.*, CASE
             WHEN w.owner <> '' THEN false
             WHEN w.due_at IS NOT NULL THEN w.due_at < %(now)s - %(overdue)s
-            ELSE (w.since >= %(now)s - l.age) IS NOT TRUE
+            ELSE (w.since BETWEEN %(now)s - l.age AND %(now)s + %(tolerance)s) IS NOT TRUE
         END AS is_broken
         FROM ({waiting}) AS w
         LEFT JOIN unnest(%(states)s::text[], %(ages)s::interval[]) AS l (state, age) ON l.state = w.state
@@ -39,16 +40,21 @@ SYNC_ORDERS = """
 # conversion of its coin waits to be sent again: what holds it up says when it is due.
 ACCEPTED_ORDERS = """
     SELECT o.source || '/' || o.order_id AS name, o.state, o.received_at AS since,
-           GREATEST(h.due_at, c.due_at) AS due_at, '' AS owner, concat_ws('; ', h.note, c.note) AS note
+           GREATEST(h.due_at, c.due_at, r.due_at) AS due_at, '' AS owner,
+           concat_ws('; ', h.note, c.note, 'rests: ' || r.why) AS note
     FROM acceptance_acceptedorder AS o
     LEFT JOIN (
-        SELECT COALESCE(lifted_at, ask_at) AS due_at, lifted_at, 'venue halted: ' || reason AS note
-        FROM settlement_venuehalt WHERE venue = %(venue)s ORDER BY lifted_at DESC NULLS FIRST LIMIT 1
-    ) AS h ON h.lifted_at IS NULL OR h.lifted_at > o.received_at
+        SELECT DISTINCT ON (w.underlying) w.underlying, COALESCE(v.lifted_at, v.ask_at) AS due_at, v.lifted_at,
+               'venue halted: ' || v.reason AS note
+        FROM (SELECT DISTINCT underlying FROM acceptance_acceptedorder WHERE state = 'RECEIVED') AS w
+        JOIN settlement_venuehalt AS v ON v.venue = %(venue)s AND v.underlying IN ('', w.underlying)
+        ORDER BY w.underlying, v.lifted_at DESC NULLS FIRST
+    ) AS h ON h.underlying = o.underlying AND (h.lifted_at IS NULL OR h.lifted_at > o.received_at)
     LEFT JOIN (
         SELECT DISTINCT ON (underlying) underlying, due_at, 'waits behind conversion ' || id AS note
         FROM settlement_conversion WHERE state = 'RETRY_WAIT' ORDER BY underlying, due_at DESC
     ) AS c ON c.underlying = o.underlying
+    LEFT JOIN settlement_coinrest AS r ON r.underlying = o.underlying AND r.due_at > o.received_at
     WHERE o.state = 'RECEIVED'
     UNION ALL
     SELECT source || '/' || order_id, state, settled_at, NULL, '', ''
@@ -79,10 +85,10 @@ EXPIRIES = """
     SELECT 'expiry ' || e.underlying || ' ' || e.expires_at AS name, e.state,
            COALESCE(e.indexed_at, e.taken_at) AS since, NULL::timestamptz AS due_at,
            CASE WHEN NOT p.are_open THEN 'its orders'
-                WHEN e.state = 'WAITING' AND e.why <> '' THEN 'whoever enters the index'
+                WHEN e.state = 'WAITING' AND e.why <> '' THEN 'a person who enters the index'
                 WHEN EXISTS (SELECT FROM counter_tradingswitch AS s
                              WHERE s.state = 'ALL_STOPPED' AND s.underlying IN (e.underlying, '*'))
-                    THEN 'whoever has stopped the coin'
+                    THEN 'the person who stopped the coin'
                 ELSE '' END AS owner,
            e.why AS note
     FROM counter_expiry AS e CROSS JOIN LATERAL (
@@ -94,8 +100,20 @@ EXPIRIES = """
 """
 INTERVENTIONS = """
     SELECT 'intervention ' || id AS name, state, requested_at AS since, NULL::timestamptz AS due_at,
-           'whoever approves' AS owner, kind || ' ' || subject || ' ' || subject_id AS note
+           'an approver' AS owner, kind || ' ' || subject || ' ' || subject_id AS note
     FROM settlement_intervention WHERE state = 'REQUESTED'
+"""
+CLEARING_PAYMENTS = """
+    SELECT 'clearing payment ' || id AS name, state, COALESCE(decided_at, requested_at) AS since,
+           NULL::timestamptz AS due_at, CASE state WHEN 'REQUESTED' THEN 'an approver' ELSE '' END AS owner,
+           concat_ws('; ', reference, NULLIF(answer, '')) AS note
+    FROM settlement_clearingpayment WHERE state IN ('REQUESTED', 'APPROVED')
+"""
+LATE_FEES = """
+    SELECT 'fee of conversion ' || conversion_id || ' in ' || asset AS name, 'UNVALUED' AS state, taken_at AS since,
+           NULL::timestamptz AS due_at, '' AS owner,
+           'valued as soon as ' || asset || ' has a price, or on its page' AS note
+    FROM settlement_latefee WHERE valued_at IS NULL
 """
 WITHDRAWALS = """
     SELECT 'withdrawal ' || reference AS name, state, reserved_at AS since, NULL::timestamptz AS due_at,
@@ -122,6 +140,8 @@ KINDS = (
     Kind("conversion", "desk", CONVERSIONS),
     Kind("funds_transfer", "desk", FUNDS_TRANSFERS),
     Kind("intervention", "desk", INTERVENTIONS),
+    Kind("clearing_payment", "desk", CLEARING_PAYMENTS),
+    Kind("late_fee", "desk", LATE_FEES),
 )
 
 
@@ -136,6 +156,7 @@ def _judge(kind: Kind, side: Snapshot, reading: Reading, result: Result) -> None
     limits = settings.AUDIT_AGE_LIMITS_SECONDS[kind.name]
     parameters = {
         "now": reading.now,
+        "tolerance": reading.tolerance,
         "overdue": timedelta(seconds=settings.AUDIT_OVERDUE_AFTER_SECONDS),
         "states": [str(state) for state in limits],
         "venue": settings.VENUE,

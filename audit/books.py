@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from audit.findings import Finding, Result
 from audit.reading import Reading
-from config.snapshots import Snapshot
 from counter.models import Account, Transfer
+from infra.db.snapshots import Snapshot
 from ledger import models as ledger
+from ledger.amounts import difference
 from ledger.posting import trial_balance
 from settlement.models import DeskAccount, DeskTransfer
 
@@ -61,7 +62,7 @@ def _trial_balance(
 ) -> None:
     for balance in trial_balance(account_model, transfer_model):
         if balance.total:
-            detail = f"debits less credits are {balance.total}"
+            detail = f"debits less credits are {difference(balance.total)} {balance.asset}"
             result.broken.add(Finding("trial balance is not zero", f"{book} {balance.asset}", detail))
 
     def foreign(transfer_id: int, asset: str, debit: str, credit: str) -> Finding:
@@ -85,4 +86,5 @@ def stored_balances(reading: Reading, result: Result) -> None:
 def _wrong_balance(code: str, stored: Decimal | None, moved: Decimal) -> Finding:
     negative = stored is not None and stored < 0
     what = "balance is negative" if negative else "balance is not the sum of its transfers"
-    return Finding(what, code, f"stored {stored}, transfers add up to {moved}")
+    apart = "" if stored is None else f": {difference(stored - moved)} USDT"
+    return Finding(what, code, f"stored {stored}, transfers add up to {moved}{apart}")

@@ -9,7 +9,8 @@ from typing import Any
 
 from audit.findings import Finding, Result
 from audit.reading import Reading
-from counter.chart import SystemAccount
+from counter.money.chart import SystemAccount
+from ledger.amounts import difference
 
 RESERVED = """
     SELECT (SELECT COALESCE(sum(amount), 0) FROM counter_withdrawal WHERE state = 'RESERVED'),
@@ -52,6 +53,11 @@ LEGS = """
             ('CONFIRMATION', 'withdrawal_confirmed', %(withdrawals)s, %(external)s),
             ('RELEASE', 'withdrawal_released', %(withdrawals)s, NULL)
         ) AS k (movement, kind, debit, credit) ON k.movement = m.kind
+        UNION ALL
+        SELECT reference, amount, at, 'clearing_payment',
+               CASE direction WHEN 'to_desk' THEN %(clearing)s ELSE %(external)s END,
+               CASE direction WHEN 'to_desk' THEN %(external)s ELSE %(clearing)s END
+        FROM counter_clearingpayment WHERE refusal = ''
     ), should AS (
         SELECT *, row_number() OVER (PARTITION BY debit, credit, amount, kind, created_at) AS nth FROM moved
     ), booked AS (
@@ -69,7 +75,11 @@ LEGS = """
     WHERE s.reference IS NULL OR b.id IS NULL
     ORDER BY b.id LIMIT 50
 """
-ACCOUNTS = {"external": int(SystemAccount.EXTERNAL), "withdrawals": int(SystemAccount.WITHDRAWALS)}
+ACCOUNTS = {
+    "external": int(SystemAccount.EXTERNAL),
+    "withdrawals": int(SystemAccount.WITHDRAWALS),
+    "clearing": int(SystemAccount.CLEARING),
+}
 
 
 def reserved_is_held(reading: Reading, result: Result) -> None:
@@ -77,7 +87,7 @@ def reserved_is_held(reading: Reading, result: Result) -> None:
     reserved, held = reading.counter.row(RESERVED, ACCOUNTS)
     result.checked += 1
     if reserved != held:
-        detail = f"{reserved} reserved, the account holds {held}"
+        detail = f"{reserved} reserved, the account holds {held}: {difference(held - reserved)} USDT"
         result.broken.add(
             Finding("reserved withdrawals are not what is held for them", "withdrawals", detail)
         )

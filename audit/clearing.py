@@ -3,6 +3,8 @@
     clearing = mirror + opens and instant closes that the desk has not settled (at their fair value, + and -)
                       + payouts at fill that the desk has settled and counter has not paid
                       - what the desk has settled of orders younger than counter's snapshot
+                      - payments that counter has booked and the desk has not yet
+                      + payments younger than counter's snapshot
 
 Every term is read from the same two snapshots, so this holds to the last digit while orders flow. That each settlement
 says the same on both sides is checked order by order, by checksum.
@@ -12,11 +14,14 @@ from decimal import Decimal
 
 from django.conf import settings
 
+from acceptance.models import AcceptedOrder
 from audit.findings import Finding, Result
 from audit.orders import SETTLEMENT, Difference, differing_fields
 from audit.reading import Reading, where_order
-from counter.chart import SystemAccount
-from settlement.chart import COUNTER, USDT
+from counter.money.chart import SystemAccount
+from ledger import amounts
+from settlement.book.chart import CASH, COUNTER, USDT
+from settlement.models import ClearingPayment
 
 CLEARING = """
     SELECT COALESCE(sum(amount * CASE credit_account_id WHEN %(clearing)s THEN 1 ELSE -1 END), 0)
@@ -35,6 +40,24 @@ UNSETTLED = """
     SELECT id, kind, payout, fair, placed_at FROM counter_syncorder WHERE state = 'SYNCED'
     ORDER BY placed_at
 """
+PAID_AT_COUNTER = """
+    SELECT reference, CASE direction WHEN 'to_desk' THEN amount ELSE -amount END, at
+    FROM counter_clearingpayment WHERE asset = %s AND refusal = ''
+"""
+PAID_AT_DESK = """
+    SELECT p.reference, CASE p.direction WHEN 'to_desk' THEN p.amount ELSE -p.amount END, p.state, p.booked_at,
+           COALESCE(l.amount, 0), COALESCE(l.legs, 0)
+    FROM settlement_clearingpayment AS p LEFT JOIN (
+        SELECT t.clearing_payment_id, count(*) AS legs,
+               sum(CASE WHEN d.code = %(cash)s AND c.code = %(mirror)s THEN t.amount
+                        WHEN d.code = %(mirror)s AND c.code = %(cash)s THEN -t.amount END) AS amount
+        FROM settlement_desktransfer AS t
+        JOIN settlement_deskaccount AS d ON d.id = t.debit_account_id
+        JOIN settlement_deskaccount AS c ON c.id = t.credit_account_id
+        WHERE t.clearing_payment_id IS NOT NULL AND t.asset = %(asset)s GROUP BY 1
+    ) AS l ON l.clearing_payment_id = p.id
+    WHERE p.asset = %(asset)s AND p.state IN ('APPROVED', 'BOOKED') ORDER BY p.id
+"""
 DUES = """
     SELECT o.order_id, o.kind, a.due
     FROM unnest(%s::bigint[]) AS wanted (order_id)
@@ -47,11 +70,12 @@ def clearing_and_mirror(reading: Reading, result: Result) -> None:
     """6: the two accounts differ by what is in flight and nothing else, and settlements are the same on both sides."""
     clearing = reading.counter.row(CLEARING, {"clearing": int(SystemAccount.CLEARING)})[0]
     mirror = reading.desk.row(MIRROR, [COUNTER, USDT])[0]
-    in_flight = _unsettled(reading, result) - _too_young(reading)
+    in_flight = _unsettled(reading, result) - _too_young(reading) + _being_paid(reading, result)
     result.checked = reading.orders.counter_orders
     unexplained = clearing - mirror - in_flight
     if unexplained:
-        detail = f"counter {clearing}, desk {mirror}, in flight {in_flight}, unexplained {unexplained}"
+        rest = amounts.difference(unexplained)
+        detail = f"counter {clearing}, desk {mirror}, in flight {in_flight}, unexplained {rest} {USDT}"
         result.broken.add(Finding("clearing is not its mirror", USDT, detail))
     for difference in reading.orders.differences:
         _judge(difference, reading, result)
@@ -82,6 +106,41 @@ def _too_young(reading: Reading) -> Decimal:
     return sum((_signed(kind, due) for _, kind, due in dues), Decimal(0))
 
 
+def _being_paid(reading: Reading, result: Result) -> Decimal:
+    """What payments make clearing and mirror differ by; judges that both sides have the same, once each.
+
+    Counter books a payment first, and its snapshot is the older one.
+    """
+    total = Decimal(0)
+    theirs = {row[0]: row[1:] for row in reading.counter.rows(PAID_AT_COUNTER, [USDT])}
+    asked = {"asset": USDT, "cash": CASH, "mirror": COUNTER}
+    for reference, amount, state, booked_at, booked, legs in reading.desk.rows(PAID_AT_DESK, asked):
+        where = f"clearing payment {reference}"
+        at_counter = theirs.pop(reference, None)
+        is_booked = state == ClearingPayment.State.BOOKED
+        if (legs, booked) != ((1, amount) if is_booked else (0, 0)):
+            detail = f"{state}, {amount} {USDT}; {legs} legs of {booked} in all"
+            result.broken.add(Finding("clearing payment is not booked as it was made", where, detail))
+        if at_counter is not None and at_counter[0] != amount:
+            detail = f"{at_counter[0]} {USDT} at counter, {amount} at the desk"
+            result.broken.add(Finding("clearing payment differs", where, detail))
+        elif at_counter is not None and not is_booked:
+            total -= amount
+            age_s = reading.age_s(at_counter[1])
+            result.in_flight.add(Finding("clearing payment is booked at counter only", where, state, age_s))
+        elif at_counter is None and is_booked:
+            if reading.too_young_for_counter(booked_at):
+                total += amount
+            else:
+                result.broken.add(Finding("clearing payment was never booked at counter", where, str(amount)))
+    for reference, (amount, at) in theirs.items():
+        where, detail = f"clearing payment {reference}", f"{amount} {USDT}"
+        result.broken.add(
+            Finding("clearing payment is not at the desk", where, f"{detail} at {at.isoformat()}")
+        )
+    return total
+
+
 def _signed(kind: str, amount: Decimal) -> Decimal:
     return amount if kind == "OPEN" else -amount
 
@@ -93,7 +152,7 @@ def _judge(difference: Difference, reading: Reading, result: Result) -> None:
         return  # who misses an order is the subject of invariant 3
     if ours.settlement is None:
         # Counter commits before the desk hears of it: REPORTED at the desk is only possible between the snapshots.
-        if theirs.state == "REPORTED" and not _reported_just_now(order_id, reading):
+        if theirs.state == AcceptedOrder.State.REPORTED and not _reported_just_now(order_id, reading):
             result.broken.add(
                 Finding("settlement was reported but not taken", where, f"{ours.state} at counter")
             )

@@ -4,7 +4,8 @@
 Invariant: NUMERIC is exact and nothing is rounded but where the formulas round, so a figure is equal or wrong.
 """
 
-from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, SUSPENSE, TRADING, USDT, VENUE
+from counter.contracts import AT_FILL_TOLERANCE_RATE
+from settlement.book.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, SUSPENSE, TRADING, USDT, VENUE
 
 ACCEPTED = "SELECT count(*) FROM acceptance_acceptedorder"
 MISPLACED = """
@@ -14,7 +15,8 @@ MISPLACED = """
     FULL JOIN settlement_allocation AS a ON a.order_id = o.id
     LEFT JOIN settlement_conversion AS c ON c.id = COALESCE(a.conversion_id, o.conversion_id)
     WHERE CASE
-        WHEN o.state = 'RECEIVED' THEN a.order_id IS NULL AND o.conversion_id IS NULL
+        WHEN o.state = 'RECEIVED' OR (o.state = 'DISOWNED' AND o.conversion_id IS NULL)
+            THEN a.order_id IS NULL AND o.conversion_id IS NULL
         WHEN o.state = 'CONVERTING' THEN a.order_id IS NULL AND c.state = ANY(%s)
         ELSE a.conversion_id = o.conversion_id AND c.state = 'BOOKED'
     END IS NOT TRUE
@@ -34,6 +36,9 @@ IN_FLIGHT = """
 # Half-even rounding to 8 decimals of a product that has 16: PostgreSQL's round() takes halves away from zero.
 HALF_EVEN = """(CASE WHEN abs({x} * 1e8 - trunc({x} * 1e8)) = 0.5 THEN 2 * round({x} * 1e8 / 2) / 1e8
                 ELSE round({x}, 8) END)"""
+# What a payout at fill may be: tolerance and bounds in units of 8 decimals, as netting has them.
+_TOLERANCE = f"trunc(o.fair * {AT_FILL_TOLERANCE_RATE}, 8)"
+LEAST_AT_FILL, MOST_AT_FILL = f"o.fair - {_TOLERANCE}", f"o.fair + {_TOLERANCE}"
 # `claimed` are the orders of open conversions, `shares` those of booked ones, `executed` the fills, signed by side.
 FACTS = f"""
     WITH claimed AS (
@@ -49,8 +54,12 @@ FACTS = f"""
                        a.due = o.fair AND a.slippage = a.due - a.value AND a.rounding = 0
                    WHEN o.payout = 'instant' THEN
                        a.due = o.fair AND a.slippage = a.value - a.due AND a.rounding = 0
-                   ELSE a.due = trunc(greatest(a.value - a.fee, 0), 6) AND a.slippage = 0
-                       AND a.rounding = a.value - a.fee - a.due
+                   -- What was paid before there were bounds has no slippage.
+                   ELSE a.slippage + a.rounding = a.value - a.fee - a.due AND CASE
+                       WHEN a.slippage = 0 THEN a.due = trunc(greatest(a.value - a.fee, 0), 6)
+                       ELSE a.due = trunc(least(greatest(
+                               a.value - a.fee, {LEAST_AT_FILL}), {MOST_AT_FILL}), 6) AND a.rounding = 0
+                   END
                END IS NOT TRUE AS is_wrong
         FROM settlement_allocation AS a JOIN acceptance_acceptedorder AS o ON o.id = a.order_id
     ), shares AS (

@@ -5,7 +5,7 @@ are each written in one transaction. A payoff is held against the index by produ
 """
 
 from audit.findings import Finding, Result
-from config.snapshots import Snapshot
+from infra.db.snapshots import Snapshot
 
 # Without a position nothing needs an index; who settles at one settles at the one that is stored.
 OPTIONS = """
@@ -37,7 +37,7 @@ EXERCISES = """
     ) IS NOT TRUE
     ORDER BY id LIMIT 50
 """
-# By one contract of it: what is worth two units of coin, and of USDT, is exercised, whatever rounding takes.
+# By one contract of it: what is worth two units of coin, and of USDT, is exercised, also after rounding.
 WORTHLESS = """
     SELECT p.id, o.symbol, o.settlement_index, count(*) OVER ()
     FROM counter_position AS p JOIN counter_option AS o ON o.id = p.option_id

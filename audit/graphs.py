@@ -5,17 +5,16 @@ Invariant: an edge exists here if and only if a transition method declares it.
 
 from django.db import models
 
-from config.transitions import sources_and_target
+from infra.db.lifecycles import state_fields
 
 
 def edges(model: type[models.Model]) -> list[tuple[str, str]]:
     """Every (from, to) that a transition of the model declares."""
-    found = set()
-    for name in dir(model):
-        transition = getattr(model, name, None)
-        if hasattr(transition, "_django_fsm"):
-            _, sources, target = sources_and_target(model, transition)
-            found |= {(str(source), str(target)) for source in sources}
+    found = {
+        (str(edge.source), str(edge.target))
+        for field in state_fields(model)
+        for edge in field.get_all_transitions(model)
+    }
     return sorted(found)
 
 

@@ -1,6 +1,7 @@
 """Invariant 7: every history is a legal path of the declared graph, and every state fits what its row says.
 
-Conversions and transfers have a log of each step, orders a timestamp for each state, positions what is left of them.
+Conversions and transfers have a log of each step, orders a timestamp for each state besides theirs
+(`audit.order_steps`), positions what is left of them.
 Each is a statement about one database, true in every snapshot of it. Times of different processes may be off by
 AUDIT_CLOCK_TOLERANCE_SECONDS: an operation's time is taken before the rows it finds are read.
 """
@@ -11,10 +12,10 @@ from audit import graphs
 from audit.expiry import legal_ends
 from audit.findings import Finding, Result
 from audit.reading import Reading, where_order
-from config.snapshots import Snapshot
-from settlement.history import Traced
-from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationBreak
+from infra.db.snapshots import Snapshot
+from settlement.models import ClearingPayment, Conversion, FundsTransfer, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
+from settlement.venues.history import Traced
 
 PATHS = """
     WITH edges AS (
@@ -54,6 +55,9 @@ ACCEPTED_ORDERS = """
     WHERE (CASE state
         WHEN 'RECEIVED' THEN
             conversion_id IS NULL AND converting_at IS NULL AND settled_at IS NULL AND reported_at IS NULL
+        WHEN 'DISOWNED' THEN
+            (conversion_id IS NULL AND converting_at IS NULL AND settled_at IS NULL AND reported_at IS NULL)
+            OR (conversion_id IS NOT NULL AND settled_at >= converting_at - %(tolerance)s)
         WHEN 'CONVERTING' THEN
             conversion_id IS NOT NULL AND converting_at >= received_at - %(tolerance)s
             AND settled_at IS NULL AND reported_at IS NULL
@@ -104,6 +108,7 @@ def legal_histories(reading: Reading, result: Result) -> None:
         (FundsTransfer, Subject.FUNDS_TRANSFER),
         (Intervention, Subject.INTERVENTION),
         (ReconciliationBreak, Subject.BREAK),
+        (ClearingPayment, Subject.CLEARING_PAYMENT),
     ):
         _paths(reading.desk, model, subject, result)
     tolerance = reading.tolerance

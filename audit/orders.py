@@ -1,14 +1,14 @@
 """Comparing every order of counter with the desk's copy of it: checksums of buckets first, rows where they differ.
 
-Invariant: both sides sum the same hash of the same columns, so equal content has an equal sum, in whatever order the
-rows come; an unequal sum only leads to the rows themselves being compared, so it can raise no false alarm.
+Invariant: both sides sum the same hash of the same columns, so equal content has an equal sum, in any order of the
+rows; an unequal sum only leads to the rows themselves being compared, so it can raise no false alarm.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from config.snapshots import Snapshot
+from infra.db.snapshots import Snapshot
 
 BUCKET_ORDERS = 10_000
 BUCKETS_OPENED = (

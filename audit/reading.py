@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from audit.orders import OrderComparison, compare
-from config.snapshots import Snapshot, snapshot
+from infra.db.snapshots import Snapshot, snapshot
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Running the audit: read both snapshots, ask the venue, and look again at whatever seems broken.
+"""Running the audit: read both snapshots, ask the venue, and look again at what seems broken.
 
 Invariant: nothing is called broken that was seen only once. The two databases and the venue cannot be read in one
 moment; each check allows for that by the order in which they are read (`snapshots`), and what still looks broken is

@@ -16,7 +16,8 @@ from audit.reading import Reading, where_order
 from counter.models import SyncOrder
 
 STRANGERS = """
-    SELECT source, order_id, count(*) OVER () FROM acceptance_acceptedorder WHERE source <> %s ORDER BY id LIMIT 50
+    SELECT source, order_id, count(*) OVER () FROM acceptance_acceptedorder
+    WHERE source <> %s AND state <> 'DISOWNED' ORDER BY id LIMIT 50
 """
 CONFLICTS = """
     SELECT source, order_id, reason, noted_at, count(*) OVER () FROM acceptance_conflict

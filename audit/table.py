@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from audit.findings import Finding, Findings, Report
+from ledger.amounts import readable
 
 STYLES = {"ok": "green", "broken": "bold red", "in_flight": "yellow", "unchecked": "magenta"}
 LINES_EACH = 10
@@ -30,6 +31,8 @@ def show(report: Report, *, console: Console) -> None:
     for result in report.results:
         if result.unchecked:
             console.print(f"[{STYLES['unchecked']}]{result.number} unchecked[/] {escape(result.unchecked)}")
+        for note in result.notes:
+            console.print(f"{result.number} note {escape(note)}", soft_wrap=True)
         _print_findings(f"[{STYLES['broken']}]{result.number} broken[/]", result.broken, console)
     for result in report.results:
         _print_findings(f"[{STYLES['in_flight']}]{result.number} in flight[/]", result.in_flight, console)
@@ -44,4 +47,4 @@ def _print_findings(label: str, findings: Findings, console: Console) -> None:
 
 def _line(finding: Finding) -> str:
     age = f" [dim]{finding.age_s:.1f} s[/]" if finding.age_s is not None else ""
-    return f"{escape(finding.where)}: {finding.what} ({escape(finding.detail)}){age}"
+    return f"{escape(finding.where)}: {finding.what} ({escape(readable(finding.detail))}){age}"

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from audit.models import AuditRun
-from config.readonly import ReadOnlyAdmin
+from infra.admin.readonly import ReadOnlyAdmin
 
 
 @admin.register(AuditRun)

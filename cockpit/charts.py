@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 WIDTH, HEIGHT = 600, 140
 _MARGIN = 4  # so that a line along an edge is not cut
@@ -51,4 +52,4 @@ def share_percent(part: Decimal | int, whole: Decimal | int) -> float:
     """How much of a bar is filled, 0 to 100."""
     if not whole:
         return 100.0 if part else 0.0
-    return round(min(100.0, float(abs(Decimal(part)) / Decimal(whole) * 100)), 2)
+    return round(min(100.0, float(abs(Fraction(part) / Fraction(whole)) * 100)), 2)

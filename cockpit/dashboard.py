@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.conf import settings
 
 from cockpit import charts
-from cockpit.concerns import Concern, concerns
-from cockpit.figures import HOUR, STEPS, Coin, Figures, Result
+from cockpit.alerts import Alert, alerts
+from cockpit.numbers import age_text, usdt_text
 from cockpit.pipeline import Stage
+from cockpit.snapshot import HOUR, STEPS, Coin, Result, SystemSnapshot
+from settlement.models import Conversion
 
 KINDS = {
     "counter_order": "orders at counter",
@@ -32,7 +33,7 @@ ALWAYS_SHOWN = frozenset({"counter_order", "desk_order"})
 SHORTEST_CHART = timedelta(minutes=5)
 DRAWN = ("accepted", "reported")
 STEP_MEANINGS = {
-    "accepted": "by counter, for good",
+    "accepted": "by counter, final",
     "synced": "stored by the desk",
     "settled": "converted and booked",
     "reported": "back at counter",
@@ -74,7 +75,7 @@ class Shown:
     """The page's context."""
 
     at: datetime
-    concerns: list[tuple[Concern, str]]
+    alerts: list[tuple[Alert, str]]
     rates: list[Tile]
     chart: charts.Lines
     chart_span: str
@@ -93,13 +94,13 @@ class Shown:
     desk_answers: bool
 
 
-def shown(figures: Figures) -> Shown:
+def shown(figures: SystemSnapshot) -> Shown:
     """Everything that the page shows of one reading."""
     series = [(point.at, point.rates) for point in figures.series]
     span = _span(figures)
     return Shown(
         at=figures.at,
-        concerns=[(concern, age_text(concern.oldest_seconds)) for concern in concerns(figures)],
+        alerts=[(alert, _extent(alert)) for alert in alerts(figures)],
         rates=_rates(figures),
         chart=charts.lines(series, names=DRAWN, end=figures.at, span=span),
         chart_span=age_text(span.total_seconds()),
@@ -119,38 +120,32 @@ def shown(figures: Figures) -> Shown:
     )
 
 
-def age_text(seconds: float | None) -> str:
-    """A duration for people: the largest unit that fits, with one decimal below ten."""
-    if seconds is None:
-        return "–"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    for unit, length in (("s", 60), ("min", 3600), ("h", 86_400)):
-        if seconds < length:
-            value = seconds / (length / {"s": 60, "min": 60, "h": 24}[unit])
-            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
-    return f"{seconds / 86_400:.1f} d"
+def _extent(alert: Alert) -> str:
+    """How many, how much money of how many customers, and for how long, as far as that is known."""
+    parts = [f"{alert.count:,}"] if alert.count > 1 else []
+    if alert.stake is not None:
+        customers = f"{alert.stake.customers:,} customer{'' if alert.stake.customers == 1 else 's'}"
+        least = "at least " if alert.stake.at_least else ""
+        parts.append(f"{least}{usdt_text(alert.stake.usdt)} USDT of {customers}")
+    if alert.oldest_seconds is not None:
+        parts.append(f"for {age_text(alert.oldest_seconds)}")
+    return ", ".join(parts)
 
 
-def usdt_text(amount: Decimal) -> str:
-    """USDT to the cent, with its sign where it is a loss."""
-    return f"{amount.quantize(Decimal('0.01')):,}".replace("-", "−")
-
-
-def _span(figures: Figures) -> timedelta:
+def _span(figures: SystemSnapshot) -> timedelta:
     """How far back the chart goes: an hour, or as long as there are figures."""
     known = figures.at - figures.series[0].at if figures.series else SHORTEST_CHART
     return max(SHORTEST_CHART, min(known, HOUR))
 
 
-def _rates(figures: Figures) -> list[Tile]:
+def _rates(figures: SystemSnapshot) -> list[Tile]:
     values = figures.rates
     return [
         Tile(step, "–" if values is None else f"{values[step]:,.0f}", STEP_MEANINGS[step]) for step in STEPS
     ]
 
 
-def _latencies(figures: Figures) -> list[Tile]:
+def _latencies(figures: SystemSnapshot) -> list[Tile]:
     latency = figures.latency
     if latency is None or not latency.orders:
         return []
@@ -174,7 +169,7 @@ def _stages(stages: list[Stage]) -> list[Row]:
                 age_text(stage.oldest_seconds),
                 waits,
             )
-            rows.append(Row(cells, stage.url, "halted" if stage.state == "MANUAL" else ""))
+            rows.append(Row(cells, stage.url, "halted" if stage.state == Conversion.State.MANUAL else ""))
     return rows
 
 
@@ -216,24 +211,28 @@ def _slippage_bp(result: Result | None) -> str:
     return f"{result.slippage_bp:f}".replace("-", "−")
 
 
-def _budget(figures: Figures) -> Bar | None:
+def _budget(figures: SystemSnapshot) -> Bar | None:
     if figures.desk is None:
         return None
     limit, used = settings.VENUE_ORDERS_PER_10S, figures.desk.orders_in_10s
     left = max(0, limit - used)
     level = "halted" if not left else "wide" if left < limit / 4 else "normal"
-    note = "halted: nothing is sent" if figures.desk.halt else f"{left:,} left"
+    note = (
+        "halted: nothing is sent"
+        if figures.desk.halt and not figures.desk.halt.underlying
+        else f"{left:,} left"
+    )
     return Bar("orders in 10 s", f"{used:,} of {limit:,}", charts.share_percent(used, limit), note, level)
 
 
-def _calls(figures: Figures) -> list[Row]:
+def _calls(figures: SystemSnapshot) -> list[Row]:
     return [
         Row((call.call, call.outcome, call.code or "–", f"{call.count:,}"), level="loss" if call.code else "")
         for call in figures.recent_calls
     ]
 
 
-def _processes(figures: Figures) -> list[Row]:
+def _processes(figures: SystemSnapshot) -> list[Row]:
     rows: list[Row] = []
     for trip in figures.trips:
         took = (

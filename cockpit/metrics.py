@@ -7,22 +7,25 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cockpit.concerns import CODES, concerns
-from cockpit.figures import STEPS, Figures
+from cockpit.alerts import CODES, alerts
 from cockpit.histogram import BOUNDS_SECONDS
 from cockpit.models import Tally
-from counter.containment import SEVERITY, State
+from cockpit.risk import BookRisk
+from cockpit.snapshot import STEPS, SystemSnapshot
+from counter.circuit_breaker import SEVERITY, State
 from counter.models.switches import ALL_COINS
-from counter.trading import trading_switches
+from counter.trading import switches
+from infra.coordination.ages import age as age_of
 
 PREFIX = "crossbook"
 
 
-class FiguresCollector(Collector):
+class SnapshotCollector(Collector):
     """Turns one reading of the figures into metrics. Amounts are for watching: Prometheus knows floats only."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: SystemSnapshot, risk: BookRisk | None = None) -> None:
         self._figures = figures
+        self._risk = risk
 
     def collect(self) -> Iterator[Metric]:
         """Every metric there is; what nobody knows yet has no sample."""
@@ -31,16 +34,18 @@ class FiguresCollector(Collector):
         yield _gauge("desk_up", "Whether the desk's database answered.", figures.desk is not None)
         if figures.totals:
             yield from _totals(figures.totals)
-            age = (figures.at - figures.totals.at).total_seconds()
+            age = age_of(figures.totals.at, now=figures.at).total_seconds()
             yield _gauge("tally_age_seconds", "Since the totals were last brought up to date.", age)
-        for part in (_pipeline, _coins, _venue, _processes, _streams, _audit, _concerns):
+        for part in (_pipeline, _coins, _index, _venue, _processes, _streams, _clocks, _audit, _alerts):
             yield from part(figures)
+        if self._risk is not None:
+            yield from _book(self._risk)
 
 
-def exposed(figures: Figures) -> CollectorRegistry:
+def exposed(figures: SystemSnapshot, risk: BookRisk | None = None) -> CollectorRegistry:
     """A registry of these figures alone."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(FiguresCollector(figures))
+    registry.register(SnapshotCollector(figures, risk))
     return registry
 
 
@@ -113,7 +118,7 @@ def _histogram(name: str, text: str, counts: list[int], seconds: float) -> Metri
     return HistogramMetricFamily(f"{PREFIX}_{name}", text, buckets=buckets, sum_value=seconds)
 
 
-def _pipeline(figures: Figures) -> Iterator[Metric]:
+def _pipeline(figures: SystemSnapshot) -> Iterator[Metric]:
     yield _gauges(
         "unfinished",
         "Rows in each unfinished state.",
@@ -137,20 +142,20 @@ def _pipeline(figures: Figures) -> Iterator[Metric]:
         "queue_measured_age_seconds",
         "Since a queue was last measured.",
         ["queue"],
-        [([queue.queue], (figures.at - queue.at).total_seconds()) for queue in figures.queues],
+        [([queue.queue], age_of(queue.at, now=figures.at).total_seconds()) for queue in figures.queues],
     )
 
 
-def _coins(figures: Figures) -> Iterator[Metric]:
+def _coins(figures: SystemSnapshot) -> Iterator[Metric]:
     yield _gauges(
         "exposure_usdt",
-        "Unhedged USDT of a coin.",
+        "Premiums of a coin that are not converted yet, USDT of the net coin.",
         ["coin"],
         [([coin.coin], None if coin.exposure is None else float(coin.exposure)) for coin in figures.coins],
     )
     yield _gauges(
         "exposure_limit_usdt",
-        "Unhedged USDT from which a coin is widened or halted.",
+        "Premiums not yet converted, from which a coin is widened or halted.",
         ["coin", "state"],
         [
             ([coin.coin, state], float(limit))
@@ -159,12 +164,23 @@ def _coins(figures: Figures) -> Iterator[Metric]:
         ],
     )
     yield _gauges(
+        "book_limit_usdt",
+        "Delta or vega of the option book from which a coin is widened or halted, where there is such a limit.",
+        ["coin", "reason", "state"],
+        [
+            ([coin.coin, str(each.reason), state], float(limit))
+            for coin in figures.coins
+            for each in coin.book
+            for state, limit in (("wide", each.limit.widen_from), ("halted", each.limit.halt_from))
+        ],
+    )
+    yield _gauges(
         "coin_state",
         "How a coin is traded: 0 normal, 1 wide, 2 halted.",
         ["coin"],
         [([coin.coin], SEVERITY[State(coin.state)] if coin.state else None) for coin in figures.coins],
     )
-    stops = {stop.underlying: trading_switches.SEVERITY[stop.state] for stop in figures.stops}
+    stops = {stop.underlying: switches.SEVERITY[stop.state] for stop in figures.stops}
     yield _gauges(
         "trading_stopped",
         "What a person has stopped: 0 nothing, 1 opens, 2 opens and closes.",
@@ -173,7 +189,38 @@ def _coins(figures: Figures) -> Iterator[Metric]:
     )
 
 
-def _venue(figures: Figures) -> Iterator[Metric]:
+def _book(risk: BookRisk) -> Iterator[Metric]:
+    for name, part, text in (
+        (
+            "book_value_usdt",
+            "value",
+            "Worth of the exchange's option book at the marks: short what customers hold.",
+        ),
+        ("book_delta_usdt", "delta", "Delta of the exchange's option book: coin times index."),
+        ("book_gamma_usdt", "gamma", "Change of that delta for 1 % of the price."),
+        ("book_vega_usdt", "vega", "Of the exchange's option book for one percentage point of volatility."),
+        ("book_theta_usdt", "theta", "Of the exchange's option book for one day."),
+    ):
+        rows = [([coin], float(getattr(of, part))) for coin, of in risk.by_coin.items()]
+        yield _gauges(name, text, ["coin"], rows)
+    contracts = [([coin], float(risk.contracts(coin))) for coin in risk.by_coin]
+    yield _gauges("book_contracts", "Contracts that customers hold.", ["coin"], contracts)
+    yield _gauge(
+        "book_unpriced_series", "Series held that no figure of the book has.", len(risk.book.unpriced)
+    )
+    yield _gauge("book_seconds", "How long reading and pricing the book took.", risk.took_seconds)
+
+
+def _index(figures: SystemSnapshot) -> Iterator[Metric]:
+    yield _counters(
+        "index_rejected",
+        "Samples that the index was not made of.",
+        ["source", "coin", "cause"],
+        [([row.source, row.underlying, row.cause], float(row.count)) for row in figures.rejections],
+    )
+
+
+def _venue(figures: SystemSnapshot) -> Iterator[Metric]:
     yield _gauge("venue_orders_limit_10s", "Orders the venue allows in 10 s.", settings.VENUE_ORDERS_PER_10S)
     if figures.desk is not None:
         yield _gauge(
@@ -183,7 +230,7 @@ def _venue(figures: Figures) -> Iterator[Metric]:
         yield _gauge("conflicts", "Orders kept aside and not resolved.", figures.desk.conflicts)
 
 
-def _processes(figures: Figures) -> Iterator[Metric]:
+def _processes(figures: SystemSnapshot) -> Iterator[Metric]:
     yield _gauges(
         "canary_age_seconds",
         "Since a canary last came back through a queue of the workers.",
@@ -205,7 +252,7 @@ def _processes(figures: Figures) -> Iterator[Metric]:
     )
 
 
-def _streams(figures: Figures) -> Iterator[Metric]:
+def _streams(figures: SystemSnapshot) -> Iterator[Metric]:
     yield _gauge("stream_processes", "Processes that stream and have said so of late.", len(figures.streams))
     listeners = [([each.name], float(each.listeners)) for each in figures.streams]
     yield _gauges("stream_listeners", "Who listens at a process.", ["process"], listeners)
@@ -227,22 +274,37 @@ def _streams(figures: Figures) -> Iterator[Metric]:
     )
 
 
-def _audit(figures: Figures) -> Iterator[Metric]:
+def _clocks(figures: SystemSnapshot) -> Iterator[Metric]:
+    yield _gauges(
+        "dated_ahead",
+        "Rows that a wrong clock has dated into the future.",
+        ["table"],
+        [([table], count) for table, count in figures.clocks.ahead.items()],
+    )
+    if figures.clocks.desk_ahead_seconds is not None:
+        yield _gauge(
+            "desk_clock_ahead_seconds",
+            "How far the clock of the desk's database is ahead of counter's.",
+            figures.clocks.desk_ahead_seconds,
+        )
+
+
+def _audit(figures: SystemSnapshot) -> Iterator[Metric]:
     run = figures.audit
     if run is None:
         return
     yield _gauge("audit_broken", "What the last audit found broken.", run.broken)
     yield _gauge("audit_in_flight", "What was in flight at the last audit.", run.in_flight)
     yield _gauge("audit_unchecked", "Invariants the last audit could not check whole.", len(run.unchecked))
-    yield _gauge("audit_age_seconds", "Since the last audit.", (figures.at - run.at).total_seconds())
+    yield _gauge("audit_age_seconds", "Since the last audit.", age_of(run.at, now=figures.at).total_seconds())
     yield _gauge("audit_seconds", "How long the last audit took.", run.seconds)
 
 
-def _concerns(figures: Figures) -> Iterator[Metric]:
+def _alerts(figures: SystemSnapshot) -> Iterator[Metric]:
     """Zero where all is well, so that an alert can tell that from not knowing."""
     counts = dict.fromkeys(CODES, 0)
-    for concern in concerns(figures):
-        counts[concern.code] += concern.count
+    for alert in alerts(figures):
+        counts[alert.code] += alert.count
     yield _gauges(
         "needs_human", "What needs a human, by code.", ["code"], [([code], n) for code, n in counts.items()]
     )

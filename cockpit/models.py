@@ -14,7 +14,7 @@ class Tally(models.Model):
     """Totals since the first tally, in which every order, booking and venue call counts once and for good.
 
     `counted_...` is the last row of a growing table that is in the totals, `seen_...` the last there was: what was seen
-    is counted by a later tally, when whatever was being written beside it is committed or undone.
+    is counted by a later tally, when what was being written beside it is committed or undone.
     """
 
     at = models.DateTimeField(unique=True)
@@ -58,3 +58,44 @@ class QueueDepth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.queue}: {self.messages}"
+
+
+class DayStatement(models.Model):
+    """What both books say of one day (UTC): accounts, trial balances and results, as `cockpit.days` adds them up.
+
+    Append-only: a day may be stated again, but what was stated stays.
+    """
+
+    day = models.DateField()
+    content = models.JSONField()
+    digest = models.CharField(max_length=64)  # SHA-256 of the content
+    made_by = models.CharField(max_length=150)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        permissions = [("make_daystatement", "Can have the statement of a day made")]
+        indexes = [models.Index(fields=["day", "-id"], name="day_statement_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.digest[:12]}"
+
+
+class DayClose(models.Model):
+    """A day that two people have closed: one has made its statement, another one has found it right. Append-only."""
+
+    day = models.DateField(unique=True)
+    statement = models.OneToOneField(DayStatement, on_delete=models.PROTECT)
+    made_by = models.CharField(max_length=150)
+    closed_by = models.CharField(max_length=150)
+    closed_at = models.DateTimeField()
+
+    class Meta:
+        permissions = [("approve_dayclose", "Can close a day")]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(made_by=models.F("closed_by")), name="day_closed_by_another"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} closed by {self.made_by} and {self.closed_by}"

@@ -5,11 +5,12 @@ Counted off the partial indexes of these states alone, so that it costs what is 
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
-from django.db import connections
 from django.urls import reverse
+
+from infra.coordination.ages import age
+from infra.db.rows import rows_of
 
 COUNTER_ORDERS = """
     SELECT (SELECT count(*) FROM counter_syncorder WHERE state = 'PENDING'),
@@ -65,8 +66,8 @@ _LISTS = {
 
 def counter_stages(*, now: datetime) -> list[Stage]:
     """Orders that the desk has not stored, or not reported; withdrawals that the wallet has not ended."""
-    [(pending, placed_at, synced, synced_at)] = _rows("default", COUNTER_ORDERS)
-    [(reserved, reserved_at)] = _rows("default", WITHDRAWALS)
+    [(pending, placed_at, synced, synced_at)] = rows_of("default", COUNTER_ORDERS)
+    [(reserved, reserved_at)] = rows_of("default", WITHDRAWALS)
     return [
         Stage("counter_order", "PENDING", pending, _age_seconds(placed_at, now)),
         Stage("counter_order", "SYNCED", synced, _age_seconds(synced_at, now)),
@@ -76,12 +77,12 @@ def counter_stages(*, now: datetime) -> list[Stage]:
 
 def desk_stages(*, now: datetime) -> list[Stage]:
     """Orders at the desk, then the conversions and the transfers that they wait for."""
-    [(received, received_at, settled, settled_at)] = _rows("desk", DESK_ORDERS, [list(settings.COINS)])
-    conversions = _rows("desk", CONVERSIONS)
+    [(received, received_at, settled, settled_at)] = rows_of("desk", DESK_ORDERS, [list(settings.COINS)])
+    conversions = rows_of("desk", CONVERSIONS)
     converting = sum(orders for _, _, orders, _, _ in conversions)
     planned_at = min((planned for _, _, _, planned, _ in conversions), default=None)
     by_state = {state: (count, since) for state, count, _, _, since in conversions}
-    transfers = {state: (count, since) for state, count, since in _rows("desk", TRANSFERS)}
+    transfers = {state: (count, since) for state, count, since in rows_of("desk", TRANSFERS)}
     return [
         Stage("desk_order", "RECEIVED", received, _age_seconds(received_at, now)),
         Stage("desk_order", "CONVERTING", converting, _age_seconds(planned_at, now)),
@@ -98,12 +99,5 @@ def _stages(
     return [Stage(kind, state, count, _age_seconds(since, now)) for state, count, since in rows]
 
 
-def _rows(alias: str, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
-
-
 def _age_seconds(since: datetime | None, now: datetime) -> float | None:
-    """Never negative: clocks of two machines differ."""
-    return None if since is None else max(0.0, (now - since).total_seconds())
+    return None if since is None else age(since, now=now).total_seconds()

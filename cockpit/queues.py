@@ -7,18 +7,27 @@ from typing import Any
 from django.conf import settings
 
 from cockpit.models import QueueDepth
-from config.broker import connect, dead_letter_queue
+from infra.broker.connection import connect, dead_letter_queue
+from infra.broker.queues import worker_queue_name
+
+SYNC, DEAD = "sync-orders", "sync-orders.dead"
 
 
-def measured() -> list[str]:
-    """The queues that are asked about: counter's to the desk, what it could not take in, and the workers'."""
-    return [settings.SYNC_QUEUE, dead_letter_queue().name, *settings.WORKER_QUEUES]
+def measured() -> dict[str, str]:
+    """What the broker calls the queues that are asked about, by what people call them: counter's to the desk, what
+    could not be taken in, and the workers'."""
+    stack = settings.STACK_NAME
+    workers = {queue: worker_queue_name(queue, stack=stack) for queue in settings.WORKER_QUEUES}
+    return {SYNC: settings.SYNC_QUEUE, DEAD: dead_letter_queue().name, **workers}
 
 
 def measure(*, now: datetime) -> None:
     """Store how many messages wait in each queue. Raises: what the broker's client raises."""
     with connect() as connection:
-        depths = [QueueDepth(queue=name, messages=_depth(connection, name), at=now) for name in measured()]
+        depths = [
+            QueueDepth(queue=queue, messages=_depth(connection, name), at=now)
+            for queue, name in measured().items()
+        ]
     QueueDepth.objects.bulk_create(
         depths, update_conflicts=True, unique_fields=["queue"], update_fields=["messages", "at"]
     )

@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db import connections
+from django.db.models import Q
 
 from cockpit.histogram import BOUNDS_SECONDS, BUCKETS, added
 from cockpit.models import Tally
-from config.leader import exclusive
-from settlement.chart import COUNTER, FEES, PNL, ROUNDING
+from infra.coordination.ages import AHEAD_TOLERANCE, age
+from infra.coordination.leader import exclusive
+from infra.db.rows import rows_of
+from settlement.book.chart import COUNTER, FEES, PNL, ROUNDING
 
 EVERY = timedelta(seconds=4)  # beat comes each 5 s: none of its ticks is to be too early
 KEPT = timedelta(hours=25)  # the cockpit shows a day
@@ -89,27 +90,21 @@ def take_if_due(*, now: datetime) -> Tally | None:
     Raises: database errors of either system; nothing is counted then.
     """
     last = newest()
-    if last is not None and now - last.at < EVERY:
+    if last is not None and age(last.at, now=now) < EVERY:
         return last
     with exclusive("tally", using="default") as alone:
         last = newest()
-        if not alone or (last is not None and now - last.at < EVERY):
+        if not alone or (last is not None and age(last.at, now=now) < EVERY):
             return last
         tally = _first(now) if last is None else _next(last, now)
         tally.save(force_insert=True)
-        Tally.objects.filter(at__lt=now - KEPT).delete()
+        Tally.objects.filter(Q(at__lt=now - KEPT) | Q(at__gt=now + AHEAD_TOLERANCE)).delete()
     return tally
 
 
-def _rows(alias: str, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
-
-
 def _seen() -> dict[str, int]:
-    [(order,)] = _rows("default", HEADS["default"])
-    [(state_change, attempt)] = _rows("desk", HEADS["desk"])
+    [(order,)] = rows_of("default", HEADS["default"])
+    [(state_change, attempt)] = rows_of("desk", HEADS["desk"])
     return {"seen_order": order, "seen_state_change": state_change, "seen_attempt": attempt}
 
 
@@ -117,7 +112,7 @@ def _first(now: datetime) -> Tally:
     """Begins with what is under way, so that no total has to go below zero when that is done."""
     seen = _seen()
     head = seen["seen_order"]
-    [(_, _, pending, synced)] = _rows("default", ORDERS, {"after": head, "to": head})
+    [(_, _, pending, synced)] = rows_of("default", ORDERS, {"after": head, "to": head})
     return Tally(
         at=now,
         as_of=now,
@@ -149,16 +144,18 @@ def _up_to(nth: tuple[str, str], counted: int, seen: int, most: int) -> int:
     """The last id to count: the last that was seen, or where `most` rows end that have not been counted."""
     if seen - counted <= most:
         return max(counted, seen)
-    rows = _rows(*nth, [counted, seen, most - 1])
+    rows = rows_of(*nth, [counted, seen, most - 1])
     return rows[0][0] if rows else seen
 
 
 def _add_orders(tally: Tally, last: Tally, to: int) -> None:
-    [(accepted, spread, pending, synced)] = _rows("default", ORDERS, {"after": last.counted_order, "to": to})
+    [(accepted, spread, pending, synced)] = rows_of(
+        "default", ORDERS, {"after": last.counted_order, "to": to}
+    )
     tally.counted_order = to
     tally.accepted = last.accepted + accepted
     tally.spread = last.spread + spread
-    # Never less than before, whatever a transaction does that outlives DECIDED_AFTER.
+    # Never less than before, even beside a transaction that outlives DECIDED_AFTER.
     tally.synced = max(last.synced, tally.accepted - pending)
     tally.reported = max(last.reported, tally.accepted - pending - synced)
 
@@ -174,13 +171,13 @@ class _Durations:
 
 
 def _add_bookings(tally: Tally, last: Tally, to: int) -> None:
-    ids = [row[0] for row in _rows("desk", BOOKED, [last.counted_state_change, to])]
-    [(conversions, orders, fees)] = _rows("desk", CONVERSIONS, [ids])
+    ids = [row[0] for row in rows_of("desk", BOOKED, [last.counted_state_change, to])]
+    [(conversions, orders, fees)] = rows_of("desk", CONVERSIONS, [ids])
     results = Counter[tuple[str, str]]()
     results.update(
         {
             (code, kind): amount
-            for code, kind, amount in _rows("desk", RESULTS, [ids, [COUNTER, FEES, PNL, ROUNDING]])
+            for code, kind, amount in rows_of("desk", RESULTS, [ids, [COUNTER, FEES, PNL, ROUNDING]])
         }
     )
     tally.counted_state_change = to
@@ -202,7 +199,7 @@ def _durations(ids: Sequence[int]) -> _Durations:
     settle, above = [0] * BUCKETS, [0] * BUCKETS
     settle_seconds = above_seconds = 0.0
     parameters = {"ids": list(ids), "bounds": list(BOUNDS_SECONDS)}
-    for bucket, above_bucket, count, seconds, seconds_above in _rows("desk", DURATIONS, parameters):
+    for bucket, above_bucket, count, seconds, seconds_above in rows_of("desk", DURATIONS, parameters):
         settle[bucket] += count
         above[above_bucket] += count
         settle_seconds += seconds
@@ -212,7 +209,7 @@ def _durations(ids: Sequence[int]) -> _Durations:
 
 def _add_calls(tally: Tally, last: Tally, to: int) -> None:
     totals = Counter({(call, outcome, code): count for call, outcome, code, count in last.calls})
-    for call, outcome, code, count in _rows("desk", CALLS, [last.counted_attempt, to]):
+    for call, outcome, code, count in rows_of("desk", CALLS, [last.counted_attempt, to]):
         totals[call, outcome, code] += count
     tally.counted_attempt = to
     tally.calls = [[*key, count] for key, count in sorted(totals.items())]

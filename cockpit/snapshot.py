@@ -1,44 +1,47 @@
 """Every figure of the cockpit, read once for all who look: the first page of the admin and /metrics share it."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections
+from django.db import Error, connections
 
 from audit.models import AuditRun
-from cockpit import expiries, pipeline, tally
+from cockpit import clocks, expiries, pipeline, rollup, stakes
+from cockpit.clocks import Clocks
 from cockpit.expiries import Expiries
 from cockpit.histogram import percentile_seconds, since
 from cockpit.models import QueueDepth, Tally
 from cockpit.pipeline import Stage
-from config.canary import Trip, trips
-from config.leases import Leader, leaders
-from counter import listening
-from counter.containment import Reason
-from counter.models import StreamProcess, TradingStatus, TradingSwitch
-from counter.trading.trading_status import limits_of, trading_by_coin
-from counter.trading.trading_switches import stopped
-from settlement.halts import standing
-from settlement.models import VenueHalt
+from cockpit.sharing import Shared
+from cockpit.stakes import Stake
+from counter.circuit_breaker import Limit, Reason
+from counter.models import IndexRejection, StreamProcess, TradingStatus, TradingSwitch
+from counter.stream import listening
+from counter.trading.status import limits_of, trading_by_coin
+from counter.trading.switches import stopped
+from infra.broker.canary import Trip, trips
+from infra.coordination.leases import Leader, leaders
+from infra.db.not_now import is_not_now
+from infra.db.rows import rows_of
+from ledger.decimals import product, quotient
+from settlement.models import Conversion, VenueHalt
+from settlement.venues.halts import all_standing
 
 log = structlog.get_logger(__name__)
 
-SHARED_FOR_SECONDS = 1.0
-PAUSE_TIMES = 5  # and for so many times as long as reading it took
 RATE_OVER = timedelta(minutes=1)
 RECENT = timedelta(minutes=5)
 DAY = timedelta(hours=24)
 HOUR = timedelta(hours=1)
 BUDGET_OVER = timedelta(seconds=10)
-BASIS_POINTS = 10_000
+BASIS_POINT, HUNDREDTH = Decimal("0.0001"), Decimal("0.01")
 
 SERIES = """
     SELECT DISTINCT ON (date_trunc('minute', at)) as_of, accepted, synced, settled, reported
@@ -53,13 +56,22 @@ STORED = """
 """
 COUNTED_ORDERS = 20_000
 OPEN_CONFLICTS = "SELECT count(*), min(noted_at) FROM acceptance_conflict WHERE resolved_at IS NULL"
-REQUESTED = "SELECT count(*), min(requested_at) FROM settlement_intervention WHERE state = 'REQUESTED'"
+REQUESTED = """
+    SELECT count(*), min(requested_at) FROM (
+        SELECT requested_at FROM settlement_intervention WHERE state = 'REQUESTED'
+        UNION ALL
+        SELECT requested_at FROM settlement_batch WHERE state = 'REQUESTED'
+    ) AS waiting
+"""
+PAYMENTS = "SELECT count(*), min(requested_at) FROM settlement_clearingpayment WHERE state = 'REQUESTED'"
 OPEN_BREAKS = "SELECT count(*), min(since) FROM settlement_reconciliationbreak WHERE state = 'OPEN'"
 # The last one that could compare everything, among those of the last two days.
 RECONCILED = """
     SELECT max(at) FROM (SELECT at, unchecked FROM settlement_reconciliationrun ORDER BY id DESC LIMIT 1000) AS newest
     WHERE unchecked = ''
 """
+LATE_WORDS = "SELECT count(*), min(heard_at) FROM counter_lateword WHERE state = 'OPEN'"
+MEASURES_OF_BOOK = {Reason.BOOK_DELTA: "book_delta_usdt", Reason.BOOK_VEGA: "book_vega_usdt"}
 STEPS = ("accepted", "synced", "settled", "reported")
 
 Found = TypeVar("Found")
@@ -96,6 +108,16 @@ class Coin:
     exposure: Decimal | None
     widen_from: Decimal
     halt_from: Decimal
+    book: tuple["BookLimit", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BookLimit:
+    """A limit on a coin's option book, USDT, and what the coin was judged by; None where nobody has measured it."""
+
+    reason: Reason
+    measure: Decimal | None
+    limit: Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +142,9 @@ class Result:
         """Slippage in basis points of the turnover, to two decimals."""
         if not self.turnover:
             return None
-        return (self.slippage / self.turnover * BASIS_POINTS).quantize(Decimal("0.01"))
+        return quotient(
+            self.slippage, product(self.turnover, BASIS_POINT), unit=HUNDREDTH, rounding=ROUND_HALF_EVEN
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +169,15 @@ class Desk:
     oldest_conflict_at: datetime | None
     requests: int  # of interventions that a second person has to decide
     oldest_request_at: datetime | None
+    payments: int  # of clearing, that a second person has to decide
+    oldest_payment_at: datetime | None
     breaks: int  # that no reconciliation has found balanced
     oldest_break_at: datetime | None
     reconciled_at: datetime | None  # when everything could last be compared
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class SystemSnapshot:
     """All there is to see at one moment. `desk` is None while the desk's database does not answer."""
 
     at: datetime
@@ -172,7 +198,12 @@ class Figures:
     streams: list[StreamProcess]
     audit: AuditRun | None
     stops: list[TradingSwitch]
+    rejections: list[IndexRejection]
+    late_words: int  # of the wallet service, against what people have decided
+    oldest_late_word_at: datetime | None
+    clocks: Clocks
     desk: Desk | None
+    stakes: dict[tuple[str, str], Stake]  # of what is stuck, by kind and state
 
     @property
     def stages(self) -> list[Stage]:
@@ -180,52 +211,27 @@ class Figures:
         return self.counter_stages + (self.desk.stages if self.desk else [])
 
 
-class Shared:
-    """One reading for everybody who asks this process within a second; who asks meanwhile waits for it."""
-
-    def __init__(self, read: Callable[..., Figures]) -> None:
-        self._read = read
-        self._lock = threading.Lock()
-        self._figures: Figures | None = None
-        self._good_until = 0.0
-
-    def current(self, *, now: datetime) -> Figures:
-        """Figures that are SHARED_FOR_SECONDS old at most, or older where reading them takes long.
-
-        Raises: DatabaseError when counter's database does not answer.
-        """
-        with self._lock:
-            started = time.monotonic()
-            if self._figures is None or started >= self._good_until:
-                self._figures = self._read(now=now)
-                ended = time.monotonic()
-                self._good_until = ended + max(SHARED_FOR_SECONDS, PAUSE_TIMES * (ended - started))
-            return self._figures
-
-    def forget(self) -> None:
-        """Read anew when somebody asks next."""
-        with self._lock:
-            self._figures = None
-
-
-def read(*, now: datetime) -> Figures:
+def read(*, now: datetime) -> SystemSnapshot:
     """Read everything, and count on first if that is due.
 
     Raises: DatabaseError when counter's database does not answer.
     """
     started = time.monotonic()
-    _if_it_answers(lambda: tally.take_if_due(now=now))
-    newest = tally.newest()
-    return Figures(
+    _if_it_answers(lambda: rollup.take_if_due(now=now))
+    newest = rollup.newest()
+    counter_stages = pipeline.counter_stages(now=now)
+    desk = _if_it_answers(lambda: _desk(now))
+    [(late_words, oldest_late_word_at)] = rows_of("default", LATE_WORDS)
+    return SystemSnapshot(
         at=now,
         totals=newest,
-        rates=_rates(newest, tally.at_or_before(newest.at - RATE_OVER)) if newest else None,
+        rates=_rates(newest, rollup.at_or_before(newest.at - RATE_OVER)) if newest else None,
         series=_series(now),
         latency=_latency(newest) if newest else None,
         result=_result(newest) if newest else None,
         recent_calls=_recent_calls(newest) if newest else [],
-        stored_orders=_rows("default", STORED, {"counted": COUNTED_ORDERS})[0][0],
-        counter_stages=pipeline.counter_stages(now=now),
+        stored_orders=rows_of("default", STORED, {"counted": COUNTED_ORDERS})[0][0],
+        counter_stages=counter_stages,
         coins=_coins(now),
         expiries=expiries.read(now=now),
         trips=trips(),
@@ -234,7 +240,12 @@ def read(*, now: datetime) -> Figures:
         streams=listening.alive(now=now),
         audit=AuditRun.objects.order_by("-id").first(),
         stops=list(stopped().values()),
-        desk=_if_it_answers(lambda: _desk(now)),
+        late_words=late_words,
+        oldest_late_word_at=oldest_late_word_at,
+        rejections=list(IndexRejection.objects.order_by("source", "underlying", "cause")),
+        clocks=clocks.read(),
+        desk=desk,
+        stakes=_stakes(counter_stages, desk),
         took_seconds=time.monotonic() - started,
     )
 
@@ -242,20 +253,36 @@ def read(*, now: datetime) -> Figures:
 shared = Shared(read)
 
 
+def _stakes(counter_stages: list[Stage], desk: Desk | None) -> dict[tuple[str, str], Stake]:
+    """Read only where something has been in such a state for a while: what passes through it is no alert."""
+    found: dict[tuple[str, str], Stake] = {}
+    if any(stage.kind == "withdrawal" and stage.count for stage in counter_stages):
+        found["withdrawal", "RESERVED"] = stakes.of_withdrawals()
+    stuck = [
+        stage.state
+        for stage in (desk.stages if desk else [])
+        if stage.kind == "conversion" and stage.state in stakes.STUCK and _is_old(stage)
+    ]
+    if stuck:
+        conversions = _if_it_answers(lambda: stakes.of_conversions(stuck)) or {}
+        found |= {("conversion", state): stake for state, stake in conversions.items()}
+    return found
+
+
+def _is_old(stage: Stage) -> bool:
+    return stage.state == Conversion.State.MANUAL or (stage.oldest_seconds or 0) > stakes.STUCK_AFTER_SECONDS
+
+
 def _if_it_answers(ask: Callable[[], Found]) -> Found | None:
     """What the desk's database says; None, and a new connection for the next time, if it says nothing."""
     try:
         return ask()
-    except (OperationalError, InterfaceError) as error:
+    except Error as error:
+        if not is_not_now(error):
+            raise
         log.warning("the desk's figures cannot be read", error=repr(error))
         connections["desk"].close()
         return None
-
-
-def _rows(alias: str, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
 
 
 def _rates(later: Tally, earlier: Tally | None) -> dict[str, float] | None:
@@ -267,7 +294,7 @@ def _rates(later: Tally, earlier: Tally | None) -> dict[str, float] | None:
 
 
 def _series(now: datetime) -> list[Point]:
-    rows = _rows("default", SERIES, [now - HOUR - RATE_OVER])
+    rows = rows_of("default", SERIES, [now - HOUR - RATE_OVER])
     points = []
     for (before, *earlier), (at, *later) in pairwise(rows):
         minutes = (at - before) / RATE_OVER
@@ -278,7 +305,7 @@ def _series(now: datetime) -> list[Point]:
 
 
 def _latency(newest: Tally) -> Latency:
-    earlier = tally.at_or_before(newest.at - RECENT) or newest
+    earlier = rollup.at_or_before(newest.at - RECENT) or newest
     settle = since(newest.settle_counts, earlier.settle_counts)
     above = since(newest.above_venue_counts, earlier.above_venue_counts)
     return Latency(
@@ -291,13 +318,13 @@ def _latency(newest: Tally) -> Latency:
 
 
 def _result(newest: Tally) -> Result:
-    earlier = tally.at_or_before(newest.at - DAY) or newest
+    earlier = rollup.at_or_before(newest.at - DAY) or newest
     names = ("turnover", "spread", "slippage", "carry", "fees", "rounding")
     return Result(earlier.as_of, *(getattr(newest, name) - getattr(earlier, name) for name in names))
 
 
 def _recent_calls(newest: Tally) -> list[Call]:
-    earlier = tally.at_or_before(newest.at - RECENT) or newest
+    earlier = rollup.at_or_before(newest.at - RECENT) or newest
     before = {(call, outcome, code): count for call, outcome, code, count in earlier.calls}
     new = (
         Call(call, outcome, code, count - before.get((call, outcome, code), 0))
@@ -311,7 +338,8 @@ def _coins(now: datetime) -> list[Coin]:
     judged = {status.underlying: status for status in TradingStatus.objects.all()}
     found = []
     for coin in settings.COINS:
-        limit = limits_of(coin)[Reason.EXPOSURE]
+        limits = limits_of(coin)
+        limit = limits[Reason.EXPOSURE]
         trading, status = traded.get(coin), judged.get(coin)
         found.append(
             Coin(
@@ -323,27 +351,35 @@ def _coins(now: datetime) -> list[Coin]:
                 exposure=status.exposure_usdt if status else None,
                 widen_from=limit.widen_from,
                 halt_from=limit.halt_from,
+                book=tuple(
+                    BookLimit(reason, getattr(status, measured, None), limits[reason])
+                    for reason, measured in MEASURES_OF_BOOK.items()
+                    if reason in limits
+                ),
             )
         )
     return found
 
 
 def _desk(now: datetime) -> Desk:
-    [(conflicts, oldest_conflict_at)] = _rows("desk", OPEN_CONFLICTS)
-    [(requests, oldest_request_at)] = _rows("desk", REQUESTED)
-    [(breaks, oldest_break_at)] = _rows("desk", OPEN_BREAKS)
-    window_began = tally.at_or_before(now - BUDGET_OVER)
+    [(conflicts, oldest_conflict_at)] = rows_of("desk", OPEN_CONFLICTS)
+    [(requests, oldest_request_at)] = rows_of("desk", REQUESTED)
+    [(payments, oldest_payment_at)] = rows_of("desk", PAYMENTS)
+    [(breaks, oldest_break_at)] = rows_of("desk", OPEN_BREAKS)
+    window_began = rollup.at_or_before(now - BUDGET_OVER)
     after = window_began.seen_attempt if window_began else 0
     return Desk(
         stages=pipeline.desk_stages(now=now),
         leaders=leaders(using="desk"),
-        halt=standing(settings.VENUE),
-        orders_in_10s=_rows("desk", SUBMITTED, [after, now - BUDGET_OVER])[0][0],
+        halt=next(iter(all_standing(settings.VENUE)), None),
+        orders_in_10s=rows_of("desk", SUBMITTED, [after, now - BUDGET_OVER])[0][0],
         conflicts=conflicts,
         oldest_conflict_at=oldest_conflict_at,
         requests=requests,
+        payments=payments,
+        oldest_payment_at=oldest_payment_at,
         breaks=breaks,
         oldest_break_at=oldest_break_at,
-        reconciled_at=_rows("desk", RECONCILED)[0][0],
+        reconciled_at=rows_of("desk", RECONCILED)[0][0],
         oldest_request_at=oldest_request_at,
     )

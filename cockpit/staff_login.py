@@ -10,10 +10,16 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from config.staff import TOKEN_DIGITS
+from counter.api.logins import ThrottledLogin
+
+TOKEN_DIGITS = 6  # of an authenticator; a recovery code is longer
 
 
-class TokenLoginForm(OTPAuthenticationFormMixin, AuthenticationForm):
+class StaffLoginForm(ThrottledLogin, AuthenticationForm):
+    """Name and password, which cannot be guessed for ever."""
+
+
+class TokenLoginForm(OTPAuthenticationFormMixin, StaffLoginForm):
     """What the token looks like says which device it is of, so that no other one counts a failure."""
 
     otp_token = forms.CharField(

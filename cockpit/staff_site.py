@@ -9,19 +9,22 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.sites import UnfoldAdminSite
 
-TOKEN_DIGITS = 6  # of an authenticator; a recovery code is longer
-
 
 class StaffAdminConfig(AdminConfig):
     """Django's admin on our site."""
 
-    default_site = "config.staff.StaffSite"
+    default_site = "cockpit.staff_site.StaffSite"
+
+    def ready(self) -> None:
+        """Load every app's pages, and then those of users and schedules in place of their own apps'."""
+        super().ready()
+        from infra.admin import pages  # noqa: F401 - registers them
 
 
 class StaffSite(UnfoldAdminSite):
     """Staff need both factors, also those who were logged in before the second one was asked for."""
 
-    login_template = "config/login.html"
+    login_template = "cockpit/login.html"
 
     @property
     def login_form(self) -> type[forms.Form]:
@@ -31,15 +34,15 @@ class StaffSite(UnfoldAdminSite):
     @cached_property
     def _with_token(self) -> type[forms.Form]:
         # Forms of models are there only once the apps are loaded.
-        from config.staff_login import TokenLoginForm
+        from cockpit.staff_login import TokenLoginForm
 
         return TokenLoginForm
 
     @cached_property
     def _without_token(self) -> type[forms.Form]:
-        from unfold.forms import AuthenticationForm
+        from cockpit.staff_login import StaffLoginForm
 
-        return AuthenticationForm
+        return StaffLoginForm
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the request may see any page of the admin."""

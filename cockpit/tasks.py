@@ -5,12 +5,13 @@ from datetime import timedelta
 import structlog
 from celery import shared_task
 from django.db import DatabaseError
-from django.utils import timezone
 
 import audit
 from audit.models import AuditRun
 from audit.record import record
-from cockpit import queues, tally
+from cockpit import queues, rollup
+from infra.coordination import clock
+from infra.coordination.ages import age
 from settlement.venues.ccxt_venue import venue
 
 AUDIT_PAUSE_TIMES = 20  # of the time that the last one took
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 def take_tally() -> None:
     """Count on; while a database is away the next one takes along what this one would have counted."""
     try:
-        tally.take_if_due(now=timezone.now())
+        rollup.take_if_due(now=clock.counter.now())
     except DatabaseError as error:
         log.warning("nothing is counted", error=repr(error))
 
@@ -30,15 +31,16 @@ def take_tally() -> None:
 @shared_task(name="cockpit.measure_queues")
 def measure_queues() -> None:
     """Store how full the queues are."""
-    queues.measure(now=timezone.now())
+    queues.measure(now=clock.counter.now())
 
 
 @shared_task(name="cockpit.audit")
 def run_audit() -> None:
     """Check the nine invariants with the venue, and keep what was found; not too often where that takes long."""
     last = AuditRun.objects.order_by("-id").first()
-    if last and timezone.now() - last.at < AUDIT_PAUSE_TIMES * timedelta(seconds=last.seconds):
+    pause = AUDIT_PAUSE_TIMES * timedelta(seconds=last.seconds) if last else timedelta(0)
+    if last and age(last.at, now=clock.counter.now()) < pause:
         return
-    report = record(audit.run(now=timezone.now(), venue=venue()))
+    report = record(audit.run(now=clock.counter.now(), venue=venue()))
     if report.broken:
         log.error("the audit found something broken", broken=report.broken, audit=report.pk)

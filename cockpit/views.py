@@ -10,13 +10,15 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client.exposition import choose_encoder
 
 from cockpit.dashboard import Shown, shown
-from cockpit.figures import shared
+from cockpit.kill_switches import switches_for
 from cockpit.metrics import exposed
+from cockpit.risk import shared_risk
+from cockpit.snapshot import shared
+from infra.coordination import clock
 
 # What a proxy adds: behind one every request seems to come from this machine.
 FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded")
@@ -25,21 +27,24 @@ SEE_FIGURES = "cockpit.view_tally"
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The context of the admin's first page, for unfold; without figures for who may not see them."""
-    return {**context, "cockpit": _figures() if request.user.has_perm(SEE_FIGURES) else None}
+    if not request.user.has_perm(SEE_FIGURES):
+        return {**context, "cockpit": None}
+    return {**context, "cockpit": _figures(), "switches": switches_for(request.user)}
 
 
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
-    """The first page's figures alone; whoever is logged out meanwhile is sent to log in by the whole page."""
+    """The first page's figures alone; a user logged out meanwhile is sent to log in by the whole page."""
     if not admin.site.has_permission(request):
         return HttpResponse(status=401, headers={"HX-Redirect": reverse("admin:index")})
     if not request.user.has_perm(SEE_FIGURES):
         raise PermissionDenied
-    return render(request, "cockpit/figures.html", {"cockpit": _figures()})
+    context = {"cockpit": _figures(), "switches": switches_for(request.user)}
+    return render(request, "cockpit/figures.html", context)
 
 
 def _figures() -> Shown:
-    return shown(shared.current(now=timezone.now()))
+    return shown(shared.current(now=clock.counter.now()))
 
 
 @require_safe
@@ -48,7 +53,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not _may_read_metrics(request):
         return HttpResponse("metrics are not for you\n", status=403, content_type="text/plain")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return HttpResponse(encode(exposed(shared.current(now=timezone.now()))), content_type=content_type)
+    now = clock.counter.now()
+    registry = exposed(shared.current(now=now), shared_risk.current(now=now))
+    return HttpResponse(encode(registry), content_type=content_type)
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:

@@ -22,6 +22,7 @@ AT_ONE_MOMENT = {
     ("people", "intervention"): 4,
     ("people", "state"): 5,
     ("desk", "state"): 5,
+    ("desk", "step"): 7,  # of the order, after all else of its conversion
 }
 
 
@@ -70,7 +71,7 @@ def timeline(*, order_id: int, now: datetime) -> OrderTimeline | None:
 
 
 def _place(event: Event) -> tuple[datetime, int]:
-    return event.at, AT_ONE_MOMENT.get((event.system, event.kind), len(AT_ONE_MOMENT))
+    return event.at, AT_ONE_MOMENT.get((event.system, event.kind), 6)
 
 
 def _at_the_desk(order_id: int, held: DeskOrder | None, now: datetime) -> Iterator[Event]:

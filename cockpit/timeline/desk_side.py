@@ -1,18 +1,20 @@
 """What the desk tells of one order: its intake, whom it was netted with, its share, the legs of its conversion."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
 from django.conf import settings
 
-from acceptance.models import AcceptedOrder, Conflict
+from acceptance.models import AcceptedOrder, Conflict, OrderStep
 from cockpit.timeline.events import Event, facts, row_link, text
 from settlement.models import Allocation, Conversion, DeskTransfer
 
 OTHERS_NAMED = 12
-LOOKED_BACK = 500  # conversions before its own among which those that came to nothing are looked for
+LOOKED_BACK = (
+    500  # conversions among which those are looked for that an order without a log was released from
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,12 @@ class DeskOrder:
     order: AcceptedOrder
     conversion: Conversion | None
     share: Allocation | None
-    earlier: tuple[Conversion, ...]  # that came to nothing while it waited for one
+    steps: tuple[OrderStep, ...]
+    earlier: tuple[Conversion, ...]  # that had claimed it, and came to nothing
 
     @property
     def conversions(self) -> list[Conversion]:
-        """All that were, or most likely were, sent for it."""
+        """All that were sent for it, or that most likely were where its steps are not logged."""
         return [*self.earlier, *([self.conversion] if self.conversion else [])]
 
 
@@ -37,11 +40,21 @@ def read_order(order_id: int) -> DeskOrder | None:
         return None
     conversion = Conversion.objects.filter(pk=order.conversion_id).first() if order.conversion_id else None
     share = Allocation.objects.filter(pk=order.pk).first()
-    return DeskOrder(order, conversion, share, tuple(_came_to_nothing(order, conversion)))
+    steps = tuple(OrderStep.objects.filter(order_id=order.pk).order_by("number"))
+    if is_logged(steps):
+        released = [step.conversion_id for step in steps if step.to_state == AcceptedOrder.State.RECEIVED]
+        earlier = Conversion.objects.filter(pk__in=filter(None, released)).order_by("id")
+        return DeskOrder(order, conversion, share, steps, tuple(earlier))
+    return DeskOrder(order, conversion, share, steps, tuple(_came_to_nothing(order, conversion)))
+
+
+def is_logged(steps: Sequence[OrderStep]) -> bool:
+    """Whether steps go back to the order's intake: not those of one that is older than their log."""
+    return bool(steps) and not steps[0].from_state
 
 
 def _came_to_nothing(order: AcceptedOrder, conversion: Conversion | None) -> Iterator[Conversion]:
-    """A released order forgets its conversion. One of its coin that came to nothing while it waited had claimed it."""
+    """Of one without a log: what came to nothing, of its coin, while it waited had claimed it, most likely."""
     earlier = Conversion.objects.order_by("-id")
     if conversion is not None:
         earlier = earlier.filter(pk__lt=conversion.pk)
@@ -92,11 +105,13 @@ def events_of(held: DeskOrder) -> Iterator[Event]:
         ),
         row_link("acceptance_acceptedorder", order.pk),
     )
+    yield from _steps(held.steps)
+    claimed = "Claimed" if is_logged(held.steps) else "Most likely claimed"
     for came_to_nothing in held.earlier:
         yield _netted(
             came_to_nothing,
             came_to_nothing.planned_at,
-            f"Most likely claimed by conversion {came_to_nothing.pk}, which came to nothing",
+            f"{claimed} by conversion {came_to_nothing.pk}, which came to nothing",
             (),
         )
     if conversion is not None:
@@ -113,6 +128,16 @@ def events_of(held: DeskOrder) -> Iterator[Event]:
         after = _ms(order.placed_at, order.reported_at)
         title = "Reported to counter, which has taken it"
         yield Event(order.reported_at, "desk", "report", title, facts(after=after))
+
+
+def _steps(steps: Sequence[OrderStep]) -> Iterator[Event]:
+    """Its history, as the statements that moved it logged it."""
+    for step in steps:
+        whose = f" of conversion {step.conversion_id}" if step.conversion_id else ""
+        path = f"{step.from_state} → {step.to_state}" if step.from_state else step.to_state
+        told = facts(step=step.number, logged_by="the database, for what moved it" if step.unlogged else None)
+        link = row_link("settlement_conversion", step.conversion_id) if step.conversion_id else ""
+        yield Event(step.at, "desk", "step", f"Order: {path}{whose}", told, link)
 
 
 def _door(order: AcceptedOrder) -> str:

@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from cockpit.timeline import find, timeline
+from infra.coordination import clock
 
 NEEDED = ("counter.view_syncorder", "acceptance.view_acceptedorder", "settlement.view_conversion")
 
@@ -35,7 +35,7 @@ def search(request: HttpRequest) -> HttpResponse:
 def show(request: HttpRequest, order_id: int) -> HttpResponse:
     """One order's timeline; its page asks for itself again while the order is under way."""
     context = _context(request, f"Order {order_id}")
-    found = timeline(order_id=order_id, now=timezone.now())
+    found = timeline(order_id=order_id, now=clock.counter.now())
     if found is None:
         raise Http404(f"neither system knows order {order_id}: a request that was refused is not stored")
     return render(request, "cockpit/order_timeline.html", {**context, "timeline": found})

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from counter.models import SyncOrder
+from ledger.decimals import product, quotient
 from settlement.models import Allocation
 
 ZERO = Decimal(0)
-BASIS_POINT = Decimal("0.0001")
+BASIS_POINT, HUNDREDTH = Decimal("0.0001"), Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class QuoteToFill:
         """Slippage in basis points of the quoted fair value, to a hundredth."""
         if not self.fair:
             return None
-        return (self.slippage / self.fair / BASIS_POINT).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+        return quotient(
+            self.slippage, product(self.fair, BASIS_POINT), unit=HUNDREDTH, rounding=ROUND_HALF_EVEN
+        )
 
 
 def quote_to_fill(order: SyncOrder | None, share: Allocation | None) -> QuoteToFill | None:

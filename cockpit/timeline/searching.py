@@ -1,4 +1,4 @@
-"""Finding an order by whatever somebody has in hand: one box for every id that it goes by, each by its index."""
+"""Finding an order by what somebody has in hand: one box for every id that it goes by, each by its index."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from datetime import datetime
 from django.conf import settings
 
 from acceptance.models import AcceptedOrder
-from config.readonly import is_number
 from counter.models import Customer, SyncOrder
-from counter.ordering.finding import orders_by_client_id
+from counter.orders.finding import orders_by_client_id
+from infra.admin.readonly import is_number
 from settlement.models import Conversion, Fill
 
 LISTED = 50

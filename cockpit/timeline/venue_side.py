@@ -47,7 +47,13 @@ def halts(venue: str, since: datetime, until: datetime) -> Iterator[Event]:
     standing = Q(lifted_at__isnull=True) | Q(lifted_at__gte=since)
     for halt in VenueHalt.objects.filter(standing, venue=venue, began_at__lte=until).order_by("id")[:20]:
         link = row_link("settlement_venuehalt", halt.pk)
-        yield Event(halt.began_at, "venue", "halt", f"{venue} halted: {halt.reason}", link=link)
+        yield Event(
+            halt.began_at,
+            "venue",
+            "halt",
+            f"{venue} {halt.underlying}".strip() + f" halted: {halt.reason}",
+            link=link,
+        )
         if halt.lifted_at:
             yield Event(halt.lifted_at, "venue", "halt", f"Halt lifted by {halt.lifted_by}", link=link)
 

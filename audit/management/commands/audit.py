@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 from rich.console import Console
 
 import audit
 from audit.record import record
 from audit.table import show
+from infra.coordination import clock
 from settlement.venues.ccxt_venue import venue
 
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         offline = options["offline"]
-        report = audit.run(now=timezone.now(), venue=None if offline else venue())
+        report = audit.run(now=clock.counter.now(), venue=None if offline else venue())
         if not offline:
             record(report)
         if options["json"]:

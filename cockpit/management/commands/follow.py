@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from config import trail
+from cockpit.following import follow
 
 SHOWN_FIRST = ("timestamp", "process", "event")
 LEFT_OUT = ("level", "logger")
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--logs", type=Path, default=settings.VAR_DIR / "log", help="folder of the logs")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = trail.follow(lines_of(options["logs"]), options["order_id"])
+        found = follow(lines_of(options["logs"]), options["order_id"])
         if not found:
             raise CommandError(f"no line in {options['logs']} is about order {options['order_id']}")
         for line in found:
@@ -43,5 +43,5 @@ def lines_of(folder: Path) -> Iterator[dict[str, Any]]:
                     line = json.loads(text)
                 except ValueError:
                     continue
-                if isinstance(line, dict) and line.keys() & set(trail.IDS):
+                if isinstance(line, dict) and line.keys() & set(settings.CORRELATION_IDS):
                     yield {"process": process, **line}

@@ -1,0 +1,92 @@
+"""`manage.py states`: the declared lifecycles, as diagrams and with who moves them, as they stand in docs/states.md."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand
+from django.db import models
+
+from infra.db.lifecycles import movers_of, state_fields
+
+HEADING = """# States
+
+Every lifecycle is declared once, as django-fsm transitions on the model. A state is protected: nothing assigns it. One
+row is moved by calling its transition under the row's lock; many are moved by one UPDATE that takes the transition and
+reads its sources and target. Under each diagram stand the operations that do it. This page is what `python manage.py
+states` prints; tests hold it to the declarations, the declarations to the calls, and every state to them.
+
+Two things have no states of their own. A venue's halt stands until `lifted_at`, once. A conflict is open until
+`resolved_at`, and again when the same order comes anew. Each has one moment that says it all, and is changed only where
+it is still as it was read; a second column that says the same could only differ.
+"""
+
+ENDS = """
+## Who ends what
+
+Every state has an owner, and a sweep, page or operation in the admin that ends it; a test walks the table. What stands
+under *by what* in italics is pressed on the row's page or in its list.
+
+"""
+
+
+def state_diagrams() -> str:
+    """The whole page: one diagram for each model with a state field, in alphabetical order."""
+    import_operations()
+    diagrams = [
+        _diagram(model, field)
+        for model in sorted(apps.get_models(), key=lambda model: model.__name__)
+        for field in state_fields(model)
+    ]
+    from cockpit.state_exits import table
+
+    return HEADING + "".join(diagrams) + ENDS + table()
+
+
+def import_operations() -> None:
+    """Import all that may declare, in apps with lifecycles, that it moves rows."""
+    for app in sorted({model._meta.app_label for model in apps.get_models() if state_fields(model)}):
+        config = apps.get_app_config(app)
+        for module in walk_packages([config.path], f"{config.name}."):
+            if not {"migrations", "management", "paper"} & set(module.name.split(".")):
+                import_module(module.name)
+
+
+def edges(model: type[models.Model], field: Any) -> list[tuple[str, str, str]]:
+    """(source, target, name of the transition) of all that a model declares."""
+    return sorted({(str(t.source), str(t.target), t.name) for t in field.get_all_transitions(model)})
+
+
+def _diagram(model: type[models.Model], field: Any) -> str:
+    lines = [f"    {line}" for line in _drawn(model, field)]
+    diagram = "\n".join([f"\n## {model.__name__}\n", "```mermaid", "stateDiagram-v2", *lines, "```\n"])
+    return diagram + "\n".join(["", "| edge | moved by |", "| --- | --- |", *_moved_by(model, field), ""])
+
+
+def _drawn(model: type[models.Model], field: Any) -> Iterator[str]:
+    declared = edges(model, field)
+    yield f"[*] --> {field.default}"
+    for source, target, name in declared:
+        yield f"{source} --> {target}: {name}"
+    for final in sorted({target for _, target, _ in declared} - {source for source, _, _ in declared}):
+        yield f"{final} --> [*]"
+
+
+def _moved_by(model: type[models.Model], field: Any) -> Iterator[str]:
+    for source, target, name in edges(model, field):
+        operations = sorted(
+            f"`{operation.__module__}.{operation.__qualname__}`"
+            for operation in movers_of(model, name, source)
+        )
+        yield f"| {source} to {target} | {', '.join(operations)} |"
+
+
+class Command(BaseCommand):
+    """Prints the page."""
+
+    help = "Print the declared lifecycles, with who moves them (docs/states.md)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(state_diagrams(), ending="")
