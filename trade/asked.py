@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from counter.api.fields import ClientOrderId, Symbol
+from ledger.decimals import is_multiple
 
 MAX_CONTRACTS = 1_000_000  # as the API takes
+MICRO = Decimal("0.000001")
+MAX_PAGE = 100_000
 MAX_ID = 2**63 - 1
 
 
@@ -29,9 +33,23 @@ def whole(given: Mapping[str, str], name: str, *, most: int = MAX_ID) -> int | N
     return number if 1 <= number <= most else None
 
 
+def usdt(given: Mapping[str, str], name: str) -> Decimal | None:
+    """A positive amount of USDT with at most six decimals, as 1234.5."""
+    text = given.get(name, "").strip()
+    if not (text.isascii() and len(text) < 22 and text.replace(".", "", 1).isdecimal()):
+        return None
+    amount = Decimal(text)
+    return amount if amount > 0 and is_multiple(amount, MICRO) else None
+
+
 def symbol(given: Mapping[str, str]) -> str | None:
     """An option's name."""
     return _text(given, "symbol", Symbol)
+
+
+def opened(given: Mapping[str, str]) -> str | None:
+    """The option whose positions are to be shown, by name."""
+    return _text(given, "opened", Symbol)
 
 
 def client_order_id(given: Mapping[str, str]) -> str | None:

@@ -1,26 +1,35 @@
 """The chain of one coin and expiry as it is shown: calls left, puts right, a row for each strike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from counter.containment import State
+from counter.circuit_breaker import State
+from counter.market.quote_greeks import greeks_by_option
 from counter.market.quotes import CurrentQuote, current_quotes, tradable_options
-from counter.models import Option
-from counter.trading.trading_status import Trading, trading_by_coin
-from trade import words
+from counter.models import Option, Quote
+from counter.pricing.greeks import Greeks
+from counter.trading.status import Trading, terms, trading_by_coin
+from infra.coordination.ages import age
+from trade import numbers, words
+from trade.words import Prices
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """An option of a row: USDT for one contract bought, and brought by one that is closed."""
+    """An option of a row: USDT for one contract bought, and brought by one that is closed; None where it cannot be.
+
+    `shrinks`: closing brings less with every second, for its price is old.
+    """
 
     symbol: str
     cost: Decimal | None
     proceeds: Decimal | None
-    is_stale: bool
+    shrinks: bool
     is_halted: bool
+    volatility: str  # implied, as 45 %
+    delta: str  # of a long option on one coin, -1 to 1; empty where there is none
 
 
 @dataclass(slots=True)
@@ -35,15 +44,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """`index` is USDT for one coin, None before the first price; `notice` is what is unusual about the coin."""
+    """`index` is USDT for one coin, None before the first price; `notice` is what is unusual about the coin.
+
+    `some_are_old`: not all prices are as new as the newest; the old ones are not shown.
+    """
 
     coin: str
     expiry: date | None
     rows: list[Row]
     index: Decimal | None
     notice: str
-    is_halted: bool
-    oldest_seconds: int | None  # of a price that is too old to trade on
+    is_bad: bool
+    ends: str  # in how long it expires
+    some_are_old: bool
     at: datetime
 
 
@@ -75,43 +88,57 @@ def chain_of(*, coin: str, expiry: date | None, now: datetime) -> Chain:
     """Prices of all options of a coin that expire on a day."""
     quotes = [] if expiry is None else current_quotes(now=now, underlying=coin, expiry=expiry)
     trading = quotes[0].trading if quotes else trading_by_coin(now=now).get(coin, Trading())
-    newest = max(quotes, key=lambda quoted: quoted.quote.quoted_at, default=None)
-    index = None if newest is None else newest.quote.index_price
-    stale = [quoted.quote.quoted_at for quoted in quotes if quoted.is_stale]
+    newest = max((quoted.quote for quoted in quotes), key=lambda quote: quote.quoted_at, default=None)
+    index = None if newest is None else newest.index_price
+    prices, seconds = Prices.FRESH, 0
+    if newest is not None:
+        prices, seconds = _age_of(newest, now)
     return Chain(
         coin=coin,
         expiry=expiry,
-        rows=_rows(quotes, index),
+        rows=_rows(quotes, index, greeks_by_option([quoted.quote for quoted in quotes], now=now)),
         index=index,
-        notice=words.notice(coin, trading),
-        is_halted=trading.state is State.HALTED,
-        oldest_seconds=int((now - min(stale)).total_seconds()) if stale else None,
+        notice=words.notice(coin, trading, prices=prices, seconds=seconds),
+        is_bad=trading.state is State.HALTED or prices is not Prices.FRESH,
+        ends=words.until(quotes[0].quote.option.expires_at - now) if quotes else "",
+        some_are_old=prices is Prices.FRESH and any(quoted.is_stale for quoted in quotes),
         at=now,
     )
 
 
-def _rows(quotes: Sequence[CurrentQuote], index: Decimal | None) -> list[Row]:
+def _age_of(newest: Quote, now: datetime) -> tuple[Prices, int]:
+    """What the newest price of a coin is good for, and its age in seconds."""
+    current, old = terms(), age(newest.quoted_at, now=now)
+    seconds = int(old.total_seconds())
+    if old <= current.stale_after:
+        return Prices.FRESH, seconds
+    return (Prices.OLD if old <= current.close_stale_after else Prices.GONE), seconds
+
+
+def _rows(quotes: Sequence[CurrentQuote], index: Decimal | None, known: Mapping[int, Greeks]) -> list[Row]:
     rows: dict[Decimal, Row] = {}
     for quoted in quotes:
         option = quoted.quote.option
         row = rows.setdefault(option.strike, Row(option.strike))
         if option.kind == Option.Kind.CALL:
-            row.call = _side(quoted)
+            row.call = _side(quoted, known.get(option.pk))
         else:
-            row.put = _side(quoted)
+            row.put = _side(quoted, known.get(option.pk))
     if rows and index is not None:
         middle = index
         min(rows.values(), key=lambda row: abs(row.strike - middle)).is_at_the_money = True
     return list(rows.values())
 
 
-def _side(quoted: CurrentQuote) -> Side:
+def _side(quoted: CurrentQuote, greeks: Greeks | None) -> Side:
     option = quoted.quote.option
     is_halted = option.state == Option.State.HALTED
     return Side(
         symbol=option.symbol,
-        cost=None if is_halted else quoted.cost,
+        cost=None if is_halted or quoted.is_stale else quoted.cost,
         proceeds=quoted.proceeds,
-        is_stale=quoted.is_stale,
+        shrinks=quoted.is_stale and quoted.proceeds is not None,
         is_halted=is_halted,
+        volatility="" if quoted.is_stale else numbers.percent(quoted.quote.implied_volatility),
+        delta="" if greeks is None or quoted.is_stale else numbers.share(Decimal(repr(greeks.delta))),
     )

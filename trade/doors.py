@@ -3,18 +3,20 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
-from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
+from django.utils.translation import get_language_from_request, override
 
 from counter.access.admission import Asking, TooFast, admissions
-from counter.access.pace import Limit, of_customer
+from counter.access.rate_limit import Limit, of_customer
 from counter.models import Customer
-from counter.ordering.gate import GateFull
+from infra.coordination.group_queue import QueueFull
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -29,15 +31,20 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+TICKET_FIELDS = ("symbol", "position", "contracts", "client_order_id")
+
 View = Callable[..., HttpResponseBase]
 
 
 def guarded(view: View) -> View:
-    """Nothing of the answer is kept, and the browser loads nothing from elsewhere."""
+    """Nothing of the answer is kept, the browser loads nothing from elsewhere, and it is in the reader's language."""
 
     @wraps(view)
-    def answer(*args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(*args, **kwargs)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with override(get_language_from_request(request)):
+            response = view(request, *args, **kwargs)
+            if isinstance(response, SimpleTemplateResponse):
+                response.render()  # not later, in another language
         response["Cache-Control"] = "no-store"
         response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
@@ -63,7 +70,7 @@ def for_customers(view: View) -> View:
             return HttpResponse(
                 text, status=429, headers={"Retry-After": str(wait)}, content_type="text/plain"
             )
-        except GateFull:
+        except QueueFull:
             return HttpResponse("Too many requests wait.\n", status=503, content_type="text/plain")
         return view(request, customer, **kwargs)
 
@@ -83,9 +90,22 @@ def is_fragment(request: HttpRequest) -> bool:
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:
-    """A fragment's place cannot show a login: the whole page goes there."""
+    """To the login, and from there back: to the page that was open, or to the ticket that was sent in vain.
+
+    A fragment's place cannot show a login: the whole page goes there.
+    """
+    ended = {}
+    if request.method == "POST" and ({"symbol", "position"} & request.POST.keys()):
+        fields = {name: request.POST[name][:64] for name in TICKET_FIELDS if name in request.POST}
+        back = f"{reverse('trade:page')}?{urlencode(fields)}"
+        ended = {"ended": "again" if "again" in request.POST else "order"}
+    elif request.headers.get("HX-Request") == "true":
+        current = urlsplit(request.headers.get("HX-Current-URL", ""))
+        back = f"{current.path}?{current.query}" if current.query else current.path or reverse("trade:page")
+        ended = {"ended": "session"}
+    else:
+        back = request.get_full_path() if request.method == "GET" else reverse("trade:page")
+    address = f"{reverse('trade:login')}?{urlencode({'next': back, **ended}, safe='/')}"
     if request.headers.get("HX-Request") == "true":
-        return HttpResponse(status=401, headers={"HX-Redirect": reverse("trade:login")})
-    return redirect_to_login(
-        request.get_full_path() if request.method == "GET" else reverse("trade:page"), reverse("trade:login")
-    )
+        return HttpResponse(status=401, headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 
 from counter.models import Account, Position, SyncOrder
 from counter.money.statements import IdRange, ledger_entries
@@ -20,8 +23,13 @@ class Page:
     rows: Sequence[Any]
     older: int | None
 
+    @property
+    def title(self) -> words.Text:
+        """The kind in words."""
+        return TITLES[self.kind]
 
-def orders(customer_id: int, before: int | None) -> Page:
+
+def orders(customer_id: int, before: int | None, now: datetime) -> Page:
     """Orders with their settlement."""
     rows = SyncOrder.objects.filter(customer_id=customer_id).order_by("-pk")
     if before is not None:
@@ -30,7 +38,7 @@ def orders(customer_id: int, before: int | None) -> Page:
     return _page("orders", [placed(row) for row in found], [row.pk for row in found])
 
 
-def positions(customer_id: int, before: int | None) -> Page:
+def positions(customer_id: int, before: int | None, now: datetime) -> Page:
     """Positions, those that ended included."""
     rows = Position.objects.filter(customer_id=customer_id).select_related("option").order_by("-pk")
     if before is not None:
@@ -40,6 +48,9 @@ def positions(customer_id: int, before: int | None) -> Page:
         {
             "position": row,
             "state": words.position_state(row),
+            "can_close": row.remaining > 0
+            and row.state == Position.State.OPEN
+            and row.option.expires_at > now,
             "profit": row.proceeds - row.cost if row.remaining == 0 and not row.unpaid else None,
         }
         for row in found
@@ -47,7 +58,7 @@ def positions(customer_id: int, before: int | None) -> Page:
     return _page("positions", told, [row.pk for row in found])
 
 
-def ledger(customer_id: int, before: int | None) -> Page:
+def ledger(customer_id: int, before: int | None, now: datetime) -> Page:
     """Every movement on the account with the balance it left."""
     account_id = Account.objects.filter(customer_id=customer_id).values_list("pk", flat=True).first()
     within = IdRange() if before is None else IdRange(end=before)
@@ -61,7 +72,8 @@ def ledger(customer_id: int, before: int | None) -> Page:
     return _page("ledger", told, [entry.id for entry in entries])
 
 
-KINDS: dict[str, Callable[[int, int | None], Page]] = {
+TITLES: dict[str, words.Text] = {"orders": _("orders"), "positions": _("positions"), "ledger": _("ledger")}
+KINDS: dict[str, Callable[[int, int | None, datetime], Page]] = {
     "orders": orders,
     "positions": positions,
     "ledger": ledger,

@@ -1,19 +1,21 @@
 """Doors of a ticket: choosing, placing, and what has become of it. Each works as a part and as a whole page."""
 
 from datetime import datetime
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
+from counter.api.received import until_of
 from counter.models import Customer, SyncOrder
+from infra.coordination import clock
 from trade import asked, placing
 from trade.book import placed
 from trade.doors import for_customers, is_fragment
 from trade.tickets import Ticket, ticket_of, ticket_of_order
-from trade.views import whole_page
+from trade.views import book_for, whole_page
 
 REFUSED, UNKNOWN = 409, 503
 STOP_ASKING = 286  # htmx's own status: the answer is shown, and asked for no more
@@ -23,7 +25,7 @@ STOP_ASKING = 286  # htmx's own status: the answer is shown, and asked for no mo
 @require_safe
 def ticket(request: HttpRequest, customer: Customer) -> HttpResponse:
     """A new ticket, or the same for another number of contracts; an empty one if nothing is chosen."""
-    now = timezone.now()
+    now = clock.counter.now()
     made = ticket_of(customer_id=customer.pk, given=request.GET, now=now)
     return _shown(request, customer, made)
 
@@ -33,7 +35,7 @@ def ticket(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_POST
 def quotes(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The ticket with a price that is firm for a few seconds."""
-    now = timezone.now()
+    now = clock.counter.now()
     made = _posted(request, customer, now)
     placing.quote(made, customer_id=customer.pk, now=now)
     return _shown(request, customer, made, status=REFUSED if made.refusal else 200)
@@ -44,8 +46,8 @@ def quotes(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_POST
 def orders(request: HttpRequest, customer: Customer) -> HttpResponse:
     """Place the ticket's order, once for its client order id."""
-    made = _posted(request, customer, timezone.now())
-    placing.place(made, customer_id=customer.pk, given=request.POST)
+    made = _posted(request, customer, clock.counter.now())
+    placing.place(made, customer_id=customer.pk, given=request.POST, until=until_of(request))
     status = UNKNOWN if made.is_unknown else REFUSED if made.refusal else 200
     return _shown(request, customer, made, status=status)
 
@@ -58,7 +60,7 @@ def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
     found = None if name is None else placing.find(customer_id=customer.pk, client_order_id=name)
     if found is None:
         return HttpResponse(status=204)
-    return render(request, "trade/ticket.html", {"ticket": ticket_of_order(found)})
+    return _shown(request, customer, ticket_of_order(found))
 
 
 @for_customers
@@ -83,6 +85,11 @@ def _posted(request: HttpRequest, customer: Customer, now: datetime) -> Ticket:
 def _shown(
     request: HttpRequest, customer: Customer, made: Ticket | None, *, status: int = 200
 ) -> HttpResponse:
-    if is_fragment(request):
-        return render(request, "trade/ticket.html", {"ticket": made}, status=status)
-    return whole_page(request, customer, made, now=timezone.now(), status=status)
+    """The ticket; with it, once its order is placed, the balance and the positions that this has left."""
+    now = clock.counter.now()
+    if not is_fragment(request):
+        return whole_page(request, customer, made, now=now, status=status)
+    context: dict[str, Any] = {"ticket": made}
+    if made is not None and made.placed is not None:
+        context["book"] = book_for(request, customer, now=now)
+    return render(request, "trade/ordered.html", context, status=status)

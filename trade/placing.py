@@ -1,33 +1,43 @@
-"""A ticket gets a firm quote, and its order goes to the gate as the API's do: placed, refused, or not known."""
+"""A ticket gets a firm quote, and its order goes to the order queue as the API's do: placed, refused, or not known."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext_lazy as _
+
+from counter.api.codes import CODES
 from counter.market import firm_quotes
 from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, QuoteRequest
 from counter.models import FirmQuote, SyncOrder
-from counter.ordering.gate import GateFull, OutcomeUnknown, gate
-from counter.ordering.order_requests import (
-    Accepted,
-    CloseRequest,
-    OpenRequest,
-    OrderRequest,
-    RejectCode,
-    Rejected,
-)
+from counter.orders.queue import order_queue
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest, OrderRequest, RejectCode, Rejected
+from infra.coordination.group_queue import OutcomeUnknown, QueueFull
 from trade import asked, words
 from trade.book import placed
 from trade.tickets import Ticket, payoff_of
 
-FULL = ("Too many orders wait at the moment. Nothing was done with this one.", "Send it again.")
+FULL = (_("Too many orders wait at the moment. Nothing was done with this one."), _("Send it again."))
+RISK = (
+    _("Nothing was bought: say first that you know the risk."),
+    _("Mark what stands above the button. It is asked at your first order only."),
+)
+EARLIER_PRESS = _(
+    "An earlier press, which was not answered, may still be taken for a moment: your orders will show it."
+)
 ALREADY_USED = (
-    "An earlier press of this ticket was taken: it is the order below. This one was not.",
-    "For a further order choose a price again.",
+    _("An earlier press of this ticket was taken: it is the order below. This one was not."),
+    _("For a further order choose a price again."),
 )
 
 
 def quote(ticket: Ticket, *, customer_id: int, now: datetime) -> None:
     """Ask for a firm quote of what is on the ticket, and note it there, or why there is none."""
+    if ticket.lacks_risk:
+        ticket.refusal = RISK
+        return
+    if ticket.is_too_much:
+        ticket.refusal = words.REFUSALS[RejectCode.INSUFFICIENT_BALANCE]
+        return
     given = firm_quotes.give(request=_quote_request(ticket, customer_id), now=now)
     if isinstance(given, Rejected):
         ticket.refusal = words.refusal(given.code, given.message)
@@ -38,11 +48,14 @@ def quote(ticket: Ticket, *, customer_id: int, now: datetime) -> None:
         ticket.payoff = payoff_of(ticket, cost=given.amount, index=given.index_price)
 
 
-def place(ticket: Ticket, *, customer_id: int, given: Mapping[str, str]) -> None:
+def place(ticket: Ticket, *, customer_id: int, given: Mapping[str, str], until: float | None) -> None:
     """Place what the form asks for, and note on the ticket what has become of it."""
+    if ticket.lacks_risk:
+        ticket.refusal = RISK
+        return
     try:
-        [outcome] = gate.place([_request(ticket, customer_id, given)])
-    except GateFull:
+        [outcome] = order_queue.place([_request(ticket, customer_id, given)], until=until)
+    except QueueFull:
         ticket.refusal = FULL
         return
     except OutcomeUnknown:
@@ -52,7 +65,10 @@ def place(ticket: Ticket, *, customer_id: int, given: Mapping[str, str]) -> None
     if isinstance(outcome, Accepted):
         ticket.placed = placed(SyncOrder.objects.get(pk=outcome.order.id))
         return
-    ticket.refusal = words.refusal(outcome.code, outcome.message)
+    what, then = words.refusal(outcome.code, outcome.message)
+    if "again" in given and not CODES[outcome.code].final:
+        then = f"{then} {EARLIER_PRESS}".strip()
+    ticket.refusal = (what, then)
     if outcome.code == RejectCode.CLIENT_ORDER_ID_REUSED:
         earlier = find(customer_id=customer_id, client_order_id=ticket.client_order_id)
         if earlier is not None:
@@ -91,6 +107,7 @@ def _request(ticket: Ticket, customer_id: int, given: Mapping[str, str]) -> Orde
         client_order_id=ticket.client_order_id,
         position_id=ticket.position.pk,
         contracts=ticket.contracts,
+        min_proceeds=asked.usdt(given, "min_proceeds") if quote_id is None else None,
         payout="at_fill" if given.get("payout") == "at_fill" else "instant",
         quote_id=quote_id,
     )

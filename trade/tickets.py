@@ -1,18 +1,28 @@
 """Tickets: one order on its way from a choice to its outcome, as it is shown at each step."""
 
 import secrets
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
 
-from counter import pricing
+from django.utils.translation import gettext as _
+
+from counter.market.outlook import Outlook
 from counter.market.quotes import CurrentQuote, current_quotes
-from counter.models import FirmQuote, Option, Position, SyncOrder
-from counter.trading.trading_status import terms
-from trade import asked
-from trade.book import PlacedOrder, placed
-from trade.payoff import Payoff, payoff
+from counter.models import FirmQuote, Option, Position, Quote, SyncOrder
+from counter.pricing import formulas
+from counter.trading.status import terms
+from infra.coordination.ages import age
+from ledger.decimals import product, quotient
+from trade import asked, numbers, words
+from trade.book import PlacedOrder, balance_of, placed
+from trade.payoff import Payoff, WorthAt, payoff
+from trade.written import written
+
+# How many seconds of shrinking a close at an old price has room for, between being shown and being placed.
+SHRINKING_ROOM = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,8 @@ class Price:
 class Ticket:
     """Contracts of an option to be bought, or of a `position` to be closed.
 
-    It carries its client order id from when it was first shown, so that whatever is pressed or sent twice is one order.
+    It carries its client order id from when it was first shown, so that what is pressed or sent twice is one order.
+    `balance` is USDT of the customer; `least` what a close at an old price has to bring, None at a fresh one.
     """
 
     option: Option
@@ -36,20 +47,48 @@ class Ticket:
     contracts: int
     position: Position | None = None
     price: Price | None = None
-    is_stale: bool = False
+    balance: Decimal = Decimal(0)
+    affordable: int = 0
+    least: Decimal | None = None
     why: str = ""  # there is no price
     index: Decimal | None = None
     payoff: Payoff | None = None
+    chance: str = ""  # of a profit at expiry, by the model
+    money: Decimal | None = None  # USDT that are to be spent, in place of a number of contracts
     firm: FirmQuote | None = None
     firm_for_ms: int = 0
-    refusal: tuple[str, str] | None = None
+    refusal: words.Told | None = None
     is_unknown: bool = False
     placed: PlacedOrder | None = None
+    is_first: bool = False  # of the customer's orders: that they know the risk is asked
+    knows_risk: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether it buys."""
         return self.position is None
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether it costs more than the balance: `affordable` contracts are what that pays."""
+        amount = self.firm.amount if self.firm else self.price.amount if self.price else Decimal(0)
+        return self.is_open and amount > self.balance
+
+    @property
+    def lacks_risk(self) -> bool:
+        """Whether the customer has not said yet that they know the risk."""
+        return self.is_first and not self.knows_risk
+
+    @property
+    def can_be_firm(self) -> bool:
+        """Whether asking for a firm price makes sense."""
+        return self.price is not None and self.least is None and not self.is_too_much
+
+    @property
+    def sums(self) -> numbers.Sums:
+        """The price as it is added up, firm or not."""
+        price = self.firm or self.price or Price(Decimal(0), Decimal(0), Decimal(0))
+        return numbers.sums(fair=price.fair, amount=price.amount, is_paid=self.is_open)
 
 
 def new_client_order_id() -> str:
@@ -68,9 +107,12 @@ def ticket_of(*, customer_id: int, given: Mapping[str, str], now: datetime) -> T
         return None
     [*found] = current_quotes(now=now, symbol=made.option.symbol)
     if not found:
-        made.why = "It has expired." if made.option.expires_at <= now else "It has no price yet."
+        made.why = _("It has expired.") if made.option.expires_at <= now else _("It has no price yet.")
     elif made.is_open:
-        _price_open(made, found[0])
+        made.balance = balance_of(customer_id) or Decimal(0)
+        made.knows_risk = given.get("risk") == "accepted"
+        made.is_first = not SyncOrder.objects.filter(customer_id=customer_id).exists()
+        _price_open(made, found[0], now)
     else:
         _price_close(made, found[0], now)
     return made
@@ -101,59 +143,126 @@ def _chosen(*, customer_id: int, given: Mapping[str, str]) -> Ticket | None:
         left = position.remaining
         return Ticket(position.option, client_order_id, contracts or left, position)
     option = Option.objects.filter(symbol=asked.symbol(given) or "").first()
-    return None if option is None else Ticket(option, client_order_id, contracts or 1)
+    if option is None:
+        return None
+    return Ticket(option, client_order_id, contracts or 1, money=asked.usdt(given, "usdt"))
 
 
-def _price_open(ticket: Ticket, quoted: CurrentQuote) -> None:
+def _price_open(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:
     quote, option = quoted.quote, ticket.option
-    ticket.is_stale, ticket.index = quoted.is_stale, quote.index_price
+    ticket.index = quote.index_price
     if option.state == Option.State.HALTED or quoted.cost is None or not quote.ask:
-        ticket.why = "Nobody can buy it at the moment."
+        ticket.why = _("Nobody can buy it at the moment.")
         return
-    try:
-        priced = pricing.open_cost(
-            contracts=ticket.contracts,
+    if quoted.is_stale:
+        ticket.why = _("The last price is too old to buy at. A new one is shown as soon as it comes.")
+        return
+
+    def cost(contracts: int) -> formulas.OpenPrice:
+        return formulas.open_cost(
+            contracts=contracts,
             multiplier=option.multiplier,
-            ask_premium=quote.ask,
+            ask_premium=quote.ask or Decimal(0),
             index=quote.index_price,
             spread_rate=terms().open_rate(quoted.trading.spread_rate),
         )
+
+    try:
+        if ticket.money is not None:
+            ticket.contracts = most_for(ticket.money, lambda contracts: cost(contracts).cost)
+            if not ticket.contracts:
+                ticket.contracts = 1
+                ticket.why = _("One contract costs more than that: %(cost)s USDT.") % {
+                    "cost": written(numbers.to_pay(cost(1).cost))
+                }
+                return
+        priced = cost(ticket.contracts)
         ticket.price = Price(priced.fair, priced.spread, priced.cost)
-        ticket.payoff = payoff_of(ticket, cost=priced.cost, index=quote.index_price)
-    except pricing.PricingError:
-        ticket.why = "So many cannot be priced."
+        _look_ahead(ticket, quote, priced.cost, now)
+        if priced.cost > ticket.balance:
+            ticket.affordable = most_for(ticket.balance, lambda contracts: cost(contracts).cost)
+    except formulas.PricingError:
+        ticket.price, ticket.why = None, _("So many cannot be priced.")
+
+
+def most_for(amount: Decimal, cost: Callable[[int], Decimal]) -> int:
+    """The most contracts whose `cost` is at most `amount`.
+
+    A cost is rounded up once, so that of many is less than their number times that of one: the number is searched for.
+    """
+
+    def is_more(contracts: int) -> bool:
+        try:
+            return cost(contracts) > amount
+        except formulas.AmountTooLarge:
+            return True
+
+    return bisect_left(range(1, asked.MAX_CONTRACTS + 1), True, key=is_more)
 
 
 def _price_close(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:
-    quote, current = quoted.quote, terms()
-    ticket.is_stale, ticket.index = quoted.is_stale, quote.index_price
-    if ticket.position is not None and ticket.contracts > ticket.position.remaining:
-        ticket.why = f"{ticket.position.remaining} contracts are left."
+    quote, current, position = quoted.quote, terms(), ticket.position
+    ticket.index = quote.index_price
+    if position is None:
+        return
+    if ticket.contracts > position.remaining:
+        ticket.why = _("%(n)s contracts are left.") % {"n": position.remaining}
     elif not ticket.contracts:
-        ticket.why = "Nothing is left of it to close."
+        ticket.why = _("Nothing is left of it to close.")
     elif not quoted.trading.takes_closes:
-        ticket.why = "Closing has been stopped for the moment."
+        ticket.why = _sentence(words.CLOSES_STOPPED)
     elif not quote.bid:
-        ticket.why = "Nobody bids for it at the moment."
-    elif now - quote.quoted_at > max(current.stale_after, current.close_stale_after):
-        ticket.why = "The last price is too old to close on."
+        ticket.why = _sentence(words.NO_BID)
+    elif age(quote.quoted_at, now=now) > max(current.stale_after, current.close_stale_after):
+        ticket.why = _sentence(words.TOO_OLD)
     else:
-        rate = current.close_rate(rate=quoted.trading.spread_rate, quoted_at=quote.quoted_at, now=now)
-        try:
-            priced = pricing.close_proceeds(
+        bid, trading = quote.bid, quoted.trading
+
+        def proceeds(at: datetime) -> formulas.ClosePrice:
+            return formulas.close_proceeds(
                 contracts=ticket.contracts,
                 multiplier=ticket.option.multiplier,
-                bid_premium=quote.bid,
+                bid_premium=bid,
                 index=quote.index_price,
-                spread_rate=rate,
+                spread_rate=current.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=at),
             )
+
+        try:
+            priced = proceeds(now)
             ticket.price = Price(priced.fair, priced.spread, priced.proceeds)
-        except pricing.PricingError:
-            ticket.why = "So many cannot be priced."
+            _look_ahead(ticket, quote, _cost_of_the_rest(ticket, position), now)
+            if quoted.is_stale:
+                ticket.least = proceeds(now + SHRINKING_ROOM).proceeds
+        except formulas.PricingError:
+            ticket.why = _("So many cannot be priced.")
 
 
-def payoff_of(ticket: Ticket, *, cost: Decimal, index: Decimal) -> Payoff:
-    """What the ticket's contracts bring at expiry if they cost this much.
+def _cost_of_the_rest(ticket: Ticket, position: Position) -> Decimal:
+    """What the ticket's contracts cost when their position was opened: their part of its cost."""
+    return quotient(
+        product(position.cost, ticket.contracts),
+        position.contracts,
+        unit=numbers.MICRO,
+        rounding=ROUND_HALF_EVEN,
+    )
+
+
+def _look_ahead(ticket: Ticket, quote: Quote, cost: Decimal, now: datetime) -> None:
+    """What comes of contracts that cost this much, at expiry and by the model until then."""
+    outlook = Outlook(quote, now=now)
+    ticket.payoff = payoff_of(ticket, cost=cost, index=quote.index_price, worth_at=outlook.worth_at)
+    turn = ticket.payoff.break_even
+    chance = None if turn is None else outlook.chance_beyond(turn)
+    ticket.chance = "" if chance is None else numbers.percent(chance)
+
+
+def _sentence(text: words.Text) -> str:
+    told = str(text)
+    return f"{told[:1].upper()}{told[1:]}."
+
+
+def payoff_of(ticket: Ticket, *, cost: Decimal, index: Decimal, worth_at: WorthAt | None = None) -> Payoff:
+    """What the ticket's contracts bring at expiry if they cost this much, and now by `worth_at`.
 
     Raises: PricingError.
     """
@@ -165,4 +274,5 @@ def payoff_of(ticket: Ticket, *, cost: Decimal, index: Decimal) -> Payoff:
         multiplier=option.multiplier,
         cost=cost,
         index=index,
+        worth_at=worth_at,
     )

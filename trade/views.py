@@ -4,16 +4,17 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from counter.models import Customer
+from infra.coordination import clock
 from trade import asked, history
-from trade.book import balance_of, book_of
+from trade.book import Book, balance_of, book_of
 from trade.chain import chain_of, offer
 from trade.doors import for_customers
+from trade.index_chart import chart_of
 from trade.tickets import Ticket, ticket_of
 
 
@@ -28,18 +29,31 @@ def whole_page(
     context: dict[str, Any] = {
         "customer": customer,
         "offer": chosen,
+        "index": chart_of(coin=chosen.coin, span=request.GET.get("span"), now=now),
         "chain": chain_of(coin=chosen.coin, expiry=chosen.expiry, now=now),
-        "book": book_of(customer_id=customer.pk, now=now),
+        "book": book_for(request, customer, now=now),
         "ticket": ticket,
     }
     return render(request, "trade/page.html", context, status=status)
+
+
+def book_for(request: HttpRequest, customer: Customer, *, now: datetime) -> Book:
+    """The customer's book, with the page of holdings and the option's positions that the request asks for."""
+    given = request.POST if request.method == "POST" else request.GET
+    return book_of(
+        customer_id=customer.pk,
+        now=now,
+        page=asked.whole(given, "page", most=asked.MAX_PAGE) or 1,
+        opened=asked.opened(given),
+        before=asked.whole(given, "before"),
+    )
 
 
 @for_customers
 @require_safe
 def page(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The whole page, with the ticket that its address names."""
-    now = timezone.now()
+    now = clock.counter.now()
     ticket = ticket_of(customer_id=customer.pk, given=request.GET, now=now)
     return whole_page(request, customer, ticket, now=now)
 
@@ -49,22 +63,40 @@ def page(request: HttpRequest, customer: Customer) -> HttpResponse:
 def chain(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The prices alone, for refreshing."""
     expiry: date | None = asked.day(request.GET, "expiry")
-    shown = chain_of(coin=request.GET.get("coin", ""), expiry=expiry, now=timezone.now())
+    shown = chain_of(coin=request.GET.get("coin", ""), expiry=expiry, now=clock.counter.now())
     return render(request, "trade/chain.html", {"chain": shown})
+
+
+@for_customers
+@require_safe
+def index(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """The index of a coin with its chart, for refreshing and for another span."""
+    coin = request.GET.get("coin", "")
+    if coin not in settings.COINS:
+        raise Http404
+    shown = chart_of(coin=coin, span=request.GET.get("span"), now=clock.counter.now())
+    return render(request, "trade/index.html", {"index": shown})
 
 
 @for_customers
 @require_safe
 def book(request: HttpRequest, customer: Customer) -> HttpResponse:
     """Balance, positions and newest orders, for refreshing."""
-    return render(request, "trade/book.html", {"book": book_of(customer_id=customer.pk, now=timezone.now())})
+    return render(request, "trade/book.html", {"book": book_for(request, customer, now=clock.counter.now())})
 
 
 @for_customers
 @require_safe
 def past(request: HttpRequest, customer: Customer, *, kind: str) -> HttpResponse:
     """A page of orders, positions or the ledger."""
-    shown = history.KINDS[kind](customer.pk, asked.whole(request.GET, "before"))
-    context = {"page": shown, "kinds": list(history.KINDS), "customer": customer}
-    context["a_year_ago"] = (timezone.now() - timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return render(request, "trade/history.html", {**context, "balance": balance_of(customer.pk)})
+    now, before = clock.counter.now(), asked.whole(request.GET, "before")
+    context = {
+        "page": history.KINDS[kind](customer.pk, before, now),
+        "kinds": history.TITLES.items(),
+        "customer": customer,
+        "balance": balance_of(customer.pk),
+        "before": before,
+        "is_exact": "exact" in request.GET,
+        "a_year_ago": (now - timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return render(request, "trade/history.html", context)

@@ -1,4 +1,4 @@
-// What the page does besides htmx: the countdown of a firm price, what is said when no answer comes, keys and focus.
+// What the page does besides htmx: what refreshes by itself, what is said when no answer comes, keys in the chain.
 (function () {
     "use strict";
 
@@ -9,7 +9,11 @@
     // --- what refreshes by itself: not while the page is hidden, nor while its reader has paused it --------------------
     document.addEventListener("htmx:beforeRequest", function (event) {
         const source = event.detail.elt;
-        if (source.matches("[data-poll]") && (document.hidden || paused.has(source.id))) event.preventDefault();
+        if (!source.matches("[data-poll]")) return;
+        const waits = source.id === "following" && document.querySelector("[data-order].htmx-request, [data-unknown]:not([hidden])");
+        const box = document.getElementById("notify");
+        const listens = source.id === "book" && box !== null && box.checked; // an order that is done is told all the same
+        if ((document.hidden && !listens) || paused.has(source.id) || waits) event.preventDefault();
     });
     document.addEventListener("visibilitychange", function () {
         if (!document.hidden) all("[data-poll]").forEach((part) => htmx.trigger(part, "refresh"));
@@ -24,6 +28,16 @@
             if (!pausing) htmx.trigger("#" + name, "refresh");
         });
     });
+
+    // --- what the reader has switched on stays so, on this device -----------------------------------------------------
+    function recall() {
+        all("[data-keep]").forEach((box) => { box.checked = localStorage.getItem(box.id) === "on"; });
+    }
+    document.addEventListener("change", function (event) {
+        if (event.target.matches("[data-keep]")) localStorage.setItem(event.target.id, event.target.checked ? "on" : "off");
+    });
+    document.addEventListener("htmx:load", recall);
+    recall();
 
     // --- no answer, or one that cannot be shown ----------------------------------------------------------------------
     let heardAt = new Date();
@@ -40,20 +54,26 @@
         const source = event.detail.elt;
         const status = event.detail.xhr.status;
         if (status === 429) {
-            if (!source.matches("[data-poll], [data-ask]")) announce("Too fast: nothing was done. Try again in a moment.");
+            if (!source.matches("[data-poll], [data-ask]")) announce(document.getElementById("announcement").dataset.tooFast);
         } else if (status >= 400 && status < 500) {
             document.getElementById("outdated").hidden = false; // refused for good: nothing was done
         } else if (source.matches("[data-order]")) {
             askAfter(source);
         } else if (!source.matches("[data-ask]")) {
-            offline.querySelector("[data-since]").textContent = heardAt.toLocaleTimeString();
+            offline.querySelector("[data-since]").textContent = heardAt.toLocaleTimeString([], { timeZoneName: "short" });
             offline.hidden = false;
         }
     }
 
+    // What was refreshed while an order was under way tells of before it: the order's own answer brings what is new.
+    document.addEventListener("htmx:beforeSwap", function (event) {
+        if (event.detail.elt.matches("[data-order]")) htmx.trigger("#book", "htmx:abort");
+    });
+
     // An order without an answer may have been taken: its name is asked for until there is an order of it, or a new ticket.
     function askAfter(form) {
         form.querySelector("[data-unknown]").hidden = false;
+        form.querySelector("[name=again]").disabled = false;
         const asking = form.querySelector("[data-ask]");
         const timer = setInterval(function () {
             if (asking.isConnected) htmx.trigger(asking, "ask");
@@ -69,78 +89,10 @@
         if (!navigator.onLine) event.preventDefault();
     });
 
-    // --- the ticket --------------------------------------------------------------------------------------------------
-    let opener = null;
-    let counting = null;
-
-    function count(place) {
-        clearInterval(counting);
-        const end = performance.now() + Number(place.dataset.endsInMs);
-        const text = place.querySelector("[data-countdown]");
-        const tick = function () {
-            const left = Math.ceil((end - performance.now()) / 1000);
-            if (!place.isConnected) return clearInterval(counting);
-            if (left > 0) {
-                text.textContent = "Firm for " + left + (left === 1 ? " second." : " seconds.");
-                return undefined;
-            }
-            clearInterval(counting);
-            text.textContent = "This price has expired. Nothing was bought or closed.";
-            announce("The price has expired.");
-            return expire(place.closest("#ticket"));
-        };
-        counting = setInterval(tick, 200);
-        tick();
-    }
-
-    function expire(ticket) {
-        all("[data-while-firm]", ticket).forEach(function (button) {
-            const held = document.activeElement === button;
-            // An order that is under way, or whose outcome is unknown, can still be sent again: it is the same one.
-            const unknown = button.form.querySelector("[data-unknown]");
-            if (button.disabled || (unknown && !unknown.hidden)) return;
-            button.hidden = true;
-            const renew = ticket.querySelector("[data-when-expired]");
-            renew.classList.add("primary");
-            if (held) renew.focus();
-        });
-    }
-
-    document.addEventListener("click", function (event) {
-        const link = event.target.closest("a[hx-target='#ticket']");
-        if (link && !link.closest("#ticket")) opener = link.id;
-    });
-    // Not before htmx has made the new links and forms its own: a key that is pressed at once would load the whole page.
-    document.addEventListener("htmx:afterSettle", function (event) {
-        if (event.detail.target.id !== "ticket") return;
-        const ticket = event.detail.target;
-        const place = ticket.querySelector("[data-ends-in-ms]");
-        if (place) count(place);
-        all("[data-same-as]", ticket).forEach(copyContracts);
-        const first = ["[data-focus]", "[data-while-firm]", "[data-select]", "#ticket-title[tabindex]"]
-            .map((selector) => ticket.querySelector(selector)).find(Boolean);
-        if (first) {
-            first.focus();
-            if (first.select) first.select();
-        } else if (opener && document.getElementById(opener)) {
-            document.getElementById(opener).focus();
-        }
-    });
-
-    function copyContracts(hidden) {
-        const shown = document.getElementById(hidden.dataset.sameAs);
-        shown.addEventListener("input", () => { hidden.value = shown.value; });
-    }
-
     // --- keys ------------------------------------------------------------------------------------------------------
     const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
     document.addEventListener("keydown", function (event) {
-        if (event.key === "Escape") {
-            const away = document.querySelector("[data-escape]");
-            if (away) away.click();
-            return;
-        }
         const here = event.target.closest(".prices a.price");
         if (!here || !STEPS[event.key]) return;
         const [down, right] = STEPS[event.key];
@@ -156,9 +108,5 @@
         }
     });
 
-    // A page that was loaded with a ticket on it.
-    const place = document.querySelector("[data-ends-in-ms]");
-    if (place) count(place);
-    all("[data-same-as]").forEach(copyContracts);
     all("[data-unknown]:not([hidden])").forEach((shown) => askAfter(shown.closest("form")));
 })();
