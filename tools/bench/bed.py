@@ -12,18 +12,27 @@ from uuid import uuid4
 
 import psutil
 
-from bench.load.job import Job
-from bench.servers import Servers
-from bench.watch import Watch
-from config import stack
-from config.stack.lifecycle import StackInfo
+from tools import stack
+from tools.bench import readiness
+from tools.bench.load.job import Job
+from tools.bench.servers import READY_WITHIN_SECONDS, Servers
+from tools.bench.watch import Watch
+from tools.stack.lifecycle import StackInfo
 
 CUSTOMERS = 256
 DEPOSIT_USDT = Decimal(100_000_000)
 SYMBOLS_BY_COIN = 16
 DRAINED_WITHIN_SECONDS = 600.0
 # What belongs to the caller's own stack has no business in this one.
-NOT_INHERITED = {"VAR_DIR", "MARKET_DATA", "COUNTER_URL", "COUNTER_SOURCE", "SYNC_QUEUE", "SENTRY_DSN"}
+NOT_INHERITED = {
+    "VAR_DIR",
+    "MARKET_DATA",
+    "COUNTER_URL",
+    "COUNTER_SOURCE",
+    "STACK_NAME",
+    "SYNC_QUEUE",
+    "SENTRY_DSN",
+}
 
 
 @dataclass
@@ -34,6 +43,7 @@ class Bed:
     servers: Servers
     tokens: list[str] = field(default_factory=list)
     symbols: list[str] = field(default_factory=list)
+    is_warm: bool = False
 
     @property
     def watch(self) -> Watch:
@@ -63,7 +73,7 @@ class Bed:
 
     def drain(self) -> float | None:
         """Wait until the desk has reported every order; the seconds that took, None when it never did."""
-        from demo.figures import all_reported
+        from tools.demo.figures import all_reported
 
         started = time.monotonic()
         while time.monotonic() - started < DRAINED_WITHIN_SECONDS:
@@ -71,6 +81,22 @@ class Bed:
                 return time.monotonic() - started
             time.sleep(0.05)
         return None
+
+    def pace(self, paced: bool) -> None:
+        """Have the orders of every coin paced by the desk, or all of them admitted (`manage.py trading unpace`)."""
+        from django.conf import settings
+        from django.utils import timezone
+
+        from counter.trading.pacing import set_paced
+
+        for coin in settings.COINS:
+            set_paced(
+                underlying=coin,
+                paced=paced,
+                reason="counter alone is measured",
+                by="bench",
+                now=timezone.now(),
+            )
 
     def audit(self) -> dict[str, Any]:
         """Audit both books and the venue."""
@@ -115,14 +141,13 @@ class Bed:
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
 
-    def ready(self) -> None:
-        """Wait until prices are fresh and workers answer. Raises: StackFailed."""
-        from demo.market import NotReady, tradable_symbols
+    def refresh_symbols(self) -> None:
+        """Choose what is traded by the prices of now: nothing of it expires soon. Raises: StackFailed."""
+        from tools.demo.market import near_the_money
 
-        try:
-            self.symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
-        except NotReady as error:
-            raise stack.StackFailed(str(error)) from error
+        self.symbols = near_the_money(by_coin=SYMBOLS_BY_COIN)
+        if not self.symbols:
+            raise stack.StackFailed("no option is quoted")
 
 
 @contextmanager
@@ -135,12 +160,18 @@ def made(servers: Servers, var_dir: Path, tell: Callable[[str], object]) -> Iter
         stopping.enter_context(servers.venue(var_dir))
         stopping.callback(stack.stop, var_dir=var_dir)
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-        info = stack.start(var_dir=var_dir, given=inherited | servers.environment, tell=tell)
+        info = stack.start(
+            var_dir=var_dir,
+            given=inherited | servers.environment,
+            tell=tell,
+            within_seconds=READY_WITHIN_SECONDS,
+        )
         _set_up_django(info.environment)
         stopping.callback(_forget_connections)
         tell("prices, open books, customers")
         bed = Bed(info, servers)
-        bed.ready()
+        readiness.wait(what="the start", tell=tell)
+        bed.refresh_symbols()
         bed.tokens = _customers()
         yield bed
 
@@ -166,7 +197,7 @@ def _customers() -> list[str]:
     from django.db import transaction
     from django.utils import timezone
 
-    from demo.customers import fund_one
+    from tools.demo.customers import fund_one
 
     with transaction.atomic():  # one commit for all
         return [

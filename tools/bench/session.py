@@ -2,23 +2,30 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 
-from bench import bed
-from bench.bed import Bed
-from bench.servers import Servers
-from bench.sizes import Sizes
+from tools.bench import bed, readiness
+from tools.bench.bed import Bed
+from tools.bench.load.job import Outcome
+from tools.bench.servers import Servers
+from tools.bench.sizes import Sizes
+from tools.bench.validity import judged
+from tools.stack.phases import Phases
 
-DESK = ("intake", "intake-standby", "worker", "beat", "beat-standby", "flower")
+DESK = ("intake", "intake-standby", "worker", "beat", "beat-standby", "prices", "flower")
 
 
 @dataclass
 class Session:
-    """What scenarios share. `trouble` holds what makes the run fail: broken books and lost orders.
+    """What scenarios share. `trouble` holds what makes the run fail: broken books, lost orders, invalid figures.
+
+    `loads` holds what became of the orders of each measurement.
+
+    `waited` holds what passes between measurements.
 
     `client_alone_per_s` and `capacity_per_s` (orders that can be taken) are zero until a scenario has measured them.
     """
@@ -27,11 +34,14 @@ class Session:
     servers: Servers
     console: Console
     audits: list[dict[str, Any]] = field(default_factory=list)
+    loads: list[dict[str, Any]] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     client_alone_per_s: float = 0.0
     capacity_per_s: float = 0.0
+    waited: Phases = field(default_factory=Phases)
     _started_at: float = field(default_factory=time.monotonic)
     _bed: Bed | None = None
+    _is_paused: bool = False
     _stopping: ExitStack = field(default_factory=ExitStack)
 
     def bed(self) -> Bed:
@@ -53,18 +63,46 @@ class Session:
         self._bed = None
         self._stopping.close()
 
-    def without_desk(self) -> AbstractContextManager[None]:
-        """Measure counter alone: what it takes in the block waits for the desk, which works it off afterwards."""
-        return self.bed().frozen(DESK)
+    @contextmanager
+    def without_desk(self) -> Iterator[None]:
+        """Measure counter alone: all that it is offered in the block is admitted and waits for the desk.
+
+        Paced by the desk are orders again once it has worked everything off (`ready`, `drain`).
+        """
+        bed = self.bed()
+        bed.pace(False)
+        with bed.frozen(DESK):
+            yield
 
     @contextmanager
     def without_stack(self) -> Iterator[None]:
         """Keep a running stack from taking time from whom is measured in the block."""
-        if self._bed is None:
+        if self._bed is None or self._is_paused:
             yield
-        else:
+            return
+        self._is_paused = True
+        try:
             with self._bed.frozen():
                 yield
+        finally:
+            self._is_paused = False
+
+    def ready(self, before: str) -> None:
+        """Wait until nothing hinders the orders of the measurement that comes. Raises: StackFailed."""
+        bed = self.bed()
+        with self.waited.measured("getting ready"):
+            if bed.drain() is not None:
+                bed.pace(True)
+            readiness.wait(what=before, tell=self._say)
+            bed.refresh_symbols()
+
+    def judge(self, what: str, outcome: Outcome, *, may_be_overloaded: bool = False) -> str | None:
+        """Note what became of the orders; why no figure may be taken from them, None if one may."""
+        found = judged(what, outcome, may_be_overloaded=may_be_overloaded)
+        self.loads.append(found.figures())
+        if found.fault:
+            self.trouble.append(f"{what}: {found.fault}")
+        return found.fault
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -87,17 +125,22 @@ class Session:
         """Say a figure as soon as it is known."""
         self.console.print(f"{'':9}{line}")
 
-    def prove(self, after: str) -> float | None:
-        """Wait until every order is reported, then audit; the seconds the waiting took, None when some never were."""
-        assert self._bed is not None
-        with self.doing(f"{after}: waiting for the last report, auditing"):
-            drained = self._bed.drain()
-            audited = self._bed.audit()
-        self.audits.append({"after": after, "drained_seconds": drained} | audited)
+    def drain(self, after: str) -> float | None:
+        """Wait until every order is reported; the seconds that took, None when some never were."""
+        with self.doing(f"{after}: waiting for the last report"), self.waited.measured("last reports"):
+            drained = self.bed().drain()
+        self.bed().pace(True)
         if drained is None:
             self.trouble.append(f"after {after}: accepted orders were never reported")
+        return drained
+
+    def prove(self, after: str) -> None:
+        """Wait until every order is reported, then audit."""
+        drained = self.drain(after)
+        with self.doing(f"{after}: auditing"), self.waited.measured("audits"):
+            audited = self.bed().audit()
+        self.audits.append({"after": after, "drained_seconds": drained} | audited)
         if audited["broken"] or audited["unchecked"]:
             self.trouble.append(
                 f"after {after}: the audit found {audited['broken']} broken, unchecked {audited['unchecked']}"
             )
-        return drained

@@ -10,6 +10,7 @@ class Sizes:
     rounds: int
     warm_up_seconds: float
     tpcb_seconds: int
+    tpcb_scale: int  # branches: more than clients, or they would measure each other's locks
     hordak_seconds: float
     plain_chain_orders: int
     batch_seconds: float
@@ -17,15 +18,24 @@ class Sizes:
     rates: tuple[int, ...]
     further_rates: int
     open_loop_seconds: float
+    demo_rate_seconds: float
+    demo_rate_idle_seconds: float
+    listeners: int
+    streaming_rounds: int
+    streaming_seconds: float
+    streaming_idle_seconds: float
+    streaming_pause_seconds: float  # after each round, for what it left to do
+    growth_on_new_stack: bool
     growth_rounds: int
     growth_seconds: float
-    earlier_orders: tuple[int, ...]
+    earlier_orders: tuple[int, ...]  # beside those that the stack has by then
 
 
 FULL = Sizes(
     rounds=5,
     warm_up_seconds=1.0,
     tpcb_seconds=10,
+    tpcb_scale=20,
     hordak_seconds=10.0,
     plain_chain_orders=3_000,
     batch_seconds=5.0,
@@ -33,22 +43,39 @@ FULL = Sizes(
     rates=(1_000, 5_000, 10_000),
     further_rates=4,
     open_loop_seconds=30.0,
+    demo_rate_seconds=20.0,
+    demo_rate_idle_seconds=10.0,
+    listeners=1_000,
+    streaming_rounds=6,
+    streaming_seconds=4.0,
+    streaming_idle_seconds=8.0,
+    streaming_pause_seconds=2.0,
+    growth_on_new_stack=True,
     growth_rounds=3,
     growth_seconds=30.0,
     earlier_orders=(0, 1_000_000, 5_000_000),
 )
 QUICK = Sizes(
-    rounds=2,
+    rounds=1,
     warm_up_seconds=0.5,
     tpcb_seconds=2,
+    tpcb_scale=10,
     hordak_seconds=1.0,
     plain_chain_orders=150,
     batch_seconds=1.0,
-    single_seconds=1.5,
-    rates=(1_000, 5_000, 10_000),
+    single_seconds=1.0,
+    rates=(1_000, 10_000),
     further_rates=1,
     open_loop_seconds=3.0,
+    demo_rate_seconds=10.0,
+    demo_rate_idle_seconds=2.0,
+    listeners=100,
+    streaming_rounds=1,
+    streaming_seconds=1.5,
+    streaming_idle_seconds=1.0,
+    streaming_pause_seconds=0.3,
+    growth_on_new_stack=False,
     growth_rounds=1,
-    growth_seconds=2.0,
-    earlier_orders=(0, 100_000),
+    growth_seconds=1.5,
+    earlier_orders=(0, 20_000),
 )

@@ -73,12 +73,13 @@ class Followed:
         self._cpu = self._watch.cpu_seconds()
         self._used: dict[str, float] = {}
 
-    def until_end(self, seconds: float) -> None:
-        """Note memory in the middle and everything at the end of `seconds` from now."""
+    def until_end(self, seconds: float, *, at_end: Callable[[], object] = lambda: None) -> None:
+        """Note memory in the middle and everything at the end of `seconds` from now, after `at_end` is called there."""
         ends_at = time.monotonic() + seconds
         time.sleep(seconds / 2)
         self._memory.append(self._watch.memory())
         time.sleep(max(0.0, ends_at - time.monotonic()))
+        at_end()
         self._used = {
             name: round(now - self._cpu.get(name, 0.0), 2) for name, now in self._watch.cpu_seconds().items()
         }

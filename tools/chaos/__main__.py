@@ -3,27 +3,25 @@
 import json
 import os
 import sys
-from pathlib import Path
 
 from rich.console import Console
 
-from chaos.options import OptionInvalid, read_options
-from chaos.schedule import UnknownWord, chosen, plan
-from chaos.stage import built
-from config import stack
-from config.embedded import places
-
-ROOT = Path(__file__).resolve().parent.parent
+from tools import stack
+from tools.chaos.options import OptionInvalid, read_options
+from tools.chaos.schedule import UnknownWord, chosen, plan
+from tools.chaos.stage import built
+from tools.embedded import places, secret_files
 
 
 def main() -> int:
     """Exit code 0 only if nothing was lost, doubled or broken; 2 if it could not be tried."""
     console = Console()
+    secret_files.take_in(os.environ)
 
     def tell(line: str) -> None:
         console.print(f"  {line}", style="dim", markup=False, highlight=False)
 
-    var_dir = places.absolute(Path(os.environ.get("VAR_DIR", ROOT / "var")))
+    var_dir = places.var_dir_of(os.environ)
     try:
         options = read_options(os.environ)
         console.print(
@@ -34,8 +32,8 @@ def main() -> int:
             steps = plan(seed=options.seed, seconds=options.minutes * 60, names=names)
             tell(f"{len(steps)} injections of {len(names)} kinds to come")
             # Their models can be imported only now that the stack's addresses are known.
-            from chaos import report
-            from chaos.run import run
+            from tools.chaos import report
+            from tools.chaos.run import run
 
             result = run(stage=stage, options=options, steps=steps, tell=tell)
             found = report.report_of(options, result)

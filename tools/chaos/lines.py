@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
-from chaos.injections import Blow, Injection
-from chaos.proxy import Line, Proxy
+from tools.chaos.injections import Blow, Injection
+from tools.chaos.proxy import Line, Proxy
 
 # By variable: what is there at the other end.
 PROXIED = {"BROKER_URL": "broker-line", "VENUE_URL": "venue-line"}

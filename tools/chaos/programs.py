@@ -1,4 +1,4 @@
-"""Killing and pausing the programs of a running stack, whatever they are called.
+"""Killing and pausing the programs of a running stack, by any name.
 
 Invariant: only processes that psutil has identified are signalled, never a bare number, never one that is not there.
 """
@@ -9,8 +9,8 @@ from functools import partial
 
 import psutil
 
-from chaos.injections import Blow, Injection
-from config.stack.lifecycle import StackInfo
+from tools.chaos.injections import Blow, Injection
+from tools.stack.lifecycle import StackInfo
 
 # It has its own injections: a paused server would hold the commits of everybody, audit and reports included.
 NOT_PAUSED = "postgres"
@@ -72,7 +72,7 @@ class Pause:
                 self._stopped.append(process)
 
     def end(self) -> None:
-        """Let go on whatever of it still lives."""
+        """Let go on what of it still lives."""
         for process in reversed(self._stopped):
             with suppress(psutil.NoSuchProcess):
                 process.resume()

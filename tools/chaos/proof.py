@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connections
-
-from chaos.answers import Heard
-from demo.figures import Start
+from infra.db.rows import rows_of
+from tools.demo.figures import Start
+from tools.load.heard import Heard
 
 ORDERS = "SELECT client_order_id, id, state FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s"
 DOUBLED_ORDERS = """
@@ -48,15 +47,16 @@ class Proof:
 def prove(heard: Heard, start: Start) -> Proof:
     """Hold what the customers were told against what is stored."""
     stored = {
-        client_id: (order_id, state) for client_id, order_id, state in _rows("default", ORDERS, start.orders)
+        client_id: (order_id, state)
+        for client_id, order_id, state in rows_of("default", ORDERS, start.orders)
     }
     return Proof(
         lost=[*_missing(heard.accepted, stored), *unreported()],
         doubled=[
             *(f"{client_order_id}: answered with two orders" for client_order_id in heard.contradicted),
-            *(text for (text,) in _rows("default", DOUBLED_ORDERS, start.orders)),
-            *(text for (text,) in _rows("default", DOUBLED_LEGS, [start.order_id])),
-            *(text for (text,) in _rows("default", UNFOUNDED_POSITIONS, [])),
+            *(text for (text,) in rows_of("default", DOUBLED_ORDERS, start.orders)),
+            *(text for (text,) in rows_of("default", DOUBLED_LEGS, [start.order_id])),
+            *(text for (text,) in rows_of("default", UNFOUNDED_POSITIONS, [])),
         ],
         stored=len(stored),
     )
@@ -72,8 +72,8 @@ def _missing(accepted: Mapping[str, int], stored: Mapping[str, tuple[int, str]])
 
 def unreported() -> list[str]:
     """Orders, of any run, that the desk has not reported, with where they stand on both sides; at most 50."""
-    orders = _rows("default", UNREPORTED, [])
-    desk = {row[0]: row[1:] for row in _rows("desk", AT_THE_DESK, [[row[0] for row in orders]])}
+    orders = rows_of("default", UNREPORTED, [])
+    desk = {row[0]: row[1:] for row in rows_of("desk", AT_THE_DESK, [[row[0] for row in orders]])}
     return [
         f"order {order_id}: {state} at counter for {age_s} s, {_place(desk.get(order_id))}"
         for order_id, state, age_s in orders
@@ -88,9 +88,3 @@ def _place(row: Sequence[Any] | None) -> str:
         return f"{state} at the desk, in no conversion"
     due = f", due at {due_at:%H:%M:%S}" if due_at else ""
     return f"{state} at the desk, conversion {conversion_id} {conversion_state}{due} {reason}".rstrip()
-
-
-def _rows(alias: str, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()

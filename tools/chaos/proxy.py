@@ -36,7 +36,7 @@ class Proxy:
         self._acceptor = self._started(self._accept, self._listener)
 
     def set(self, state: Line) -> None:
-        """From now on; whoever is connected when the line is cut loses the connection, when it hangs, the answers."""
+        """From now on; a client connected when the line is cut loses the connection, when it hangs, the answers."""
         with self._lock:
             was, self._state = self._state, state
         if state is Line.CUT:

@@ -1,17 +1,20 @@
 """What came of a run: the report for machines, and the table for people."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from audit.table import show
-from chaos.answers import Outage, availability
-from chaos.options import Options
-from chaos.run import Result
-from chaos.storm import Injected
+from ledger.decimals import rounded
+from tools.chaos.answers import Outage, availability
+from tools.chaos.gain import CENT, Gain
+from tools.chaos.options import Options
+from tools.chaos.run import Result
+from tools.chaos.storm import Injected
 
 # After its end: time for the supervisor to start the program again, and for it to serve.
 OUTAGE_LASTS_SECONDS = 20.0
@@ -32,10 +35,15 @@ def report_of(options: Options, result: Result) -> dict[str, Any]:
     """The content of `chaos.json`; see docs/chaos.md."""
     heard, storm, audited = result.heard, result.storm, result.audited
     available = availability(heard.asked, outages(storm.injected))
+    since = min((each.began for each in heard.asked), default=0.0)
     return {
         "seed": options.seed,
         "minutes": options.minutes,
         "injected": dict(sorted(Counter(each.name for each in storm.injected).items())),
+        "injected_at": [
+            [each.name, round(each.began - since, 1), each.ended and round(each.ended - since, 1)]
+            for each in storm.injected
+        ],
         "not_injected": dict(sorted(Counter(storm.skipped).items())),
         "unmended": storm.unmended,
         "accepted": result.proof.stored,
@@ -51,10 +59,17 @@ def report_of(options: Options, result: Result) -> dict[str, Any]:
         "availability_detail": {
             "requests": available.requests,
             "failed": available.failed,
+            "spans": available.spans,
             "apart": available.apart,
             "overall": available.overall,
             "examples": available.examples,
         },
+        "expired": {
+            "series": len(result.expired.symbols),
+            "moments": len(result.expired.moments),
+            "positions": result.positions,
+        },
+        "gain": _gain(result.gain),
         "drain_s": result.drain_s,
         "audit": {
             "broken": audited.broken,
@@ -69,14 +84,42 @@ def report_of(options: Options, result: Result) -> dict[str, Any]:
     }
 
 
+def _gain(gain: Gain | None) -> dict[str, Any] | None:
+    """What customers gained from prices that were not true, USDT; see docs/chaos.md."""
+    if gain is None:
+        return None
+    return {
+        "trades": gain.trades,
+        "unvalued": gain.unvalued,
+        "traded": str(gain.traded),
+        "at_true_index": _usdt(gain.at_true_index),
+        "beyond": _usdt(gain.beyond),
+        "bound": _usdt(gain.bound),
+        "adversaries": {
+            "attempts": gain.attempts,
+            "trades": gain.adversaries_trades,
+            "traded": str(gain.adversaries_traded),
+            "at_true_index": _usdt(gain.of_adversaries),
+            "at_stake": _usdt(gain.at_stake),
+        },
+        "is_none": gain.is_none,
+        "rows": gain.rows,
+    }
+
+
+def _usdt(amount: Decimal) -> str:
+    return str(rounded(amount, CENT, ROUND_HALF_EVEN))
+
+
 def is_whole(report: dict[str, Any]) -> bool:
-    """Whether nothing is lost, doubled, broken, unmended or without an outcome, and something was traded at all."""
+    """Whether something was traded, and nothing is lost, doubled, broken, unmended, without an outcome or gained."""
     return (
         report["accepted"] > 0
         and report["drain_s"] is not None
         and not any(report[name] for name in ("lost", "doubled", "without_outcome", "unmended"))
         and not report["audit"]["broken"]
         and not report["audit"]["unchecked"]
+        and (report["gain"] is None or report["gain"]["is_none"])
     )
 
 
@@ -97,17 +140,41 @@ def tell(console: Console, report: dict[str, Any], result: Result) -> None:
     table.add_row("lost, doubled", f"{report['lost']}, {report['doubled']}")
     detail = report["availability_detail"]
     table.add_row(
-        "availability",
-        f"{_share(report['availability'])} of {detail['requests']:,} requests{_failures(detail)}",
+        "availability", f"{_share(detail['overall'])} of all {report['requests']:,} requests answered"
+    )
+    table.add_row(
+        "while nothing was broken for it",
+        f"{_share(report['availability'])} of {detail['requests']:,} requests"
+        f"{_failures(detail['failed'], detail['spans'])}",
     )
     for cause, counts in detail["apart"].items():
         table.add_row(
-            f"while {cause} was broken", f"{counts['failed']:,} of {counts['requests']:,} requests failed"
+            f"while {cause} was broken",
+            f"{counts['failed']:,} of {counts['requests']:,} requests failed{_failures(counts['kinds'])}",
         )
     table.add_row("time to drain", "too long" if report["drain_s"] is None else f"{report['drain_s']:.1f} s")
     table.add_row("audit", "{broken} broken, {in_flight} in flight".format(**report["audit"]))
+    expired = report["expired"]
+    table.add_row(
+        "expired",
+        f"{expired['series']} series at {expired['moments']} moments; positions {_counts(expired['positions'])}",
+    )
+    if gain := report["gain"]:
+        adversaries = gain["adversaries"]
+        table.add_row(
+            "gained from bad prices",
+            f"{gain['beyond']} USDT, bound {gain['bound']}; at the true index {gain['at_true_index']} of "
+            f"{gain['trades']:,} trades, {gain['unvalued']} not valued",
+        )
+        table.add_row(
+            "adversaries",
+            f"{adversaries['at_true_index']} USDT of {adversaries['trades']} trades; in {adversaries['attempts']} "
+            f"moments the books that were shown would have given {adversaries['at_stake']}",
+        )
     console.print(table)
     rows = [*report["lost_rows"], *report["doubled_rows"], *report["audit"]["findings"]]
+    if report["gain"] and not report["gain"]["is_none"]:
+        rows += report["gain"]["rows"]
     for row in rows[:LISTED]:
         console.print(row, style="red", markup=False, highlight=False)
     if len(rows) > LISTED:
@@ -122,5 +189,10 @@ def _share(share: float | None) -> str:
     return "unknown" if share is None else f"{share:.4%}"
 
 
-def _failures(detail: dict[str, Any]) -> str:
-    return f", failed: {_counts(detail['failed'])}" if detail["failed"] else ""
+def _failures(kinds: dict[str, int], spans: Mapping[str, list[tuple[int, int]]] | None = None) -> str:
+    """How many failed how; with `spans`, also in which seconds of the run."""
+    told = []
+    for kind, count in kinds.items():
+        when = ", ".join(f"{first} to {last}" for first, last in (spans or {}).get(kind, []))
+        told.append(f"{kind} {count}" + (f" (at {when} s)" if when else ""))
+    return f", {', '.join(told)}" if told else ""

@@ -7,9 +7,9 @@ import psutil
 import psycopg
 import redis
 
-from chaos.injections import Blow, Injection
-from chaos.programs import NotRunning, main_process
-from config.stack.lifecycle import StackInfo
+from tools.chaos.injections import Blow, Injection
+from tools.chaos.programs import NotRunning, main_process
+from tools.stack.lifecycle import StackInfo
 
 BACKENDS = """
     SELECT pid FROM pg_stat_activity
@@ -49,7 +49,7 @@ def _url(info: StackInfo, seed: int) -> str:
 
 
 def _cut_connections(info: StackInfo, seed: int) -> None:
-    """End half of the connections of one database, whatever they are doing."""
+    """End half of the connections of one database, busy or not."""
     chance = random.Random(seed)
     with psycopg.connect(_url(info, seed), autocommit=True, connect_timeout=5) as connection:
         for pid in _backends(connection):

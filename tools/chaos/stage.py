@@ -6,17 +6,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chaos.injections import Injection
-from chaos.lines import proxied
-from chaos.programs import program_injections
-from chaos.servers import server_injections
-from chaos.venue_faults import venue_injections
-from config.embedded import valkey
-from config.stack import lifecycle, programs
-from config.stack.lifecycle import StackInfo
+from tools.chaos import clocks
+from tools.chaos.injections import Injection
+from tools.chaos.lines import proxied
+from tools.chaos.programs import program_injections
+from tools.chaos.servers import server_injections
+from tools.chaos.venue_faults import venue_injections
+from tools.embedded import valkey
+from tools.stack import lifecycle, programs
+from tools.stack.lifecycle import StackInfo
 
 # What belongs to the caller's own stack has no business in this one.
-NOT_INHERITED = {"VAR_DIR", "PORT", "COUNTER_URL", "COUNTER_SOURCE", "SYNC_QUEUE", "SENTRY_DSN"}
+NOT_INHERITED = {"VAR_DIR", "PORT", "COUNTER_URL", "COUNTER_SOURCE", "STACK_NAME", "SYNC_QUEUE", "SENTRY_DSN"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,15 @@ def built(var_dir: Path, *, given: Mapping[str, str], tell: Callable[[str], obje
     behind = plan.environment
     with ExitStack() as stopping:
         addresses, lines = stopping.enter_context(proxied(behind))
+        own_clocks, jumps = clocks.prepared(
+            var_dir, [program.name for program in plan.programs], given=inherited
+        )
         stopping.callback(lifecycle.stop, var_dir=var_dir)
         info = lifecycle.run(
-            plan=replace(plan, environment=behind | addresses), given=inherited, attached=True, tell=tell
+            plan=replace(plan, environment=behind | addresses | own_clocks),
+            given=inherited,
+            attached=True,
+            tell=tell,
         )
         _set_up_django(info.environment)
         stopping.callback(_forget_connections)
@@ -48,6 +55,7 @@ def built(var_dir: Path, *, given: Mapping[str, str], tell: Callable[[str], obje
             *program_injections(info),
             *server_injections(info, broker_url=behind["BROKER_URL"]),
             *lines,
+            *jumps,
             *venue_injections(behind["VENUE_URL"]),
         ]
         yield Stage(info, {injection.name: injection for injection in injections}, behind["VENUE_URL"])

@@ -1,17 +1,17 @@
-"""Carrying a schedule out, and making everything whole again at its end, whatever happens.
+"""Carrying a schedule out, and making everything whole again at its end, also after a failure.
 
 Invariant: when `run` has returned, each injection that was begun has been ended.
 """
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from chaos.injections import Injection
-from chaos.schedule import Step, target_of
+from tools.chaos.injections import Injection
+from tools.chaos.schedule import Step, target_of
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,14 @@ class Storm:
                 self._wait_until(min(until for until, _ in self._lasting))
         finally:
             self._mend_all()
+
+    def lasts(self, faults: Collection[str], for_seconds_more: float) -> bool:
+        """Whether one of these faults of the venue lasts, or has ended less than so many seconds ago."""
+        since = time.monotonic() - for_seconds_more
+        names = {f"fault:venue-{fault}" for fault in faults}
+        return any(
+            each.name in names and (each.ended is None or each.ended > since) for each in list(self.injected)
+        )
 
     def stop(self) -> None:
         """Let go of everything now."""

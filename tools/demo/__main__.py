@@ -2,25 +2,24 @@
 
 import os
 import sys
-from pathlib import Path
 
 from rich.console import Console
 
-from config import stack
-from demo.sizes import SizeInvalid, read_sizes
-
-ROOT = Path(__file__).resolve().parent.parent
+from tools import stack
+from tools.demo.sizes import SizeInvalid, read_sizes
+from tools.embedded import places, secret_files
 
 
 def main() -> int:
     """Exit code 0 only if every accepted order was settled and reported and the audit finds nothing broken."""
     console = Console()
+    secret_files.take_in(os.environ)
     try:
         sizes = read_sizes(os.environ)
     except SizeInvalid as error:
         console.print(str(error), style="red", highlight=False)
         return 2
-    var_dir = Path(os.environ.get("VAR_DIR", ROOT / "var"))
+    var_dir = places.var_dir_of(os.environ)
     info = stack.running(var_dir)
     started_here = info is None
     if info is None:
@@ -28,7 +27,7 @@ def main() -> int:
         try:
             info = stack.start(var_dir=var_dir, tell=lambda line: console.print(f"  {line}", highlight=False))
         except stack.StackFailed as failure:
-            console.print(str(failure), style="red", markup=False, highlight=False)
+            console.print(str(failure), style="red", markup=False, highlight=False, soft_wrap=True)
             return 2
     else:
         console.print(f"Using the stack that runs at {info.web_url}; it goes on afterwards")
@@ -40,7 +39,7 @@ def main() -> int:
         import django
 
         django.setup()
-        from demo.run import run
+        from tools.demo.run import run
 
         return run(
             console=console, sizes=sizes, web_url=info.web_url, report_path=var_dir / "demo-report.json"

@@ -14,7 +14,7 @@ PAUPER_USDT = Decimal(25)
 
 @dataclass(frozen=True, slots=True)
 class DemoCustomer:
-    """Somebody who trades in the demo; `pauper` is there to be refused."""
+    """A customer of the demo; `pauper` has too little money and is there to be refused."""
 
     customer_id: int
     token: str

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from django.db import connections
+from infra.db.rows import rows_of
 
 PIPELINE = """
     SELECT count(*), count(*) FILTER (WHERE state <> 'PENDING'), count(*) FILTER (WHERE state = 'SETTLED')
@@ -15,6 +15,9 @@ PIPELINE = """
 RUN_ORDERS = """
     SELECT id, placed_at, settled_at, spread
     FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s ORDER BY id
+"""
+REPORTED = """
+    SELECT count(*) FROM counter_syncorder WHERE id > %s AND client_order_id LIKE %s AND state = 'SETTLED'
 """
 # State by state, for each has a partial index: this is asked while the orders in question are being settled.
 UNREPORTED = """
@@ -45,7 +48,7 @@ NETTING = """
     SELECT c.underlying, sum(c.order_count), count(*) FILTER (WHERE c.quantity > 0),
            (SELECT count(*) FROM settlement_fill AS f JOIN settlement_conversion AS k ON k.id = f.conversion_id
             WHERE k.underlying = c.underlying AND k.id > %s),
-           sum(c.crossed), sum(c.filled_coin)
+           sum(c.bought), sum(c.sold), sum(c.crossed), sum(c.filled_coin), coalesce(sum(c.fee_usdt), 0)
     FROM settlement_conversion AS c WHERE c.id > %s AND c.state = 'BOOKED' GROUP BY 1 ORDER BY 1
 """
 # A payout at fill bears its own fee: only the others' fees are the desk's.
@@ -67,12 +70,6 @@ class Pipeline:
     reported: int
 
 
-def _rows(alias: str, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
-
-
 @dataclass(frozen=True, slots=True)
 class Start:
     """Where the tables stood before the run: what is after it and carries `run_id` belongs to the run."""
@@ -91,26 +88,26 @@ def start_of(run_id: str) -> Start:
     """Note where the tables stand now."""
     return Start(
         run_id,
-        _rows("default", "SELECT coalesce(max(id), 0) FROM counter_syncorder", [])[0][0],
-        _rows("desk", "SELECT coalesce(max(id), 0) FROM settlement_conversion", [])[0][0],
+        rows_of("default", "SELECT coalesce(max(id), 0) FROM counter_syncorder", [])[0][0],
+        rows_of("desk", "SELECT coalesce(max(id), 0) FROM settlement_conversion", [])[0][0],
     )
 
 
 def order_rows(start: Start) -> list[tuple[int, datetime, datetime | None, Decimal]]:
     """(id, placed_at, settled_at, spread) of each accepted order of the run."""
-    return _rows("default", RUN_ORDERS, start.orders)
+    return rows_of("default", RUN_ORDERS, start.orders)
 
 
 def pipeline(start: Start, source: str) -> Pipeline:
     """Counts for the progress view."""
-    accepted, synced, reported = _rows("default", PIPELINE, start.orders)[0]
-    settled = _rows("desk", DESK_SETTLED, [source, start.order_id])[0][0]
+    accepted, synced, reported = rows_of("default", PIPELINE, start.orders)[0]
+    settled = rows_of("desk", DESK_SETTLED, [source, start.order_id])[0][0]
     return Pipeline(accepted, synced, settled, reported)
 
 
 def venue_ms_by_order(source: str, order_ids: Sequence[int]) -> dict[int, float]:
     """Milliseconds that the venue took for each order's conversion."""
-    return {order_id: float(ms) for order_id, ms in _rows("desk", CONVERSIONS, [source, list(order_ids)])}
+    return {order_id: float(ms) for order_id, ms in rows_of("desk", CONVERSIONS, [source, list(order_ids)])}
 
 
 def settle_ms_by_order(start: Start) -> dict[int, float]:
@@ -124,39 +121,55 @@ def settle_ms_by_order(start: Start) -> dict[int, float]:
 
 def all_reported() -> bool:
     """Whether the desk has reported every accepted order, of any run; cheap however many it has not."""
-    return not any(_rows("default", ANY_UNREPORTED, [])[0])
+    return not any(rows_of("default", ANY_UNREPORTED, [])[0])
 
 
 def unreported() -> int:
     """Accepted orders, of any run, that the desk has not reported yet."""
-    return sum(_rows("default", UNREPORTED, [])[0])
+    return sum(rows_of("default", UNREPORTED, [])[0])
+
+
+def reported(start: Start) -> int:
+    """Orders of the run that the desk has reported by now."""
+    return rows_of("default", REPORTED, start.orders)[0][0]
 
 
 def orders_stored() -> int:
     """Accepted orders of all runs."""
-    return _rows("default", "SELECT count(*) FROM counter_syncorder", [])[0][0]
+    return rows_of("default", "SELECT count(*) FROM counter_syncorder", [])[0][0]
 
 
 def netting(start: Start) -> dict[str, dict[str, Any]]:
-    """By coin: orders, venue orders, fills, what crossed inside the desk and what was converted (coin)."""
+    """By coin: orders, venue orders, fills; what opens needed, closes gave, crossed and was converted (coin); fees.
+
+    What crossed would have been bought once and sold once, at the fee that each converted coin has cost.
+    """
     return {
         coin: {
             "orders": int(orders),
             "venue_orders": venue_orders,
             "fills": fills,
             "orders_per_venue_order": round(int(orders) / venue_orders, 2) if venue_orders else None,
+            "bought": str(bought),
+            "sold": str(sold),
             "crossed": str(crossed),
             "converted": str(converted),
+            "fees_usdt": str(fees),
+            "fees_saved_usdt": str(_to_cents(2 * crossed * fees / converted)) if converted else None,
         }
-        for coin, orders, venue_orders, fills, crossed, converted in _rows(
+        for coin, orders, venue_orders, fills, bought, sold, crossed, converted, fees in rows_of(
             "desk", NETTING, [start.conversion_id, start.conversion_id]
         )
     }
 
 
+def _to_cents(usdt: Decimal) -> Decimal:
+    return usdt.quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
+
+
 def results(start: Start) -> tuple[Decimal, Decimal, Decimal]:
     """Slippage, fees and rounding of the run's shares in USDT."""
-    slippage, fees, rounding = _rows("desk", RESULTS, [start.conversion_id])[0]
+    slippage, fees, rounding = rows_of("desk", RESULTS, [start.conversion_id])[0]
     return slippage, fees, rounding
 
 

@@ -30,15 +30,18 @@ def tradable_symbols(*, by_coin: int) -> list[str]:
         waited = time.monotonic() - deadline + READY_WITHIN_SECONDS
         settling = _worker_answers() or waited > WORKER_WITHIN_SECONDS
         if settling and DeskTransfer.objects.exists() and fresh.exists():
-            return [
-                symbol
-                for coin in settings.COINS
-                for symbol in _near_the_money(
-                    coin, Quote.objects.filter(option__underlying=coin).first(), by_coin
-                )
-            ]
+            return near_the_money(by_coin=by_coin)
         time.sleep(0.2)
     raise NotReady("no fresh quotes: look at the logs of feed, worker and beat")
+
+
+def near_the_money(*, by_coin: int) -> list[str]:
+    """The `by_coin` quoted options nearest the money of each coin that live on for some time."""
+    return [
+        symbol
+        for coin in settings.COINS
+        for symbol in _near_the_money(coin, Quote.objects.filter(option__underlying=coin).first(), by_coin)
+    ]
 
 
 def _worker_answers() -> bool:

@@ -5,8 +5,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from demo.figures import Pipeline
-from demo.load import Sent
+from tools.demo.figures import Pipeline
+from tools.demo.sent import Sent
 
 STEPS = (
     ("accepted", "counter: priced, debited, position opened"),
@@ -29,6 +29,9 @@ def view(
         table.add_row(
             name, ProgressBar(total=orders, completed=count, width=40), f"{count:,}", Text(meaning, "dim")
         )
-    refused = sum(sent.rejected.values())
-    note = f"{elapsed_seconds:5.1f} s   refused {refused:,}   asked again {sent.repeated:,}"
+    refused = sent.refused.total() - sent.refused_as_planned
+    note = (
+        f"{elapsed_seconds:5.1f} s   refused as planned {sent.refused_as_planned:,}   "
+        f"refused otherwise {refused:,}   sent again {sent.repeated:,}"
+    )
     return Group(table, Text(note, "dim"), Text(problem, "yellow"))

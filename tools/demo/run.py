@@ -1,6 +1,7 @@
 """One demo run inside a stack that is up."""
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -13,14 +14,15 @@ from rich.console import Console
 from rich.live import Live
 
 import audit
-from demo import figures
-from demo.customers import fund
-from demo.load import Load
-from demo.market import tradable_symbols
-from demo.progress import view
-from demo.sizes import Sizes
-from demo.story import report_of, tell
 from settlement.venues.ccxt_venue import venue
+from tools.demo import figures
+from tools.demo.customers import fund
+from tools.demo.market import tradable_symbols
+from tools.demo.progress import view
+from tools.demo.sent import Sent
+from tools.demo.sizes import Sizes
+from tools.demo.story import report_of, tell
+from tools.load.customers import Load
 
 DRAINED_WITHIN_SECONDS = 120.0
 FRAME_SECONDS = 0.5
@@ -37,26 +39,36 @@ def run(*, console: Console, sizes: Sizes, web_url: str, report_path: Path) -> i
         f"on {len(symbols)} options",
         highlight=False,
     )
+    customers = fund(count=sizes.customers, run_id=run_id, now=timezone.now())
+    sent = Sent(paupers=frozenset(customer.token for customer in customers if customer.pauper))
     load = Load(
         url=web_url,
-        customers=fund(count=sizes.customers, run_id=run_id, now=timezone.now()),
+        tokens=[customer.token for customer in customers],
         symbols=symbols,
         orders=sizes.orders,
         seconds=sizes.seconds,
         run_id=run_id,
+        seed=run_id,
+        batch_share=0.0,
+        heard=sent,
     )
     start = figures.start_of(run_id)
-    _watch(console, load, start, sizes.orders)
+    _watch(console, load, sent, start, sizes.orders)
     with console.status("auditing"):
         audited = audit.run(now=timezone.now(), venue=venue())
-    report = report_of(load.sent, start, audited)
+    report = report_of(sent, start, audited)
     report_path.write_text(json.dumps(report, indent=2) + "\n")
-    complete = tell(console, report, audited)
-    console.print(f"written to {report_path.parent.name}/{report_path.name}", style="dim")
+    complete = tell(console, report, audited, logs=_as_typed(report_path.parent / "log"))
+    console.print(f"written to {_as_typed(report_path)}", style="dim", soft_wrap=True)
     return 0 if complete else 1
 
 
-def _watch(console: Console, load: Load, start: figures.Start, orders: int) -> None:
+def _as_typed(path: Path) -> str:
+    """A path as it can be typed where the demo was started."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _watch(console: Console, load: Load, sent: Sent, start: figures.Start, orders: int) -> None:
     """Show the way of the orders until all that was accepted is reported, or it takes too long."""
     sender = threading.Thread(target=load.run, name="load")
     started = time.monotonic()
@@ -72,9 +84,7 @@ def _watch(console: Console, load: Load, start: figures.Start, orders: int) -> N
                     connection.close()
             elapsed = time.monotonic() - started
             live.update(
-                view(
-                    orders=orders, sent=load.sent, pipeline=pipeline, elapsed_seconds=elapsed, problem=problem
-                )
+                view(orders=orders, sent=sent, pipeline=pipeline, elapsed_seconds=elapsed, problem=problem)
             )
             if not sender.is_alive():
                 sent_at = sent_at or time.monotonic()

@@ -1,5 +1,6 @@
 """What came of the run: the report for machines and the story for people."""
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +10,10 @@ from rich.table import Table
 
 from audit.findings import Report
 from audit.table import show
-from demo import figures
-from demo.load import Sent
+from counter.api.codes import CODES
+from tools.demo import figures
+from tools.demo.customers import PAUPER_USDT
+from tools.demo.sent import CANNOT_PAY, Sent
 
 
 def report_of(sent: Sent, start: figures.Start, audited: Report) -> dict[str, Any]:
@@ -28,15 +31,16 @@ def report_of(sent: Sent, start: figures.Start, audited: Report) -> dict[str, An
         "orders": {
             "submitted": sent.submitted,
             "accepted": pipeline.accepted,
-            "rejected": sum(sent.rejected.values()),
+            "rejected": sent.refused.total(),
             "settled": pipeline.settled,
             "reported": pipeline.reported,
-            "unanswered": sent.unanswered,
+            "unanswered": len(sent.without_outcome),
             "asked_again": sent.repeated,
-            "rejected_by_code": sent.rejected,
+            "rejected_by_code": dict(sent.refused),
+            "rejected_as_planned": sent.refused_as_planned,
         },
         "latency_ms": {
-            "accept": figures.percentiles(sent.answer_ms),
+            "accept": figures.percentiles([seconds * 1000 for seconds in sent.outcome_seconds]),
             "settle": figures.percentiles(list(settle_ms.values())),
             "venue": figures.percentiles(list(venue_ms.values())),
             "settle_above_venue": figures.percentiles(above_ms),
@@ -57,49 +61,105 @@ def report_of(sent: Sent, start: figures.Start, audited: Report) -> dict[str, An
     }
 
 
-def tell(console: Console, report: dict[str, Any], audited: Report) -> bool:
-    """Print the story; whether every accepted order was settled and reported and nothing is broken."""
-    orders, latency = report["orders"], report["latency_ms"]
-    table = Table(title="What happened", show_header=False, title_justify="left")
-    table.add_row("orders submitted", f"{orders['submitted']:,}")
-    table.add_row("accepted, settled, reported", "{accepted:,}, {settled:,}, {reported:,}".format(**orders))
-    table.add_row(
-        "refused", ", ".join(f"{code} {n}" for code, n in orders["rejected_by_code"].items()) or "none"
-    )
-    for name, meaning in (
-        ("accept", "answer to the customer"),
-        ("settle", "order to settled"),
-        ("venue", "of which the venue took"),
-        ("settle_above_venue", "order to settled, above the venue"),
-    ):
-        table.add_row(meaning, "p50 {p50} ms, p99 {p99} ms".format(**latency[name]))
-    for coin, netted in report["netting"].items():
-        table.add_row(
-            f"{coin} netting",
-            "{orders} orders, {venue_orders} venue orders, crossed {crossed}, converted {converted}".format(
-                **netted
-            ),
-        )
-    table.add_row(
-        "result in USDT",
-        "spread {spread}, slippage {slippage}, fees {fees}, rounding {rounding}, net {net}".format(
-            **report["pnl_usdt"]
-        ),
-    )
-    table.add_row("audit", "{broken} broken, {in_flight} in flight".format(**report["audit"]))
-    console.print(table)
+def tell(console: Console, report: dict[str, Any], audited: Report, *, logs: str) -> bool:
+    """Print the story; whether every accepted order was settled and reported and nothing is broken.
+
+    `logs` names where to look if not.
+    """
+    console.print(_orders(report))
+    if report["netting"]:
+        console.print(_netting(report["netting"]))
+    console.print(_result(report["pnl_usdt"]))
     show(audited, console=console)
-    complete = (
-        orders["accepted"] == orders["settled"] == orders["reported"]
-        and orders["unanswered"] == 0
-        and audited.broken == 0
-        and not audited.unchecked
-        and orders["accepted"] > 0
-    )
+    complete = _is_complete(report["orders"], audited)
     if complete:
         console.print(
             "[bold green]Every accepted order is settled and reported, and the books balance.[/bold green]"
         )
     else:
-        console.print("[bold red]Not everything came through: see the table above and var/log.[/bold red]")
+        console.print(
+            f"[bold red]Not everything came through: see the tables above and {logs}.[/bold red]",
+            soft_wrap=True,
+        )
     return complete
+
+
+def _is_complete(orders: dict[str, Any], audited: Report) -> bool:
+    return (
+        orders["accepted"] == orders["settled"] == orders["reported"] > 0
+        and orders["unanswered"] == 0
+        and audited.broken == 0
+        and not audited.unchecked
+    )
+
+
+def _orders(report: dict[str, Any]) -> Table:
+    orders, latency = report["orders"], report["latency_ms"]
+    table = Table(title="The orders", show_header=False, title_justify="left")
+    table.add_row("sent", f"{orders['submitted']:,}")
+    table.add_row("accepted, settled, reported", "{accepted:,}, {settled:,}, {reported:,}".format(**orders))
+    if planned := orders["rejected_as_planned"]:
+        table.add_row("refused as planned", f"{planned:,}: one customer has only {PAUPER_USDT} USDT")
+    others = Counter(orders["rejected_by_code"])
+    others.subtract({CANNOT_PAY: planned})
+    for code, count in others.items():
+        if count:
+            table.add_row("refused", f"{count:,}: {code}. {CODES[code].meaning}")
+    if orders["unanswered"]:
+        table.add_row("without an answer", f"{orders['unanswered']:,}")
+    for name, meaning in (
+        ("accept", "answer to the customer"),
+        ("settle", "accepted until settled"),
+        ("venue", "  of it at the venue"),
+        ("settle_above_venue", "  of it in Crossbook"),
+    ):
+        table.add_row(meaning, "p50 {p50} ms, p99 {p99} ms".format(**latency[name]))
+    return table
+
+
+def _netting(netting: dict[str, dict[str, Any]]) -> Table:
+    """One column a coin: what crossed inside the desk, what was left for the venue, what that saved."""
+    table = Table(
+        title="Netting: only what opens and closes leave over goes to the venue", title_justify="left"
+    )
+    table.add_column()
+    for coin in netting:
+        table.add_column(coin, justify="right")
+    for meaning, cell in (
+        ("orders settled", "{orders:,}"),
+        ("coin that opens needed", "{bought} {coin}"),
+        ("coin that closes gave", "{sold} {coin}"),
+        ("crossed inside the desk", "{crossed} {coin}"),
+        ("converted at the venue", "{converted} {coin}"),
+        ("  in so many venue orders", "{venue_orders:,}"),
+        ("  for fees of", "{fees:.2f} USDT"),
+        ("fees that crossing saved, about", "{saved} USDT"),
+    ):
+        table.add_row(
+            meaning,
+            *(
+                cell.format(
+                    coin=coin,
+                    fees=Decimal(netted["fees_usdt"]),
+                    saved=netted["fees_saved_usdt"] or "?",
+                    **netted,
+                )
+                for coin, netted in netting.items()
+            ),
+        )
+    return table
+
+
+def _result(pnl: dict[str, str]) -> Table:
+    table = Table(title="What the desk earned, USDT", show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(justify="right")
+    for name, meaning in (
+        ("spread", "spread that customers paid"),
+        ("slippage", "venue's price against the quoted one"),
+        ("fees", "venue's fees, less what customers bore"),
+        ("rounding", "rounding"),
+        ("net", "in all"),
+    ):
+        table.add_row(meaning, f"{Decimal(pnl[name]):+.6f}", style="bold" if name == "net" else None)
+    return table

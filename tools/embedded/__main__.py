@@ -1,7 +1,7 @@
 """Run one embedded server in the foreground, or a PostgreSQL tool against the running one.
 
-python -m config.embedded postgres | valkey --port N
-python -m config.embedded psql desk -c 'select 1'
+python -m tools.embedded postgres | valkey --port N
+python -m tools.embedded psql desk -c 'select 1'
 """
 
 import argparse
@@ -9,18 +9,23 @@ import os
 import sys
 from pathlib import Path
 
-from config.embedded import places, postgres, processes, server_urls, valkey
-from config.embedded.privileges import NoAccount
+from tools.embedded import places, postgres, processes, server_urls, valkey
+from tools.embedded.privileges import NoAccount
 
 
 def main() -> None:
-    default = os.environ.get("VAR_DIR") or Path(__file__).resolve().parents[2] / "var"
-    parser = argparse.ArgumentParser(prog="python -m config.embedded", description=__doc__)
-    parser.add_argument("--var-dir", type=Path, default=Path(default))
+    parser = argparse.ArgumentParser(prog="python -m tools.embedded", description=__doc__)
+    parser.add_argument("--var-dir", type=Path, default=places.var_dir_of(os.environ))
     parts = parser.add_subparsers(dest="part", required=True)
     server = parts.add_parser("postgres")
     server.add_argument(
         "--privilege", choices=["namespace", "account"], help="whom root becomes for new data"
+    )
+    server.add_argument(
+        "--disposable", action="store_true", help="nobody needs the data afterwards: do not wait for the disk"
+    )
+    server.add_argument(
+        "--copy-of", type=Path, metavar="FOLDER", help="new data are a copy of this data folder"
     )
     broker = parts.add_parser("valkey")
     broker.add_argument("--port", type=int, required=True)
@@ -32,7 +37,12 @@ def main() -> None:
     var_dir = places.absolute(options.var_dir)
     try:
         if options.part == "postgres":
-            postgres.run(var_dir=var_dir, privilege=options.privilege)
+            postgres.run(
+                var_dir=var_dir,
+                privilege=options.privilege,
+                is_disposable=options.disposable,
+                copy_of=options.copy_of,
+            )
         elif options.part == "valkey":
             valkey.run(var_dir=var_dir, port=options.port)
     except (places.FolderNotPrivate, processes.AlreadyServing, NoAccount) as refusal:

@@ -4,7 +4,7 @@ import json
 import secrets
 from pathlib import Path
 
-from config.embedded.places import write_private
+from tools.embedded.places import write_private
 
 # What other processes may ask for by name; the passwords of broker and Flower travel inside their settings only.
 PUBLISHED = ("SECRET_KEY", "SERVICE_KEY", "WALLET_KEY", "API_KEYS_SECRET")

@@ -1,11 +1,12 @@
 """Where each thing lies under VAR_DIR.
 
-Invariant: whatever grants access (sockets, data, keys) lies in a folder that only its owner can enter.
+Invariant: what grants access (sockets, data, keys) lies in a folder that only its owner can enter.
 """
 
 import hashlib
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 # sun_path holds 108 bytes on Linux and 104 elsewhere, the closing NUL included.
@@ -15,6 +16,11 @@ LONGEST_SOCKET_NAME = "supervisor.sock.1234567890"  # supervisord binds NAME.PID
 
 class FolderNotPrivate(Exception):
     """A folder that must be ours alone belongs to somebody else or can be entered by others."""
+
+
+def var_dir_of(environment: Mapping[str, str]) -> Path:
+    """VAR_DIR, or `var/` of this checkout."""
+    return absolute(Path(environment.get("VAR_DIR") or Path(__file__).resolve().parents[2] / "var"))
 
 
 def absolute(var_dir: Path) -> Path:

@@ -1,7 +1,7 @@
 """PostgreSQL 18 from its wheel, in the foreground, on a unix socket that only its owner can reach.
 
-Invariant: what a commit promised is on disk (fsync and synchronous_commit are on), and one data folder has one
-server.
+Invariant: what a commit promised is on disk (fsync and synchronous_commit are on) unless the data are said to be
+disposable, and one data folder has one server.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from config.embedded import places, privileges, processes
+from tools.embedded import places, privileges, processes
 
 ROLE = "crossbook"
 DATABASES = ("crossbook", "desk")
@@ -41,6 +41,13 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
 }
+# For data that nobody needs after the server: the disk is never waited for. Dropping a table searches all buffers.
+DISPOSABLE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "128MB",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +73,17 @@ def url(*, var_dir: Path, database: str) -> str:
     return f"postgresql://{ROLE}@/{database}?host={folder}&port={SOCKET_PORT}"
 
 
-def run(*, var_dir: Path, privilege: str | None = None) -> NoReturn:
+def run(
+    *,
+    var_dir: Path,
+    privilege: str | None = None,
+    is_disposable: bool = False,
+    copy_of: Path | None = None,
+) -> NoReturn:
     """Become the server: end a stale one, make the data folder when there is none, exec postgres.
 
-    `privilege` ("namespace" or "account") overrides how root is laid down for new data.
+    `privilege` ("namespace" or "account") overrides how root is laid down for new data, `is_disposable` trades
+    durability for speed, and new data are a copy of the data folder `copy_of`, whose server has been shut down.
     """
     var_dir.mkdir(parents=True, exist_ok=True)
     sockets = places.private_folder(places.socket_folder(var_dir))
@@ -79,16 +93,19 @@ def run(*, var_dir: Path, privilege: str | None = None) -> NoReturn:
     )
     house = _account_house(var_dir, who) if who.kind == "account" else _own_house(var_dir, sockets)
     processes.claim(var_dir=var_dir, program="postgres", politely=signal.SIGINT, data=house.data)
-    # No server works in the folder now, so these speak of a dead one, whoever may have its number today.
+    # No server works in the folder now, so these speak of a dead one, even if its number is another's today.
     for stale in (house.data / "postmaster.pid", house.sockets / f"{SOCKET_NAME}.lock"):
         stale.unlink(missing_ok=True)
+    if copy_of is not None and not house.data.exists():
+        _copy_data(copy_of, house, who)
     who.enter()
     processes.die_with_parent(signal.SIGINT)  # fast shutdown: sessions are cut, data are checkpointed
     os.chdir(house.sockets)
     if not house.data.exists():
         _initialise(house)
     folders = {"unix_socket_directories": f'"{house.sockets}"'}
-    options = [part for name, value in (SETTINGS | folders).items() for part in ("-c", f"{name}={value}")]
+    settings = SETTINGS | (DISPOSABLE if is_disposable else {}) | folders
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     postgres = str(house.programs / "bin/postgres")
     os.execv(postgres, [postgres, "-D", str(house.data), *options])
 
@@ -143,6 +160,17 @@ def _copied(programs: Path, home: Path, who: privileges.RunAs) -> Path:
         for path in (packages, *packages.rglob("*")):
             os.chown(path, who.uid, who.gid, follow_symlinks=False)
     return copy
+
+
+def _copy_data(source: Path, house: House, who: privileges.RunAs) -> None:
+    """Copy a data folder, under another name first, as `_initialise` does; as root, before becoming somebody else."""
+    new = house.data.with_name(f"{house.data.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    subprocess.run(["cp", "-R", "-p", source.resolve(), new], check=True, stdin=subprocess.DEVNULL)
+    if who.kind == "account":
+        for path in (new, *new.rglob("*")):
+            os.chown(path, who.uid, who.gid)
+    new.rename(house.data)
 
 
 def _initialise(house: House) -> None:

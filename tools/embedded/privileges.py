@@ -56,7 +56,7 @@ class RunAs:
 
 
 def choose(*, data: Path, needed: Iterable[Path], kind: str | None = None) -> RunAs:
-    """Whom to run as: whoever owns existing `data`; else the first that works, or `kind` when it is given.
+    """Whom to run as: the owner of existing `data`; else the first that works, or `kind` when it is given.
 
     Raises: NoAccount.
     """

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import psutil
 
-from config.embedded.places import private_folder, socket_folder, write_private
+from infra.observability.program import PROGRAM_MARK
+from tools.embedded.places import private_folder, socket_folder, write_private
 
 STACK_MARK = "CROSSBOOK_STACK"
-PROGRAM_MARK = "CROSSBOOK_PROGRAM"
+# The supervisor's process id, as it tells the programs that it starts: one whose supervisor ends while it is still
+# loading would otherwise take the process that adopts it for its parent, and live on.
+SUPERVISOR = "CROSSBOOK_SUPERVISOR"
 PR_SET_PDEATHSIG = 1
 END_WITHIN_SECONDS = 10.0
 
@@ -38,7 +41,7 @@ def die_with_parent(signal_number: int) -> None:
     """
     if sys.platform != "linux":
         return
-    parent = os.getppid()
+    parent = int(os.environ.get(SUPERVISOR) or os.getppid())
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
@@ -101,6 +104,8 @@ def claim(*, var_dir: Path, program: str, politely: int, data: Path | None = Non
 
     Raises: AlreadyServing when the program runs under another parent that is alive.
     """
+    if os.environ.get(SUPERVISOR, str(os.getppid())) != str(os.getppid()):
+        raise SystemExit(f"{program}: its supervisor has ended")
     note = private_folder(socket_folder(var_dir)) / f"{program}.parent"
     parent = psutil.Process(os.getppid())
     left = marked(var_dir=var_dir, program=program)

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import NoReturn
 
-from config.embedded import keys, places, processes
+from tools.embedded import keys, places, processes
 
 # Below the range from which Linux takes the ports of outgoing connections (32768 and up): one of those must not
 # hold our port in the moment in which a server restarts.

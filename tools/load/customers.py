@@ -1,22 +1,22 @@
-"""The customers: opens and closes, singles and batches, at a steady rate and come what may.
+"""Customers' programs: opens and closes over HTTP, singles and batches, at a steady rate and come what may.
 
-Open loop: a request is due at its time whether or not earlier ones are answered. Each has a deadline; an order without
-a clear answer is sent again under the same client order id until it has one.
+Open loop: a request is due at its time whether or not earlier ones are answered, so a slow answer cannot hide by
+slowing the questions. Each has a deadline; an order without a clear answer is sent again under the same client order
+id until it has one.
 """
 
 import json
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import urllib3
 
-from chaos.answers import Answered, Asked, Heard
-from demo.mix import AT_FILL_SHARE, CLOSE_SHARE
+from tools.load.heard import Answered, Asked, Heard
+from tools.load.mix import Order, OrderMix
 
 THREADS = 64
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
@@ -24,15 +24,13 @@ RETRY_AFTER_SECONDS = 0.5
 # How long an order is asked about after the last was sent.
 PATIENCE_SECONDS = 120.0
 BATCH_SHARE, BATCH_ORDERS = 0.3, (2, 20)
-MEAN_ORDERS = (1 - BATCH_SHARE) + BATCH_SHARE * sum(BATCH_ORDERS) / 2
-MOST_CONTRACTS = 20
 ORDERS, BATCH = "/api/v1/orders", "/api/v1/orders/batch"
-
-Order = dict[str, Any]
+# A close that was refused so can be tried again.
+NOT_NOW = {"quote_stale", "quote_missing", "payout_at_fill_only", "price_moved", "trading_stopped"}
 
 
 class Load:
-    """Sends `orders_per_s` orders a second for `seconds`; `heard` can be read while it runs."""
+    """Sends about `orders` orders in `seconds`, a share of the requests as batches; `heard` can be read meanwhile."""
 
     def __init__(
         self,
@@ -40,25 +38,25 @@ class Load:
         url: str,
         tokens: Sequence[str],
         symbols: Sequence[str],
-        orders_per_s: float,
+        orders: float,
         seconds: float,
         run_id: str,
-        seed: int,
+        seed: int | str,
+        batch_share: float = BATCH_SHARE,
+        heard: Heard | None = None,
     ) -> None:
-        self.heard = Heard()
+        self.heard = heard or Heard()
         self._url = url
         self._tokens = tokens
-        self._symbols = symbols
-        self._requests = round(orders_per_s * seconds / MEAN_ORDERS)
+        self._requests = round(orders / (1 - batch_share + batch_share * sum(BATCH_ORDERS) / 2))
         self._seconds = seconds
-        self._run_id = run_id
+        self._batch_share = batch_share
         self._chance = random.Random(seed)
+        self._mix = OrderMix(symbols=symbols, run_id=run_id, chance=self._chance)
         self._lock = threading.Lock()
-        self._number = 0
-        self._held: dict[str, deque[tuple[str, int]]] = {token: deque() for token in tokens}
-        self._give_up_at = 0.0
+        self._give_up_at = time.monotonic() + PATIENCE_SECONDS
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
-        self._connections = urllib3.PoolManager(maxsize=THREADS, retries=False, timeout=timeout)
+        self._connections = urllib3.PoolManager(maxsize=2 * THREADS, retries=False, timeout=timeout)
 
     def run(self) -> None:
         """Send everything; returns when each order has its outcome, or nobody has patience left."""
@@ -68,42 +66,30 @@ class Load:
             for number in range(self._requests):
                 due = started + number * self._seconds / self._requests
                 time.sleep(max(0.0, due - time.monotonic()))
-                pool.submit(self._send, *self._choose())
+                pool.submit(self.send, *self._choose())
         self._connections.clear()
 
     def _choose(self) -> tuple[str, list[Order]]:
         """Whose request comes next, and the orders in it."""
         with self._lock:
             token = self._chance.choice(self._tokens)
-            count = self._chance.randint(*BATCH_ORDERS) if self._chance.random() < BATCH_SHARE else 1
-            return token, [self._order(token) for _ in range(count)]
+            count = self._chance.randint(*BATCH_ORDERS) if self._chance.random() < self._batch_share else 1
+            return token, [self._mix.order(token) for _ in range(count)]
 
-    def _order(self, token: str) -> Order:
-        self._number += 1
-        client_order_id = f"{self._run_id}-{self._number}"
-        held = self._held[token]
-        if not held or self._chance.random() >= CLOSE_SHARE:
-            return {
-                "type": "open",
-                "client_order_id": client_order_id,
-                "symbol": self._chance.choice(self._symbols),
-                "contracts": self._chance.randint(1, MOST_CONTRACTS),
-            }
-        opened_by, contracts = held.popleft()
-        part = contracts if self._chance.random() < 0.5 else max(1, contracts // 2)
-        if part < contracts:
-            held.append((opened_by, contracts - part))
-        return {
-            "type": "close",
-            "client_order_id": client_order_id,
-            "opened_by": opened_by,
-            "contracts": part,
-            "payout": "at_fill" if self._chance.random() < AT_FILL_SHARE else "instant",
-        }
+    def next_id(self) -> str:
+        """A client order id of this run."""
+        with self._lock:
+            return self._mix.next_id()
 
-    def _send(self, token: str, orders: list[Order]) -> None:
-        """Send until every order has an outcome."""
+    def take_held(self, token: str) -> tuple[str, int] | None:
+        """A position for somebody to close, the oldest: its opening order's client id, and contracts."""
+        with self._lock:
+            return self._mix.take(token)
+
+    def send(self, token: str, orders: list[Order]) -> None:
+        """Send until every order has an outcome, or nobody has patience left."""
         self.heard.sent([order["client_order_id"] for order in orders])
+        began = time.monotonic()
         single = len(orders) == 1
         body = json.dumps(orders[0] if single else {"orders": orders}).encode()
         while time.monotonic() < self._give_up_at:
@@ -113,22 +99,27 @@ class Load:
                 results = [_as_result(status, content)] if single else content["results"]
                 for order, result in zip(orders, results, strict=True):
                     self._conclude(token, order, result)
+                self.heard.conclude(time.monotonic() - began)
                 return
             time.sleep(RETRY_AFTER_SECONDS)
 
     def _conclude(self, token: str, order: Order, result: dict[str, Any]) -> None:
         if "error" in result:
-            self.heard.refuse(order["client_order_id"], result["error"]["code"])
+            code = result["error"]["code"]
+            self.heard.refuse(order["client_order_id"], code, customer=token)
+            if order["type"] == "close" and code in NOT_NOW:
+                with self._lock:
+                    self._mix.hold(token, order["opened_by"], order["contracts"])
             return
         self.heard.accept(order["client_order_id"], int(result["order"]["id"]))
         if order["type"] == "open":
             with self._lock:
-                self._held[token].append((order["client_order_id"], order["contracts"]))
+                self._mix.hold(token, order["client_order_id"], order["contracts"])
 
     def _post(self, path: str, token: str, body: bytes) -> tuple[int, Any] | None:
         """Status and content of an answer that says what became of the orders, None of any other."""
         began = time.monotonic()
-        answered, detail, answer = Answered.YES, "", None
+        answered, detail, code, answer = Answered.YES, "", "", None
         try:
             response = self._connections.request(
                 "POST",
@@ -138,14 +129,25 @@ class Load:
             )
             if response.status >= 500:
                 answered, detail = Answered.SERVER_ERROR, f"{response.status} {response.data[:200]!r}"
+                code = code_of(response.status, response.data)
             else:
                 answer = response.status, response.json()
+        except urllib3.exceptions.NewConnectionError as error:  # to urllib3 a time-out as well
+            answered, detail = Answered.CONNECTION_LOST, repr(error)
         except urllib3.exceptions.TimeoutError as error:
             answered, detail = Answered.TIMED_OUT, repr(error)
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             answered, detail = Answered.CONNECTION_LOST, repr(error)
-        self.heard.note(Asked(began, time.monotonic(), answered, detail))
+        self.heard.note(Asked(began, time.monotonic(), answered, detail, code))
         return answer
+
+
+def code_of(status: int, body: bytes) -> str:
+    """The status and stable code of an error's body, and the status alone where the body has none."""
+    try:
+        return f"{status} {json.loads(body)['error']['code']}"
+    except (ValueError, LookupError, TypeError):
+        return str(status)
 
 
 def _as_result(status: int, content: Any) -> dict[str, Any]:

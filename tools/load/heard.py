@@ -1,11 +1,11 @@
-"""What the customers heard: every request with its answer and its time, and the outcome of each order.
+"""What customers heard: every request with its answer and its time, and the outcome of each order.
 
 Invariant: an order has an outcome only when counter said one; no answer and a 5xx say none.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,19 +27,12 @@ class Asked:
     ended: float
     answered: Answered
     detail: str = ""  # of a failure
+    code: str = ""  # of a 5xx: its status, and the stable code in its body
 
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A time in which requests may fail for a known reason."""
-
-    cause: str
-    began: float
-    ended: float
-
-    def touches(self, asked: Asked) -> bool:
-        """Whether the request was under way in it."""
-        return asked.began < self.ended and asked.ended > self.began
+    @property
+    def failure(self) -> str:
+        """How it failed, as failures are counted."""
+        return self.code or str(self.answered)
 
 
 @dataclass(slots=True)
@@ -51,6 +44,9 @@ class Heard:
     refused: Counter[str] = field(default_factory=Counter)  # by code
     without_outcome: set[str] = field(default_factory=set)
     contradicted: list[str] = field(default_factory=list)  # answered with two different orders
+    outcome_seconds: list[float] = field(
+        default_factory=list
+    )  # of each request, from its first try to its outcome
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, asked: Asked) -> None:
@@ -63,6 +59,11 @@ class Heard:
         with self._lock:
             self.without_outcome.update(client_order_ids)
 
+    def conclude(self, seconds: float) -> None:
+        """All orders of one request have their outcome."""
+        with self._lock:
+            self.outcome_seconds.append(seconds)
+
     def accept(self, client_order_id: str, order_id: int) -> None:
         """Counter has said that the order is placed."""
         with self._lock:
@@ -70,57 +71,8 @@ class Heard:
             if self.accepted.setdefault(client_order_id, order_id) != order_id:
                 self.contradicted.append(client_order_id)
 
-    def refuse(self, client_order_id: str, code: str) -> None:
-        """Counter has said that the order is not placed."""
+    def refuse(self, client_order_id: str, code: str, *, customer: str = "") -> None:
+        """Counter has said that the order of the customer, by their token, is not placed."""
         with self._lock:
             self.without_outcome.discard(client_order_id)
             self.refused[code] += 1
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Shares of requests that were answered otherwise than by a 5xx, in time; None of none.
-
-    `share` counts all that were not under way in an outage, `overall` counts all; `apart` has, by cause, the requests
-    of the outages and how many of them failed.
-    """
-
-    share: float | None
-    overall: float | None
-    requests: int
-    failed: dict[str, int]
-    apart: dict[str, dict[str, int]]
-    examples: list[str]
-
-
-EXAMPLES = 5
-
-
-def availability(asked: Sequence[Asked], outages: Sequence[Outage]) -> Availability:
-    """What share of requests was answered, and what befell the others."""
-    counted: list[Asked] = []
-    apart: dict[str, list[Asked]] = {}
-    for each in asked:
-        cause = next((outage.cause for outage in outages if outage.touches(each)), None)
-        (counted if cause is None else apart.setdefault(cause, [])).append(each)
-    failures = [each for each in counted if each.answered is not Answered.YES]
-    return Availability(
-        share=_share(counted),
-        overall=_share(asked),
-        requests=len(counted),
-        failed=dict(Counter(str(each.answered) for each in failures)),
-        apart={
-            cause: {
-                "requests": len(those),
-                "failed": sum(each.answered is not Answered.YES for each in those),
-            }
-            for cause, those in sorted(apart.items())
-        },
-        examples=[f"{each.answered}: {each.detail}" for each in failures[:EXAMPLES]],
-    )
-
-
-def _share(asked: Sequence[Asked]) -> float | None:
-    if not asked:
-        return None
-    return sum(each.answered is Answered.YES for each in asked) / len(asked)

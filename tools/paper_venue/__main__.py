@@ -1,4 +1,4 @@
-"""``python -m settlement.venues.paper``: run one paper venue until it is told to stop."""
+"""``python -m tools.paper_venue``: run one paper venue until it is told to stop."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from settlement.venues.paper.journal import JournalError
-from settlement.venues.paper.options import parser, read_settings
-from settlement.venues.paper.prices.recording import RecordingError
-from settlement.venues.paper.rest.app import make_app
-from settlement.venues.paper.venue import Settings, Venue
+from tools.paper_venue.journal import JournalError
+from tools.paper_venue.options import parser, read_settings
+from tools.paper_venue.prices.recording import RecordingError
+from tools.paper_venue.prices.sources import PriceSources
+from tools.paper_venue.rest.app import make_app
+from tools.paper_venue.symbols import SYMBOLS
+from tools.paper_venue.venue import Settings, Venue
 
 SHUTDOWN_SECONDS = 1.0
 USAGE_ERROR = 2
@@ -26,11 +28,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     options = parser().parse_args(arguments)
     try:
+        if options.check:
+            check(read_settings(options))
+            return 0
         asyncio.run(run(read_settings(options), host=options.host, port=options.port))
     except (JournalError, RecordingError, OSError) as error:
-        sys.stderr.write(f"paper venue: {type(error).__name__}: {error}\n")
+        cause = " ".join(str(error).split())
+        sys.stderr.write(f"paper venue: {type(error).__name__}: {cause}\n")
         return USAGE_ERROR
     return 0
+
+
+def check(settings: Settings) -> None:
+    """Read the recordings whole and see whether they can be played together. Raises: RecordingError, OSError."""
+    sources = PriceSources(settings.prices, seed=settings.seed)
+    for symbol in SYMBOLS.values():
+        sources.source(symbol=symbol, marked_price=None, anchor_ms=0, now_ms=0)
 
 
 async def run(settings: Settings, *, host: str, port: int) -> None:

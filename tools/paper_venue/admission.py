@@ -1,27 +1,29 @@
 """Whether a new order is let in: filters, client id, number of open orders, funds.
 
-Whatever is refused here has left no trace in the books.
+What is refused here has left no trace in the books.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from settlement.venues.paper import filters
-from settlement.venues.paper.amounts import ZERO
-from settlement.venues.paper.errors import DuplicateOrder, InsufficientBalance
-from settlement.venues.paper.market import Market
-from settlement.venues.paper.matching import Fill
-from settlement.venues.paper.orders import NewOrder, total_quantity, total_quote
-from settlement.venues.paper.records import OrderType, Side
-from settlement.venues.paper.state import State
+from tools.paper_venue import filters
+from tools.paper_venue.amounts import ZERO
+from tools.paper_venue.errors import DuplicateOrder, InsufficientBalance
+from tools.paper_venue.market import Market
+from tools.paper_venue.matching import Fill
+from tools.paper_venue.orders import NewOrder, total_quantity, total_quote
+from tools.paper_venue.records import OrderType, Side
+from tools.paper_venue.state import State
 
 
 def check_new_order(*, state: State, market: Market, account: str, request: NewOrder) -> None:
     """Everything an order is refused for before it meets the book.
 
-    Raises: FilterFailure, TooMuchPrecision, DuplicateOrder, InsufficientBalance.
+    Raises: FilterFailure, TooMuchPrecision, DuplicateOrder, InsufficientBalance, and what the market refuses with.
     """
+    if market.refusal is not None:
+        raise market.refusal
     _check_filters(market, request)
     latest = state.order_by_client_id(
         account=account, symbol=request.symbol, client_order_id=request.client_order_id

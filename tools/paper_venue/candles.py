@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from settlement.venues.paper.amounts import ONE, ZERO, round_down
-from settlement.venues.paper.prices.quotes import Print
-from settlement.venues.paper.symbols import Symbol
+from tools.paper_venue.amounts import ONE, ZERO, round_down
+from tools.paper_venue.prices.quotes import Print
+from tools.paper_venue.symbols import Symbol
 
 MINUTE_MS = 60_000
 MINUTES_KEPT = 2_880

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from settlement.venues.paper.amounts import ONE, ZERO, truncate
-from settlement.venues.paper.matching import Fill
-from settlement.venues.paper.records import Side
-from settlement.venues.paper.symbols import Symbol
+from tools.paper_venue.amounts import ONE, ZERO, truncate
+from tools.paper_venue.matching import Fill
+from tools.paper_venue.records import Side
+from tools.paper_venue.symbols import Symbol
 
 BNB = "BNB"
 BNB_SYMBOL = "BNBUSDT"

@@ -1,6 +1,6 @@
 """The matching engine: takes orders, cancels and transfers, and lets resting orders fill as the price moves.
 
-Whatever it decides becomes one event, is handed to ``record`` (the journal) and only then applied and answered: an
+What it decides becomes one event, is handed to ``record`` (the journal) and only then applied and answered: an
 operation is either wholly remembered or did not happen. Time is handed in with every call.
 """
 
@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from settlement.venues.paper.admission import check_market_funds, check_new_order
-from settlement.venues.paper.amounts import ZERO
-from settlement.venues.paper.commission import BNB, BNB_SYMBOL, Commission, charges
-from settlement.venues.paper.errors import TransferUnfunded, UnknownOrder, WouldTake
-from settlement.venues.paper.market import Market
-from settlement.venues.paper.matching import Fill, crosses, match_quantity
-from settlement.venues.paper.orders import NewOrder, filled, match, opened, total_quantity
-from settlement.venues.paper.prices.quotes import Print
-from settlement.venues.paper.records import (
+from tools.paper_venue.admission import check_market_funds, check_new_order
+from tools.paper_venue.amounts import ZERO
+from tools.paper_venue.commission import BNB, BNB_SYMBOL, Commission, charges
+from tools.paper_venue.errors import TransferUnfunded, UnknownOrder, WouldTake
+from tools.paper_venue.market import Market
+from tools.paper_venue.matching import Fill, crosses, in_pieces, match_quantity
+from tools.paper_venue.orders import NewOrder, filled, match, opened, total_quantity
+from tools.paper_venue.prices.quotes import Print
+from tools.paper_venue.records import (
     BurnSwitched,
     Event,
     Funded,
@@ -32,13 +32,13 @@ from settlement.venues.paper.records import (
     Transferred,
     Wallet,
 )
-from settlement.venues.paper.state import Account, State
+from tools.paper_venue.state import Account, State
 
 RESTART_TRADE_ID_GAP = 10_000_000
 
 
 class Engine:
-    """See the module. ``record`` must have stored the event when it returns."""
+    """See the module. ``record`` must have stored the event when it returns; ``tell`` hears of it afterwards."""
 
     def __init__(
         self,
@@ -47,11 +47,13 @@ class Engine:
         markets: dict[str, Market],
         commission: Commission,
         record: Callable[[Event], None],
+        tell: Callable[[Event], None] = lambda event: None,
     ) -> None:
         self.state = state
         self.markets = markets
         self.commission = commission
         self._record = record
+        self._tell = tell
         # Public prints take trade ids without being journalled: a restart skips what they may have used.
         self._last_trade_id = state.last_trade_id + RESTART_TRADE_ID_GAP if state.last_trade_id else 0
 
@@ -80,6 +82,8 @@ class Engine:
         market = self.markets[request.symbol]
         levels = market.levels(request.side)
         fills, is_complete = match(request=request, step=market.symbol.step, levels=levels)
+        if market.pieces > 1:
+            fills = in_pieces(fills, pieces=market.pieces, step=market.symbol.step)
         if request.order_type is OrderType.LIMIT_MAKER and fills:
             raise WouldTake
         if request.order_type is OrderType.MARKET:
@@ -208,6 +212,7 @@ class Engine:
     def _commit(self, event: Event) -> None:
         self._record(event)
         self.state.apply(event)
+        self._tell(event)
 
     def _next_trade_id(self) -> int:
         self._last_trade_id += 1

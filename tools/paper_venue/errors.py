@@ -155,6 +155,18 @@ class InvalidInterval(ApiError):
     code, message = -1120, "Invalid interval."
 
 
+class ListenKeyUnknown(ApiError):
+    code, message = -1125, "This listenKey does not exist."
+
+
+class UnknownMethod(ApiError):
+    code, message = -1020, "This operation is not supported."
+
+
+class NoSuchSubscription(ApiError):
+    code, message = -1175, "The requested subscription does not exist."
+
+
 class InvalidSymbol(ApiError):
     code, message = -1121, "Invalid symbol."
 
@@ -198,6 +210,14 @@ class InsufficientBalance(ApiError):
 
 class DuplicateOrder(ApiError):
     code, message = -2010, "Duplicate order sent."
+
+
+class MarketClosed(ApiError):
+    code, message = -1013, "Market is closed."
+
+
+class TradingDisabled(ApiError):
+    code, message = -2010, "This account may not place or cancel orders."
 
 
 class WouldTake(ApiError):

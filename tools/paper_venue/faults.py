@@ -1,7 +1,7 @@
 """Faults that can be switched on while the venue runs, each with its own probability, seed and reach.
 
-A fault only disturbs how a request is carried out or answered, never the books: whatever was executed is in the
-journal, whatever was not has left no trace.
+A fault only disturbs how a request is carried out or answered, never the books: what was executed is in the
+journal, what was not has left no trace.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
+
+from tools.paper_venue.prices.quotes import Quote
+from tools.paper_venue.symbols import SYMBOLS
 
 
 class FaultInvalid(Exception):
@@ -35,6 +38,47 @@ class FaultKind(StrEnum):
     STALE_READS = "stale_reads"  # orders, trades and balances are seen late
     PENDING_TRANSFERS = "pending_transfers"  # the history of transfers shows them as not done yet
     THIN_BOOK = "thin_book"  # the book offers a fraction of its depth
+    WICK = "wick"  # the book is elsewhere, by `percent`
+    WIDE_BOOK = "wide_book"  # one side is far away, by `percent`
+    CROSSED_BOOK = "crossed_book"  # the bid is above the ask, by `percent`
+    ONE_SIDED_BOOK = "one_sided_book"  # nobody bids, or nobody asks
+    FROZEN_BOOK = "frozen_book"  # the book stays as it was when it was first struck
+    MANY_TRADES = "many_trades"  # what an order takes of a level comes in so many trades
+    BAN = "ban"  # 418 with Retry-After until it ends, nothing executed
+    FIREWALL = "firewall"  # 403 in HTML, nothing executed
+    REGION = "region"  # 451, nothing executed
+    MARKET_CLOSED = "market_closed"  # orders are refused, which nothing shows beforehand
+    SYMBOL_STATUS = "symbol_status"  # exchangeInfo shows another status than TRADING, orders are refused
+    TRADING_DISABLED = "trading_disabled"  # the account shows that it may not trade, orders are refused
+    FILTERS = "filters"  # other filters than those of before, shown and enforced
+    STREAM_STALLED = "stream_stalled"  # a message is not sent; the connection stays
+    STREAM_REPEATED = "stream_repeated"  # a message is followed by the one before it
+    STREAM_REORDERED = "stream_reordered"  # a message is sent after the one that follows it
+    STREAM_LATE = "stream_late"  # messages are sent late, in their order
+    STREAM_CUT = "stream_cut"  # instead of a message its connections end
+
+
+OF_BOOKS = frozenset(
+    {
+        FaultKind.THIN_BOOK,
+        FaultKind.WICK,
+        FaultKind.WIDE_BOOK,
+        FaultKind.CROSSED_BOOK,
+        FaultKind.ONE_SIDED_BOOK,
+        FaultKind.FROZEN_BOOK,
+    }
+)
+ONLY_OF_STREAMS = frozenset(
+    {
+        FaultKind.STREAM_STALLED,
+        FaultKind.STREAM_REPEATED,
+        FaultKind.STREAM_REORDERED,
+        FaultKind.STREAM_LATE,
+        FaultKind.STREAM_CUT,
+    }
+)
+OF_REQUESTS = frozenset(FaultKind) - ONLY_OF_STREAMS
+OF_STREAMS = OF_BOOKS | ONLY_OF_STREAMS
 
 
 @dataclass(slots=True)
@@ -43,6 +87,8 @@ class Fault:
 
     ``path`` is a regular expression for the beginning of the path, ``method`` an HTTP method; None is any. The first
     ``skip`` matching requests pass, then each is struck with ``probability`` until ``count`` were (None: no end).
+    ``for_seconds`` after it was switched on it ends by itself (None: it does not). ``symbol`` is for those that concern
+    markets: None is every one.
     """
 
     fault_id: int
@@ -61,6 +107,17 @@ class Fault:
     retry_after_seconds: int = 1
     lag_ms: int = 0
     factor: Decimal = Decimal("0.01")
+    trades: int = 1200
+    percent: Decimal = Decimal(-90)
+    side: str = "bid"
+    symbol: str | None = None
+    frozen: dict[str, Quote] = field(default_factory=dict, repr=False)
+    for_seconds: int | None = None
+    status_text: str = "BREAK"
+    step: Decimal | None = None
+    tick: Decimal | None = None
+    min_notional: Decimal | None = None
+    began_at_ms: int = 0
     struck: int = 0
     seen: int = 0
     random: random.Random = field(default_factory=random.Random, repr=False)
@@ -86,8 +143,19 @@ class Fault:
         return (self.delay_ms + self.random.random() * self.jitter_ms) / 1000
 
     def described(self) -> dict[str, Any]:
-        described = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "random"}
-        return {**described, "factor": str(self.factor)}
+        hidden = ("random", "frozen")
+        described = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in hidden}
+        amounts = {name: str(described[name]) for name in AMOUNTS if described[name] is not None}
+        return {**described, **amounts}
+
+    def has_ended(self, now_ms: int) -> bool:
+        return self.for_seconds is not None and now_ms >= self.began_at_ms + self.for_seconds * 1000
+
+    def seconds_left(self, now_ms: int) -> int:
+        """Of one that ends by itself, rounded up; else what Retry-After is set to."""
+        if self.for_seconds is None:
+            return self.retry_after_seconds
+        return max(1, -((now_ms - self.began_at_ms - self.for_seconds * 1000) // 1000))
 
 
 class Faults:
@@ -97,9 +165,10 @@ class Faults:
         self._faults: dict[int, Fault] = {}
         self._ids = itertools.count(1)
 
-    def add(self, description: Mapping[str, Any]) -> Fault:
+    def add(self, description: Mapping[str, Any], *, now_ms: int = 0) -> Fault:
         """Raises: FaultInvalid."""
         fault = read_fault(description, fault_id=next(self._ids))
+        fault.began_at_ms = now_ms
         self._faults[fault.fault_id] = fault
         return fault
 
@@ -112,13 +181,18 @@ class Faults:
     def all(self) -> list[Fault]:
         return list(self._faults.values())
 
-    def strike(self, *, method: str, path: str) -> dict[FaultKind, Fault]:
-        """The faults that strike this request, at most one of each kind."""
+    def strike(
+        self, *, method: str, path: str, now_ms: int = 0, kinds: Collection[FaultKind] = OF_REQUESTS
+    ) -> dict[FaultKind, Fault]:
+        """The faults that strike this request, or this message of a stream, at most one of each of the kinds."""
         if not self._faults:
             return {}
+        self._faults = {key: fault for key, fault in self._faults.items() if not fault.has_ended(now_ms)}
         struck: dict[FaultKind, Fault] = {}
         for fault in self._faults.values():
-            if fault.kind not in struck and fault.strikes(method=method, path=path):
+            if fault.kind not in kinds or fault.kind in struck:
+                continue
+            if fault.strikes(method=method, path=path):
                 struck[fault.kind] = fault
         return struck
 
@@ -126,14 +200,16 @@ class Faults:
         return any(fault.kind is kind for fault in self._faults.values())
 
 
-NUMBERS = ("seed", "skip", "delay_ms", "jitter_ms", "retry_after_seconds", "lag_ms")
-OPTIONAL_NUMBERS = ("count", "status", "code")
-TEXTS = ("path", "method", "message")
+NUMBERS = ("seed", "skip", "delay_ms", "jitter_ms", "retry_after_seconds", "lag_ms", "trades")
+OPTIONAL_NUMBERS = ("count", "status", "code", "for_seconds")
+TEXTS = ("path", "method", "message", "symbol", "status_text")
+AMOUNTS = ("factor", "percent", "step", "tick", "min_notional")
+SIDES = ("bid", "ask")
 
 
 def read_fault(description: Mapping[str, Any], *, fault_id: int) -> Fault:
     """Raises: FaultInvalid."""
-    known = {"kind", "probability", "factor", *NUMBERS, *OPTIONAL_NUMBERS, *TEXTS}
+    known = {"kind", "probability", "side", *AMOUNTS, *NUMBERS, *OPTIONAL_NUMBERS, *TEXTS}
     if unknown := description.keys() - known:
         raise FaultInvalid(f"unknown: {', '.join(sorted(unknown))}")
     try:
@@ -143,12 +219,20 @@ def read_fault(description: Mapping[str, Any], *, fault_id: int) -> Fault:
         for name in description.keys() & set(TEXTS):
             setattr(fault, name, None if description[name] is None else str(description[name]))
         fault.probability = float(description.get("probability", 1))
-        fault.factor = Decimal(str(description.get("factor", fault.factor)))
+        for name in description.keys() & set(AMOUNTS):
+            setattr(fault, name, Decimal(str(description[name])))
+        fault.side = str(description.get("side", fault.side))
         re.compile(fault.path or "")
     except (KeyError, TypeError, ValueError, InvalidOperation, re.error) as error:
         raise FaultInvalid(str(error)) from error
     if not 0 <= fault.probability <= 1 or not 0 < fault.factor <= 1:
         raise FaultInvalid("probability goes from 0 to 1, factor from above 0 to 1")
+    if not -100 < fault.percent <= 10_000 or fault.side not in SIDES:
+        raise FaultInvalid("percent goes from above -100 to 10000, side is bid or ask")
+    if fault.symbol is not None and fault.symbol not in SYMBOLS:
+        raise FaultInvalid(f"symbol is one of {', '.join(SYMBOLS)}")
+    if any(amount is not None and not amount > 0 for amount in (fault.step, fault.tick, fault.min_notional)):
+        raise FaultInvalid("filters are above zero")
     fault.random.seed(fault.seed)
     return fault
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from settlement.venues.paper.amounts import is_multiple
-from settlement.venues.paper.errors import FilterFailure, TooMuchPrecision
-from settlement.venues.paper.symbols import MAX_OPEN_ORDERS, Symbol
+from tools.paper_venue.amounts import is_multiple
+from tools.paper_venue.errors import FilterFailure, TooMuchPrecision
+from tools.paper_venue.symbols import MAX_OPEN_ORDERS, Symbol
 
 ASSET_DECIMALS = 8
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from settlement.venues.paper.records import Event, event_from_json, event_to_json
+from tools.paper_venue.records import Event, event_from_json, event_to_json
 
 
 class JournalError(Exception):

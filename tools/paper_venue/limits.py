@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from settlement.venues.paper.errors import TooManyOrders, TooMuchWeight
+from tools.paper_venue.errors import TooManyOrders, TooMuchWeight
 
 MINUTE_MS = 60_000
 TEN_SECONDS_MS = 10_000
+FIVE_MINUTES_MS = 300_000
 DAY_MS = 86_400_000
 MAX_BAN_SECONDS = 3 * 86_400
 
@@ -51,6 +52,7 @@ class _Caller:
     weight: Window = field(default_factory=lambda: Window(MINUTE_MS))
     sapi_weight: Window = field(default_factory=lambda: Window(MINUTE_MS))
     refusals: Window = field(default_factory=lambda: Window(MINUTE_MS))
+    connections: Window = field(default_factory=lambda: Window(FIVE_MINUTES_MS))
     banned_until_ms: int = 0
     bans: int = 0
 
@@ -108,6 +110,23 @@ class Limits:
             "X-MBX-ORDER-COUNT-10S": str(trader.ten_seconds.used),
             "X-MBX-ORDER-COUNT-1D": str(trader.day.used),
         }
+
+    def count_connection(self, *, address: str, limit: int, now_ms: int) -> None:
+        """Count a new websocket of an address.
+
+        Raises: TooMuchWeight, also while the address is banned.
+        """
+        caller = self._callers[address]
+        if now_ms < caller.banned_until_ms:
+            raise self._banned(caller, now_ms)
+        caller.connections.roll(now_ms)
+        caller.connections.used += 1
+        if caller.connections.used > limit:
+            raise TooMuchWeight(
+                message=f"Too many connections; current limit is {limit} connections per 5 MINUTE.",
+                status=429,
+                retry_after_seconds=caller.connections.seconds_left(now_ms),
+            )
 
     def orders_used(self, *, account: str, now_ms: int) -> tuple[int, int]:
         """Orders counted in the present ten seconds and the present day."""

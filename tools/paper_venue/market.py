@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from settlement.venues.paper.amounts import ONE, ZERO, round_down
-from settlement.venues.paper.candles import CandleBook
-from settlement.venues.paper.matching import Level
-from settlement.venues.paper.prices.quotes import PriceSource, Print, Quote
-from settlement.venues.paper.records import Side
-from settlement.venues.paper.symbols import AVERAGE_PRICE_MINUTES, Symbol
+from tools.paper_venue.amounts import ONE, ZERO, round_down
+from tools.paper_venue.candles import CandleBook
+from tools.paper_venue.errors import ApiError
+from tools.paper_venue.matching import Level
+from tools.paper_venue.prices.quotes import PriceSource, Print, Quote
+from tools.paper_venue.records import Side
+from tools.paper_venue.symbols import AVERAGE_PRICE_MINUTES, Symbol
 
 BASIS_POINTS = Decimal(10_000)
 PRINTS_KEPT = 1_000
@@ -44,6 +46,10 @@ class Market:
         self.symbol = symbol
         self.prints: deque[tuple[int, Print]] = deque(maxlen=PRINTS_KEPT)
         self.depth_factor = ONE
+        self.shown: Callable[[Quote], Quote] | None = None  # what a fault makes of the quote for one request
+        self.pieces = 1  # trades that one level gives an order
+        self.refusal: ApiError | None = None  # what every order is refused with
+        self.printed: Callable[[int, Print], None] | None = None  # is told each public trade with its id
         self.update_id = 1
         self._quotes = 0
         self._source = source
@@ -78,6 +84,8 @@ class Market:
         self.prints.append((trade_id, item))
         self.last_price = item.price
         self.candles.add(item)
+        if self.printed is not None:
+            self.printed(trade_id, item)
 
     @property
     def average_price(self) -> Decimal:
@@ -107,7 +115,7 @@ class Market:
         self.update_id += 1
 
     def pin(self, *, price: Decimal) -> Print:
-        """Hold the price: one tick of spread around it, whatever the source does."""
+        """Hold the price: one tick of spread around it, while the source moves."""
         bid = round_down(price, step=self.symbol.tick)
         self._pinned = Quote(bid=bid, ask=bid + self.symbol.tick)
         return self._moved()
@@ -134,11 +142,12 @@ class Market:
 
     def _ladder(self, side: Side) -> list[Level]:
         tick, step = self.symbol.tick, self.symbol.step
+        quote = self.quote if self.shown is None else self.shown(self.quote)
         best, quoted = (
-            (self.quote.ask, self.quote.ask_quantity)
-            if side is Side.BUY
-            else (self.quote.bid, self.quote.bid_quantity)
+            (quote.ask, quote.ask_quantity) if side is Side.BUY else (quote.bid, quote.bid_quantity)
         )
+        if not best:
+            return []
         gap = max(tick, round_down(best * self._depth.gap_bps / BASIS_POINTS, step=tick))
         away = gap if side is Side.BUY else -gap
         usual = self._depth.best_usdt / best * self.depth_factor
@@ -152,6 +161,9 @@ class Market:
         return [level for level in ladder if level.price > 0]
 
     def _refill(self, elapsed_ms: int) -> None:
+        if not any(self._missing.values()):
+            return
+        self.update_id += 1
         if self._depth.refill_seconds == 0:
             self._missing = dict.fromkeys(self._missing, ZERO)
         for side, missing in self._missing.items():

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
-from settlement.venues.paper.amounts import round_down
-from settlement.venues.paper.records import Side
+from tools.paper_venue.amounts import round_down
+from tools.paper_venue.records import Side
 
 
 class Level(NamedTuple):
@@ -44,6 +44,17 @@ def match_quantity(
             fills.append(Fill(level.price, taken))
             remaining -= taken
     return fills
+
+
+def in_pieces(fills: Iterable[Fill], *, pieces: int, step: Decimal) -> list[Fill]:
+    """The same fills, each cut into about so many of whole steps."""
+    cut: list[Fill] = []
+    for fill in fills:
+        size, rest = max(step, round_down(fill.quantity / pieces, step=step)), fill.quantity
+        while rest > 0:
+            cut.append(Fill(fill.price, min(size, rest)))
+            rest -= size
+    return cut
 
 
 def match_quote(

@@ -8,26 +8,30 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from settlement.venues.paper.commission import Commission
-from settlement.venues.paper.limits import LimitSettings
-from settlement.venues.paper.market import DepthShape
-from settlement.venues.paper.prices.random_walk import WalkShape
-from settlement.venues.paper.prices.sources import PriceSettings
-from settlement.venues.paper.prices.timeline import AtEnd
-from settlement.venues.paper.records import Wallet
-from settlement.venues.paper.signing import Credentials
-from settlement.venues.paper.state import ORDERS_KEPT
-from settlement.venues.paper.symbols import ASSETS, SYMBOLS
-from settlement.venues.paper.venue import DEFAULT_CREDENTIALS, DEFAULT_FUNDS, Settings
+from tools.paper_venue.commission import Commission
+from tools.paper_venue.limits import LimitSettings
+from tools.paper_venue.market import DepthShape
+from tools.paper_venue.prices.random_walk import WalkShape
+from tools.paper_venue.prices.sources import PriceSettings
+from tools.paper_venue.prices.timeline import AtEnd
+from tools.paper_venue.records import Wallet
+from tools.paper_venue.signing import Credentials
+from tools.paper_venue.state import ORDERS_KEPT
+from tools.paper_venue.streams.connection import ConnectionSettings
+from tools.paper_venue.symbols import ASSETS, SYMBOLS
+from tools.paper_venue.venue import DEFAULT_CREDENTIALS, DEFAULT_FUNDS, Settings
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m settlement.venues.paper",
+        prog="python -m tools.paper_venue",
         description="A trading venue on this machine that speaks Binance Spot's REST dialect.",
     )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True, help="0 takes a free one and prints it")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one and prints it")
+    parser.add_argument(
+        "--check", action="store_true", help="read the recordings, say what is wrong, and end"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--latency-ms", type=_natural, default=0, help="wait this long before each request is executed"
@@ -38,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     _add_prices(parser.add_argument_group("prices"))
     _add_book(parser.add_argument_group("book and commission"))
     _add_limits(parser.add_argument_group("limits"))
+    _add_streams(parser.add_argument_group("streams"))
     return parser
 
 
@@ -115,6 +120,19 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--ban-seconds", type=_positive, default=limits.ban_seconds)
 
 
+def _add_streams(group: argparse._ArgumentGroup) -> None:
+    usual = ConnectionSettings()
+    group.add_argument(
+        "--push-every-ms", type=_positive, default=usual.push_every_ms, help="how often prices are looked at"
+    )
+    group.add_argument("--ping-every-seconds", type=_positive, default=usual.ping_every_seconds)
+    group.add_argument("--pong-within-seconds", type=_positive, default=usual.pong_within_seconds)
+    group.add_argument(
+        "--stream-seconds", type=_positive, default=usual.lives_for_seconds, help="age at which one is closed"
+    )
+    group.add_argument("--connections-per-5m", type=_positive, default=usual.connections_per_5m)
+
+
 def read_settings(options: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> Settings:
     market_data = options.market_data
     if market_data is None:
@@ -156,6 +174,13 @@ def read_settings(options: argparse.Namespace, *, environment: Mapping[str, str]
         orders_kept=options.orders_kept,
         latency_ms=options.latency_ms,
         latency_jitter_ms=options.latency_jitter_ms,
+        connections=ConnectionSettings(
+            ping_every_seconds=options.ping_every_seconds,
+            pong_within_seconds=options.pong_within_seconds,
+            lives_for_seconds=options.stream_seconds,
+            connections_per_5m=options.connections_per_5m,
+            push_every_ms=options.push_every_ms,
+        ),
     )
 
 

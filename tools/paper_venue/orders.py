@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from settlement.venues.paper.amounts import ZERO
-from settlement.venues.paper.matching import Fill, Level, match_quantity, match_quote
-from settlement.venues.paper.records import Order, OrderStatus, OrderType, Side, TimeInForce
+from tools.paper_venue.amounts import ZERO
+from tools.paper_venue.matching import Fill, Level, match_quantity, match_quote
+from tools.paper_venue.records import Order, OrderStatus, OrderType, Side, TimeInForce
 
 
 @dataclass(frozen=True, slots=True)

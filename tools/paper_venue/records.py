@@ -1,6 +1,6 @@
 """What the venue remembers: orders, trades, transfers, and the events that change them.
 
-Records never change in place: a later version replaces an earlier one, so whoever holds one holds a fact. An event
+Records never change in place: a later version replaces an earlier one, so a holder of one holds a fact. An event
 carries every figure that applying it needs; nothing is computed again from a rate or a price at replay.
 """
 
@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from settlement.venues.paper.amounts import ZERO
+from tools.paper_venue.amounts import ZERO
 
 
 class Side(StrEnum):
@@ -163,7 +163,23 @@ class ReplayStopped:
     recording: str
 
 
-Event = Funded | OrderChanged | Transferred | BurnSwitched | PriceMarked | ReplayStarted | ReplayStopped
+@dataclass(frozen=True, slots=True)
+class VenueOpened:
+    """The first line of a journal: what tells this venue, and with it its accounts, from any other."""
+
+    venue_id: str
+
+
+Event = (
+    Funded
+    | OrderChanged
+    | Transferred
+    | BurnSwitched
+    | PriceMarked
+    | ReplayStarted
+    | ReplayStopped
+    | VenueOpened
+)
 
 
 def to_json(record: Any) -> Any:
@@ -226,5 +242,7 @@ def event_from_json(data: dict[str, Any]) -> Event:
             return ReplayStarted(**body)
         case "ReplayStopped":
             return ReplayStopped(**body)
+        case "VenueOpened":
+            return VenueOpened(**body)
         case unknown:
             raise ValueError(f"unknown event {unknown!r}")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from settlement.venues.paper.records import Event
-from settlement.venues.paper.state import State
+from tools.paper_venue.records import Event
+from tools.paper_venue.state import State
 
 
 class LaggingReplica:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from settlement.venues.paper.errors import (
+from tools.paper_venue.errors import (
     KeyMalformed,
     KeyUnknown,
     ParameterMissing,

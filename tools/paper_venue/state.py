@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import bisect
 import copy
+import hashlib
 import itertools
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from settlement.venues.paper.amounts import ZERO
-from settlement.venues.paper.records import (
+from tools.paper_venue.amounts import ZERO
+from tools.paper_venue.records import (
     BurnSwitched,
     Event,
     Funded,
@@ -28,9 +29,10 @@ from settlement.venues.paper.records import (
     Trade,
     Transfer,
     Transferred,
+    VenueOpened,
     Wallet,
 )
-from settlement.venues.paper.symbols import ASSETS, SYMBOLS
+from tools.paper_venue.symbols import ASSETS, SYMBOLS
 
 ORDERS_KEPT = 200_000
 
@@ -88,6 +90,7 @@ class State:
         self.accounts: dict[str, Account] = {}
         self.orders: dict[int, Order] = {}
         self._trades_by_order: dict[int, tuple[Trade, ...]] = {}
+        self.venue_id = ""
         self.last_order_id = 0
         self.last_trade_id = 0
         self.last_transfer_id = 0
@@ -103,6 +106,10 @@ class State:
         for name in ("orders", "marked_prices", "replays", "_trades_by_order", "_closed"):
             setattr(copied, name, copy.copy(getattr(self, name)))
         return copied
+
+    def account_id(self, name: str) -> int:
+        """What an account is called in answers: another one at each venue."""
+        return int.from_bytes(hashlib.sha256(f"{self.venue_id}/{name}".encode()).digest()[:5])
 
     def account(self, name: str) -> Account:
         if name not in self.accounts:
@@ -128,6 +135,8 @@ class State:
                 self.replays[event.recording] = event.at_ms
             case ReplayStopped():
                 self.replays.pop(event.recording, None)
+            case VenueOpened():
+                self.venue_id = event.venue_id
 
     def order_by_client_id(self, *, account: str, symbol: str, client_order_id: str) -> Order | None:
         """The latest order under that client id, as Binance answers when an id was used again."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from settlement.venues.paper.amounts import text
+from tools.paper_venue.amounts import text
 
 QUOTE_ASSET = "USDT"
 AVERAGE_PRICE_MINUTES = 5
@@ -30,6 +30,7 @@ class Symbol:
     market_max_quantity: Decimal
     start_price: Decimal
     quote: str = QUOTE_ASSET
+    status: str = "TRADING"
     max_price: Decimal = Decimal("1000000")
     max_quantity: Decimal = Decimal("9000")
     min_notional: Decimal = Decimal("5")
@@ -82,7 +83,7 @@ class Symbol:
         """This symbol's entry in ``GET /api/v3/exchangeInfo``."""
         return {
             "symbol": self.name,
-            "status": "TRADING",
+            "status": self.status,
             "baseAsset": self.base,
             "baseAssetPrecision": 8,
             "quoteAsset": self.quote,

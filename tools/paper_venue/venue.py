@@ -5,24 +5,34 @@ Starting it from a journal gives back exactly what was acknowledged before the l
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from settlement.venues.paper.commission import Commission
-from settlement.venues.paper.engine import Engine
-from settlement.venues.paper.faults import Fault, FaultKind, Faults
-from settlement.venues.paper.journal import Journal, read_events
-from settlement.venues.paper.limits import Limits, LimitSettings
-from settlement.venues.paper.market import DepthShape, Market
-from settlement.venues.paper.prices.sources import PriceSettings, PriceSources
-from settlement.venues.paper.records import Event, Funded, PriceMarked, ReplayStarted, ReplayStopped, Wallet
-from settlement.venues.paper.replica import LaggingReplica
-from settlement.venues.paper.signing import Credentials
-from settlement.venues.paper.state import ORDERS_KEPT, State
-from settlement.venues.paper.symbols import SYMBOLS
+from tools.paper_venue.commission import Commission
+from tools.paper_venue.engine import Engine
+from tools.paper_venue.faults import Fault, FaultKind, Faults
+from tools.paper_venue.journal import Journal, read_events
+from tools.paper_venue.limits import Limits, LimitSettings
+from tools.paper_venue.market import DepthShape, Market
+from tools.paper_venue.prices.sources import PriceSettings, PriceSources
+from tools.paper_venue.records import (
+    Event,
+    Funded,
+    PriceMarked,
+    ReplayStarted,
+    ReplayStopped,
+    VenueOpened,
+    Wallet,
+)
+from tools.paper_venue.replica import LaggingReplica
+from tools.paper_venue.signing import Credentials
+from tools.paper_venue.state import ORDERS_KEPT, State
+from tools.paper_venue.streams.connection import ConnectionSettings
+from tools.paper_venue.symbols import SYMBOLS
 
 MARK_EVERY_MS = 60_000
 DEFAULT_CREDENTIALS = Credentials("paper", "paper-key", "paper-secret")
@@ -57,6 +67,7 @@ class Settings:
     orders_kept: int = ORDERS_KEPT
     latency_ms: int = 0
     latency_jitter_ms: int = 0
+    connections: ConnectionSettings = field(default_factory=ConnectionSettings)
 
 
 class Venue:
@@ -70,16 +81,19 @@ class Venue:
         self.limits = Limits(settings.limits)
         self.faults = Faults()
         self.credentials = {item.key: item for item in settings.credentials}
+        self.listeners: list[Callable[[Event], None]] = []  # are told of each event once it is applied
         self._replicas: dict[int, LaggingReplica] = {}
         self._marked_at_ms = clock_ms()
         sources = PriceSources(settings.prices, seed=settings.seed)
         self._recording = sources.recording
         self._journal = self._open_journal()
+        self._name_itself()
         self.engine = Engine(
             state=self.state,
             markets=self._markets(sources),
             commission=settings.commission,
             record=self._record,
+            tell=self._tell,
         )
         self._fund_new_accounts()
 
@@ -103,7 +117,7 @@ class Venue:
 
     def add_fault(self, description: dict[str, object]) -> Fault:
         """Raises: FaultInvalid."""
-        fault = self.faults.add(description)
+        fault = self.faults.add(description, now_ms=self.clock_ms())
         if fault.kind is FaultKind.STALE_READS:
             self._replicas[fault.fault_id] = LaggingReplica(self.state, lag_ms=fault.lag_ms)
         return fault
@@ -129,11 +143,19 @@ class Venue:
             self.state.apply(event)
         return journal
 
+    def _name_itself(self) -> None:
+        if not self.state.venue_id:
+            self._commit(VenueOpened(secrets.token_hex(8)))
+
     def _record(self, event: Event) -> None:
         if self._journal:
             self._journal.append(event)
         for replica in self._replicas.values():
             replica.feed(event, now_ms=self.clock_ms())
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
 
     def _markets(self, sources: PriceSources) -> dict[str, Market]:
         now_ms = self.clock_ms()

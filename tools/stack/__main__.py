@@ -1,4 +1,4 @@
-"""Command line of the stack: `python -m config.stack up [--detach] | down | ps | restart NAME | roll | clean | backup
+"""Command line of the stack: `python -m tools.stack up [--detach] | down | ps | restart NAME | roll | clean | backup
 | restore FOLDER`."""
 
 import argparse
@@ -7,15 +7,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from config.embedded import places
-from config.stack import backups, console, lifecycle, rolling
-from config.stack.supervision import Supervisor
+from tools.embedded import places, secret_files
+from tools.stack import backups, console, lifecycle, readiness, rolling
+from tools.stack.supervision import Supervisor
+
+USAGE_ERROR = 2
 
 
 def main() -> int:
-    default = os.environ.get("VAR_DIR") or lifecycle.ROOT / "var"
-    parser = argparse.ArgumentParser(prog="python -m config.stack", description=__doc__)
-    parser.add_argument("--var-dir", type=Path, default=Path(default))
+    secret_files.take_in(os.environ)
+    parser = argparse.ArgumentParser(prog="python -m tools.stack", description=__doc__)
+    parser.add_argument("--var-dir", type=Path, default=places.var_dir_of(os.environ))
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start everything").add_argument(
         "--detach", action="store_true", help="return once it serves, and leave it running"
@@ -50,12 +52,18 @@ def main() -> int:
     if info is None:
         console.tell("not running")
         return 1
-    if options.command == "ps":
-        console.show_processes(info.processes)
-        return 0
-    if options.command == "roll":
-        return _roll(info)
-    return _restart(var_dir, options.name)
+    try:
+        if options.command == "ps":
+            console.show_processes(info.processes)
+            return 0
+        if options.command == "roll":
+            return _roll(info)
+        return _restart(var_dir, options.name)
+    except OSError as error:
+        console.tell(
+            f"the supervisor does not answer ({error}); its guard starts it again, try in half a minute"
+        )
+        return 1
 
 
 def _backup(var_dir: Path, to: Path) -> int:
@@ -90,6 +98,9 @@ def _up(var_dir: Path, *, detach: bool) -> int:
     except lifecycle.StackAlreadyRunning as running:
         console.tell(str(running))
         return 0
+    except readiness.RecordingsRefused as refusal:
+        console.tell(f"not started: {refusal}")
+        return USAGE_ERROR
     except (lifecycle.StackFailed, places.FolderNotPrivate) as failure:
         console.tell(f"not started: {failure}")
         return 1

@@ -16,13 +16,19 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from config.embedded import keys, places, postgres, running_state, server_urls
-from config.stack.supervision import wait_until
+from tools.embedded import keys, places, postgres, running_state, server_urls
+from tools.stack.supervision import wait_until
 
 # The desk's first: what counter took between the two moments is then known to the one that says what is owed.
 VARIABLES = {"desk": "DESK_DATABASE_URL", "crossbook": "DATABASE_URL"}
 STAMP = "%Y%m%dT%H%M%SZ"
 SERVES_WITHIN_SECONDS = 60.0
+# The highest order id that each database knows.
+HIGHEST = {
+    "desk": "SELECT max(order_id) FROM acceptance_acceptedorder WHERE source NOT LIKE '~%'",
+    "crossbook": "SELECT last_value FROM counter_syncorder_id_seq",
+}
+IDS_APART = 100_000  # for what was on its way to the desk
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -70,6 +76,8 @@ def restore(
         raise BackupFailed(f"not there: {', '.join(missing)}")
     try:
         filled = {name: _fill(urls[name], dump, now) for name, dump in dumps.items()}
+        if "crossbook" in filled:
+            _keep_ids_apart(urls, filled)
         if "desk" in filled:
             _hold({**urls, "desk": make_conninfo(urls["desk"], dbname=filled["desk"])}, backup)
         return {name: _swap(urls[name], new, now) for name, new in filled.items()}
@@ -87,6 +95,25 @@ def _fill(url: str, dump: Path, now: datetime) -> str:
     with psycopg.connect(into, autocommit=True) as connection:
         connection.execute("ANALYZE")
     return new
+
+
+def _keep_ids_apart(urls: Mapping[str, str], filled: Mapping[str, str]) -> None:
+    """Have a restored counter give out no order id that was given out after the backup, which the desk may know.
+
+    Looked at is what is there and what was filled: messages of the time that is forgotten may still be on their way.
+    """
+    known = [0]
+    for url, question in (
+        *((urls[name], question) for name, question in HIGHEST.items()),
+        *((make_conninfo(urls[name], dbname=new), HIGHEST[name]) for name, new in filled.items()),
+    ):
+        try:
+            with psycopg.connect(url) as connection:
+                known.append((connection.execute(question).fetchone() or [0])[0] or 0)
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+            continue  # there is nothing yet that could know one
+    with psycopg.connect(make_conninfo(urls["crossbook"], dbname=filled["crossbook"])) as connection:
+        connection.execute("SELECT setval('counter_syncorder_id_seq', %s)", [max(known) + IDS_APART])
 
 
 def _hold(urls: Mapping[str, str], backup: Path) -> None:
@@ -146,7 +173,7 @@ def served(var_dir: Path, given: Mapping[str, str]) -> Iterator[None]:
     if all(given.get(variable) for variable in VARIABLES.values()):
         yield
         return
-    command = [sys.executable, "-m", "config.embedded", "--var-dir", str(var_dir), "postgres"]
+    command = [sys.executable, "-m", "tools.embedded", "--var-dir", str(var_dir), "postgres"]
     log = places.private_folder(var_dir / "log") / "postgres.log"
     with log.open("a") as output:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

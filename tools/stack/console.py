@@ -1,4 +1,4 @@
-"""What `python -m config.stack` shows a person: steps, addresses, the process table and prefixed logs."""
+"""What `python -m tools.stack` shows a person: steps, addresses, the process table and prefixed logs."""
 
 import signal
 import threading
@@ -9,10 +9,10 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from config.embedded import keys, places
-from config.stack.lifecycle import StackInfo
-from config.stack.logs import Followed, compact
-from config.stack.supervision import ProcessInfo
+from tools.embedded import keys, places
+from tools.stack.lifecycle import StackInfo
+from tools.stack.logs import Followed, compact
+from tools.stack.supervision import ProcessInfo
 
 COLOURS = (
     "cyan",

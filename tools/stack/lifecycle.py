@@ -10,18 +10,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from config.embedded import places, processes, running_state
-from config.stack import programs, readiness, supervision
-from config.stack.readiness import StackFailed
-from config.stack.supervision import Supervisor, wait_until
+from tools.embedded import places, processes, running_state
+from tools.stack import programs, readiness, supervision
+from tools.stack.phases import Phases
+from tools.stack.readiness import RecordingsRefused, StackFailed
+from tools.stack.supervision import Supervisor, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 STOPPED_WITHIN_SECONDS = 75.0
@@ -76,23 +78,46 @@ def start(
     given: Mapping[str, str] | None = None,
     attached: bool = True,
     tell: Callable[[str], object] = lambda line: None,
+    within_seconds: float = readiness.READY_WITHIN_SECONDS,
 ) -> StackInfo:
     """Bring the whole stack up and return when it serves.
 
     `given` is the environment (default: ours); `attached` ends the stack when the calling thread ends, however
-    it ends; `tell` gets one line for each step.
+    it ends; `tell` gets one line for each step; each program has to answer `within_seconds`.
 
-    Raises: StackAlreadyRunning; StackFailed with the end of the log that shows why.
+    Raises: StackAlreadyRunning; RecordingsRefused with the line that shows why; StackFailed with the end of the log.
     """
     given = dict(os.environ if given is None else given)
-    missing = [name for name in given.get("MARKET_DATA", "").split(",") if name and not Path(name).is_file()]
-    if missing:
-        raise StackFailed(f"MARKET_DATA names files that are not there: {', '.join(missing)}")
+    _check_recordings(given)
     var_dir = places.absolute(var_dir)
     var_dir.mkdir(parents=True, exist_ok=True)
     with _starting(var_dir):
         plan = programs.plan(var_dir=var_dir, given=given)
-        return run(plan=plan, given=given, attached=attached, tell=tell)
+        return run(plan=plan, given=given, attached=attached, tell=tell, within_seconds=within_seconds)
+
+
+def _check_recordings(given: Mapping[str, str]) -> None:
+    """Let those who will play and price by the files of MARKET_DATA read them whole. Raises: RecordingsRefused."""
+    names = [name for name in given.get("MARKET_DATA", "").split(",") if name]
+    if not names:
+        return
+    if missing := [name for name in names if not Path(name).is_file()]:
+        raise RecordingsRefused(f"MARKET_DATA names files that are not there: {', '.join(missing)}")
+    checks = (
+        ("tools.paper_venue", "--check", "--market-data", ",".join(names)),
+        ("counter.market.chain", *names),
+    )
+    for module, *arguments in checks:
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env=dict(given),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RecordingsRefused(done.stderr.strip().splitlines()[-1])
 
 
 def run(
@@ -101,6 +126,7 @@ def run(
     given: Mapping[str, str],
     attached: bool,
     tell: Callable[[str], object] = lambda line: None,
+    within_seconds: float = readiness.READY_WITHIN_SECONDS,
 ) -> StackInfo:
     """Bring the programs of a plan up, group by group, with its preparations between the servers and the apps.
 
@@ -112,16 +138,25 @@ def run(
     _end_leftovers(plan.var_dir)
     environment = {**given, **plan.environment}
     supervisor = _start_supervisor(plan, environment, attached=attached)
+    answering = partial(
+        readiness.wait_for_group, plan=plan, supervisor=supervisor, within_seconds=within_seconds, tell=tell
+    )
+    took = Phases()
     try:
-        tell(f"servers: {' '.join(plan.names(programs.SERVERS))}")
-        readiness.wait_for_group(programs.SERVERS, plan=plan, supervisor=supervisor)
+        if servers := plan.names(programs.SERVERS):
+            tell(f"servers: {' '.join(servers)}")
+            with took.measured("servers"):
+                answering(programs.SERVERS)
         for command in plan.preparations:
             tell(" ".join(command[1:]))
-            _prepare(command, environment)
+        with took.measured("preparations"):
+            _prepare(plan.preparations, environment)
         tell(f"apps: {' '.join(plan.names(programs.APPS))}")
-        wait_until(lambda: Supervisor(plan.var_dir).answers(), within_seconds=readiness.READY_WITHIN_SECONDS)
-        Supervisor(plan.var_dir).start_group(programs.APPS)
-        readiness.wait_for_group(programs.APPS, plan=plan, supervisor=supervisor)
+        with took.measured("apps"):
+            wait_until(lambda: Supervisor(plan.var_dir).answers(), within_seconds=within_seconds)
+            Supervisor(plan.var_dir).start_group(programs.APPS)
+            answering(programs.APPS)
+        tell(f"up after {took}")
         info = running(plan.var_dir)
         if info is None:
             raise StackFailed(f"the supervisor ended\n{readiness.log_tail(plan.var_dir, 'supervisord')}")
@@ -193,17 +228,19 @@ def _start_supervisor(
     places.private_folder(plan.var_dir / "log")
     places.private_folder(places.socket_folder(plan.var_dir))
     places.private_folder(plan.var_dir / "venue")
-    configuration = plan.var_dir / "supervisord.conf"
+    configuration = supervision.configuration_file(plan.var_dir)
     places.write_private(configuration, supervision.configuration(plan))
-    command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
+    supervisord = (sys.executable, "-m", "tools.stack.supervisord", "-c", str(configuration))
+    guard = (sys.executable, "-m", "tools.stack.guard", str(plan.var_dir), "--")
+    command = [*guard, *_launched("supervisord"), *supervisord]
     if attached:
-        command = [sys.executable, "-m", "config.stack.launch", "supervisord", "SIGTERM", "--", *command]
+        command = [*_launched("guard"), *command]
     with places.log_file(plan.var_dir, "supervisord").open("a") as log:
         # A session of its own: Ctrl-C reaches only us, and we stop things in order.
         started = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment | processes.mark(var_dir=plan.var_dir, program="supervisord"),
+            env=environment | processes.mark(var_dir=plan.var_dir, program="guard"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -222,9 +259,31 @@ def _start_supervisor(
     return started
 
 
-def _prepare(command: tuple[str, ...], environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        raise StackFailed(f"{' '.join(command[1:])} failed\n{(done.stdout + done.stderr)[-3000:]}")
+def _launched(program: str) -> tuple[str, ...]:
+    """What starts a program that ends with who started it."""
+    return (sys.executable, "-m", "tools.stack.launch", program, "SIGTERM", "--")
+
+
+def _prepare(commands: Sequence[tuple[str, ...]], environment: dict[str, str]) -> None:
+    """Run them side by side: each is of a database of its own. Raises: StackFailed, once all have ended."""
+    begun = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for command in commands
+    ]
+    try:
+        said = [process.communicate()[0] for process in begun]  # they say less than a pipe holds
+    finally:
+        for process in begun:
+            process.kill()  # does nothing to one that has ended
+            process.wait()
+    for command, process, text in zip(commands, begun, said, strict=True):
+        if process.returncode:
+            raise StackFailed(f"{' '.join(command[1:])} failed\n{text[-3000:]}")

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.embedded import keys, server_urls, valkey
+from tools.embedded import keys, server_urls, valkey
 
 MANAGE = "manage.py"  # every program starts in the project folder
 WEB_PORT = 8000
 FLOWER_USER = "crossbook"
-# Processes, not threads: rounds of two coins on one interpreter took three times as long to settle.
-WORKER_PROCESSES = 4
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
 STOP_SECONDS = {"beat": 4, "beat-standby": 4}
+# How far a program steps back where cores are short (`nice`): what has been accepted is hedged and reported before more
+# is accepted, and watching waits for both. The rest have no number: databases, broker, venue, desk, prices.
+NICE = {"web": 5, "stream": 5, "flower": 10}
 # Of these two run, alike in all but their names: one leads, the other takes its place.
 LED = ("intake", "beat", "feed")
-WEB_PROCESSES = 2
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
 MIGRATIONS = tuple(
@@ -72,8 +72,9 @@ class Plan:
 
 def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
     """The stack of `var_dir` in the environment `given`: ports are chosen, and keys made where missing."""
-    ports = {name: valkey.free_port() for name in ("valkey", "venue", "flower", "stream")}
+    ports = {name: valkey.free_port() for name in ("valkey", "venue", "stream")}
     ports["web"] = _wanted_port(int(given.get("PORT") or WEB_PORT))
+    ports["flower"] = _wanted_port(int(given.get("FLOWER_PORT") or ports["web"] + 1))
     own_keys = keys.ensure(var_dir)
     defaults = {
         **server_urls(var_dir),
@@ -106,7 +107,7 @@ def _python(module: str, *arguments: str | Path | int) -> tuple[str, ...]:
 def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) -> list[Program]:
     servers = []
     if not (given.get("DATABASE_URL") and given.get("DESK_DATABASE_URL")):
-        command = _python("config.embedded", "--var-dir", var_dir, "postgres")
+        command = _python("tools.embedded", "--var-dir", var_dir, "postgres")
         servers.append(
             Program(
                 name="postgres",
@@ -118,13 +119,13 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
             )
         )
     if not given.get("BROKER_URL"):
-        command = _python("config.embedded", "--var-dir", var_dir, "valkey", "--port", ports["valkey"])
+        command = _python("tools.embedded", "--var-dir", var_dir, "valkey", "--port", ports["valkey"])
         servers.append(Program(name="valkey", group=SERVERS, command=command, settled_seconds=1))
     if not given.get("VENUE_URL"):
         journal = var_dir / "venue" / "journal.jsonl"
         recorded = [path for path in given.get("MARKET_DATA", "").split(",") if path]
         command = _python(
-            *("settlement.venues.paper", "--port", ports["venue"], "--journal", journal),
+            *("tools.paper_venue", "--port", ports["venue"], "--journal", journal),
             *("--orders-per-10s", given.get("VENUE_ORDERS_PER_10S") or PAPER_ORDERS_PER_10S),
         )
         if recorded:
@@ -135,11 +136,11 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
 
 def _apps(ports: Mapping[str, int]) -> list[Program]:
     commands = {
-        "web": _python("config.web", "--port", ports["web"], "--workers", WEB_PROCESSES),
+        "web": _python("config.web", "--port", ports["web"]),
         "stream": _python("config.streaming", "--port", ports["stream"]),
         "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(
-            *("celery", "-A", "config", "worker", "--pool", "prefork", "--concurrency", WORKER_PROCESSES),
+            *("celery", "-A", "config", "worker", "--pool", "prefork"),
             *(
                 "--queues",
                 "convert,settle,sweeps",
@@ -160,6 +161,7 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
             ),
         ),
         "feed": (sys.executable, MANAGE, "feed"),
+        "prices": _python("config.prices"),
         "flower": _python(
             *("celery", "-A", "config", "flower", "--address=127.0.0.1", f"--port={ports['flower']}"),
         ),
@@ -179,4 +181,5 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
 
 
 def _launched(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
-    return _python("config.stack.launch", name, "SIGTERM", "--", *command)
+    nice = [NICE[name]] if name in NICE else []
+    return _python("tools.stack.launch", name, "SIGTERM", *nice, "--", *command)

@@ -6,17 +6,19 @@ Invariant: what waits has a time limit, and its failure shows the end of the log
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import redis
 
-from config.embedded import places
-from config.stack.programs import Plan
-from config.stack.supervision import wait_until
+from tools.embedded import places
+from tools.stack.programs import Plan
+from tools.stack.supervision import wait_until
 
 READY_WITHIN_SECONDS = 120.0  # a first start on a busy machine was seen to take more than 60
+SAYS_EVERY_SECONDS = 10.0
 LOG_TAIL_LINES = 15
 
 
@@ -24,8 +26,19 @@ class StackFailed(Exception):
     """A part of the stack did not come up; everything that had started was stopped again."""
 
 
-def wait_for_group(group: str, *, plan: Plan, supervisor: subprocess.Popen) -> None:
-    """Return when every program of the group that serves others answers.
+class RecordingsRefused(StackFailed):
+    """A file of MARKET_DATA cannot be played; nothing was started."""
+
+
+def wait_for_group(
+    group: str,
+    *,
+    plan: Plan,
+    supervisor: subprocess.Popen,
+    within_seconds: float = READY_WITHIN_SECONDS,
+    tell: Callable[[str], object] = lambda line: None,
+) -> None:
+    """Return when every program of the group that serves others answers; `tell` hears which one takes long.
 
     Raises: StackFailed when one does not within the time, or the supervisor ends.
     """
@@ -39,14 +52,35 @@ def wait_for_group(group: str, *, plan: Plan, supervisor: subprocess.Popen) -> N
     }
     for program in plan.programs:
         if program.group == group and program.name in checks:
-            _wait_for(checks[program.name], program.name, plan, supervisor)
+            answered = wait_telling(
+                partial(_ended_or, checks[program.name], supervisor),
+                what=program.name,
+                within_seconds=within_seconds,
+                tell=tell,
+            )
+            _require(answered, program.name, plan, supervisor)
 
 
-def _wait_for(check: Callable[[], bool], name: str, plan: Plan, supervisor: subprocess.Popen) -> None:
-    def settled() -> bool:
-        return supervisor.poll() is not None or check()
+def _ended_or(check: Callable[[], bool], supervisor: subprocess.Popen) -> bool:
+    return supervisor.poll() is not None or check()
 
-    if not wait_until(settled, within_seconds=READY_WITHIN_SECONDS):
+
+def wait_telling(
+    condition: Callable[[], bool], *, what: str, within_seconds: float, tell: Callable[[str], object]
+) -> bool:
+    """Whether `condition()` came true within the time; `tell` hears now and then what is waited for."""
+    waited = 0.0
+    while waited < within_seconds:
+        part = min(SAYS_EVERY_SECONDS, within_seconds - waited)
+        if wait_until(condition, within_seconds=part):
+            return True
+        waited += part
+        tell(f"waiting for {what}, {waited:.0f} s so far")
+    return False
+
+
+def _require(answered: bool, name: str, plan: Plan, supervisor: subprocess.Popen) -> None:
+    if not answered:
         raise StackFailed(f"{name} does not answer\n{log_tail(plan.var_dir, name)}")
     if supervisor.poll() is not None:
         raise StackFailed(f"the supervisor ended\n{log_tail(plan.var_dir, 'supervisord')}")

@@ -4,26 +4,29 @@ Invariant: nothing is touched unless the new code loads and its migrations are m
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 import psycopg
 
-from config.embedded import keys
-from config.stack import programs
-from config.stack.lifecycle import ROOT, StackInfo
-from config.stack.readiness import StackFailed, log_tail
-from config.stack.supervision import ProcessInfo, Supervisor, wait_until
+from tools.embedded import keys
+from tools.stack import programs
+from tools.stack.lifecycle import ROOT, StackInfo
+from tools.stack.readiness import StackFailed, log_tail
+from tools.stack.supervision import ProcessInfo, Supervisor, configuration_file, wait_until
 
 REPLACED_WITHIN_SECONDS = 120.0
 # A program that ends sooner than this has not started.
 SETTLED_SECONDS = 5
 # Masters that replace their processes themselves, without a moment in which nobody serves.
 SERVING = ("web", "stream")
-WITHOUT_DATABASE = ("flower",)
+WITHOUT_DATABASE = ("flower", "prices")
 CONNECTED = "SELECT FROM pg_stat_activity WHERE application_name = %s"
 
 Tell = Callable[[str], object]
@@ -34,6 +37,11 @@ def roll(info: StackInfo, *, tell: Tell) -> None:
 
     Raises: StackFailed, with the rest left as it is, when a step does not succeed.
     """
+    if gone := modules_gone(info.var_dir):
+        raise StackFailed(
+            f"the running programs are started as {', '.join(gone)}, which this version has elsewhere: "
+            "stop the stack and start it (make down up); nothing was changed"
+        )
     keys.ensure(info.var_dir)  # what the new code wants besides
     for command in (programs.LOADS, *programs.MIGRATIONS):
         tell(" ".join(command[1:]))
@@ -48,6 +56,19 @@ def roll(info: StackInfo, *, tell: Tell) -> None:
             supervisor.restart(process.name)
             _wait_settled(process.name, supervisor, info)
         tell(f"replaced {process.name} in {time.monotonic() - started:.1f} s")
+
+
+def modules_gone(var_dir: Path) -> list[str]:
+    """What the supervisor of `var_dir` starts with `-m` and the code of now does not have."""
+    started = set(re.findall(r" -m ([\w.]+)", configuration_file(var_dir).read_text()))
+    return sorted(name for name in started if not _exists(name))
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it lies in is gone
+        return False
 
 
 def _run(command: tuple[str, ...], info: StackInfo) -> None:

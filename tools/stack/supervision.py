@@ -15,8 +15,8 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from config.embedded import places
-from config.stack.programs import APPS, SERVERS, Plan, Program
+from tools.embedded import places
+from tools.stack.programs import APPS, SERVERS, Plan, Program
 
 RESTARTS_WITHOUT_END = 2**31 - 1
 LOG_MAX_BYTES = 20 * 2**20
@@ -39,6 +39,10 @@ class ProcessInfo:
 
 def socket_path(var_dir: Path) -> Path:
     return places.socket_folder(var_dir) / "supervisor.sock"
+
+
+def configuration_file(var_dir: Path) -> Path:
+    return var_dir / "supervisord.conf"
 
 
 def configuration(plan: Plan) -> str:

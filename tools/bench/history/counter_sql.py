@@ -5,26 +5,26 @@ from typing import Any
 
 import psycopg
 
-from bench.history import past
+from tools.bench.history import past
 
 TABLES = (
     *("auth_user", "counter_customer", "counter_account", "counter_cashmovement", "counter_option"),
     *("counter_syncorder", "counter_position", "counter_transfer"),
 )
-CLEARING, SPREAD, EXTERNAL = 1, 2, 3  # counter.chart.SystemAccount, which needs Django's apps
+CLEARING, SPREAD, EXTERNAL = 1, 2, 3  # counter.money.chart.SystemAccount, which needs Django's apps
 
 # Every position was closed before the expiry, which then needs no settlement index.
 EXPIRIES = """
     INSERT INTO counter_expiry (
         underlying, expires_at, state, why, exercised, worthless, left_to_fill, paid_at_once, taken_at, settled_at)
-    SELECT DISTINCT underlying, %(expires_at)s, 'SETTLED', '', 0, 0, 0, 0, %(expires_at)s, %(expires_at)s
+    SELECT DISTINCT underlying, %(expires_at)s, %(expiry_state)s, '', 0, 0, 0, 0, %(expires_at)s, %(expires_at)s
     FROM unnest(%(underlyings)s::text[]) AS o (underlying)
     ON CONFLICT (underlying, expires_at) DO NOTHING
 """
 OPTIONS = """
     INSERT INTO counter_option (symbol, underlying, kind, strike, expires_at, multiplier, state)
     SELECT o.symbol, o.underlying, 'C', o.strike, %(expires_at)s,
-           CASE o.underlying WHEN 'BTC' THEN 0.01 ELSE 0.1 END, 'SETTLED'
+           CASE o.underlying WHEN 'BTC' THEN 0.01 ELSE 0.1 END, %(option_state)s
     FROM unnest(%(symbols)s::text[], %(underlyings)s::text[], %(strikes)s::numeric[])
         AS o (symbol, underlying, strike)
     ON CONFLICT (symbol) DO NOTHING
@@ -63,13 +63,15 @@ ORDERS = f"""{past.ORDERS}, placed AS (
             settlement_price, settlement_value, settlement_fee, settlement_due)
         SELECT id, %(first_customer)s + customer, 'history-' || id, kind, (%(option_ids)s::bigint[])[option],
                position_id, (%(symbols)s::text[])[option], underlying, contracts, premium, index_price, coin, fair,
-               spread, amount, payout, 'SETTLED', placed_at, synced_at, booked_at, conversion_id, price, value, 0, due
+               spread, amount, payout, %(order_state)s, placed_at, synced_at, booked_at, conversion_id, price, value,
+               0, due
         FROM orders ORDER BY id
     )
     INSERT INTO counter_position (
         id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at, closed_at)
     SELECT o.id, %(first_customer)s + o.customer, (%(option_ids)s::bigint[])[o.option], o.contracts, 0, 0, o.amount,
-           c.amount, 'CLOSED', o.placed_at, CASE c.payout WHEN 'at_fill' THEN c.reported_at ELSE c.placed_at END
+           c.amount, %(position_state)s, o.placed_at,
+           CASE c.payout WHEN 'at_fill' THEN c.reported_at ELSE c.placed_at END
     FROM orders AS o JOIN orders AS c ON c.position_id = o.id AND c.kind = 'CLOSE'
     WHERE o.kind = 'OPEN' ORDER BY o.id
 """

@@ -5,13 +5,13 @@ from typing import Any
 
 import psycopg
 
-from bench.history import past
+from tools.bench.history import past
 
 TABLES = (
-    *("acceptance_acceptedorder", "settlement_conversion", "settlement_allocation", "settlement_statechange"),
-    *("settlement_deskaccount", "settlement_desktransfer"),
+    *("acceptance_acceptedorder", "acceptance_orderstep", "settlement_conversion", "settlement_allocation"),
+    *("settlement_statechange", "settlement_deskaccount", "settlement_desktransfer"),
 )
-# settlement.chart, which needs Django's apps.
+# settlement.book.chart, which needs Django's apps.
 ACCOUNTS = """
     INSERT INTO settlement_deskaccount (code, asset, normal_side)
     SELECT * FROM (VALUES
@@ -22,11 +22,18 @@ ACCOUNTS = """
 SETTLED = f"""{past.ORDERS}, accepted AS (
         INSERT INTO acceptance_acceptedorder (
             id, source, order_id, kind, symbol, underlying, contracts, coin, index_price, fair, payout, placed_at,
-            door, state, conversion_id, received_at, converting_at, settled_at, reported_at)
+            door, state, version, conversion_id, received_at, converting_at, settled_at, reported_at)
         SELECT %(first_accepted)s + id - %(first_order)s, %(source)s, id, kind, (%(symbols)s::text[])[option],
-               underlying, contracts, coin, index_price, fair, payout, placed_at, 'queue', 'REPORTED', conversion_id,
+               underlying, contracts, coin, index_price, fair, payout, placed_at, 'queue',
+               (%(order_way)s::text[])[4], 4, conversion_id,
                received_at, planned_at, booked_at, reported_at
         FROM orders ORDER BY id
+    ), stepped AS (
+        INSERT INTO acceptance_orderstep (order_id, number, from_state, to_state, conversion_id, at)
+        SELECT %(first_accepted)s + id - %(first_order)s, s.step, COALESCE((%(order_way)s::text[])[s.step - 1], ''),
+               s.state, CASE WHEN s.step > 1 THEN conversion_id END,
+               (ARRAY[received_at, planned_at, booked_at, reported_at])[s.step]
+        FROM orders CROSS JOIN unnest(%(order_way)s::text[]) WITH ORDINALITY AS s (state, step) ORDER BY id, s.step
     ), allocated AS (
         INSERT INTO settlement_allocation (order_id, conversion_id, value, fee, due, slippage, rounding)
         SELECT %(first_accepted)s + id - %(first_order)s, conversion_id, value, 0, due, slippage, rounding
@@ -42,18 +49,17 @@ SETTLED = f"""{past.ORDERS}, accepted AS (
             id, underlying, state, version, order_count, bought, sold, crossed, carry_in_coin, carry_in_usdt,
             reference_price, side, quantity, client_order_id, venue_order_id, attempts, misses, reason, filled_coin,
             filled_usdt, price, fee_usdt, carry_out_coin, carry_out_usdt, planned_at, filled_at, booked_at)
-        SELECT id, underlying, 'BOOKED', 2, orders, coin, coin, coin, 0, 0, price, '', 0,
+        SELECT id, underlying, (%(conversion_way)s::text[])[3], 2, orders, coin, coin, coin, 0, 0, price, '', 0,
                'xb' || replace(gen_random_uuid()::text, '-', ''), '', 0, 0, '', 0, 0, price, 0, 0, 0,
                planned_at, planned_at, booked_at
         FROM conversions ORDER BY id
     ), noted AS (
         INSERT INTO settlement_statechange (subject, subject_id, from_state, to_state, at, by, why)
-        SELECT 'conversion', c.id, s.from_state, s.to_state, s.at, 'settlement', s.why
-        FROM conversions AS c CROSS JOIN LATERAL (VALUES
-            (1, '', 'PLANNED', planned_at, ''),
-            (2, 'PLANNED', 'FILLED', planned_at, 'nothing to trade'),
-            (3, 'FILLED', 'BOOKED', booked_at, '')
-        ) AS s (step, from_state, to_state, at, why) ORDER BY c.id, s.step
+        SELECT 'conversion', c.id, COALESCE((%(conversion_way)s::text[])[s.step - 1], ''), s.state,
+               (ARRAY[planned_at, planned_at, booked_at])[s.step], 'settlement',
+               CASE s.step WHEN 2 THEN 'nothing to trade' ELSE '' END
+        FROM conversions AS c CROSS JOIN unnest(%(conversion_way)s::text[]) WITH ORDINALITY AS s (state, step)
+        ORDER BY c.id, s.step
     )
     INSERT INTO settlement_desktransfer (
         debit_account_id, credit_account_id, asset, amount, kind, conversion_id, created_at)

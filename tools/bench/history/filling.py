@@ -1,6 +1,6 @@
 """Filling both databases: ids are reserved first, then three connections write their parts side by side.
 
-Invariant: whatever was there before, all nine of the audit's hold for what is added.
+Invariant: over anything that was there before, all nine of the audit's hold for what is added.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from bench.history import counter_sql, desk_sql, past
+from tools.bench.history import counter_sql, desk_sql, past, states
 
 CUSTOMERS = 10_000
 CHUNK_PAIRS = 500 * past.PAIRS_IN_CONVERSION
@@ -37,6 +37,7 @@ def fill(*, orders: int, environment: Mapping[str, str], customers: int = CUSTOM
         source=environment.get("COUNTER_SOURCE") or "crossbook",
         now=datetime.now(UTC),
     )
+    parameters |= states.parameters()
     with _connected(counter_url) as counter, _connected(desk_url) as desk:
         parameters |= _reserved(
             counter,

@@ -13,7 +13,7 @@ from counter.market.symbols import EXPIRY_TIME, format_symbol
 
 PAIRS_IN_CONVERSION = 100
 CONVERSION_EVERY = timedelta(seconds=5)
-# The audit asks the venue for the trades of its last 7 days: whatever happened here is older.
+# The audit asks the venue for the trades of its last 7 days: what happened here is older.
 ENDED_AGO = timedelta(days=9)
 EXPIRED_AGO = timedelta(days=8)
 STRIKES = {"BTC": range(84_000, 100_000, 2_000), "ETH": range(2_700, 3_500, 100)}

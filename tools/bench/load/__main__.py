@@ -6,10 +6,10 @@ import sys
 
 import msgspec
 
-from bench.load.client import Client
-from bench.load.job import Job
-from bench.load.schedule import requests
-from config.embedded.processes import die_with_parent
+from tools.bench.load.client import Client
+from tools.bench.load.job import Job
+from tools.bench.load.schedule import requests
+from tools.embedded.processes import die_with_parent
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import select
 import signal
 import socket
 
-from bench.load.wire import HEAD_END
-from config.embedded.processes import die_with_parent
+from tools.bench.load.wire import HEAD_END
+from tools.embedded.processes import die_with_parent
 
 BODY = b'{"id":1,"state":"pending","padding":"' + b"x" * 400 + b'"}'
 ANSWER = b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from bench.load.job import Job, Outcome
-from bench.load.tally import Tally, percentile
-from bench.load.wire import AnswerReader
+from tools.bench.load.job import Job, Outcome
+from tools.bench.load.tally import Tally, percentile
+from tools.bench.load.wire import AnswerReader
 
 READ_BYTES = 256 * 1024
 LONGEST_WAIT_SECONDS = 0.05
+SOURCES = 16  # addresses that customers come from; of each a web process bears 100 slow connections
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Request:
     due_at: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Connection:
     """A socket, the requests that wait for it and the one that it is busy with."""
 
@@ -52,7 +53,7 @@ class Client:
         self._due = deque(requests if job.rate else ())
         self._address = (urlsplit(job.url).hostname or "", urlsplit(job.url).port or 80)
         self._epoll = select.epoll()
-        self._connections = [Connection(self._connected()) for _ in range(job.connections)]
+        self._connections = [Connection(self._connected(number)) for number in range(job.connections)]
         self._by_descriptor: dict[int, Connection] = {}
         for connection in self._connections:
             self._register(connection)
@@ -203,14 +204,18 @@ class Client:
             self._busy -= 1
         del self._by_descriptor[connection.sock.fileno()]
         connection.sock.close()
-        connection.sock = self._connected()
+        connection.sock = self._connected(self._connections.index(connection))
         connection.reader = AnswerReader()
         connection.unsent = b""
         self._register(connection)
         self._next(connection)
 
-    def _connected(self) -> socket.socket:
-        sock = socket.create_connection(self._address, timeout=self.job.patience_seconds)
+    def _connected(self, number: int) -> socket.socket:
+        """A new connection, from one of several addresses: all from one would be more than a client is granted."""
+        source = (f"127.0.0.{2 + number % SOURCES}", 0) if self._address[0] == "127.0.0.1" else None
+        sock = socket.create_connection(
+            self._address, timeout=self.job.patience_seconds, source_address=source
+        )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
         return sock

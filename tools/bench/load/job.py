@@ -7,7 +7,7 @@ from msgspec import Meta
 
 
 class Job(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One run of load. With a `rate` the loop is open: a request is due at its time whatever became of the others.
+    """One run of load. With a `rate` the loop is open: a request is due at its time regardless of the others.
 
     Without one it is closed: each connection has always one request under way, for `seconds` after `warm_up_seconds`
     that count for nothing, or until the `prebuilt` orders are used up.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from config.embedded.processes import die_with_parent
+from tools.embedded.processes import die_with_parent
 
 AT_ONCE = 50  # that connect together
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from bench.load.job import Job, Outcome
+from tools.bench.load.job import Job, Outcome
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class LoadFailed(Exception):
@@ -47,7 +47,7 @@ class Load:
 @contextmanager
 def prepared(job: Job) -> Iterator[Load]:
     """A load process whose requests are built and whose connections stand. Raises: LoadFailed."""
-    command = [sys.executable, "-m", "bench.load"]
+    command = [sys.executable, "-m", "tools.bench.load"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         load = Load(process)

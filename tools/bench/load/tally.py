@@ -4,9 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.load.wire import Answer
+from tools.bench.load.wire import Answer
 
 ACCEPTED = b'"status":201'
+NOT_NOW = b'"status":503'
 KEPT_BYTES = 256 * 2**20
 
 
@@ -37,10 +38,9 @@ class Tally:
             self.seconds.append(seconds)
         if accepted == orders:
             return
-        if answer.status == 503:
-            self.unavailable += orders
-        else:
-            self.refused += orders - accepted
+        not_now = {200: answer.body.count(NOT_NOW), 503: orders}.get(answer.status, 0)
+        self.unavailable += not_now
+        self.refused += orders - accepted - not_now
         if self._kept_bytes < KEPT_BYTES:
             self._doubtful.append(answer.body)
             self._kept_bytes += len(answer.body)

@@ -1,1 +1,1 @@
-"""How long the server takes for each page of the admin on tables of millions: `python -m bench.pages`."""
+"""How long the server takes for each page of the admin on tables of millions: `python -m tools.bench.pages`."""

@@ -1,4 +1,4 @@
-"""`python -m bench.pages [--orders 5000000]`: how long the server takes for each page that staff may look at.
+"""`python -m tools.bench.pages [--orders 5000000]`: how long the server takes for each page that staff may look at.
 
 On the databases of the environment, filled up to so many finished orders first. Each address is asked for ROUNDS times
 in this process, by a superuser: what is measured is the whole request but for the network. Exits with 1 when the
@@ -21,11 +21,12 @@ import django
 from rich.console import Console
 from rich.table import Table
 
-from bench.plans.__main__ import counter_served, venue_served
+from tools.bench.plans.__main__ import counter_served, venue_served
+from tools.embedded import hand_in
 
 if TYPE_CHECKING:
-    from bench.pages.intervening import Step
-    from bench.plans.operations import Ground
+    from tools.bench.pages.intervening import Step
+    from tools.bench.plans.operations import Ground
 
 ROUNDS = 5
 BOUND_MS = 300.0
@@ -65,7 +66,7 @@ def measure(step: "Step") -> Measured:
     """Ask ROUNDS times; the rows are those of a list. What the answer says was the venue's time is told apart."""
     from django.db import connections
 
-    from cockpit.figures import shared
+    from cockpit.snapshot import shared
 
     times, cpu_times, venue_times, statements = [], [], [], _Statements()
     for _ in range(ROUNDS):
@@ -89,9 +90,9 @@ def measure(step: "Step") -> Measured:
 
 def all_pages(ground: "Ground") -> Iterator["Step"]:
     """Every page: what two people do, the first one, /metrics, timelines, and lists with their searches and filters."""
-    from bench.pages import intervening
-    from bench.plans import operations
     from counter.models import SyncOrder
+    from tools.bench.pages import intervening
+    from tools.bench.plans import operations
 
     yield from intervening.steps(ground)
     first, last = SyncOrder.objects.earliest("pk"), SyncOrder.objects.latest("pk")
@@ -144,13 +145,14 @@ def _table(found: list[Measured], *, every: bool) -> Table:
 
 def main() -> int:
     """Exit code 1 when a page is slow or does not answer."""
-    parser = argparse.ArgumentParser(prog="python -m bench.pages", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.pages", description=__doc__)
     parser.add_argument("--orders", type=int, default=0, help="finished orders to fill up to first")
     parser.add_argument(
         "--all", action="store_true", help=f"print every address, not only the {SLOWEST} slowest"
     )
     parser.add_argument("--only", default="", help="measure addresses that contain this, and no command")
     options = parser.parse_args()
+    hand_in(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("LOG_LEVEL", "CRITICAL")
     django.setup()
@@ -162,11 +164,11 @@ def main() -> int:
 
 
 def _run(orders: int, *, only: str, every: bool) -> int:
-    from bench.pages import intervening
-    from bench.plans import operations
-    from bench.plans.__main__ import fill_up
     from counter.models import SyncOrder
     from settlement.venues.ccxt_venue import venue
+    from tools.bench.pages import intervening
+    from tools.bench.plans import operations
+    from tools.bench.plans.__main__ import fill_up
 
     fill_up(orders)
     ground = operations.Ground(venue=venue(), orders=1, named=lambda name: nullcontext())

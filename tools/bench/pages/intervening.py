@@ -15,16 +15,18 @@ from django.utils import timezone
 
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
-from bench.plans.operations import Ground, place
 from counter.models import TradingStatus
-from counter.ordering import outbox
-from settlement import conditions, conversion, recovery, reporting
+from counter.orders import outbox
+from infra.db.decisions import Person
+from settlement.conversions import converting, sweep
+from settlement.counter_link import conditions, reporting
 from settlement.intervention_pages.forms import trades_as_initial
 from settlement.interventions import asking, deciding
-from settlement.interventions.operations import Person, state_of
+from settlement.interventions.operations import state_of
 from settlement.interventions.terms import Terms
 from settlement.models import Conversion, Intervention
 from settlement.models.history import Subject
+from tools.bench.plans.operations import Ground, place
 
 # The venue executes the order, and answers as if a filter of it had refused.
 EXECUTED_AND_DENIED = {
@@ -75,7 +77,7 @@ class Stuck:
         place(self._ground, f"stuck-{now:%H%M%S%f}", closes=False)
         events = outbox.unsynced(placed_before=timezone.now(), limit=1000)
         ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=now)
-        row = conversion.convert_waiting(
+        row = converting.convert_waiting(
             underlying=events[-1].underlying, venue=self._ground.venue, now=timezone.now()
         )
         assert row is not None
@@ -128,7 +130,7 @@ class Stuck:
                 venue=self._ground.venue,
                 now=timezone.now(),
             )
-        recovery.resume(venue=self._ground.venue, now=timezone.now())
+        sweep.resume(venue=self._ground.venue, now=timezone.now())
         reporting.report_settled(clock=timezone.now)
         for _ in range(MOST_SECONDS_CLOSED):
             conditions.tell(now=timezone.now())

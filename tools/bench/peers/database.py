@@ -6,6 +6,7 @@ from typing import Any
 from psycopg.conninfo import conninfo_to_dict
 
 DATABASE_VARIABLE, BROKER_VARIABLE = "PEER_DATABASE_URL", "PEER_BROKER_URL"
+WATCHED_VARIABLE = "PEER_WATCHED"  # pids of the servers that work for it, by name, as JSON
 
 
 def databases() -> dict[str, Any]:

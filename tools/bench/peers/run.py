@@ -6,9 +6,9 @@ import subprocess
 import sys
 from typing import Any
 
-from bench.load.process import ROOT
-from bench.peers.database import BROKER_VARIABLE, DATABASE_VARIABLE
-from bench.servers import Servers
+from tools.bench.load.process import ROOT
+from tools.bench.peers.database import BROKER_VARIABLE, DATABASE_VARIABLE, WATCHED_VARIABLE
+from tools.bench.servers import Servers
 
 BROKER_DATABASE = 9
 
@@ -18,7 +18,7 @@ class PeerFailed(Exception):
 
 
 class Peer:
-    """One peer project, by its name under `bench.peers`; its database has the same name."""
+    """One peer project, by its name under `tools.bench.peers`; its database has the same name."""
 
     def __init__(self, name: str, servers: Servers) -> None:
         self._name = name
@@ -31,7 +31,7 @@ class Peer:
 
     def measure(self, *arguments: str) -> dict[str, Any]:
         """What its `measure` module tells. Raises: PeerFailed."""
-        return json.loads(self._run(f"bench.peers.{self._name}.measure", *arguments).splitlines()[-1])
+        return json.loads(self._run(f"tools.bench.peers.{self._name}.measure", *arguments).splitlines()[-1])
 
     def _run(self, module: str, *arguments: str) -> str:
         # Celery reads BROKER_URL and its like by itself: nothing of the stack's may reach a peer.
@@ -39,9 +39,12 @@ class Peer:
             name: value for name, value in os.environ.items() if name not in self._servers.environment
         }
         environment = inherited | {
-            "DJANGO_SETTINGS_MODULE": f"bench.peers.{self._name}.settings",
+            "DJANGO_SETTINGS_MODULE": f"tools.bench.peers.{self._name}.settings",
             DATABASE_VARIABLE: self._servers.database_url(self._name),
             BROKER_VARIABLE: self._servers.broker_url(BROKER_DATABASE),
+            WATCHED_VARIABLE: json.dumps(
+                {name: process.pid for name, process in self._servers.processes.items() if name != "venue"}
+            ),
         }
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],

@@ -1,4 +1,4 @@
-"""`python -m bench.plans`: run the operations, show how each statement reads its tables, and judge it."""
+"""`python -m tools.bench.plans`: run the operations, show how each statement reads its tables, and judge it."""
 
 import argparse
 import json
@@ -13,6 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import django
 from rich.console import Console
 from rich.table import Table
+
+from tools.embedded import hand_in
 
 ORDERS_AT_ONCE = 1000
 
@@ -43,7 +45,7 @@ def venue_served() -> Iterator[str]:
         return
     journal = settings.VAR_DIR / "venue" / "journal.jsonl"
     journal.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "settlement.venues.paper", "--port", "0", "--journal", str(journal)]
+    command = [sys.executable, "-m", "tools.paper_venue", "--port", "0", "--journal", str(journal)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
@@ -54,9 +56,10 @@ def venue_served() -> Iterator[str]:
 
 def main() -> int:
     """Exit code 1 when a statement is faulty."""
-    parser = argparse.ArgumentParser(prog="python -m bench.plans", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.plans", description=__doc__)
     parser.add_argument("--orders", type=int, default=0, help="finished orders to fill up to first")
     wanted = parser.parse_args().orders
+    hand_in(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("LOG_LEVEL", "ERROR")
     django.setup()
@@ -69,22 +72,19 @@ def main() -> int:
 
 def fill_up(wanted: int) -> None:
     """Add finished orders until there are so many."""
-    from django.conf import settings
-
-    from bench.history import fill
-    from config.embedded import server_urls
     from counter.models import SyncOrder
+    from tools.bench.history import fill
 
     missing = wanted - SyncOrder.objects.count()
     if missing > 0:
-        fill(orders=missing + missing % 2, environment={**server_urls(settings.VAR_DIR), **os.environ})
+        fill(orders=missing + missing % 2, environment=dict(os.environ))
 
 
 def _judge(wanted: int, venue_url: str) -> int:
     from django.conf import settings
 
-    from bench.plans import judging, operations, recording
     from settlement.venues.ccxt_venue import CcxtVenue
+    from tools.bench.plans import judging, operations, recording
 
     fill_up(wanted)
     venue = CcxtVenue(

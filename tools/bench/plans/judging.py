@@ -6,13 +6,13 @@ from typing import Any
 
 from django.db import connections
 
-from bench.plans.recording import Explained
+from tools.bench.plans.recording import Explained
 
 # What grows with the orders.
 GROWING_TABLES = [
     *("counter_syncorder", "counter_transfer", "counter_position", "acceptance_acceptedorder"),
     *("settlement_allocation", "settlement_desktransfer", "settlement_conversion", "settlement_attempt"),
-    *("settlement_statechange", "settlement_fill"),
+    *("settlement_statechange", "settlement_fill", "acceptance_orderstep"),
 ]
 LARGE_ROWS = 10_000  # of fewer, reading all is as quick as any index
 MAX_ROWS_IN_VAIN = 10_000

@@ -1,4 +1,4 @@
-"""The real operations of both systems, each by its own door, on whatever the tables hold already.
+"""The real operations of both systems, each by its own door, on what the tables hold already.
 
 Nothing is listed by hand but the doors: what they ask of the databases is theirs.
 """
@@ -13,25 +13,29 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.test import Client
-from django.urls import reverse
+from django.test import Client, RequestFactory
+from django.urls import resolve, reverse
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 import audit
-from acceptance import recovery as acceptance_recovery
+from acceptance import pulling as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
-from cockpit import figures, tally
-from counter import changes
+from cockpit import risk, rollup, snapshot
 from counter.expiring import expiry, settlement_index
+from counter.limits import in_force
 from counter.market import firm_quotes, quotes
 from counter.market.listing import listings
 from counter.models import Account, Customer, IndexPrice, Option, Quote, SyncOrder
 from counter.money import accounts, cash, withdrawals
-from counter.ordering import outbox
-from counter.trading import limits, trading_status
-from settlement import conditions, reconciliation, recovery, reporting, rounds, treasury
+from counter.orders import outbox
+from counter.stream import changes
+from counter.trading import status
+from settlement import reconciliation
+from settlement.conversions import rounds, sweep
+from settlement.counter_link import conditions, reporting
+from settlement.funds import treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
 
@@ -53,6 +57,7 @@ class Ground:
     named: Named
     customer: Customer = field(init=False)
     api: Client = field(init=False)
+    user: Any = field(init=False)
     staff: Client = field(init=False)
     symbols: list[str] = field(init=False)
 
@@ -62,9 +67,11 @@ class Ground:
         self.customer = history
         token, _ = Token.objects.get_or_create(user=history.user)
         self.api = Client(headers={"authorization": f"Token {token.key}"})
-        user, _ = get_user_model().objects.get_or_create(username="plans", is_staff=True, is_superuser=True)
+        self.user, _ = get_user_model().objects.get_or_create(
+            username="plans", is_staff=True, is_superuser=True
+        )
         self.staff = Client()
-        self.staff.force_login(user)
+        self.staff.force_login(self.user)
         treasury.open_books(venue=self.venue, now=timezone.now())
         self.quote()
 
@@ -85,12 +92,12 @@ class Ground:
             for listing in new
         ]
         quotes.update_quotes(quotes=fresh, now=now)
-        trading_status.Watch(started_at=now).judge(now=now)
+        status.Watch(started_at=now).judge(now=now)
 
 
 def run_all(ground: Ground) -> None:
     """Every operation once, in the order of an order's way."""
-    tally.take_if_due(now=timezone.now())
+    rollup.take_if_due(now=timezone.now())
     work(ground)
     for part in (_reconcile, _read_api, _trade, _listen, _read_admin, _watch):
         part(ground)
@@ -175,9 +182,9 @@ def _contain(ground: Ground) -> None:
     with ground.named("settlement.tell_conditions"):
         conditions.tell(now=timezone.now())
     with ground.named("feed, judging the coins"):
-        trading_status.Watch(started_at=timezone.now()).judge(now=timezone.now())
+        status.Watch(started_at=timezone.now()).judge(now=timezone.now())
     with ground.named("feed, measuring the series"):
-        limits.measure_series(now=timezone.now())
+        in_force.measure_series(now=timezone.now())
 
 
 def _settle(ground: Ground) -> None:
@@ -196,7 +203,7 @@ def _settle(ground: Ground) -> None:
 
 def _sweep(ground: Ground) -> None:
     with ground.named("settlement.resume"):
-        recovery.resume(venue=ground.venue, now=timezone.now())
+        sweep.resume(venue=ground.venue, now=timezone.now())
     with ground.named("settlement.rebalance"):
         treasury.open_books(venue=ground.venue, now=timezone.now())
         treasury.rebalance(venue=ground.venue, now=timezone.now())
@@ -308,9 +315,10 @@ def _watch(ground: Ground) -> None:
     now = timezone.now()
     for later in (10, 20, 30, 40):
         with ground.named(f"cockpit.tally, {later} s later"):
-            tally.take_if_due(now=now + timedelta(seconds=later))
-    for path in ("/admin/", "/admin/figures/", "/metrics"):
-        figures.shared.forget()
+            rollup.take_if_due(now=now + timedelta(seconds=later))
+    for path in ("/admin/", "/admin/figures/", "/admin/risk/", "/metrics"):
+        snapshot.shared.forget()
+        risk.shared_risk.forget()
         with ground.named(f"GET {path}"):
             assert ground.staff.get(path).status_code == 200, path
 
@@ -337,7 +345,19 @@ def _read_admin(ground: Ground) -> None:
     for name, urls in admin_addresses(ground):
         with ground.named(f"admin {name}"):
             for url in urls:
-                assert ground.staff.get(url).status_code == 200, url
+                _read_page(ground, url)
+
+
+def _read_page(ground: Ground, url: str) -> None:
+    """A page of the admin; of a list that is searched or filtered, what it asks that the whole list does not."""
+    path, _, query = url.partition("?")
+    if not query or query.startswith("p="):
+        assert ground.staff.get(url).status_code == 200, url
+        return
+    request = RequestFactory().get(url)
+    request.user = ground.user
+    view: Any = resolve(path).func
+    list(view.model_admin.get_changelist_instance(request).result_list)
 
 
 def admin_addresses(ground: Ground) -> Iterator[tuple[str, Iterator[str]]]:

@@ -3,8 +3,20 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from bench.scenarios import batch, end_to_end, growth, hordak, overload, plain_chain, single, streaming, tpcb
-from bench.session import Session
+from tools.bench.scenarios import (
+    batch,
+    demo_rate,
+    end_to_end,
+    growth,
+    hordak,
+    overload,
+    plain_chain,
+    single,
+    single_with_desk,
+    streaming,
+    tpcb,
+)
+from tools.bench.session import Session
 
 
 class Repeated(Protocol):
@@ -18,10 +30,17 @@ class Repeated(Protocol):
 
 
 PEERS: dict[str, Repeated] = {"tpcb": tpcb, "hordak": hordak, "plain_chain": plain_chain}
-REPEATED: dict[str, Repeated] = PEERS | {"batch": batch, "single": single}
+REPEATED: dict[str, Repeated] = PEERS | {
+    "batch": batch,
+    "single": single,
+    "single_with_desk": single_with_desk,
+}
 ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {
+    "demo_rate": demo_rate.run,
     "end_to_end": end_to_end.run,
     "overload": overload.run,
     "streaming": streaming.run,
     "growth": growth.run,
 }
+# Figures that are taken from other scenarios' runs: asking for them asks for those.
+TAKEN_FROM = {"cpu": ("tpcb", "plain_chain", "demo_rate", "end_to_end")}

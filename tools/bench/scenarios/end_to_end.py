@@ -1,4 +1,4 @@
-"""`end_to_end`: orders offered at a steady rate whatever becomes of them, followed to the settlement report.
+"""`end_to_end`: orders offered at a steady rate regardless of their answers, followed to the settlement report.
 
 A rate is sustained when nearly everything offered is accepted, answered soon, and little of it is unreported at the
 end, for a few seconds at most. Where the highest rate is not, the highest that is gets searched below it.
@@ -6,11 +6,11 @@ end, for a few seconds at most. Where the highest rate is not, the highest that 
 
 from typing import Any
 
-from bench.load import process
-from bench.load.job import Job, Outcome
-from bench.session import Session
-from bench.watch import Followed
-from demo import figures
+from tools.bench.load import process
+from tools.bench.load.job import Job, Outcome
+from tools.bench.session import Session
+from tools.bench.watch import Followed
+from tools.demo import figures
 
 REQUESTS_PER_SECOND = 100
 CONNECTIONS = 128
@@ -27,8 +27,9 @@ def run(session: Session) -> dict[str, Any]:
     warm_up(session)
     seconds = session.sizes.open_loop_seconds
     runs = [offer(session, rate, seconds) for rate in session.sizes.rates]
+    highest = runs[-1]
     # What the fullest run worked off a second, until its last report, is the first guess.
-    guess = runs[-1]["worked_off_per_s"]
+    guess = highest["worked_off_per_s"]
     for _ in range(session.sizes.further_rates):
         low = max((each["offered_per_s"] for each in runs if each["sustained"]), default=0)
         high = min((each["offered_per_s"] for each in runs if not each["sustained"]), default=low)
@@ -36,16 +37,26 @@ def run(session: Session) -> dict[str, Any]:
             break
         runs.append(offer(session, int(guess if low < guess < high else (low + high) / 2), seconds))
         guess = 0
-    return summary(runs)
+    session.prove("end to end")
+    return summary(runs, highest=highest)
 
 
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The best sustained run on top of all of them; of none, zero orders a second."""
+def summary(runs: list[dict[str, Any]], *, highest: dict[str, Any]) -> dict[str, Any]:
+    """The best sustained run on top of all of them, None if there is none.
+
+    `highest_of_best` is what was reported a second at the `highest` rate, as a share of what the best one reports.
+    """
     sustained = [each for each in runs if each["sustained"]]
     best = max(sustained, key=lambda each: each["reported_per_s"], default=None)
     above = best["settle_above_venue_ms"] if best else {}
     return {
-        "orders_per_s": best["reported_per_s"] if best else 0.0,
+        "orders_per_s": best["reported_per_s"] if best else None,
+        "offered_per_s": best["offered_per_s"] if best else None,
+        "highest_of_best": (
+            round(highest["reported_per_s"] / best["reported_per_s"], 3)
+            if best and best["reported_per_s"] and not highest["fault"]
+            else None
+        ),
         "p50_ms": above.get("p50"),
         "p99_ms": above.get("p99"),
         "runs": runs,
@@ -53,7 +64,10 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def warm_up(session: Session) -> None:
-    """Have every connection, prepared statement and process used once before anything is measured."""
+    """Have every connection, prepared statement and process of a stack used once before anything is measured."""
+    if session.bed().is_warm:
+        return
+    session.ready("warming up")
     job = session.bed().job(
         connections=CONNECTIONS,
         orders_each=WARM_UP_RATE // REQUESTS_PER_SECOND,
@@ -61,7 +75,8 @@ def warm_up(session: Session) -> None:
         rate=WARM_UP_RATE,
     )
     process.run(job)
-    session.bed().drain()
+    session.drain("warming up")
+    session.bed().is_warm = True
 
 
 def offer(
@@ -71,10 +86,15 @@ def offer(
     *,
     orders_each: int | None = None,
     connections: int = CONNECTIONS,
+    may_be_overloaded: bool = True,
 ) -> dict[str, Any]:
-    """Offer `rate` orders a second for so many seconds; everything that is known of that run."""
+    """Offer `rate` orders a second for so many seconds; everything that is known of that run.
+
+    `fault` says why no figure may be taken from it; answers 503 are one unless it `may_be_overloaded`.
+    """
     bed = session.bed()
     what = f"{rate:,} orders a second"
+    session.ready(what)
     with session.doing(f"{what} for {seconds:.0f} s"):
         job = bed.job(
             connections=connections,
@@ -86,11 +106,17 @@ def offer(
         with process.prepared(job) as load:
             followed = Followed(bed.watch)
             load.go()
-            followed.until_end(seconds)
-            lag = figures.unreported()
+            at_end: list[int] = []
+            followed.until_end(
+                seconds, at_end=lambda: at_end.extend((figures.reported(start), figures.unreported()))
+            )
+            reported, lag = at_end
             outcome = load.outcome()
-    drained = session.prove(what)
-    run = {"offered_per_s": rate} | _pace(job, outcome, lag, drained) | _answers(outcome)
+    drained = session.drain(what)
+    fault = session.judge(what, outcome, may_be_overloaded=may_be_overloaded)
+    run = {"offered_per_s": rate, "seconds": seconds, "fault": fault} | _answers(outcome)
+    run |= _pace(job, outcome, reported=reported, lag=lag, drained=drained)
+    run["sustained"] = run["sustained"] and fault is None
     run |= _settlement(bed.source, start) | followed.figures()
     run["cpu_seconds"]["load"] = outcome.client_cpu_seconds
     run["lost"] = max(0, outcome.accepted - run["settled"])
@@ -103,8 +129,7 @@ def offer(
     return run
 
 
-def _pace(job: Job, outcome: Outcome, lag: int, drained: float | None) -> dict[str, Any]:
-    accepted_in_time = outcome.orders_per_s * job.seconds
+def _pace(job: Job, outcome: Outcome, *, reported: int, lag: int, drained: float | None) -> dict[str, Any]:
     sustained = (
         outcome.accepted >= ACCEPTED_SHARE * outcome.offered
         and (outcome.p99_ms or 0.0) <= ANSWERED_WITHIN_MS
@@ -115,7 +140,7 @@ def _pace(job: Job, outcome: Outcome, lag: int, drained: float | None) -> dict[s
     )
     return {
         "accepted_per_s": outcome.orders_per_s,
-        "reported_per_s": round(max(0.0, accepted_in_time - lag) / job.seconds, 1),
+        "reported_per_s": round(reported / job.seconds, 1),
         "worked_off_per_s": round(outcome.accepted / (job.seconds + (drained or 0.0)), 1),
         "sustained": sustained,
         "lag_orders": lag,

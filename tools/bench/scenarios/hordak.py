@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bench.peers.run import Peer
-from bench.session import Session
+from tools.bench.peers.run import Peer
+from tools.bench.session import Session
 
 MAIN = "tps"
 PROCESSES = 4  # the best of 2, 4 and 8 on two cores

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bench.scenarios import batch, end_to_end
-from bench.session import Session
+from tools.bench.scenarios import batch, end_to_end
+from tools.bench.session import Session
 
 ORDERS_EACH = 100
 CONNECTIONS = 256
@@ -19,10 +19,11 @@ def run(session: Session) -> dict[str, Any]:
     end_to_end.warm_up(session)
     if not session.capacity_per_s:
         with session.doing("overload: how much can be taken"):
-            session.capacity_per_s = batch.run(session, ORDERS_EACH, session.sizes.batch_seconds)[
-                "orders_per_s"
-            ]
-        session.prove("the measurement of what can be taken")
+            found = batch.run(session, ORDERS_EACH, session.sizes.batch_seconds)
+        session.drain("the measurement of what can be taken")
+        if found["fault"]:
+            return {"fault": f"what can be taken is not known: {found['fault']}"}
+        session.capacity_per_s = found["orders_per_s"]
     rate = max(TIMES * session.capacity_per_s, ORDERS_EACH)
     offered = end_to_end.offer(
         session,
@@ -31,9 +32,12 @@ def run(session: Session) -> dict[str, Any]:
         orders_each=ORDERS_EACH,
         connections=CONNECTIONS,
     )
+    session.prove("overload")
     grew = _grew_mib(offered["memory_mib"])
     figures = {
+        "fault": offered["fault"],
         "capacity_per_s": session.capacity_per_s,
+        "reported_per_s": offered["reported_per_s"],
         "unavailable_share": round(offered["unavailable"] / offered["offered"], 4),
         "unanswered_share": round(offered["unanswered"] / offered["offered"], 4),
         "p50_ms": offered["answer_ms"]["p50"],
@@ -43,7 +47,8 @@ def run(session: Session) -> dict[str, Any]:
         "lost": offered["lost"],
     }
     session.note(
-        f"overload: {figures['unavailable_share']:.0%} answered 503, accepted p99 {figures['p99_ms']} ms, "
+        f"overload: {figures['reported_per_s']:,.0f}/s reported meanwhile, "
+        f"{figures['unavailable_share']:.0%} answered 503, accepted p99 {figures['p99_ms']} ms, "
         f"memory {'flat' if not grew else f'grew {grew}'}, lost {figures['lost']}"
     )
     return figures | {"run": offered}

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from bench.load import process
-from bench.load.job import Job
-from bench.load.process import ROOT
-from bench.scenarios.batch import figures_of
-from bench.session import Session
+from tools.bench.load import process
+from tools.bench.load.job import Job
+from tools.bench.load.process import ROOT
+from tools.bench.scenarios.batch import closed_loop
+from tools.bench.session import Session
 
 MAIN = "orders_per_s"
 CONNECTIONS = 64
@@ -25,16 +25,18 @@ def prepare(session: Session) -> None:
 
 def measure(session: Session) -> dict[str, Any]:
     """Orders a second and milliseconds of each; `client_alone_per_s` is what the client could send at most."""
-    job = _job(session, session.sizes.single_seconds)
-    with session.without_desk():
-        figures = figures_of(process.run(job)) | {"connections": CONNECTIONS}
+    session.ready("single")
+    figures = closed_loop(session, job(session, session.sizes.single_seconds), "single") | {
+        "connections": CONNECTIONS
+    }
     session.prove("single")
     if not session.client_alone_per_s:
-        session.client_alone_per_s = _alone(_job(session, CALIBRATION_SECONDS), session)
+        session.client_alone_per_s = _alone(job(session, CALIBRATION_SECONDS), session)
     return figures | {"client_alone_per_s": session.client_alone_per_s}
 
 
-def _job(session: Session, seconds: float) -> Job:
+def job(session: Session, seconds: float) -> Job:
+    """One order a request for so many seconds, as fast as the answers come."""
     warm_up = session.sizes.warm_up_seconds
     return session.bed().job(
         connections=CONNECTIONS,
@@ -47,7 +49,7 @@ def _job(session: Session, seconds: float) -> Job:
 
 def _alone(job: Job, session: Session) -> float:
     server = subprocess.Popen(
-        [sys.executable, "-m", "bench.load.answering"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tools.bench.load.answering"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     try:
         assert server.stdout is not None

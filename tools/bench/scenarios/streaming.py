@@ -12,28 +12,23 @@ from typing import Any
 
 import msgspec
 
-from bench.load import process
-from bench.load.listening import Heard, Listeners
-from bench.load.process import ROOT, LoadFailed
-from bench.medians import medians
-from bench.scenarios import end_to_end
-from bench.session import Session
-from bench.watch import Followed
+from tools.bench.load import process
+from tools.bench.load.listening import Heard, Listeners
+from tools.bench.load.process import ROOT, LoadFailed
+from tools.bench.medians import medians
+from tools.bench.scenarios import end_to_end
+from tools.bench.session import Session
+from tools.bench.watch import Followed
 
-LISTENERS = 1000
 QUERY = "channels=orders,positions,balance"
 RATE = 200  # orders a second, one a request
 CONNECTIONS = 64
 KINDS = ("no", "idle", "busy")
-ROUNDS = 6
-ROUND_SECONDS = 4.0
-CAUGHT_UP_SECONDS = 2.0
-SECONDS = 8.0  # of a measurement without orders
 
 
 def run(session: Session) -> dict[str, Any]:
     """Idle and under orders, each without and with the listeners; then with prices as well."""
-    bed = session.bed()
+    bed, sizes = session.bed(), session.sizes
     end_to_end.warm_up(session)
     symbols = f"{QUERY},quotes&symbols={','.join(bed.symbols[:10])}"
     idle = {
@@ -45,32 +40,39 @@ def run(session: Session) -> dict[str, Any]:
     listening, others = bed.tokens[half:], bed.tokens[:half]
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in KINDS}
     with _listening(session, QUERY):
-        for number in range(ROUNDS):
+        for number in range(sizes.streaming_rounds):
             # Each is the first, the second and the third as often as the others.
             for name in (*KINDS[number % 3 :], *KINDS[: number % 3]):
+                session.ready("streaming")
                 # A program that stands still takes what it takes when nobody listens: nothing.
                 with bed.frozen({"stream"}) if name == "no" else nullcontext():
                     found = _under_orders(session, listening if name == "busy" else others)
-                rounds[name].append(found)
-                time.sleep(CAUGHT_UP_SECONDS)
+                if not found["fault"]:
+                    rounds[name].append(found)
+                time.sleep(sizes.streaming_pause_seconds)
     session.prove("streaming")
-    loaded = {name: medians(found) for name, found in rounds.items()}
-    session.note(
-        f"streaming: orders are answered in p50 {loaded['no']['p50_ms']} ms, with {LISTENERS:,} idle listeners in "
-        f"{loaded['idle']['p50_ms']} ms, with such who hear of each in {loaded['busy']['p50_ms']} ms"
-    )
-    return {"listeners": LISTENERS, "idle": idle, "rate": RATE, "under_orders": loaded, "rounds": rounds}
+    loaded = {name: medians(found) for name, found in rounds.items() if found}
+    for name, found in loaded.items():
+        session.note(f"streaming: orders are answered in p50 {found['p50_ms']} ms with {name} listeners")
+    return {
+        "listeners": sizes.listeners,
+        "idle": idle,
+        "rate": RATE,
+        "under_orders": loaded,
+        "rounds": rounds,
+    }
 
 
 def _idle(session: Session, query: str | None) -> dict[str, Any]:
     """Shares of a core and memory, with nobody trading."""
+    seconds = session.sizes.streaming_idle_seconds
     with _listening(session, query) as heard:
         followed = Followed(session.bed().watch)
-        followed.until_end(SECONDS)
+        followed.until_end(seconds)
         figures = followed.figures()
     return {
-        "stream_core_share": round(figures["cpu_seconds"]["stream"] / SECONDS, 3),
-        "postgres_core_share": round(figures["cpu_seconds"]["postgres"] / SECONDS, 3),
+        "stream_core_share": round(figures["cpu_seconds"]["stream"] / seconds, 3),
+        "postgres_core_share": round(figures["cpu_seconds"]["postgres"] / seconds, 3),
         "stream_rss_mib": figures["memory_mib"]["stream"]["rss"][-1],
         "events": heard[0].events if heard else 0,
         "ended": heard[0].ended if heard else 0,
@@ -79,22 +81,23 @@ def _idle(session: Session, query: str | None) -> dict[str, Any]:
 
 def _under_orders(session: Session, tokens: list[str]) -> dict[str, Any]:
     """Orders of these customers; what is heard of them depends on whether they listen."""
-    bed = session.bed()
-    job = bed.job(connections=CONNECTIONS, orders_each=1, seconds=ROUND_SECONDS, rate=RATE)
+    bed, seconds = session.bed(), session.sizes.streaming_seconds
+    job = bed.job(connections=CONNECTIONS, orders_each=1, seconds=seconds, rate=RATE)
     job = msgspec.structs.replace(job, tokens=tokens)
     with process.prepared(job) as load:
         followed = Followed(bed.watch)
         load.go()
-        followed.until_end(ROUND_SECONDS)
+        followed.until_end(seconds)
         outcome = load.outcome()
         used = followed.figures()["cpu_seconds"]
-    bed.drain()
+    session.drain("streaming")
     return {
+        "fault": session.judge(f"streaming: {RATE} orders a second", outcome),
         "p50_ms": outcome.p50_ms,
         "p99_ms": outcome.p99_ms,
         "accepted_per_s": outcome.orders_per_s,
-        "stream_core_share": round(used["stream"] / ROUND_SECONDS, 3),
-        "postgres_core_share": round(used["postgres"] / ROUND_SECONDS, 3),
+        "stream_core_share": round(used["stream"] / seconds, 3),
+        "postgres_core_share": round(used["postgres"] / seconds, 3),
     }
 
 
@@ -110,9 +113,9 @@ def _listening(session: Session, query: str | None) -> Iterator[list[Heard]]:
         url=bed.info.environment["STREAM_URL"],
         tokens=bed.tokens[len(bed.tokens) // 2 :],
         query=query,
-        count=LISTENERS,
+        count=session.sizes.listeners,
     )
-    command = [sys.executable, "-m", "bench.load.listening"]
+    command = [sys.executable, "-m", "tools.bench.load.listening"]
     listeners = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert listeners.stdin is not None

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
-from settlement.venues.paper.amounts import ONE, round_down, round_up
-from settlement.venues.paper.prices.quotes import Print, Quote
-from settlement.venues.paper.symbols import Symbol
+from tools.paper_venue.amounts import ONE, round_down, round_up
+from tools.paper_venue.prices.quotes import Print, Quote
+from tools.paper_venue.symbols import Symbol
 
 STEP_MS = 100
 YEAR_MS = 365 * 24 * 3600 * 1000
@@ -71,7 +71,7 @@ class RandomWalk:
         if self._uniform() < self._shape.jumps_per_hour * length_ms / 3_600_000:
             change += self._shape.jump_volatility * self._normal()
         self._mid = min(max(self._mid * (ONE + change), self._floor), self._ceiling).quantize(
-            Decimal("0.0001")
+            Decimal("0.0001"), ROUND_HALF_EVEN
         )
 
     def _quote(self) -> Quote:

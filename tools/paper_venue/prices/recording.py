@@ -1,6 +1,6 @@
 """Recorded market data: gzip or plain CSV, its kind told by its header and its symbol by its file name.
 
-Prices stay the decimals that the exchange printed.
+A file is read and checked whole before anything of it is played. Prices stay the decimals that the exchange printed.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import zlib
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
-from settlement.venues.paper.symbols import SYMBOLS
+from tools.paper_venue.prices.recorded_rows import CANDLE_MS, HEADERS, RecordingKind, RowInvalid, Rows
+from tools.paper_venue.symbols import SYMBOLS
+
+__all__ = ["CANDLE_MS", "Recording", "RecordingKind", "load_recording"]
 
 
 class RecordingError(Exception):
@@ -29,19 +32,11 @@ class RecordingEmpty(RecordingError):
     """The recording has no rows."""
 
 
-class RecordingKind(StrEnum):
-    CANDLES = "candles"
-    TRADES = "trades"
-    BOOK_TICKERS = "book_tickers"
+class RecordingInvalid(RecordingError):
+    """A line of the recording makes no sense."""
 
 
-HEADERS = {
-    ("open_time_ms", "open", "high", "low", "close", "volume"): RecordingKind.CANDLES,
-    ("trade_time_ms", "trade_id", "price", "qty", "is_buyer_maker"): RecordingKind.TRADES,
-    ("recv_ms", "update_id", "bid", "bid_qty", "ask", "ask_qty"): RecordingKind.BOOK_TICKERS,
-}
 OPTION_CHAIN_COLUMN = "instrument_name"
-CANDLE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +61,42 @@ class Recording:
 def load_recording(path: Path) -> Recording | None:
     """The recording in a file, or None for an option chain, which is for somebody else's feed.
 
-    Raises: RecordingUnknown, RecordingEmpty, OSError.
+    Raises: RecordingUnknown, RecordingEmpty, RecordingInvalid with file, line and cause; OSError.
     """
     with _open(path) as lines:
         reader = csv.reader(lines)
-        header = tuple(next(reader, ()))
-        if OPTION_CHAIN_COLUMN in header:
-            return None
-        kind = HEADERS.get(header)
-        symbol = next((name for name in SYMBOLS if re.search(rf"(?<![A-Z]){name}(?![A-Z])", path.name)), None)
-        if kind is None or symbol is None:
-            raise RecordingUnknown(
-                f"{path.name}: {'no listed symbol in the name' if kind else 'unknown header'}"
-            )
-        first_value = 1 if kind is RecordingKind.CANDLES else 2
-        times_ms: list[int] = []
-        rows: list[tuple[Decimal, ...]] = []
-        for row in reader:
-            times_ms.append(int(row[0]))
-            rows.append(tuple(Decimal(value) for value in row[first_value:]))
-    if not rows:
-        raise RecordingEmpty(path.name)
-    return Recording(symbol, kind, path.name, times_ms, rows)
+        try:
+            header = tuple(next(reader, ()))
+            if OPTION_CHAIN_COLUMN in header:
+                return None
+            symbol, kind = _known(path, header)
+            rows = Rows(kind)
+            for row in reader:
+                if row:  # a blank line says nothing
+                    rows.add(row)
+        except (RowInvalid, UnicodeDecodeError, csv.Error, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            line = max(reader.line_num, 1)
+            raise RecordingInvalid(f"{path} line {line}: {_cause(error)}") from error
+    if not rows.rows:
+        raise RecordingEmpty(f"{path} has no rows")
+    return Recording(symbol, kind, path.name, rows.times_ms, rows.rows)
+
+
+def _known(path: Path, header: tuple[str, ...]) -> tuple[str, RecordingKind]:
+    """Symbol and kind. Raises: RecordingUnknown."""
+    symbol = next((name for name in SYMBOLS if re.search(rf"(?<![A-Z]){name}(?![A-Z])", path.name)), None)
+    kind = HEADERS.get(header)
+    if kind is None:
+        raise RecordingUnknown(f"{path} line 1: not the columns of candles, trades or book tickers")
+    if symbol is None:
+        raise RecordingUnknown(f"{path}: no listed symbol in the name ({', '.join(SYMBOLS)})")
+    return symbol, kind
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, RowInvalid | csv.Error):
+        return str(error)
+    return "not ASCII text" if isinstance(error, UnicodeDecodeError) else f"broken gzip data ({error})"
 
 
 def _open(path: Path) -> TextIO:

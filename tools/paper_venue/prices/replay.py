@@ -9,12 +9,12 @@ import bisect
 from collections.abc import Sequence
 from decimal import Decimal
 
-from settlement.venues.paper.amounts import round_down
-from settlement.venues.paper.prices.quotes import Print, Quote
-from settlement.venues.paper.prices.random_walk import spread_around
-from settlement.venues.paper.prices.recording import CANDLE_MS, Recording, RecordingKind
-from settlement.venues.paper.prices.timeline import Position, Timeline
-from settlement.venues.paper.symbols import Symbol
+from tools.paper_venue.amounts import round_down
+from tools.paper_venue.prices.quotes import Print, Quote
+from tools.paper_venue.prices.random_walk import spread_around
+from tools.paper_venue.prices.recording import CANDLE_MS, Recording, RecordingKind
+from tools.paper_venue.prices.timeline import Position, Timeline
+from tools.paper_venue.symbols import Symbol
 
 PRINTS_AT_ONCE = 1_000
 QUOTE_ORDER = (RecordingKind.BOOK_TICKERS, RecordingKind.TRADES, RecordingKind.CANDLES)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from settlement.venues.paper.prices.quotes import PriceSource
-from settlement.venues.paper.prices.random_walk import RandomWalk, WalkShape
-from settlement.venues.paper.prices.recording import Recording, load_recording
-from settlement.venues.paper.prices.replay import Replay
-from settlement.venues.paper.prices.timeline import AtEnd, make_timeline
-from settlement.venues.paper.symbols import Symbol
+from tools.paper_venue.prices.quotes import PriceSource
+from tools.paper_venue.prices.random_walk import RandomWalk, WalkShape
+from tools.paper_venue.prices.recording import Recording, load_recording
+from tools.paper_venue.prices.replay import Replay
+from tools.paper_venue.prices.timeline import AtEnd, make_timeline
+from tools.paper_venue.symbols import Symbol
 
 
 @dataclass(frozen=True, slots=True)

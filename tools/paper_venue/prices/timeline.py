@@ -12,8 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from settlement.venues.paper.amounts import ZERO
-from settlement.venues.paper.prices.recording import Recording, RecordingError, RecordingKind
+from tools.paper_venue.amounts import ZERO
+from tools.paper_venue.prices.recording import Recording, RecordingError, RecordingKind
 
 CANDLE_SPEED = Decimal(60)
 REAL_SPEED = Decimal(1)

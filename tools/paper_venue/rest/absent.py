@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from settlement.venues.paper.rest.call import Call, Route, Security
+from tools.paper_venue.rest.call import Call, Route, Security
 
 
 def nothing(call: Call) -> list[Any]:

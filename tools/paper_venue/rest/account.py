@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from settlement.venues.paper.amounts import text
-from settlement.venues.paper.errors import BadCombination
-from settlement.venues.paper.rest import views
-from settlement.venues.paper.rest.call import Call, Route
-from settlement.venues.paper.rest.trading import time_range
+from tools.paper_venue.amounts import text
+from tools.paper_venue.errors import BadCombination
+from tools.paper_venue.rest import views
+from tools.paper_venue.rest.call import Call, Route
+from tools.paper_venue.rest.trading import time_range
 
 BASIS_POINTS = 10_000
 
@@ -29,7 +29,7 @@ def show(call: Call) -> dict[str, Any]:
             "buyer": "0.00000000",
             "seller": "0.00000000",
         },
-        "canTrade": True,
+        "canTrade": call.can_trade,
         "canWithdraw": False,
         "canDeposit": False,
         "brokered": False,
@@ -43,7 +43,7 @@ def show(call: Call) -> dict[str, Any]:
             if not only_held or balance.free or balance.locked
         ],
         "permissions": ["SPOT"],
-        "uid": sum(call.account_name.encode()),
+        "uid": call.venue.state.account_id(call.account_name),
     }
 
 

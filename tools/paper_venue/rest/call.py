@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from settlement.venues.paper.rest.params import Params
-from settlement.venues.paper.state import Account, State
-from settlement.venues.paper.venue import Venue
+from tools.paper_venue.rest.params import Params
+from tools.paper_venue.state import Account, State
+from tools.paper_venue.venue import Venue
 
 
 class Security(Enum):
@@ -23,7 +23,8 @@ class Security(Enum):
 @dataclass(slots=True)
 class Call:
     """A checked request as a handler sees it; ``visible`` is the state that reads are answered from,
-    ``transfer_status`` what a history shows of transfers."""
+    ``transfer_status`` what a history shows of transfers,
+    ``can_trade`` what the account shows."""
 
     venue: Venue
     params: Params
@@ -31,6 +32,7 @@ class Call:
     account_name: str = ""
     visible: State = field(default_factory=State)
     transfer_status: str = "CONFIRMED"
+    can_trade: bool = True
     headers: dict[str, str] = field(default_factory=dict)
 
     @property

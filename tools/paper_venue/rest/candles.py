@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from settlement.venues.paper.amounts import text
-from settlement.venues.paper.candles import INTERVAL_MINUTES, MINUTE_MS, Candle
-from settlement.venues.paper.errors import InvalidInterval, InvalidParameter
-from settlement.venues.paper.market import Market
-from settlement.venues.paper.records import Side
-from settlement.venues.paper.rest.call import Call, Route, Security
-from settlement.venues.paper.rest.market_data import each, market_of, single_weight
-from settlement.venues.paper.symbols import Symbol
+from tools.paper_venue.amounts import text
+from tools.paper_venue.candles import INTERVAL_MINUTES, MINUTE_MS, Candle
+from tools.paper_venue.errors import InvalidInterval, InvalidParameter
+from tools.paper_venue.market import Market
+from tools.paper_venue.records import Side
+from tools.paper_venue.rest.call import Call, Route, Security
+from tools.paper_venue.rest.market_data import each, market_of, single_weight
+from tools.paper_venue.symbols import Symbol
 
 DAY_MS = 86_400_000
 HUNDRED = 100

@@ -12,16 +12,16 @@ from typing import Any
 
 from aiohttp import web
 
-from settlement.venues.paper.amounts import ONE, text
-from settlement.venues.paper.errors import ApiError, InvalidParameter, NoSuchAsset
-from settlement.venues.paper.faults import FaultInvalid, read_fault
-from settlement.venues.paper.records import Wallet
-from settlement.venues.paper.rest import views
-from settlement.venues.paper.rest.params import find_symbol
-from settlement.venues.paper.rest.replies import refusal, refusal_of, reply
-from settlement.venues.paper.state import Account, Balance
-from settlement.venues.paper.symbols import ASSETS
-from settlement.venues.paper.venue import Venue
+from tools.paper_venue.amounts import ONE, text
+from tools.paper_venue.errors import ApiError, InvalidParameter, NoSuchAsset
+from tools.paper_venue.faults import FaultInvalid, read_fault
+from tools.paper_venue.records import Wallet
+from tools.paper_venue.rest import views
+from tools.paper_venue.rest.params import find_symbol
+from tools.paper_venue.rest.replies import refusal, refusal_of, reply
+from tools.paper_venue.state import Account, Balance
+from tools.paper_venue.symbols import ASSETS
+from tools.paper_venue.venue import Venue
 
 INVALID = -1130
 
@@ -45,6 +45,7 @@ def add_routes(app: web.Application, venue: Venue) -> None:
     route("DELETE", "/paper/faults", clear_faults)
     route("DELETE", "/paper/faults/{fault_id}", remove_fault)
     route("GET", "/paper/state", show_state)
+    route("GET", "/paper/price", show_prices)
     route("POST", "/paper/price", set_price)
     route("POST", "/paper/fund", fund)
 
@@ -72,6 +73,11 @@ async def remove_fault(venue: Venue, request: web.Request) -> web.Response:
     if not venue.remove_fault(int(request.match_info["fault_id"])):
         return refusal_of(404, INVALID, "no such fault")
     return reply([fault.described() for fault in venue.faults.all()])
+
+
+async def show_prices(venue: Venue, request: web.Request) -> web.Response:
+    """What the books are, not what a fault shows of them."""
+    return reply(_prices(venue))
 
 
 async def set_price(venue: Venue, request: web.Request) -> web.Response:
@@ -110,26 +116,33 @@ async def fund(venue: Venue, request: web.Request) -> web.Response:
 
 
 async def show_state(venue: Venue, request: web.Request) -> web.Response:
-    """Everything that happened, whatever lag or fault hides it from ordinary reads."""
-    state = venue.state
+    """Everything that happened, or that of one ``?account=``, also what a lag or a fault hides from ordinary reads."""
+    accounts = venue.state.accounts
+    if "account" in request.query:
+        asked = request.query["account"]
+        if asked not in accounts:
+            raise InvalidParameter("account")
+        accounts = {asked: accounts[asked]}
     return reply(
         {
             "serverTime": venue.clock_ms(),
             "seed": venue.settings.seed,
             "prices": _prices(venue),
-            "accounts": {name: _account(account) for name, account in state.accounts.items()},
+            "accounts": {name: _account(account) for name, account in accounts.items()},
             "orders": [
-                {"account": order.account, **views.queried_order(order)} for order in state.orders.values()
+                {"account": order.account, **views.queried_order(order)}
+                for order in venue.state.orders.values()
+                if order.account in accounts
             ],
             "trades": [
                 {"account": name, **views.account_trade(trade)}
-                for name, account in state.accounts.items()
+                for name, account in accounts.items()
                 for trades in account.trades.values()
                 for trade in trades
             ],
             "transfers": [
                 {"account": name, **views.transfer(item)}
-                for name, account in state.accounts.items()
+                for name, account in accounts.items()
                 for item in account.transfers
             ],
             "faults": [fault.described() for fault in venue.faults.all()],

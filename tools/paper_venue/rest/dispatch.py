@@ -12,36 +12,40 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from settlement.venues.paper.errors import ApiError, NoSuchEndpoint, ParameterMissing
-from settlement.venues.paper.faults import Fault, FaultKind
-from settlement.venues.paper.rest.call import Call, Route, Security
-from settlement.venues.paper.rest.disturbance import (
+from tools.paper_venue.errors import ApiError, NoSuchEndpoint, ParameterMissing
+from tools.paper_venue.faults import Fault, FaultKind
+from tools.paper_venue.odd_books import showing
+from tools.paper_venue.rest.call import Call, Route, Security
+from tools.paper_venue.rest.disturbance import (
     delay_request,
     lose_connection,
+    other_rules,
     refusal_by_fault,
     spoil_reply,
-    thin_book,
 )
-from settlement.venues.paper.rest.params import Params
-from settlement.venues.paper.rest.replies import refusal, refusal_of, reply
-from settlement.venues.paper.signing import check_signature, check_timing, find_credentials
-from settlement.venues.paper.venue import Venue
+from tools.paper_venue.rest.params import Params
+from tools.paper_venue.rest.replies import refusal, refusal_of, reply
+from tools.paper_venue.signing import check_signature, check_timing, find_credentials
+from tools.paper_venue.venue import Venue
 
 log = logging.getLogger(__name__)
 
 AioHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def serve(route: Route, venue: Venue) -> AioHandler:
-    """The aiohttp handler of one route."""
+def serve(route: Route, venue: Venue, *, then: Callable[[], None]) -> AioHandler:
+    """The aiohttp handler of one route; `then` is called once a request has been carried out."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = (await request.read()).decode("utf-8", "replace")
-        faults = venue.faults.strike(method=request.method, path=request.path)
+        faults = venue.faults.strike(method=request.method, path=request.path, now_ms=venue.clock_ms())
         await delay_request(venue, faults)
         if FaultKind.REQUEST_LOST in faults:
             return lose_connection(request)
-        response = refusal_by_fault(faults) or answer(venue, route, request, body, faults)
+        response = refusal_by_fault(faults, now_ms=venue.clock_ms())
+        if response is None:
+            response = answer(venue, route, request, body, faults)
+            then()
         if fault := faults.get(FaultKind.REPLY_DELAY):
             await asyncio.sleep(fault.delay_seconds())
         if FaultKind.REPLY_LOST in faults:
@@ -60,7 +64,8 @@ def answer(
         call.visible = venue.visible(stale=faults.get(FaultKind.STALE_READS), now_ms=call.now_ms)
         if FaultKind.PENDING_TRANSFERS in faults:
             call.transfer_status = "PENDING"
-        with thin_book(venue, faults.get(FaultKind.THIN_BOOK)):
+        call.can_trade = FaultKind.TRADING_DISABLED not in faults
+        with showing(venue.engine.markets.values(), faults), other_rules(venue, faults):
             return reply(route.handler(call), headers={**headers, **call.headers})
     except ApiError as error:
         return refusal(error, headers=headers)

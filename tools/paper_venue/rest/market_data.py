@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from settlement.venues.paper.amounts import text
-from settlement.venues.paper.errors import BadCombination, InvalidParameter, ParameterMissing
-from settlement.venues.paper.market import Market
-from settlement.venues.paper.prices.quotes import Print
-from settlement.venues.paper.records import Side
-from settlement.venues.paper.rest.call import Call, Route, Security
-from settlement.venues.paper.rest.params import Params, find_symbol
-from settlement.venues.paper.symbols import AVERAGE_PRICE_MINUTES, SYMBOLS, Symbol
+from tools.paper_venue.amounts import text
+from tools.paper_venue.errors import BadCombination, InvalidParameter, ParameterMissing
+from tools.paper_venue.market import Market
+from tools.paper_venue.prices.quotes import Print
+from tools.paper_venue.records import Side
+from tools.paper_venue.rest.call import Call, Route, Security
+from tools.paper_venue.rest.params import Params, find_symbol
+from tools.paper_venue.symbols import AVERAGE_PRICE_MINUTES, SYMBOLS, Symbol
 
 
 def ping(call: Call) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def exchange_info(call: Call) -> dict[str, Any]:
             for kind, interval, number, limit in limits
         ],
         "exchangeFilters": [],
-        "symbols": [symbol.info for symbol in symbols],
+        "symbols": [call.venue.engine.markets[symbol.name].symbol.info for symbol in symbols],
     }
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from settlement.venues.paper.errors import (
+from tools.paper_venue.errors import (
     ApiError,
     DuplicateParameter,
     IllegalCharacters,
@@ -20,7 +20,7 @@ from settlement.venues.paper.errors import (
     ParameterMissing,
     ParametersUnread,
 )
-from settlement.venues.paper.symbols import SYMBOLS, Symbol
+from tools.paper_venue.symbols import SYMBOLS, Symbol
 
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 INTEGER = r"^[0-9]{1,20}$"

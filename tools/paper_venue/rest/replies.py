@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from settlement.venues.paper.errors import ApiError
+from tools.paper_venue.errors import ApiError
 
 
 def reply(data: Any, *, headers: dict[str, str] | None = None, status: int = 200) -> web.Response:

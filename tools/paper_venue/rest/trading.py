@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from settlement.venues.paper.errors import (
+from tools.paper_venue.errors import (
     BadCombination,
     EitherParameterMissing,
     IntervalTooLong,
@@ -20,13 +20,13 @@ from settlement.venues.paper.errors import (
     QuantityInvalid,
     UnknownOrder,
 )
-from settlement.venues.paper.orders import NewOrder
-from settlement.venues.paper.records import Order, OrderChanged, OrderType, Side, TimeInForce
-from settlement.venues.paper.rest import views
-from settlement.venues.paper.rest.call import Call, Route
-from settlement.venues.paper.rest.params import CLIENT_ID, INTEGER, Params
-from settlement.venues.paper.state import Account, State
-from settlement.venues.paper.symbols import PREVENTION_MODES
+from tools.paper_venue.orders import NewOrder
+from tools.paper_venue.records import Order, OrderChanged, OrderType, Side, TimeInForce
+from tools.paper_venue.rest import views
+from tools.paper_venue.rest.call import Call, Route
+from tools.paper_venue.rest.params import CLIENT_ID, INTEGER, Params
+from tools.paper_venue.state import Account, State
+from tools.paper_venue.symbols import PREVENTION_MODES
 
 DAY_MS = 86_400_000
 UNSUPPORTED = ("stopPrice", "icebergQty", "trailingDelta", "pegPriceType", "pegOffsetValue", "pegOffsetType")

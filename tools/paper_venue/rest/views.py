@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from settlement.venues.paper.amounts import text
-from settlement.venues.paper.records import Order, Side, Trade, Transfer, Wallet
+from tools.paper_venue.amounts import text
+from tools.paper_venue.records import Order, Side, Trade, Transfer, Wallet
 
 NO_LIST = -1
 WALLET_NAMES = {Wallet.SPOT: "MAIN", Wallet.FUNDING: "FUNDING"}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from settlement.venues.paper.amounts import text
-from settlement.venues.paper.errors import AmountNotPositive, InvalidParameter, NoSuchAsset, ParameterMissing
-from settlement.venues.paper.faults import FaultKind
-from settlement.venues.paper.filters import check_precision
-from settlement.venues.paper.records import Wallet
-from settlement.venues.paper.rest import views
-from settlement.venues.paper.rest.call import Call, Route, Security
-from settlement.venues.paper.rest.params import NAME, Params
-from settlement.venues.paper.symbols import ASSETS, SYMBOLS
+from tools.paper_venue.amounts import text
+from tools.paper_venue.errors import AmountNotPositive, InvalidParameter, NoSuchAsset, ParameterMissing
+from tools.paper_venue.faults import FaultKind
+from tools.paper_venue.filters import check_precision
+from tools.paper_venue.records import Wallet
+from tools.paper_venue.rest import views
+from tools.paper_venue.rest.call import Call, Route, Security
+from tools.paper_venue.rest.params import NAME, Params
+from tools.paper_venue.symbols import ASSETS, SYMBOLS
 
 TRANSFER_TYPES = {
     "MAIN_FUNDING": (Wallet.SPOT, Wallet.FUNDING),

@@ -1,6 +1,6 @@
 """Post balanced transactions from several processes for some seconds; one line of JSON tells how many.
 
-python -m bench.peers.hordak_project.measure SECONDS PROCESSES
+python -m tools.bench.peers.hordak_project.measure SECONDS PROCESSES
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 
 import django
 
-from bench.load.tally import percentile
-from config.embedded.processes import die_with_parent
+from tools.bench.load.tally import percentile
+from tools.embedded.processes import die_with_parent
 
 ACCOUNTS = 100
 WARM_UP_TRANSACTIONS = 20

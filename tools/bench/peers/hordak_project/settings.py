@@ -1,6 +1,6 @@
 """The least that django-hordak asks for."""
 
-from bench.peers.database import databases
+from tools.bench.peers.database import databases
 
 SECRET_KEY = "not secret: nothing is served"  # noqa: S105
 INSTALLED_APPS = [

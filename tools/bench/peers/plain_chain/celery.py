@@ -5,4 +5,4 @@ from celery import Celery
 app = Celery("plain_chain")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.CELERY_DB_REUSE_MAX = 10**9
-app.autodiscover_tasks(["bench.peers.plain_chain"])
+app.autodiscover_tasks(["tools.bench.peers.plain_chain"])

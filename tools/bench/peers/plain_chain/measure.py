@@ -1,11 +1,12 @@
 """Place orders from threads of this process, with a worker of its own; one line of JSON tells how fast they came out.
 
-python -m bench.peers.plain_chain.measure ORDERS WORKER_PROCESSES
+python -m tools.bench.peers.plain_chain.measure ORDERS WORKER_PROCESSES
 
 place_order is called directly, not over HTTP, and customers hardly ever wait for one another: both favour the peer.
 """
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -16,12 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import django
 from celery import current_app
 
-from bench.load.tally import percentile
-from config.embedded.processes import die_with_parent
+from tools.bench.cpu import per_order_ms
+from tools.bench.load.tally import percentile
+from tools.bench.peers.database import WATCHED_VARIABLE
+from tools.bench.watch import Watch
+from tools.embedded.processes import die_with_parent
 
 ACCOUNTS = 100
 SYMBOLS = [f"BTC-27NOV26-{strike}-C" for strike in range(80_000, 96_000, 1_000)]
@@ -35,23 +40,28 @@ def main() -> None:
     die_with_parent(signal.SIGTERM)
     count, processes = int(sys.argv[1]), int(sys.argv[2])
     django.setup()
-    from bench.peers.plain_chain.celery import app
+    from tools.bench.peers.plain_chain.celery import app
 
     app.set_default()
     accounts = _accounts()
-    with _worker(processes):
+    with _worker(processes) as worker_pid:
         _place(accounts, WARM_UP_ORDERS)
         _wait_for_reports()
+        watch = Watch(lambda: {"worker": worker_pid, **json.loads(os.environ[WATCHED_VARIABLE])})
+        before = {**watch.cpu_seconds(), "placing": time.process_time()}
         first, took = _place(accounts, count)
         _wait_for_reports()
+        after = {**watch.cpu_seconds(), "placing": time.process_time()}
     rate = _reported_per_s(first, count)
     p50, p99 = (percentile(took, share) for share in (0.50, 0.99))
-    told = {"orders_per_s": rate, "p50_ms": (p50 or 0) * 1000, "p99_ms": (p99 or 0) * 1000}
+    told: dict[str, Any] = {"orders_per_s": rate, "p50_ms": (p50 or 0) * 1000, "p99_ms": (p99 or 0) * 1000}
+    used = {name: seconds - before[name] for name, seconds in after.items()}
+    told |= {"cpu_ms": per_order_ms(used, count)}
     print(json.dumps(told | {"orders": count, "worker_processes": processes}))
 
 
 def _accounts() -> list[int]:
-    from bench.peers.plain_chain.models import Account
+    from tools.bench.peers.plain_chain.models import Account
 
     for number in range(ACCOUNTS):
         Account.objects.get_or_create(name=f"{number}", defaults={"balance": Decimal(10**9)})
@@ -60,8 +70,8 @@ def _accounts() -> list[int]:
 
 def _place(accounts: list[int], count: int) -> tuple[int, list[float]]:
     """Place `count` orders; the first one's id and the seconds that each took."""
-    from bench.peers.plain_chain.models import Order
-    from bench.peers.plain_chain.orders import place_order
+    from tools.bench.peers.plain_chain.models import Order
+    from tools.bench.peers.plain_chain.orders import place_order
 
     newest = Order.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
@@ -81,7 +91,7 @@ def _place(accounts: list[int], count: int) -> tuple[int, list[float]]:
 
 
 def _wait_for_reports() -> None:
-    from bench.peers.plain_chain.models import Order
+    from tools.bench.peers.plain_chain.models import Order
 
     deadline = time.monotonic() + REPORTED_WITHIN_SECONDS
     while Order.objects.exclude(state=Order.State.REPORTED).exists():
@@ -93,7 +103,7 @@ def _reported_per_s(first: int, count: int) -> float:
     """Orders a second from the first one placed to the last one reported."""
     from django.db.models import Count, Max, Min
 
-    from bench.peers.plain_chain.models import Order
+    from tools.bench.peers.plain_chain.models import Order
 
     run = Order.objects.filter(pk__gte=first).aggregate(
         orders=Count("pk"), began=Min("placed_at"), ended=Max("reported_at")
@@ -103,9 +113,10 @@ def _reported_per_s(first: int, count: int) -> float:
 
 
 @contextmanager
-def _worker(processes: int) -> Iterator[None]:
+def _worker(processes: int) -> Iterator[int]:
+    """Celery's worker, until the block ends; its pid."""
     command = [
-        *(sys.executable, "-m", "celery", "-A", "bench.peers.plain_chain.celery", "worker"),
+        *(sys.executable, "-m", "celery", "-A", "tools.bench.peers.plain_chain.celery", "worker"),
         *("--pool", "prefork", "--concurrency", str(processes), "--loglevel", "ERROR"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat"),
     ]
@@ -115,7 +126,7 @@ def _worker(processes: int) -> Iterator[None]:
         while not current_app.control.ping(timeout=0.3):
             assert time.monotonic() < deadline, "the worker does not answer"
             assert worker.poll() is None, "the worker ended"
-        yield
+        yield worker.pid
     finally:
         worker.terminate()
         worker.wait()

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from bench.peers.plain_chain import tasks
-from bench.peers.plain_chain.models import Account, LedgerEntry, Order, Position
+from tools.bench.peers.plain_chain import tasks
+from tools.bench.peers.plain_chain.models import Account, LedgerEntry, Order, Position
 
 MULTIPLIER, INDEX, SPREAD_RATE = Decimal("0.01"), Decimal(90_000), Decimal("0.005")
 

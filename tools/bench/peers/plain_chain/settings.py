@@ -2,10 +2,10 @@
 
 import os
 
-from bench.peers.database import BROKER_VARIABLE, databases
+from tools.bench.peers.database import BROKER_VARIABLE, databases
 
 SECRET_KEY = "not secret: nothing is served"  # noqa: S105
-INSTALLED_APPS = ["bench.peers.plain_chain"]
+INSTALLED_APPS = ["tools.bench.peers.plain_chain"]
 DATABASES = databases()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from bench.peers.plain_chain.models import Fill, LedgerEntry, Order
+from tools.bench.peers.plain_chain.models import Fill, LedgerEntry, Order
 
 PRICE, FEE_RATE = Decimal(90_000), Decimal("0.001")
 

@@ -1,0 +1,1 @@
+"""What the product never imports: it starts the product, plays its venue, loads and breaks it."""

@@ -1,0 +1,239 @@
+"""Three database hosts: etcd, Patroni and the wheel's PostgreSQL on each, configured by deploy/patroni/patroni.yml."""
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import requests
+import yaml
+
+from tools.cluster.network import Host
+from tools.embedded import postgres
+from tools.stack.supervision import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_WITHIN_SECONDS = 90.0
+USER, PASSWORD = "crossbook", "laboratory"
+# As tools.embedded does: PostgreSQL refuses to run as root.
+RUN = """
+import os, sys
+from pathlib import Path
+from tools.embedded import privileges
+privileges.choose(data=Path("/nowhere"), needed=(), kind="namespace").enter()
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class DatabaseHost:
+    """One of the three."""
+
+    def __init__(self, host: Host, others: Sequence[Host], folder: Path, patroni: Path) -> None:
+        self.host, self.name = host, host.name
+        self._hosts = others
+        self._folder = folder / host.name
+        self._patroni = patroni
+        self._started: list[subprocess.Popen] = []
+
+    def start(self) -> None:
+        """Start etcd and Patroni, which starts PostgreSQL; on a host that was killed they find what they had."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_known = (self._folder / "etcd").exists()
+        peers = ",".join(f"{each.name}=http://{each.address}:2380" for each in self._hosts)
+        at = self.host.address
+        etcd = {
+            "name": self.name,
+            "data-dir": self._folder / "etcd",
+            "listen-peer-urls": f"http://{at}:2380",
+            "initial-advertise-peer-urls": f"http://{at}:2380",
+            "listen-client-urls": f"http://{at}:2379",
+            "advertise-client-urls": f"http://{at}:2379",
+            "initial-cluster": peers,
+            "initial-cluster-state": "existing" if is_known else "new",
+            "heartbeat-interval": 200,
+            "election-timeout": 2000,
+            "logger": "zap",
+        }
+        self._run("etcd", ["etcd", *(f"--{name}={value}" for name, value in etcd.items())])
+        configuration = self._folder / "patroni.yml"
+        configuration.write_text(yaml.safe_dump(self._configuration()))
+        command = [str(self._patroni / "bin/python"), str(self._patroni / "bin/patroni"), str(configuration)]
+        self._run("patroni", [sys.executable, "-c", RUN, *command])
+
+    def _configuration(self) -> dict[str, Any]:
+        """The example of deploy/, with the addresses, folders and passwords of the laboratory."""
+        made: dict[str, Any] = yaml.safe_load((ROOT / "deploy/patroni/patroni.yml").read_text())
+        at = self.host.address
+        made["name"] = self.name
+        made["restapi"] = {"listen": f"{at}:8008", "connect_address": f"{at}:8008"}
+        made["etcd3"]["hosts"] = [f"{each.address}:2379" for each in self._hosts]
+        made["bootstrap"]["dcs"]["postgresql"]["parameters"]["shared_buffers"] = "128MB"
+        made["postgresql"] |= {
+            "listen": f"{at}:5432",
+            "connect_address": f"{at}:5432",
+            "data_dir": str(self._folder / "data"),
+            "bin_dir": str(postgres.installed() / "bin"),
+            "pgpass": str(self._folder / "pgpass"),
+            "pg_hba": [
+                "local all all trust",
+                "host all all 10.177.0.0/24 md5",
+                "host replication all 10.177.0.0/24 md5",
+            ],
+        }
+        made["postgresql"]["parameters"] = {"unix_socket_directories": str(self._folder)}
+        for role in made["postgresql"]["authentication"].values():
+            role["password"] = PASSWORD
+        made["watchdog"] = {"mode": "off"}
+        return made
+
+    def _run(self, name: str, command: list[str]) -> None:
+        with (self._folder / f"{name}.log").open("a") as log:
+            self._started.append(
+                subprocess.Popen(
+                    self.host.inside(command),
+                    cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": str(ROOT) if name == "patroni" else ""},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            )
+
+    def reap(self) -> None:
+        """Wait for what was killed."""
+        for process in self._started:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+        self._started = [process for process in self._started if process.poll() is None]
+
+    def servers(self) -> list[psutil.Process]:
+        """The processes of its PostgreSQL, the first one first."""
+        found = []
+        for pid in self.host.pids():
+            with suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if process.name() == "postgres":
+                    found.append(process)
+        return sorted(found, key=lambda process: process.create_time())
+
+    def signal_servers(self, number: signal.Signals) -> None:
+        for process in self.servers():
+            with suppress(psutil.Error):
+                process.send_signal(number)
+
+    def status(self) -> dict[str, Any]:
+        """What its Patroni says of itself; nothing when it does not answer."""
+        with suppress(requests.RequestException):
+            told: dict[str, Any] = requests.get(f"{self.patroni_url}/patroni", timeout=1).json()
+            return told
+        return {}
+
+    @property
+    def patroni_url(self) -> str:
+        return f"http://{self.host.address}:8008"
+
+
+class Databases:
+    """All three."""
+
+    def __init__(self, hosts: Sequence[Host], folder: Path, patroni: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        self.members = [DatabaseHost(host, hosts, folder, patroni) for host in hosts]
+
+    def start(self) -> None:
+        """Raises: TimeoutError."""
+        for member in self.members:
+            member.start()
+        self.await_(lambda: self.primary() is not None, "a primary")
+        self.await_(self.is_whole, "two standbys, one of them synchronous")
+        at = ",".join(member.host.address for member in self.members)
+        url = f"postgresql://postgres:{PASSWORD}@{at}/postgres?target_session_attrs=read-write&connect_timeout=3"
+        with psycopg.connect(url, autocommit=True) as session:
+            session.execute(f"CREATE ROLE {USER} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
+            for name in (*postgres.DATABASES, "probe"):
+                session.execute(f"CREATE DATABASE {name} OWNER {USER}")
+        with psycopg.connect(self.url("probe"), autocommit=True) as session:
+            session.execute("CREATE TABLE probe (name text PRIMARY KEY, count bigint NOT NULL)")
+
+    def url(self, database: str, *members: DatabaseHost) -> str:
+        at = ",".join(member.host.address for member in members or self.members)
+        return f"postgresql://{USER}:{PASSWORD}@{at}:5432/{database}?target_session_attrs=read-write"
+
+    def primary(self) -> DatabaseHost | None:
+        """The member that says that it is."""
+        for member in self.members:
+            status = member.status()
+            if status.get("role") == "primary" and status.get("state") == "running":
+                return member
+        return None
+
+    def synchronous(self) -> DatabaseHost | None:
+        return next((each for each in self.members if each.status().get("sync_standby")), None)
+
+    def is_whole(self) -> bool:
+        """Whether there are a primary and two standbys that stream, one of them synchronous."""
+        states = [member.status() for member in self.members]
+        streaming = [state for state in states if state.get("replication_state") == "streaming"]
+        return (
+            self.primary() is not None and len(streaming) == 2 and any(s.get("sync_standby") for s in states)
+        )
+
+    def switch(self) -> None:
+        """Have Patroni move the primary, as an operator does before maintenance."""
+        leader = self.primary()
+        if leader is None:
+            raise TimeoutError("there is no primary to switch from")
+        asked = {"leader": leader.name}
+        requests.post(f"{leader.patroni_url}/switchover", json=asked, timeout=30).raise_for_status()
+
+    def await_(
+        self, condition: Callable[[], object], what: str, within: float = READY_WITHIN_SECONDS
+    ) -> None:
+        """Raises: TimeoutError."""
+        if not wait_until(condition, within_seconds=within, every_seconds=0.5):
+            raise TimeoutError(f"no {what} within {within:g} s")
+
+
+class Writable:
+    """Looks, beside the load, from when to when no host took a synchronous commit: the engine's own outage."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+        self.stopping = threading.Event()
+        self.commits: list[float] = []  # monotonic moments
+        self._threads = [
+            threading.Thread(target=self._look, args=[member], daemon=True) for member in databases.members
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def outage(self, *, after: float) -> float | None:
+        """Monotonic moment of the first commit that follows the longest gap after a moment."""
+        moments = sorted(each for each in self.commits if each >= after - 1)
+        gaps = [(later - earlier, later) for earlier, later in itertools.pairwise(moments)]
+        return max(gaps)[1] if gaps else None
+
+    def _look(self, member: DatabaseHost) -> None:
+        url = f"{self._databases.url('probe', member)}&connect_timeout=2&tcp_user_timeout=2000"
+        statement = (
+            "INSERT INTO probe VALUES (%s, 1) ON CONFLICT (name) DO UPDATE SET count = probe.count + 1"
+        )
+        while not self.stopping.wait(0.2):
+            with suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as session:
+                while not self.stopping.wait(0.1):
+                    began_at = time.monotonic()
+                    session.execute(statement, [member.name])
+                    if time.monotonic() - began_at < 1:
+                        self.commits.append(time.monotonic())

@@ -1,0 +1,150 @@
+"""docs/availability.md, from the results of the laboratory: `python -m tools.cluster.page`.
+
+Results of `make cluster` (var/cluster/results.jsonl) are added to docs/availability.json, of which the page is written.
+"""
+
+import json
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tools.cluster.faults import FAULTS
+from tools.cluster.results import is_whole
+from tools.embedded import places
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT, PAGE = ROOT / "docs/availability.json", ROOT / "docs/availability.md"
+ALLOWED_MINUTES = 52.6  # of a year, at 99.99 %
+RUNS_WANTED, REQUESTS_WANTED = 10, 30_000
+HEAD = """\
+<!-- Generated: python -m tools.cluster.page -->
+# Availability: measured outages, and what they come to in a year
+
+For reviewers and operators. `make cluster` builds three database hosts (etcd, Patroni, PostgreSQL with a synchronous
+standby) and a stack on one Linux machine, each in a network namespace, and breaks the hosts while orders come on a
+fixed schedule. **Nothing is set apart**: the time of an order starts when it is due, and it succeeds if its first try
+is answered with 201 within 2 s.
+
+- *Outage*: orders that failed so, by the orders a second: the seconds in which none was taken.
+- *With retry*: the same of orders of which no try under their `client_order_id` was answered with 201 within those 2 s.
+- *Engine*: from the fault until a host takes a synchronous commit again, measured beside the load.
+- *Added*: from then until the last order failed.
+"""
+TAIL = """\
+## What this says, and what it does not
+
+- After each fault every acknowledged order is looked for in both databases, by its id and once; no order that was
+  refused for good may be there; the audit of all books runs. *Proof* counts the runs in which all of that held.
+- The hosts are namespaces of one machine: they share its cores, its disk and its clock.
+- The stack runs once, beside the hosts: only the databases move. A lost machine of web or of the desk is the work of
+  the load balancer and of the [leases](decisions/standby.md). Broker and venue are whole.
+- A rate a year is an assumption: put your own in its place.
+- 0 failures in n requests support no more than 1 - 3/n at 95 %: a claim of 99.99 % wants {wanted:,} requests.
+"""
+COLUMNS = (
+    *(
+        "fault",
+        "runs",
+        "requests",
+        "outage s: median, worst",
+        "with retry s: worst",
+        "engine s: median, worst",
+    ),
+    *("added s: worst", "a year", "minutes a year", "proof"),
+)
+
+
+def page(results: Sequence[dict[str, Any]]) -> str:
+    """The whole page."""
+    rows, total, worst_total, missing = [], 0.0, 0.0, []
+    for fault in FAULTS.values():
+        runs = [each for each in results if each["fault"] == fault.name]
+        if not runs:
+            missing.append(f"`{fault.name}` ({fault.what})")
+            continue
+        outages = [run["outage_s"] for run in runs]
+        median, worst = statistics.median(outages), max(outages)
+        total += fault.a_year * median / 60
+        worst_total += fault.a_year * worst / 60
+        rows.append(_row(fault.name, fault.what, runs, fault.a_year, median, worst))
+    requests = sum(each["requests"] for each in results)
+    return "\n".join(
+        [
+            HEAD,
+            f"| {' | '.join(COLUMNS)} |",
+            "|" + " --- |" * len(COLUMNS),
+            *rows,
+            "",
+            _sum(total, worst_total, requests),
+            "",
+            *_short(results, missing),
+            TAIL.format(wanted=REQUESTS_WANTED),
+        ]
+    )
+
+
+def _row(
+    name: str, what: str, runs: Sequence[dict[str, Any]], a_year: float, median: float, worst: float
+) -> str:
+    engines = [run["engine_s"] for run in runs if run["engine_s"] is not None]
+    added = [run["added_s"] for run in runs if run["added_s"] is not None]
+    retried = max(run["failed_with_retry"] * run["outage_s"] / max(run["failed_at_first"], 1) for run in runs)
+    engine = f"{statistics.median(engines):.1f}, {max(engines):.1f}" if engines else "not seen"
+    cells = [
+        f"{what} (`{name}`)",
+        len(runs),
+        sum(run["requests"] for run in runs),
+        f"{median:.1f}, {worst:.1f}",
+        f"{retried:.1f}",
+        engine,
+        f"{max(0.0, *added, 0.0):.1f}",
+        f"{a_year:g}",
+        f"{a_year * median / 60:.1f}",
+        f"{sum(is_whole(run['proof']) for run in runs)} of {len(runs)}",
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _sum(total: float, worst: float, requests: int) -> str:
+    verdict = "under" if total < ALLOWED_MINUTES else "over"
+    return (
+        f"**Sum: {total:.1f} minutes a year** by the medians ({worst:.1f} by the worst), {verdict} the "
+        f"{ALLOWED_MINUTES} that 99.99 % allows, for the faults of the table; {requests:,} requests."
+    )
+
+
+def _short(results: Sequence[dict[str, Any]], missing: Sequence[str]) -> list[str]:
+    """What the claim lacks."""
+    counts = {name: sum(each["fault"] == name for each in results) for name in FAULTS}
+    few = [f"`{name}` ({count})" for name, count in counts.items() if 0 < count < RUNS_WANTED]
+    busy = [each["load_average"] for each in results]
+    said = []
+    if few:
+        said.append(f"**Fewer than {RUNS_WANTED} runs**, so a first look and no proof: {', '.join(few)}.")
+    if missing:
+        said.append(f"**Not run**: {', '.join(missing)}.")
+    if busy:
+        said.append(
+            f"Load average at the ends of the runs: {min(busy):.0f} to {max(busy):.0f}, on "
+            "two cores that did other work as well."
+        )
+    return ["\n".join(said), ""] if said else []
+
+
+def main() -> None:
+    kept: list[dict[str, Any]] = json.loads(KEPT.read_text()) if KEPT.exists() else []
+    new = places.var_dir_of(os.environ) / "cluster" / "results.jsonl"
+    if new.exists():
+        found = [json.loads(line) for line in new.read_text().splitlines()]
+        kept += [each for each in found if each not in kept]
+    if not kept:
+        sys.exit("there are no results: make cluster")
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+    PAGE.write_text(page(kept))
+
+
+if __name__ == "__main__":
+    main()

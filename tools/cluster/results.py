@@ -1,0 +1,48 @@
+"""What a run with one fault came to: from the driver's record, the engine's own commits, and the proof."""
+
+from collections import Counter
+from typing import Any
+
+ANSWERED_WITHIN_SECONDS = 2.0
+
+
+def is_ok_at_first(heard: dict[str, Any]) -> bool:
+    """Whether the first try was answered well, and in time."""
+    took, told = heard["tries"][0]
+    return told == "201" and took <= ANSWERED_WITHIN_SECONDS
+
+
+def is_ok_in_time(heard: dict[str, Any]) -> bool:
+    """Whether any try was, counted from when the order was due."""
+    took, told = heard["tries"][-1]
+    return told == "201" and took <= ANSWERED_WITHIN_SECONDS
+
+
+def measured(
+    heard: list[dict[str, Any]], *, injected_at: float, per_s: float, writable_at: float | None
+) -> dict[str, Any]:
+    """Seconds are from the fault; nothing is set apart."""
+    failed = [each for each in heard if not is_ok_at_first(each)]
+    late = [each for each in heard if not is_ok_in_time(each)]
+    until = max((each["due"] for each in failed), default=None)
+    span = None if until is None else round(until + 1 / per_s - min(each["due"] for each in failed), 1)
+    engine = None if writable_at is None else round(max(0.0, writable_at - injected_at), 1)
+    added = None if until is None or writable_at is None else round(until + 1 / per_s - writable_at, 1)
+    return {
+        "requests": len(heard),
+        "failed_at_first": len(failed),
+        "failed_with_retry": len(late),
+        "outage_s": round(len(failed) / per_s, 1),
+        "span_s": span or 0.0,
+        "engine_s": engine,
+        "added_s": added,
+        "answers": dict(Counter(each["tries"][0][1] for each in failed)),
+        "slowest_answer_s": max((each["tries"][0][0] for each in heard), default=0.0),
+        "outcomes": dict(Counter(each["outcome"] for each in heard)),
+    }
+
+
+def is_whole(proof: dict[str, Any]) -> bool:
+    """Whether nothing was lost, doubled, placed after a refusal, or is broken."""
+    wrong = ("lost", "not at the desk", "doubled", "placed after a final refusal")
+    return not any(proof[name] for name in wrong) and proof["settled"] and not proof["audit"]["broken"]
