@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from config.management.commands.states import state_diagrams
+from cockpit.management.commands.states import state_diagrams
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "states.md"
 

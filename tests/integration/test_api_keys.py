@@ -9,10 +9,12 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from counter.access import api_keys
+from counter.api.signed_requests import NotSigned, holder_of
 from counter.models import ApiKey
 from tests.support.factories import make_customer
 from tests.support.staff import staff
@@ -40,19 +42,39 @@ def everything_stored():
 # --- staff ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_operator_makes_a_key_and_sees_its_secret_once(caplog):
+@pytest.mark.parametrize("superuser", [False, True])
+def test_staff_offer_a_key_and_the_customer_alone_sees_its_secret_once(caplog, superuser):
     caplog.set_level(logging.DEBUG)
-    operator, customer = staff("olga", role="operator"), make_customer()
+    role = None if superuser else "operator"
+    operator, customer = staff("olga", role=role, superuser=superuser), make_customer()
     response = operator.post(
-        ADD, asked(customer, networks="192.0.2.0/24\n2001:db8::1", requests_per_second="5")
+        ADD, asked(customer, networks="192.0.2.0/24\n2001:db8::1", requests_per_second="5"), follow=True
     )
     assert response.status_code == 200
-    assert "no-store" in response["Cache-Control"]
     key = ApiKey.objects.get()
-    page = response.content.decode()
+    assert key.encrypted_secret == ""
+    assert not SECRET.findall(response.content.decode())
+    with pytest.raises(NotSigned):
+        holder_of(key.public_id)
+
+    other, visitor = Client(), Client()
+    other.force_login(make_customer().user)
+    visitor.force_login(customer.user)
+    collect = f"/trade/keys/{key.pk}/secret/"
+    for stranger in (other, operator, Client()):
+        assert not SECRET.findall(stranger.post(collect, follow=True).content.decode())
+    assert key.label in visitor.get("/trade/keys/").content.decode()
+    assert visitor.get(collect).status_code == 405
+    answer = visitor.post(collect)
+    assert "no-store" in answer["Cache-Control"]
+    page = answer.content.decode()
     [secret] = SECRET.findall(page)
+    key.refresh_from_db()
     assert key.public_id in page
     assert api_keys.secret_of(key.encrypted_secret) == secret
+    assert holder_of(key.public_id).secret == secret
+    again = visitor.post(collect)
+    assert (again.status_code, SECRET.findall(again.content.decode())) == (409, [])
     assert (key.customer, key.scopes, key.requests_per_second) == (customer, ["read", "trade"], 5)
     assert key.networks == ["192.0.2.0/24", "2001:db8::1/128"]
     for path in (LIST, reverse("admin:counter_apikey_change", args=[key.pk]), ADD):
@@ -82,6 +104,15 @@ def test_a_key_that_makes_no_sense_is_not_made(fields):
     assert response.status_code == 200
     assert response.context["errors"]
     assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize("end", ["revoked_at", "expires_at"])
+def test_a_key_that_is_over_cannot_be_collected(end):
+    customer = make_customer()
+    key = api_keys.offer(customer_id=customer.pk, label="", scopes=["trade"], now=timezone.now())
+    ApiKey.objects.filter(pk=key.pk).update(**{end: timezone.now()})
+    with pytest.raises(api_keys.ApiKeyError):
+        api_keys.collect(customer_id=customer.pk, key_id=key.pk, now=timezone.now())
 
 
 def test_whoever_may_not_issue_keys_makes_and_revokes_none():
@@ -158,11 +189,12 @@ def test_the_console_says_what_is_wrong(arguments):
 def test_what_keys_are_encrypted_with_is_exchanged_by_a_list(settings):
     settings.API_KEYS_SECRET = "old"
     issued = api_keys.issue(customer_id=make_customer().pk, label="", scopes=["read"], now=timezone.now())
+    api_keys.offer(customer_id=make_customer().pk, label="", scopes=["read"], now=timezone.now())
     settings.API_KEYS_SECRET = "new, old"
-    assert api_keys.secret_of(ApiKey.objects.get().encrypted_secret) == issued.secret
+    assert api_keys.secret_of(ApiKey.objects.get(pk=issued.key.pk).encrypted_secret) == issued.secret
     call_command("encrypt_api_keys", stdout=StringIO())
     settings.API_KEYS_SECRET = "new"
-    assert api_keys.secret_of(ApiKey.objects.get().encrypted_secret) == issued.secret
+    assert api_keys.secret_of(ApiKey.objects.get(pk=issued.key.pk).encrypted_secret) == issued.secret
 
 
 def test_a_secret_that_cannot_be_read_is_left_as_it_is(settings):

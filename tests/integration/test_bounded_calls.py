@@ -5,12 +5,12 @@ import socket
 import threading
 import time
 
-import ccxt
 import pytest
 import requests
 
-from config.bounded_calls import BoundedSession
-from config.exchange import new_exchange
+from infra.exchange.client import new_exchange
+from infra.exchange.lean_ccxt import ccxt
+from infra.http_client.bounded_calls import BoundedSession
 
 WITHIN_SECONDS = 0.3
 SOON_SECONDS = 10.0  # of what would last for an hour
@@ -79,7 +79,7 @@ def test_an_answer_without_an_end_is_a_time_out_and_the_next_one_is_heard(drippi
 
 
 def test_a_venue_that_answers_without_an_end_has_given_no_word(dripping, monkeypatch):
-    monkeypatch.setattr("config.exchange.READ_ON_SECONDS", 0.0)
+    monkeypatch.setattr("infra.exchange.client.READ_ON_SECONDS", 0.0)
     exchange = new_exchange(client="binance", url=dripping.url, timeout_seconds=WITHIN_SECONDS)
     with pytest.raises(ccxt.RequestTimeout):
         exchange.fetch_time()

@@ -1,4 +1,4 @@
-"""Money in and out: each reference begins once and ends once, whoever sends it at the same moment."""
+"""Money in and out: each reference begins once and ends once, also sent by several at the same moment."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -9,10 +9,10 @@ from threading import Event
 import pytest
 from django.db import connection, transaction
 
-from counter.chart import SystemAccount
 from counter.models import Account, CashMovement, Customer, Transfer, Withdrawal
 from counter.money import accounts, cash, withdrawals
 from counter.money.cash import AccountError, InsufficientBalance, ReferenceReused
+from counter.money.chart import SystemAccount
 from ledger.posting import balances
 from tests.support.factories import make_customer
 from tests.support.threads import at_once

@@ -3,8 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from counter import changes
-from counter.changes import Following, begin
+from counter.stream import changes
+from counter.stream.changes import Following, begin
 from tests.support.factories import make_customer, make_option, place_open
 from tests.support.settling import settle
 

@@ -12,10 +12,11 @@ from django.utils import timezone
 from acceptance import counter_client
 from acceptance.models import AcceptedOrder
 from counter.contracts import CoinCondition
-from counter.models import DeskCondition, SyncOrder, TradingStatus, TradingStatusChange, Transfer
-from counter.ordering.gate import gate
-from counter.trading.trading_status import Watch, trading_by_coin
-from settlement import conditions, conversion
+from counter.models import DeskCondition, Quote, SyncOrder, TradingStatus, TradingStatusChange, Transfer
+from counter.orders.queue import order_queue
+from counter.trading.status import Watch, trading_by_coin
+from settlement.conversions import converting
+from settlement.counter_link import conditions
 from settlement.models import Carry, Conversion, VenueHalt
 from tests.support import desk as steps
 from tests.support.api import Caller, error_of
@@ -57,15 +58,24 @@ class Bench:
         self.watch.judge(now=now)
         return TradingStatus.objects.get(underlying="BTC")
 
+    def come(self):
+        """It is the moment of the last judgement: what was dated ahead is of now."""
+        now = timezone.now()
+        Quote.objects.filter(quoted_at__gt=now).update(quoted_at=now)
+        TradingStatus.objects.filter(judged_at__gt=now).update(judged_at=now)
+
     def quote(self):
+        self.come()
         [found] = self.caller.get("quotes", underlying="BTC").json()["results"]
         return found
 
     def open(self, **changes):
+        self.come()
         body = {"type": "open", "client_order_id": unique("o"), "symbol": self.option.symbol, "contracts": 1}
         return self.caller.post("orders", body | changes)
 
     def close(self, opened_by, **changes):
+        self.come()
         body = {"type": "close", "client_order_id": unique("c"), "opened_by": opened_by, "contracts": 1}
         return self.caller.post("orders", body | changes)
 
@@ -87,12 +97,13 @@ class Bench:
 def bench(two_systems, live_server, settings, monkeypatch, venue, paper_venue, venue_account):
     settings.COUNTER_URL = live_server.url
     settings.CONTAINMENT_AFTER_SECONDS = LIMITS
+    settings.CONTAINMENT_FROM_USDT = {}  # at any amount
     settings.REOPEN_AFTER_SECONDS = 2.0
     # Connections that threads keep would hold the test database when it is to be dropped.
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     counter_client._local.__dict__.clear()
     yield Bench(Desk(venue, paper_venue, venue_account[0]))
-    gate.stop()
+    order_queue.stop()
     counter_client._session().close()
     counter_client._local.__dict__.clear()
 
@@ -185,6 +196,37 @@ def test_an_old_unknown_contains_its_coin_until_the_venue_has_been_asked(bench):
     assert [bench.judged(after).state for after in (9, 11.5, 14)] == ["HALTED", "WIDE", "NORMAL"]
 
 
+def test_one_small_unknown_contains_no_coin_and_many_do(bench, settings):
+    """22.50 USDT each, counted from 40 on: the person who has to look at it is told by an alert of its own."""
+    settings.CONTAINMENT_FROM_USDT = {"unknown_outcome": Decimal(40), "unsettled": Decimal(40)}
+    for number, expected in enumerate(["NORMAL", "HALTED"]):
+        bench.opened()
+        bench.desk.paper.add_fault("reply_lost", **POST, count=1)
+        steps.deliver()
+        assert bench.desk.convert().state == "UNKNOWN"
+        [told, _] = conditions.conditions()
+        assert told.doubtful_coin == Decimal("0.00025000") * (number + 1)
+        bench.started_at = Conversion.objects.earliest("id").submitted_at
+        assert bench.judged(8 + number).state == expected
+    assert TradingStatus.objects.get(underlying="BTC").reasons == ["unknown_outcome"]
+    # A desk of the release before says no amount: then its age counts as ever.
+    DeskCondition.objects.update(doubtful_coin=None)
+    settings.CONTAINMENT_FROM_USDT = {"unknown_outcome": Decimal(1_000_000), "unsettled": Decimal(1_000_000)}
+    assert bench.judged(9.5, told=False).easing_since is None
+
+
+def test_what_is_overdue_counts_from_an_amount_on(bench, settings):
+    settings.CONTAINMENT_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(6))}
+    settings.CONTAINMENT_FROM_USDT = {"unsettled": Decimal(40)}
+    bench.opened()
+    bench.started_at = SyncOrder.objects.get().placed_at
+    assert [bench.judged(after).state for after in (1, 4, 8)] == ["NORMAL"] * 3
+    bench.opened()
+    SyncOrder.objects.update(placed_at=bench.started_at)
+    assert bench.judged(30).state == "HALTED"
+    assert TradingStatus.objects.get(underlying="BTC").reasons == ["unsettled"]
+
+
 def test_a_desk_that_says_nothing_is_a_cause_and_its_first_word_ends_it(bench):
     silent = [bench.judged(after, told=False).state for after in (1, 16, 31)]
     assert silent == ["NORMAL", "WIDE", "HALTED"]
@@ -263,6 +305,7 @@ def test_a_coin_that_nobody_watches_is_not_opened_and_can_be_closed(bench):
 
 
 def test_a_judgement_of_the_past_changes_nothing(bench):
+    bench.started_at -= timedelta(minutes=1)
     assert bench.judged(20).state == "NORMAL"
     assert bench.judged(5, quoted=False, told=False).state == "NORMAL"
     TradingStatus.objects.filter(underlying="BTC").update(state="HALTED")
@@ -321,7 +364,7 @@ def test_what_the_desk_tells_is_what_is_not_hedged(bench):
     bench.close(name, contracts=5)  # brings 5 x 0.01 x 0.02 back
     steps.deliver()
     assert told()["BTC"] == Decimal("0.001")
-    while conversion.orders_wait("BTC"):
+    while converting.orders_wait("BTC", now=timezone.now()):
         steps.convert(bench.desk.venue)
     filled = Conversion.objects.latest("id")
     left = Decimal("0.001") - filled.filled_coin

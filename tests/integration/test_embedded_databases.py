@@ -9,16 +9,13 @@ from django.db import connections
 
 
 @pytest.mark.django_db(databases=["default", "desk"])
-def test_both_databases_are_ours_and_durable():
+def test_both_databases_are_ours():
     for alias in ("default", "desk"):
         with connections[alias].cursor() as cursor:
-            cursor.execute(
-                "SELECT current_database(), current_setting('fsync'), current_setting('synchronous_commit')"
-            )
-            name, fsync, synchronous = cursor.fetchone()
+            cursor.execute("SELECT current_database()")
+            [name] = cursor.fetchone()
         assert name == connections[alias].settings_dict["NAME"]
         assert name.startswith("test_")
-        assert (fsync, synchronous) == ("on", "on")
 
 
 @pytest.mark.django_db(databases=["default", "desk"])

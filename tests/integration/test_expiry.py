@@ -1,4 +1,4 @@
-"""Options at their end: exercised and paid once in the money, gone at zero out of it, whoever runs it and how often."""
+"""Options at their end: exercised and paid once in the money, gone at zero out of it, by any process, however often."""
 
 import threading
 import time
@@ -9,8 +9,6 @@ from functools import partial
 import pytest
 from django.db import connections
 
-from config.leader import exclusive
-from config.stack.supervision import wait_until
 from counter.contracts import SettlementReport
 from counter.expiring import expiry
 from counter.expiring.settlement_index import settle_at_average
@@ -26,10 +24,11 @@ from counter.models import (
     TradingSwitch,
     Transfer,
 )
-from counter.ordering.order_requests import CloseRequest, RejectCode, Rejected
-from counter.ordering.orders import place_orders
-from counter.ordering.settlements import take_reports
-from counter.trading.trading_switches import throw
+from counter.orders.placing import place_orders
+from counter.orders.requests import CloseRequest, RejectCode, Rejected
+from counter.orders.settlements import take_reports
+from counter.trading.switches import throw
+from infra.coordination.leader import exclusive
 from tests.support.databases import held_account
 from tests.support.expiring import (
     AFTER,
@@ -45,6 +44,7 @@ from tests.support.expiring import (
 )
 from tests.support.factories import make_customer, place_close
 from tests.support.threads import at_once
+from tools.stack.supervision import wait_until
 
 pytestmark = pytest.mark.django_db
 

@@ -12,15 +12,15 @@ from django.utils import timezone
 import audit
 from counter.expiring import expiry
 from counter.models import Account, Expiry, Option, Position, SyncOrder
-from counter.ordering.order_requests import Accepted, OpenRequest
-from counter.ordering.orders import place_orders
-from settlement import rounds
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, OpenRequest
+from settlement.conversions import rounds
 from settlement.models import Conversion
 from tests.support import desk
 from tests.support.expiring import expiring_option, last_expiry, record_index
 from tests.support.factories import make_customer
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 
 POSITIONS, CUSTOMERS = 10_000, 250
 AT_ONCE_USDT = Decimal(300_000)

@@ -1,7 +1,6 @@
-"""Who leads no more writes nothing, although he thinks that he leads: quotes, orders and ticks."""
+"""A deposed leader cannot write, although it believes that it leads: quotes, orders and ticks."""
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,27 +9,26 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from kombu import Message
 
-from acceptance import counter_client, deliveries, recovery
+from acceptance import counter_client, deliveries, pulling
 from acceptance.deliveries import Delivery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
 from config.celery import app
-from config.leadership import Leadership, LeadershipLost, Term
-from config.scheduler import LeadingScheduler
 from counter.market.feed import Feed
 from counter.models import IndexPrice, Option, Quote, TradingStatus
-from counter.trading.trading_status import Watch
+from counter.trading.status import Watch
+from infra.broker.scheduler import LeadingScheduler
+from infra.coordination.leadership import Leadership, LeadershipLost, Term
+from tests.support.brokers import task_queue
 from tests.support.desk_bench import event
+from tests.support.index_sources import WrittenSource, begun
 from tests.support.standing import Paused, until
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 
 
-class StandingSource:
-    """Prices that stay as they are."""
-
-    def prices(self) -> dict[str, Decimal]:
-        return {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}
+def ignore(leaps: object) -> None:
+    """Nothing leaps here."""
 
 
 @pytest.fixture
@@ -52,7 +50,7 @@ def led(request: Any) -> Any:
 @pytest.mark.parametrize("led", [("feed", "default")], indirect=True)
 def test_a_feed_that_leads_no_more_writes_no_index_no_listing_and_no_quote(led):
     term = led()
-    feed = Feed(StandingSource(), term)
+    feed = Feed(begun(WrittenSource(), now=timezone.now()), term, judge=ignore)
     assert feed.tick(now=timezone.now()) > 0
 
     led()
@@ -70,7 +68,7 @@ def test_a_feed_that_leads_no_more_writes_no_index_no_listing_and_no_quote(led):
 
     Option.objects.all().delete()
     with pytest.raises(LeadershipLost):  # one that would list first
-        Feed(StandingSource(), term).tick(now=timezone.now())
+        Feed(begun(WrittenSource(), now=timezone.now()), term, judge=ignore).tick(now=timezone.now())
     assert not Option.objects.exists()
 
 
@@ -93,7 +91,7 @@ def test_an_intake_that_leads_no_more_stores_nothing_by_any_door(led, monkeypatc
             term=term,
         )
     with pytest.raises(LeadershipLost):
-        recovery.pull_unsynced(min_age_ms=0, now=timezone.now(), term=term)
+        pulling.pull_unsynced(min_age_ms=0, now=timezone.now(), term=term)
     assert AcceptedOrder.objects.count() == 1
     assert acknowledged == []
 
@@ -117,7 +115,7 @@ def make_due() -> None:
 
 def sent(broker_url: str) -> int:
     with redis.Redis.from_url(broker_url) as client:
-        return client.llen("settle")
+        return client.llen(task_queue("settle"))
 
 
 def tick_until(scheduler: LeadingScheduler, holds: Any) -> None:

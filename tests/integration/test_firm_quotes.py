@@ -10,8 +10,8 @@ import pytest
 from counter.market import firm_quotes
 from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give, sweep
 from counter.models import Account, FirmQuote, Option, Position, SyncOrder, TradingStatus
-from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode, Rejected
-from counter.ordering.orders import place_orders
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode, Rejected
 from tests.support.factories import make_customer, make_option, make_quote, place_open, unique
 from tests.support.threads import at_once
 
@@ -112,11 +112,14 @@ def test_a_close_of_all_is_quoted_for_what_is_left(customer, option):
 
 def test_it_ends_with_its_option(customer):
     option = make_option(now=NOW)
+    opened = place_open(customer, option, now=NOW)
     Option.objects.filter(pk=option.pk).update(expires_at=NOW + timedelta(seconds=2))
-    assert ask_open(customer, option).expires_at == NOW + timedelta(seconds=2)
+    assert ask_close(customer, opened.position_id).expires_at == NOW + timedelta(seconds=2)
+    Option.objects.filter(pk=option.pk).update(expires_at=NOW + timedelta(seconds=62))
+    assert ask_open(customer, option).expires_at == NOW + timedelta(seconds=2), "opens end a minute before"
 
 
-# --- once, until then, for him and for this -------------------------------------------------------------------------
+# --- once, until then, for one customer and this ---------------------------------------------------------------------
 
 
 def test_it_expires(customer, option):

@@ -1,4 +1,4 @@
-"""Where the record of the index has a gap two people settle it; one alone cannot, whatever way he takes."""
+"""Where the record of the index has a gap two people settle it; one alone cannot, by any way."""
 
 from decimal import Decimal
 from functools import partial
@@ -8,9 +8,10 @@ from django.db import IntegrityError, connection, transaction
 from django.db.utils import DatabaseError
 
 from counter.expiring import expiry, index_entries
-from counter.expiring.index_entries import EntryRefused, Person
+from counter.expiring.index_entries import EntryRefused
 from counter.models import Expiry, IndexEntry, Option, SettlementIndex, SyncOrder, TradingSwitch
-from counter.trading.trading_switches import throw
+from counter.trading.switches import throw
+from infra.db.decisions import Person
 from tests.support.expiring import AFTER, LATER, SECOND, buy, expiring_option, position_of, record_index
 from tests.support.factories import make_customer
 from tests.support.threads import at_once

@@ -1,4 +1,4 @@
-"""One leads; who leads no more writes nothing: the lock, the lease and the token, with real connections."""
+"""One leads, and a deposed leader cannot write: the lock, the lease and the token, with real connections."""
 
 import threading
 import time
@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection, connections, transaction
 
-from config import leadership
-from config.leadership import Leadership, LeadershipLost
-from config.leases import leaders
+from infra.coordination import clock, leadership
+from infra.coordination.clock import ClockUnknown
+from infra.coordination.leadership import Leadership, LeadershipLost
+from infra.coordination.leases import leaders
 from tests.support.standing import Paused, end_backend, lock_holders, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -300,3 +301,25 @@ def test_work_ends_with_its_term_and_begins_anew(contend):
     runner.join(10)
     assert not runner.is_alive()
     until(lambda: not lock_holders("test"))
+
+
+def test_a_leader_that_is_silent_and_whose_lease_lies_in_the_future_is_taken_over_from(contend):
+    with Paused() as paused:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE config_lease SET renewed_at = clock_timestamp() + interval '1 hour'")
+        assert not leaders(using="default")[0].is_alive
+        standby = contend()
+        assert until(lambda: standby.term, within=10) < 10
+        assert standby.term.token > paused.term.token
+
+
+def test_who_does_not_know_the_time_does_not_lead(contend, monkeypatch):
+    def unknown():
+        raise ClockUnknown
+
+    leader = contend()
+    won(leader)
+    monkeypatch.setattr(clock.counter, "now", unknown)
+    until(lambda: leader.term is None)
+    monkeypatch.undo()
+    assert won(leader)

@@ -11,13 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counter.contracts import SettlementReport
-from counter.market.firm_quotes import CloseQuoteRequest, give
-from counter.models import Account, LimitChange, Position, Quote, TradingStatus
-from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
-from counter.ordering.order_rows import PositionRow
-from counter.ordering.orders import place_orders
-from counter.ordering.settlements import take_reports
-from counter.trading.limits import (
+from counter.limits.in_force import (
     LimitRefused,
     Setting,
     limits_of,
@@ -26,7 +20,13 @@ from counter.trading.limits import (
     set_customer_limit,
     set_series_limit,
 )
-from counter.trading.trading_status import Watch
+from counter.market.firm_quotes import CloseQuoteRequest, give
+from counter.models import Account, LimitChange, Position, Quote, TradingStatus
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
+from counter.orders.rows import PositionRow
+from counter.orders.settlements import take_reports
+from counter.trading.status import Watch
 from tests.support.factories import make_customer, make_option, place_close, place_open, unique
 from tests.support.staff import staff
 from tests.support.threads import at_once

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connections, migrations, models
 from django.db.migrations.loader import MigrationLoader
@@ -35,6 +36,12 @@ NOT_ASKED = (
 # What a rule says against a migration, and why it is no harm here.
 HARMLESS = {
     ("counter.0012_withdrawals", "ban-drop-constraint"),  # the index of 0011 refuses all that it refused
+    # Its index refuses a second booking as it did; only what was refused may now come again.
+    ("counter.0025_clearing_stated_again", "ban-drop-constraint"),
+    (
+        "settlement.0021_asset_names",
+        "changing-column-type",
+    ),  # a longer varchar: neither rows nor indexes are written
 }
 LOCKS_BRIEFLY = migrations.RunSQL("SET LOCAL lock_timeout = '2s'", migrations.RunSQL.noop)
 
@@ -75,7 +82,7 @@ def test_no_migration_since_the_first_release_holds_or_breaks_a_table():
 
 def test_every_app_of_ours_is_looked_at():
     loader = MigrationLoader(None)
-    ours = {app for app, name in loader.disk_migrations if (ROOT / app / "migrations").is_dir()}
+    ours = {app for app, _ in loader.disk_migrations if Path(apps.get_app_config(app).path).parent == ROOT}
     assert ours == set(FIRST_RELEASE)
 
 

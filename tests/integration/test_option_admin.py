@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from counter.expiring import expiry
 from counter.models import Expiry, IndexEntry, Option, OptionChange, SettlementIndex
-from counter.ordering.order_requests import OpenRequest, RejectCode, Rejected
-from counter.ordering.orders import place_orders
+from counter.orders.placing import place_orders
+from counter.orders.requests import OpenRequest, RejectCode, Rejected
 from tests.support.expiring import AFTER, LATER, buy, expiring_option, position_of, record_index
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.staff import staff

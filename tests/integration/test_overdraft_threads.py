@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from counter.models import Account, Position, SyncOrder, Transfer
-from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
-from counter.ordering.orders import place_orders
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
 from ledger.posting import balances, trial_balance
 from tests.support.factories import make_customer, make_option, place_open
 from tests.support.threads import at_once

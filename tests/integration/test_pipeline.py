@@ -1,4 +1,4 @@
-"""Statements that travel together: what a caller sees is what cursors would have shown him, one after the other."""
+"""Statements that travel together: what a caller sees is what cursors would have shown, one after the other."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ from django.db import (
     transaction,
 )
 
-from config.arrays import array
-from config.pipeline import Asked, ask, prepare_here
+from infra.db.arrays import array
+from infra.db.pipeline import Asked, ask, prepare_here
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,13 +13,20 @@ import structlog
 from django.db import connection
 from django.utils import timezone
 
-from config.stack.supervision import wait_until
-from counter.access import pace
-from counter.access.admission import Admissions, Asking, TooFast
-from counter.access.pace import Limit
+from counter.access import nonces, rate_limit
+from counter.access.admission import (
+    ANSWER_WITHIN_SECONDS,
+    Admissions,
+    Asking,
+    SignatureUse,
+    TooFast,
+)
+from counter.access.rate_limit import Limit
 from counter.models import Pace
+from infra.coordination.group_queue import OutcomeUnknown
 from tests.support import bursting
 from tests.support.databases import environment, locked_table
+from tools.stack.supervision import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +36,7 @@ SLOW = Limit("customer:1", per_second=1, at_once=20)
 
 
 def granted(limit, asked, *, at_seconds=0):
-    return pace.grant({limit: asked}, now=NOW + timedelta(seconds=at_seconds))[limit]
+    return rate_limit.grant({limit: asked}, now=NOW + timedelta(seconds=at_seconds))[limit]
 
 
 # --- one statement --------------------------------------------------------------------------------------------------
@@ -115,18 +122,18 @@ def test_a_crowd_of_one_process_shares_statements(admissions, monkeypatch):
         except TooFast:
             outcomes.append(None)
 
-    grant, come = pace.grant, threading.Event()
+    grant, come = rate_limit.grant, threading.Event()
 
     def once_all_have_come(asked, *, now):
         statements.append(sum(asked.values()))
         assert come.wait(30)
         return grant(asked, now=now)
 
-    monkeypatch.setattr(pace, "grant", once_all_have_come)
+    monkeypatch.setattr(rate_limit, "grant", once_all_have_come)
     threads = [threading.Thread(target=ask) for _ in range(40)]
     for thread in threads:
         thread.start()
-    assert wait_until(lambda: sum(statements) + len(admissions._waiting) == 40, within_seconds=30)
+    assert wait_until(lambda: sum(statements) + len(admissions._queue) == 40, within_seconds=30)
     come.set()
     for thread in threads:
         thread.join(30)
@@ -156,6 +163,25 @@ def test_without_their_table_requests_go_on_and_it_is_told(admissions):
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE gone RENAME TO counter_pace")
     assert [line["log_level"] for line in logged] == ["warning"]  # once, not for each request
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_locks_nobody_out_but_whose_signature_is_not_known(admissions, monkeypatch):
+    class Death(BaseException):
+        """Ends a thread even if it catches exceptions."""
+
+    def die(*_, **__):
+        raise Death
+
+    monkeypatch.setattr(rate_limit, "grant", die)
+    started = time.monotonic()
+    assert admissions.admit(Asking(limits=(SLOW,))) is None
+    monkeypatch.setattr(nonces, "take_all", die)
+    with pytest.raises(OutcomeUnknown):
+        admissions.admit(Asking(use=SignatureUse("0" * 64, 1, NOW)))
+    assert time.monotonic() - started < ANSWER_WITHIN_SECONDS  # they are told, and wait for no time-out
+    monkeypatch.undo()
+    assert admissions.admit(Asking(limits=(SLOW,))).remaining == SLOW.at_once - 1
 
 
 def test_behind_somebody_who_holds_the_table_requests_wait_a_moment_and_go_on(admissions):

@@ -7,7 +7,7 @@ from django.db import DataError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from config.rows import insert
+from infra.db.rows import insert
 from settlement.models import Carry, StateChange
 
 pytestmark = pytest.mark.django_db(databases=["desk"])

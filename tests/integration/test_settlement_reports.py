@@ -8,11 +8,11 @@ from functools import partial
 import msgspec
 import pytest
 
-from counter.chart import SystemAccount
 from counter.contracts import SettlementReport
 from counter.models import Account, Position, SyncOrder, Transfer
-from counter.ordering import outbox
-from counter.ordering.settlements import take_reports
+from counter.money.chart import SystemAccount
+from counter.orders import outbox
+from counter.orders.settlements import take_reports
 from ledger.posting import balances, trial_balance
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.threads import at_once

@@ -1,13 +1,13 @@
-"""The reader of the stream program by itself: who has gone is forgotten, however soon he went."""
+"""The reader of the stream program by itself: a listener that has gone is forgotten, however soon it went."""
 
 import asyncio
 from types import SimpleNamespace
 
-from counter.api.stream.credentials import Credential, Kind
-from counter.api.stream.listener import Listener
-from counter.api.stream.quote_board import Wanted
-from counter.api.stream.reader import Reader
-from counter.changes import Told
+from counter.stream.changes import Told
+from counter.stream.credentials import Credential, Kind
+from counter.stream.listener import Listener
+from counter.stream.quote_board import Wanted
+from counter.stream.reader import Reader
 
 
 def test_a_listener_who_comes_and_goes_while_others_are_taken_in_is_not_kept():

@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from counter.market.firm_quotes import OpenQuoteRequest, give
 from counter.market.quotes import current_quotes
-from counter.models import TradingStatus, TradingSwitch, TradingSwitchChange
+from counter.models import TradingStatus, TradingStatusChange, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
-from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, RejectCode
-from counter.ordering.orders import place_orders
-from counter.trading.trading_status import trading_by_coin
-from counter.trading.trading_switches import State, SwitchRefused, throw
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
+from counter.trading.status import trading_by_coin
+from counter.trading.switches import State, SwitchRefused, throw
 from tests.support.factories import make_customer, make_option, place_open, unique
 from tests.support.staff import staff
 
@@ -202,8 +202,58 @@ def test_its_page_offers_what_whoever_looks_may_do():
     assert "Let trading go on" not in texts["operator"]
     assert "Let trading go on" in texts["approver"]
     assert "Stop opens and closes" not in texts["approver"]
-    assert "approvers have it go on" in texts["viewer"]
+    assert "approvers resume it" in texts["viewer"]
     assert all("&lt;b&gt;wrong" in text for text in texts.values())
+
+
+@pytest.mark.django_db(databases=["default", "desk"])
+def test_before_a_switch_is_thrown_its_page_names_what_stops_and_what_goes_on():
+    operator, approver = (staff(role, role=role) for role in ("operator", "approver"))
+    assert operator.get("/admin/").status_code == 200  # which makes the switches
+    option, customer = make_option(), make_customer()
+    place_open(customer, option, contracts=7)
+    place_open(customer, make_option(underlying="ETH"), contracts=5)
+    pages = {name: confirm(operator, name, State.OPENS_STOPPED) for name in ("*", "BTC")}
+    assert "This stops, for BTC and ETH" in pages["*"]
+    assert "closing, by 1 customer with 2 open positions (12 contracts)" in pages["*"]
+    assert "This stops, for BTC<" in pages["BTC"]
+    assert "closing, by 1 customer with 1 open position (7 contracts)" in pages["BTC"]
+    stops, goes_on = pages["BTC"].split('aria-label="Goes on"')
+    assert "opening positions" in stops
+    assert "closing, by" not in stops
+    assert "closing, by" in goes_on
+    stops, goes_on = confirm(operator, "BTC", State.ALL_STOPPED).split('aria-label="Goes on"')
+    assert "closing, by" in stops
+    assert "its positions wait" in goes_on
+    thrown("BTC", State.ALL_STOPPED)
+    assert "an operator stops it again" in confirm(approver, "BTC", State.RUNNING)
+
+
+def confirm(client, name, to):
+    switch = TradingSwitch.objects.get(underlying=name)
+    answer = client.get(reverse("admin:counter_tradingswitch_confirm", args=[switch.pk]), {"state": to})
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+@pytest.mark.django_db(databases=["default", "desk"])
+def test_the_first_page_leads_to_what_a_person_may_throw_and_nobody_else_there():
+    operator, approver, viewer = (staff(role, role=role) for role in ("operator", "approver", "viewer"))
+    first = operator.get("/admin/").content.decode()
+    assert first.count("stop…") == 3
+    assert "let go on…" not in first
+    thrown("BTC", State.OPENS_STOPPED, reason="a wrong price")
+    page = approver.get("/admin/figures/").content.decode()
+    assert (page.count("stop…"), page.count("let go on…")) == (0, 1)
+    assert "a wrong price" in page
+    seen = viewer.get("/admin/figures/").content.decode()
+    assert ("stop…" in seen, "let go on…" in seen) == (False, False)
+    switch = TradingSwitch.objects.get(underlying="BTC")
+    address = reverse("admin:counter_tradingswitch_confirm", args=[switch.pk])
+    assert viewer.get(address, {"state": "RUNNING"}).status_code == 403
+    assert operator.get(address, {"state": "RUNNING"}).status_code == 403
+    for nothing in ("", "NONSENSE", "OPENS_STOPPED"):
+        assert approver.get(address, {"state": nothing}).status_code == 302
 
 
 # --- at the console -------------------------------------------------------------------------------------------------
@@ -226,3 +276,20 @@ def test_the_command_stops_shows_and_lets_go_on():
     assert TradingSwitch.objects.get(underlying="BTC").since <= timezone.now()
     with pytest.raises(CommandError):
         call_command("trading", "stop", "BTC")
+
+
+def test_the_command_admits_all_of_a_coin_and_paces_it_again():
+    TradingStatus.objects.create(underlying="BTC", spread_rate="0.005", since=NOW, judged_at=NOW)
+    assert "Of BTC everything is admitted" in said("unpace", "BTC", "--reason", "the desk is being moved")
+    assert "so already" in said("unpace", "BTC", "--reason", "again")
+    assert not TradingStatus.objects.get().is_paced
+    assert "Of BTC" not in said("pace", "BTC", "--reason", "moved")
+    assert TradingStatus.objects.get().is_paced
+    assert [change.why for change in TradingStatusChange.objects.order_by("id")] == [
+        "everything is admitted: the desk is being moved",
+        "paced by the desk: moved",
+    ]
+    with pytest.raises(CommandError, match="was not judged yet"):
+        said("unpace", "ETH", "--reason", "nobody knows it")
+    with pytest.raises(CommandError, match="a reason is needed"):
+        said("pace", "BTC", "--reason", " ")

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, models
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django_fsm import RETURN_VALUE, transition
+from django_fsm import RETURN_VALUE, FSMField, transition
 
 from acceptance.models import AcceptedOrder
-from config.transitions import TransitionNotDeclared, move, sources_and_target
+from infra.db.transitions import TransitionNotDeclared, move, sources_and_target
 from settlement.models import Conversion
 from tests.support.desk_bench import at_once, event, take_in
 
@@ -97,25 +97,45 @@ def test_values_that_do_not_match_the_ids_are_refused():
         move(AcceptedOrder, AcceptedOrder.convert, [1, 2], each={"conversion_id": [1]})
 
 
-@transition(field="state", source="*", target="REPORTED")
-def from_anywhere(order: AcceptedOrder) -> None: ...
+class Wild(models.Model):
+    """A lifecycle as none of ours may be."""
+
+    state = FSMField(default="RECEIVED")
+
+    class Meta:
+        app_label, managed = "tests", False
+
+    @transition(field=state, source="*", target="REPORTED")
+    def from_anywhere(self) -> None: ...
+
+    @transition(field=state, source="+", target="REPORTED")
+    def from_anywhere_else(self) -> None: ...
+
+    @transition(field=state, source="RECEIVED", target=RETURN_VALUE("CONVERTING", "SETTLED"))
+    def to_whatever(self) -> None: ...
+
+    @transition(field=state, source="RECEIVED", target="SETTLED", conditions=[lambda row: row.pk is not None])
+    def if_stored(self) -> None: ...
+
+    def undeclared(self) -> None: ...
 
 
-@transition(field="state", source="+", target="REPORTED")
-def from_anywhere_else(order: AcceptedOrder) -> None: ...
-
-
-@transition(field="state", source="RECEIVED", target=RETURN_VALUE("CONVERTING", "SETTLED"))
-def to_whatever(order: AcceptedOrder) -> None: ...
-
-
-def undeclared(order: AcceptedOrder) -> None: ...
-
-
-@pytest.mark.parametrize("method", [from_anywhere, from_anywhere_else, to_whatever, undeclared])
+@pytest.mark.parametrize(
+    "method", [Wild.from_anywhere, Wild.from_anywhere_else, Wild.to_whatever, Wild.undeclared]
+)
 def test_what_is_no_transition_with_listed_sources_and_one_target_is_refused(method):
     with pytest.raises(TransitionNotDeclared):
-        sources_and_target(AcceptedOrder, method)
+        sources_and_target(Wild, method)
+
+
+def test_a_transition_of_another_model_is_refused():
+    with pytest.raises(TransitionNotDeclared, match="no transition of AcceptedOrder"):
+        move(AcceptedOrder, Conversion.submit, [1])
+
+
+def test_many_rows_do_not_move_through_what_has_conditions():
+    with pytest.raises(TransitionNotDeclared, match="conditions"):
+        move(Wild, Wild.if_stored, [1])
 
 
 def test_an_unknown_conversion_has_no_way_back_to_being_sent():

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -16,26 +19,21 @@ from django.utils import timezone
 from counter.access import api_keys
 from counter.models import Customer, SyncOrder
 from examples.python import crossbook_client as crossbook
+from tests.support import databases
 from tests.support.api_keys import SigningCaller
 from tests.support.factories import make_customer, make_option
-from tests.support.web import Stream, Web
 
-pytestmark = pytest.mark.slow
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
 TOGETHER = 24
 
 
-@pytest.fixture(scope="module")
-def var_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("web")
-
-
 @pytest.fixture
-def web(transactional_db, broker, var_dir):
-    """No feed runs beside it: its quotes count as fresh for a day."""
-    started = Web(var_dir, QUOTE_STALE_AFTER_SECONDS="86400", REQUESTS_AT_ONCE="50")
+def web(transactional_db, programs):
+    """Both programs, shared by these tests: the web program sends listeners on."""
+    keys = {"SECRET_KEY": settings.SECRET_KEY}
+    started = programs.web(STREAM_URL=programs.stream(**keys).url, REQUESTS_AT_ONCE="50", **keys)
     yield started
-    started.stop()
     assert "Traceback" not in started.log
 
 
@@ -103,6 +101,38 @@ def test_the_client_sends_again_what_had_no_answer_and_it_is_one_order(client, m
     assert SyncOrder.objects.count() == 1
 
 
+def test_the_client_finds_the_order_of_an_earlier_attempt_when_a_later_one_is_refused(client, monkeypatch):
+    """The first attempt waits in the server while the client gives up, and is placed after the second is refused."""
+    option, sent = make_option(), []
+    send = client._http.send
+
+    def lose_and_refuse(request, **options):
+        if request.method == "GET":
+            return send(request, **options)
+        sent.append(request)
+        if len(sent) == 1:
+            raise requests.ReadTimeout("lost")
+        refused = requests.Response()
+        refused.status_code = 409
+        error = {"code": "coin_halted", "message": "no", "final": False, "final_after_ms": 300}
+        refused._content = json.dumps({"error": error}).encode()
+        threading.Timer(0.1, send, [sent[0]], {"timeout": 20}).start()
+        return refused
+
+    monkeypatch.setattr(client._http, "send", lose_and_refuse)
+    order = client.open(client_order_id="r-2", symbol=option.symbol, contracts=1)
+    assert order.id == SyncOrder.objects.get().pk
+
+
+def test_a_refusal_of_the_only_attempt_is_told_at_once(client):
+    option = make_option()
+    started = time.monotonic()
+    with pytest.raises(crossbook.CrossbookError) as refused:
+        client.open(client_order_id="r-3", symbol=option.symbol, contracts=1, max_cost=Decimal("0.01"))
+    assert time.monotonic() - started < 1
+    assert refused.value.final_after_ms == 2000
+
+
 def test_the_client_goes_by_the_servers_clock(client):
     client._signed.clock_ahead_seconds = -3600
     assert client.balance() == Decimal(10000)
@@ -122,7 +152,7 @@ def test_curl_and_openssl_place_the_same_order(web, signer):
         command = [str(EXAMPLES / "place_order.sh"), option.symbol, "2", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
-    done = place("by-curl")
+    done = place("by-curl", "100")
     assert done.returncode == 0, done.stderr + done.stdout
     assert json.loads(done.stdout)["client_order_id"] == "by-curl"
     assert place("by-curl", "0.01").returncode == 22  # the id with other content
@@ -130,22 +160,10 @@ def test_curl_and_openssl_place_the_same_order(web, signer):
     assert signer.secret not in web.log
 
 
-@pytest.fixture
-def streaming(transactional_db, broker, tmp_path):
-    """Both programs: the web program sends listeners on."""
-    keys = {"SECRET_KEY": settings.SECRET_KEY, "QUOTE_STALE_AFTER_SECONDS": "86400"}
-    (tmp_path / "stream").mkdir()
-    stream = Stream(tmp_path / "stream", **keys)
-    web = Web(tmp_path, STREAM_URL=stream.url, **keys)
-    yield web
-    web.stop()
-    stream.stop()
-
-
-def test_the_client_hears_its_own_order_and_comes_again(streaming, monkeypatch):
+def test_the_client_hears_its_own_order_and_comes_again(web, monkeypatch):
     signer, option = SigningCaller(make_customer(balance="10000")), make_option()
-    client = crossbook.Client(streaming.url, key=signer.key.public_id, secret=signer.secret)
-    listener = crossbook.Client(streaming.url, key=signer.key.public_id, secret=signer.secret)
+    client = crossbook.Client(web.url, key=signer.key.public_id, secret=signer.secret)
+    listener = crossbook.Client(web.url, key=signer.key.public_id, secret=signer.secret)
     events = listener.events()
     assert next(events).data["balance"]["balance"] == "10000.000000"
     order = client.open(client_order_id="s-1", symbol=option.symbol, contracts=1)
@@ -207,3 +225,25 @@ def test_a_keys_limit_holds_over_all_processes(web):
     assert answers[200] + answers[429] == TOGETHER
     assert 5 <= answers[200] < TOGETHER / 2
     assert Customer.objects.count() == 1
+
+
+def test_the_first_order_of_the_readme_is_placed_as_it_says(web):
+    make_option()
+    section = re.search(
+        r"^## A first order\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    lines = re.findall(r"^    (.*)$", section[1], re.MULTILINE)
+    assert len(lines) == 5
+    script = (
+        "\n".join(lines).replace("http://127.0.0.1:8000", web.url).replace(".venv/bin/python", sys.executable)
+    )
+    keys = {name: getattr(settings, name) for name in ("SECRET_KEY", "WALLET_KEY", "API_KEYS_SECRET")}
+    environment = {**os.environ, **databases.environment(), **keys}
+    done = subprocess.run(
+        ["bash", "-euc", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    placed, end = json.JSONDecoder().raw_decode(done.stdout)
+    [found] = json.loads(done.stdout[end:])["results"]
+    assert (placed["client_order_id"], placed["contracts"]) == ("a-1", 2)
+    assert found["id"] == placed["id"]

@@ -13,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from acceptance.models import AcceptedOrder
-from config.arrays import array, columns
+from infra.db.arrays import array, columns
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +33,7 @@ def stored(values: Any, kind: str) -> list[Any]:
 
 
 @hypothesis_settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(values=st.lists(st.none() | TEXTS, max_size=6))
 @example(
@@ -57,7 +58,7 @@ def test_text_arrives_as_it_was(values):
 
 
 @hypothesis_settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(values=st.lists(st.none() | AMOUNTS, max_size=6))
 @example(values=[Decimal("1E+3"), Decimal("-0.00000001"), Decimal("0E-8"), Decimal("123456789012.12345678")])
@@ -66,7 +67,7 @@ def test_amounts_arrive_to_the_last_digit(values):
 
 
 @hypothesis_settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(values=st.lists(st.none() | MOMENTS, max_size=6))
 def test_moments_arrive_to_the_microsecond_whatever_their_zone(values):

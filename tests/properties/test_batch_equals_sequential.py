@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from counter.limits.in_force import Setting, set_customer_limit
 from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
 from counter.models import Account, Option, Position, Quote, SyncOrder, TradingStatus
-from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest
-from counter.ordering.orders import place_orders
-from counter.trading.limits import Setting, set_customer_limit
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest
+from tests.support.examples import examples
 from tests.support.factories import make_customer, make_option, make_quote
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -326,7 +327,7 @@ close_p = Ask(0, "b", opened_by="p")
 
 @pytest.mark.django_db
 @hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(asked=orders, cuts=st.sets(st.integers(1, 13)), turn=st.none() | st.integers(0, 3))
 @example(

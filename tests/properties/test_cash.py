@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from counter.chart import SystemAccount
 from counter.models import Account, CashMovement, Transfer, Withdrawal
 from counter.money import accounts, withdrawals
 from counter.money.cash import AccountError
-from counter.ordering.order_requests import OpenRequest
-from counter.ordering.orders import place_orders
+from counter.money.chart import SystemAccount
+from counter.orders.placing import place_orders
+from counter.orders.requests import OpenRequest
 from ledger.posting import balances, trial_balance
+from tests.support.examples import examples
 from tests.support.factories import make_customer, make_option
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -99,7 +100,7 @@ def market(db):
 
 @pytest.mark.django_db
 @hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(asked=st.lists(steps, min_size=1, max_size=16))
 def test_any_order_of_deposits_withdrawals_and_orders_keeps_the_books(market, asked):

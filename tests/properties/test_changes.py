@@ -1,4 +1,4 @@
-"""Whatever happens, and wherever a listener leaves and comes again, he ends up knowing what is stored."""
+"""Wherever a listener leaves and comes again, it ends up knowing what is stored."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from counter.changes import Change, Following, Mark, Told, begin
 from counter.models import Account, Position, SyncOrder
+from counter.stream.changes import Change, Following, Mark, Told, begin
+from tests.support.examples import examples
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.settling import settle
 
@@ -33,7 +34,7 @@ STEPS = (
 
 @dataclass
 class Ear:
-    """What one listener knows, by what he was told."""
+    """What one listener knows, by what it was told."""
 
     orders: dict[int, str] = field(default_factory=dict)
     positions: dict[int, tuple[Any, ...]] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class Market:
 
 @pytest.mark.django_db
 @hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @example([("open", 1), ("read", 1), ("go", 1), ("settle", 1), ("come", 1)])
 @example([("open", 2), ("settle", 2), ("read", 1), ("go", 1), ("expire", 2), ("come", 1)])
@@ -120,7 +121,7 @@ def _check(steps: list[tuple[str, int]]) -> None:
         if step == "read" and not gone:
             read()
         elif step == "go" and not gone:
-            # He has been told what was read, and misses what happens from here on.
+            # It has been told what was read, and misses what happens from here on.
             mark, gone, ears = following.mark(customer_id, market.now), True, ears[:1]
             begun.clear()
             following.leave(customer_id)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.containment import SEVERITY, Limit, Reason, Standing, State, aged_spread_rate, judge
+from counter.circuit_breaker import SEVERITY, Limit, Reason, Standing, State, aged_spread_rate, judge
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 REOPEN_BELOW = Decimal("0.8")

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counter.expiring.exercise_batch import ExerciseBatch, ExpiredOption
-from counter.ordering.order_rows import AccountRow, PositionRow
+from counter.orders.rows import AccountRow, PositionRow
+from tests.support.examples import examples
 from tests.support.expiring import AFTER, BEFORE
 
 ZERO, UNIT, COIN_UNIT = Decimal(0), Decimal("0.000001"), Decimal("0.00000001")
@@ -67,7 +68,7 @@ def decided(series, positions, limit):
     return batch
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(50))
 @given(batches())
 def test_money_is_the_payoff_of_each_position_within_the_limit_and_to_the_last_unit(drawn):
     series, positions, limit = drawn
@@ -104,7 +105,7 @@ def test_money_is_the_payoff_of_each_position_within_the_limit_and_to_the_last_u
     assert sum(batch.paid_at_once.values()) == limit - allowed
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(50))
 @given(batches())
 def test_what_leaves_clearing_arrives_and_balances_follow_their_legs(drawn):
     series, positions, limit = drawn

@@ -1,10 +1,9 @@
-"""Messages that nobody well-meaning sends, to the desk and to counter: refused by a documented error, or taken whole.
+"""Malformed and hostile messages, to the desk and to counter: refused by a documented error, or taken whole.
 
 Arbitrary bytes, and valid messages with something cut out, put in or exchanged, in their bytes or in their fields.
 """
 
 import json
-import os
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,12 +28,12 @@ from counter.contracts import (
 )
 from counter.models import Account, SyncOrder, Transfer
 from tests.support.desk_bench import event
+from tests.support.examples import examples
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.signing import SignedClient
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
 ANY = settings(
-    max_examples=EXAMPLES,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,

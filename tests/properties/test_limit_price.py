@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.conversion import limit_within_band
+from settlement.conversions.converting import limit_within_band
 from settlement.venues.protocol import TopOfBook
 
 CENT = Decimal("0.01")

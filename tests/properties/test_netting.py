@@ -6,11 +6,12 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.fill import Fill
-from settlement.netting import Carry, Demand, Lot, plan, settle
-from settlement.units import allocate
+from settlement.netting.fill import Fill
+from settlement.netting.net import Carry, Demand, Lot, plan, settle
+from settlement.netting.units import allocate
 
 UNIT = Fraction(1, 10**8)
+USDT_UNIT = Decimal("0.000001")
 
 
 def amounts(low, high, places=8):
@@ -189,9 +190,16 @@ def test_nothing_due_is_negative_or_finer_than_customer_money(batch):
         assert share.due == round(share.due, 6)
         assert share.value >= 0
         if demand.side == "sell" and demand.payout == "at_fill":
-            assert share.slippage == 0
-            assert share.value == share.fee + share.due + share.rounding
-            assert share.due == 0 or 0 <= share.rounding < Decimal("0.000001")
+            assert share.value == share.fee + share.due + share.rounding + share.slippage
+            assert 0 <= share.rounding < USDT_UNIT
+            tolerance = Fraction(demand.fair) * 2 / 100
+            least, most = Fraction(demand.fair) - tolerance, Fraction(demand.fair) + tolerance
+            assert least - Fraction(USDT_UNIT) < Fraction(share.due) <= most
+            brought = Fraction(share.value) - Fraction(share.fee)
+            if share.slippage > 0:
+                assert brought > most - Fraction(USDT_UNIT) >= Fraction(share.due) - Fraction(USDT_UNIT)
+            if share.slippage < 0:
+                assert brought < least
         else:
             assert share.due == demand.fair
             assert share.rounding == 0

@@ -7,11 +7,13 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from settlement.venues.paper.commission import Commission
-from settlement.venues.paper.errors import ApiError
-from settlement.venues.paper.market import DepthShape
-from settlement.venues.paper.orders import NewOrder
-from settlement.venues.paper.records import (
+from tests.support.examples import examples
+from tests.support.paper import START_PRICES, Bench
+from tools.paper_venue.commission import Commission
+from tools.paper_venue.errors import ApiError
+from tools.paper_venue.market import DepthShape
+from tools.paper_venue.orders import NewOrder
+from tools.paper_venue.records import (
     Funded,
     OrderChanged,
     OrderType,
@@ -22,10 +24,9 @@ from settlement.venues.paper.records import (
     event_from_json,
     event_to_json,
 )
-from settlement.venues.paper.replica import LaggingReplica
-from settlement.venues.paper.state import State
-from settlement.venues.paper.symbols import SYMBOLS
-from tests.support.paper import START_PRICES, Bench
+from tools.paper_venue.replica import LaggingReplica
+from tools.paper_venue.state import State
+from tools.paper_venue.symbols import SYMBOLS
 
 ACCOUNTS = ("alice", "bob")
 symbols = st.sampled_from(sorted(SYMBOLS))
@@ -131,7 +132,7 @@ def holdings(state):
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(actions, depths)
 def test_balances_are_what_came_in_and_what_the_trades_say(steps, depth):
     bench = play(steps, depth)
@@ -156,7 +157,7 @@ def test_balances_are_what_came_in_and_what_the_trades_say(steps, depth):
             assert sum(balance.free + balance.locked for balance in balances) == expected[name, asset]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(actions, depths)
 def test_orders_are_the_sums_of_their_trades_and_lock_what_they_may_still_cost(steps, depth):
     bench = play(steps, depth)
@@ -182,7 +183,7 @@ def test_orders_are_the_sums_of_their_trades_and_lock_what_they_may_still_cost(s
         }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(actions, depths)
 def test_every_prefix_of_the_journal_rebuilds_the_state_of_that_moment(steps, depth):
     bench = play(steps, depth)
@@ -196,7 +197,7 @@ def test_every_prefix_of_the_journal_rebuilds_the_state_of_that_moment(steps, de
     assert holdings(rebuilt) == holdings(bench.state)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(actions, st.integers(1, 400))
 def test_a_lagging_replica_is_behind_but_never_wrong(steps, lag_ms):
     bench = play(steps, DepthShape())

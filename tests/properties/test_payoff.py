@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.pricing import exercise_proceeds
+from counter.pricing.formulas import exercise_proceeds
 from trade.payoff import HEIGHT, WIDTH, payoff
 
 POSITIVE = {"allow_nan": False, "allow_infinity": False}

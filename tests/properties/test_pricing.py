@@ -4,7 +4,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.pricing import USDT_UNIT, close_proceeds, exercise_proceeds, open_cost, payoff_coin
+from counter.pricing.formulas import USDT_UNIT, close_proceeds, exercise_proceeds, open_cost, payoff_coin
 
 contracts = st.integers(1, 10_000_000)
 multipliers = st.sampled_from([Decimal("0.01"), Decimal("0.1"), Decimal(1)])

@@ -95,8 +95,9 @@ def settle() -> None:
     """The worker's whole work on what waits at counter."""
     from django.utils import timezone
 
-    from acceptance import recovery
-    from settlement import balancing, reporting
+    from acceptance import pulling as recovery
+    from settlement.conversions import balancing
+    from settlement.counter_link import reporting
     from settlement.tasks import convert
 
     recovery.pull_unsynced(min_age_ms=0, now=timezone.now())
@@ -105,11 +106,18 @@ def settle() -> None:
     reporting.report_settled(clock=timezone.now)
 
 
+def balance() -> None:
+    """The chain's second task, by itself."""
+    from settlement.tasks import balance as task
+
+    task()
+
+
 def ask() -> None:
     """The sweep, at a moment when whatever is out of sight is due."""
     from django.utils import timezone
 
-    from settlement import recovery
+    from settlement.conversions import sweep as recovery
     from settlement.venues.ccxt_venue import venue
 
     recovery.resume(venue=venue(), now=timezone.now() + timedelta(seconds=9))
@@ -134,13 +142,25 @@ def expire() -> None:
     task()
 
 
+def pay() -> None:
+    """The task that has approved payments of clearing booked."""
+    from settlement.tasks import pay_clearing
+
+    pay_clearing()
+
+
 WORK: dict[Work, Callable[[], None]] = {
     Work.WEB: serve,
     Work.WALLET: serve,
     Work.INTAKE: intake,
     Work.SETTLE: settle,
+    Work.REFUSED: settle,
+    Work.BESIDE: settle,
+    Work.BALANCE: balance,
     Work.ASK: ask,
     Work.TREASURY: move_funds,
+    Work.PAY: pay,
+    Work.PAID: serve,
     Work.EXPIRE: expire,
 }
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.recovery.points import Work
+from tests.support import ending
 from tests.support.databases import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,8 @@ class Doomed:
 
     def stop(self) -> None:
         """End the process that forks."""
-        self.process.communicate(timeout=10)
+        ending.end(self.process)
+        self.process.communicate()
 
     def _heard(self) -> dict[str, int]:
         assert self.process.stdout is not None

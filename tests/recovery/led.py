@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any
 
-from config.embedded.processes import die_with_parent
+from tools.embedded.processes import die_with_parent
 
 
 def main() -> None:

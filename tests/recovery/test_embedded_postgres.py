@@ -13,19 +13,20 @@ import psutil
 import psycopg
 import pytest
 
-from config.embedded import places, postgres, privileges, processes
-from config.stack.readiness import databases_answer
-from config.stack.supervision import wait_until
+from tests.support import ending
+from tools.embedded import places, postgres, privileges, processes
+from tools.stack.readiness import databases_answer
+from tools.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "config.embedded"]
+COMMAND = [sys.executable, "-m", "tools.embedded"]
 # Stands for a user who is not root: root, shown to itself as an ordinary account.
 AS_ANYBODY = """
 import pwd, runpy, sys
-from config.embedded.privileges import RunAs
+from tools.embedded.privileges import RunAs
 account = next(entry for entry in pwd.getpwall() if entry.pw_uid != 0)
 RunAs(kind="namespace", uid=account.pw_uid, gid=account.pw_gid).enter()
-runpy.run_module("config.embedded", run_name="__main__", alter_sys=True)
+runpy.run_module("tools.embedded", run_name="__main__", alter_sys=True)
 """
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 
@@ -56,9 +57,8 @@ def server():
 
     yield start
     for var_dir, process, log in reversed(started):
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-        log.close()
+        with log:
+            ending.end(process, asked_by=signal.SIGINT)
         assert not processes.working_in(var_dir / "postgres", name="postgres")
         shutil.rmtree(places.socket_folder(places.absolute(var_dir)), ignore_errors=True)
 
@@ -94,6 +94,38 @@ def test_a_second_server_for_the_same_data_is_refused(server, tmp_path):
     assert refused.returncode == 1
     assert "already runs" in refused.stderr
     assert _value(url, "SELECT 1") == 1
+
+
+DURABILITY = (
+    "SELECT setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+)
+
+
+@pytest.mark.parametrize(("arguments", "value"), [((), "on"), (("--disposable",), "off")])
+def test_commits_wait_for_the_disk_unless_the_data_are_disposable(server, tmp_path, arguments, value):
+    _, url = server(tmp_path, *arguments)
+    with psycopg.connect(url) as connection:
+        assert connection.execute(DURABILITY).fetchall() == [(value,)] * 3
+
+
+@pytest.mark.parametrize("privilege", ["namespace", pytest.param("account", marks=as_root)])
+def test_new_data_can_be_a_copy_and_the_original_stays_as_it_is(server, tmp_path, privilege):
+    original, url = server(tmp_path / "original")
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+    original.send_signal(signal.SIGINT)
+    original.wait(20)
+    copied = ("--copy-of", str(tmp_path / "original" / "postgres"), "--privilege", privilege)
+    process, url = server(tmp_path / "copy", *copied)
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE kept SET value = 8")
+    process.send_signal(signal.SIGINT)
+    process.wait(20)
+    # Data that are there are served, and not copied over.
+    _, url = server(tmp_path / "copy", *copied)
+    assert _value(url, "SELECT value FROM kept") == 8
+    _, url = server(tmp_path / "original")
+    assert _value(url, "SELECT value FROM kept") == 7
 
 
 @as_root

@@ -1,7 +1,7 @@
 """Flower as the stack starts it: who has no login sees nothing of the workers and can stop none."""
 
 import os
-import signal
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import requests
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
 
-from config.embedded import keys, processes
-from config.stack.programs import FLOWER_USER, Plan, plan
-from config.stack.supervision import wait_until
-
-pytestmark = pytest.mark.slow
+from tests.support import ending
+from tests.support.web import Programs
+from tools.embedded import keys, processes
+from tools.stack.programs import FLOWER_USER, Plan, plan
+from tools.stack.supervision import wait_until
 
 SOON = 60.0
 
@@ -42,8 +44,7 @@ def flower(broker_url: str, tmp_path: Path) -> Iterator[Plan]:
         ).read_text()
         yield planned
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait(SOON)
+        ending.kill(process)
 
 
 def _answers(url: str) -> bool:
@@ -62,3 +63,31 @@ def test_flower_answers_only_who_has_the_stacks_login(flower: Plan, tmp_path: Pa
     assert requests.post(shutdown, timeout=10).status_code == 401
     assert requests.get(f"{flower.flower_url}/workers", auth=login, timeout=10).status_code == 200
     assert login[1] not in (tmp_path / "flower.log").read_text()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "desk"])
+def test_the_admin_links_to_flower_and_the_link_leads_there(flower: Plan, tmp_path: Path, programs: Programs):
+    staff = User.objects.create_superuser("boss", password=None)
+    browser = Client()
+    browser.force_login(staff)
+    web = programs.web(FLOWER_URL=flower.flower_url, SECRET_KEY=settings.SECRET_KEY)
+    page = requests.get(
+        f"{web.url}/admin/", cookies={"sessionid": browser.cookies["sessionid"].value}, timeout=30
+    )
+    assert page.status_code == 200, web.log
+    [link] = re.findall(
+        r'href="([^"]+)"[^>]*>(?:(?!</a>).)*Workers and queues \(Flower\)', page.text, re.DOTALL
+    )
+    assert link == flower.flower_url
+    login = (FLOWER_USER, keys.stored(tmp_path)["FLOWER_PASSWORD"])
+    assert requests.get(link, timeout=10).status_code == 401
+    assert "Flower" in requests.get(link, auth=login, timeout=10).text
+    web.stop()
+
+
+@pytest.mark.django_db(databases=["default", "desk"])
+def test_an_admin_without_flower_has_no_link(admin_client: Client):
+    assert not settings.FLOWER_URL
+    page = admin_client.get("/admin/").content.decode()
+    assert "Kill switches" in page  # it has its menu
+    assert "Flower" not in page

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,37 +13,32 @@ from typing import Any
 import pytest
 import requests
 from django.conf import settings as django_settings
+from django.db import connections
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
 import audit
-from acceptance import counter_client
-from acceptance import recovery as pulling
+from acceptance import counter_client, pulling
 from acceptance.counter_client import CounterUnavailable
 from acceptance.models import AcceptedOrder
-from config.embedded import valkey
 from counter.expiring import expiry
 from counter.models import Account, Option, Position, SyncOrder
-from counter.ordering import outbox
-from counter.ordering.order_requests import OpenRequest
-from settlement import recovery, reporting
+from counter.orders import outbox
+from counter.orders.requests import OpenRequest
+from settlement.conversions import rounds, sweep
+from settlement.counter_link import reporting
 from settlement.models import Allocation, Conversion, FundsTransfer
+from settlement.venues.halts import VenueHalted
 from tests.recovery.dooming import Doomed, catches_sigterm
 from tests.recovery.points import POINTS, Work
 from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
 from tests.support.expiring import buy, expiring_option, last_expiry, record_index
 from tests.support.factories import make_customer, make_option, place, unique
+from tools.embedded import valkey
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 
 CONTRACTS = (1, 2, 3)
-
-
-@pytest.fixture(scope="module")
-def doomed(django_db_setup: None) -> Iterator[Doomed]:
-    made = Doomed()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
@@ -99,10 +95,11 @@ def carry_on(desk: Desk) -> datetime:
     for step in range(20):
         now = timezone.now() + timedelta(seconds=12 * step)
         pulling.pull_unsynced(min_age_ms=0, now=now)
-        recovery.resume(venue=desk.venue, now=now)
+        sweep.resume(venue=desk.venue, now=now)
         if "RECEIVED" in order_states():
-            desk.convert()
-            recovery.resume(venue=desk.venue, now=now)
+            with suppress(VenueHalted):
+                desk.convert()
+            sweep.resume(venue=desk.venue, now=now)
         reporting.report_settled(clock=standing_at(now))
         if order_states() <= {"REPORTED"} and not FundsTransfer.objects.filter(
             state__in=FundsTransfer.OPEN_STATES
@@ -142,6 +139,72 @@ def test_a_worker_killed_at_any_point_ends_in_the_same_books(desk, doomed, task,
     place_three()
     doomed.begin(Work.SETTLE, point, task)
     assert doomed.end() == (-signal.SIGKILL if point else 0)
+    assert_same_books(desk, carry_on(desk))
+
+
+@pytest.mark.parametrize("point", at(Work.REFUSED))
+def test_a_worker_killed_while_its_market_is_closed_ends_in_the_same_books(desk, doomed, task, point):
+    place_three()
+    desk.paper.add_fault("market_closed", symbol="BTCUSDT")
+    doomed.begin(Work.REFUSED, point, task)
+    assert_killed(doomed)
+    desk.paper.clear_faults()
+    assert_same_books(desk, carry_on(desk))
+
+
+@pytest.mark.parametrize("point", at(Work.BESIDE))
+def test_a_further_round_killed_at_any_point_leaves_the_first_and_the_books_as_they_are(
+    desk, doomed, task, point, monkeypatch
+):
+    """The venue has executed the first round's order, of which its sender hears only after the kill."""
+    sent, killed = threading.Event(), threading.Event()
+    submit = desk.venue.real.submit
+
+    def submit_and_wait(**order: Any) -> Any:
+        report = submit(**order)
+        sent.set()
+        assert killed.wait(60)
+        return report
+
+    monkeypatch.setattr(desk.venue.real, "submit", submit_and_wait)
+    place_three()
+    pulling.pull_unsynced(min_age_ms=0, now=timezone.now())
+    first = threading.Thread(target=work_off_and_leave, args=[desk])
+    first.start()
+    assert sent.wait(15)
+    place_three()
+    try:
+        doomed.begin(Work.BESIDE, point, task)
+        assert_killed(doomed)
+        assert states()[0] == "SUBMITTED", "the first round was under way until now"
+    finally:
+        killed.set()
+        first.join()
+    now = carry_on(desk)
+
+    executed = sum(Decimal(order["executedQty"]) for order in desk.venue_has("orders"))
+    assert executed == Decimal("0.003")
+    assert Allocation.objects.count() == 6
+    assert sum(Conversion.objects.filter(state="BOOKED").values_list("order_count", flat=True)) == 6
+    assert set(SyncOrder.objects.values_list("state", flat=True)) == {"SETTLED"}
+    assert_clean(desk, now)
+
+
+def work_off_and_leave(desk: Desk) -> None:
+    """A round on a thread, whose connections end with it."""
+    try:
+        rounds.work_off(underlying="BTC", venue=desk.venue)
+    finally:
+        connections.close_all()
+
+
+@pytest.mark.parametrize("point", at(Work.BALANCE))
+def test_a_worker_killed_while_it_books_what_was_filled_books_it_once(desk, doomed, task, point):
+    place_three()
+    pulling.pull_unsynced(min_age_ms=0, now=timezone.now())
+    assert desk.convert().state == Conversion.State.FILLED
+    doomed.begin(Work.BALANCE, point, task)
+    assert_killed(doomed)
     assert_same_books(desk, carry_on(desk))
 
 
@@ -278,12 +341,12 @@ def test_a_process_killed_while_its_order_is_under_way_sends_no_second_one(desk,
     place_three()
     desk.paper.add_fault(fault, path="/api/v3/order$", method="POST", delay_ms=700)
     pid = doomed.begin(Work.SETTLE, "", task)
-    wait_for(lambda: desk.paper.state()["faults"][0]["struck"])
+    wait_for(lambda: desk.paper.faults()[0]["struck"])
     os.kill(pid, signal.SIGKILL)
     assert doomed.end() == -signal.SIGKILL
     assert states() == ["SUBMITTED"]
 
-    recovery.resume(venue=desk.venue, now=timezone.now() + timedelta(seconds=9))
+    sweep.resume(venue=desk.venue, now=timezone.now() + timedelta(seconds=9))
     wait_for(lambda: desk.venue_has("orders"))  # with latency it is executed only after we first asked
     assert_same_books(desk, carry_on(desk))
     assert len(desk.venue_has("orders")) == 1

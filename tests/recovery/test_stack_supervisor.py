@@ -1,5 +1,6 @@
 """The supervisor with small programs: what is killed comes back, what is stopped leaves nothing."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -10,10 +11,10 @@ import psutil
 import pytest
 import redis
 
-from config.embedded import processes, valkey
-from config.stack import StackAlreadyRunning, lifecycle, running, stop
-from config.stack.programs import APPS, SERVERS, Plan, Program
-from config.stack.supervision import wait_until
+from tools.embedded import processes, valkey
+from tools.stack import StackAlreadyRunning, StackFailed, lifecycle, running, stop
+from tools.stack.programs import APPS, SERVERS, Plan, Program
+from tools.stack.supervision import wait_until
 
 # A master and a worker of its own, as granian has them.
 MASTER = ("sh", "-c", "sleep 1000 & wait")
@@ -23,8 +24,8 @@ def _plan(var_dir):
     var_dir.mkdir(exist_ok=True)
     port = valkey.free_port()
     python = (sys.executable, "-m")
-    broker = (*python, "config.embedded", "--var-dir", str(var_dir), "valkey", "--port", str(port))
-    master = (*python, "config.stack.launch", "master", "SIGTERM", "--", *MASTER)
+    broker = (*python, "tools.embedded", "--var-dir", str(var_dir), "valkey", "--port", str(port))
+    master = (*python, "tools.stack.launch", "master", "SIGTERM", "--", *MASTER)
     return Plan(
         var_dir=var_dir,
         programs=(
@@ -41,10 +42,11 @@ def up(tmp_path):
     """Start a small stack in the folder of that name; all are stopped at the end."""
     started = []
 
-    def start(name="var", attached=True):
+    def start(name="var", attached=True, preparations=(), tell=lambda line: None):
         var_dir = (tmp_path / name).resolve()
         started.append(var_dir)
-        return lifecycle.run(plan=_plan(var_dir), given=os.environ, attached=attached)
+        plan = dataclasses.replace(_plan(var_dir), preparations=preparations)
+        return lifecycle.run(plan=plan, given=os.environ, attached=attached, tell=tell)
 
     yield start
     for var_dir in started:
@@ -77,6 +79,24 @@ def test_two_stacks_run_side_by_side_and_stop_apart(up):
     assert not processes.marked(var_dir=one.var_dir)
     assert not stop(var_dir=one.var_dir)
     assert _answers(two)
+
+
+def test_what_a_start_prepares_is_prepared_side_by_side(up, tmp_path):
+    meets = "touch {mine}; for i in $(seq 100); do test -e {other} && exit; sleep 0.1; done; exit 1"
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    commands = [
+        ("sh", "-c", meets.format(mine=mine, other=other)) for mine, other in ((one, two), (two, one))
+    ]
+    said = []
+    assert _answers(up(preparations=tuple(commands), tell=said.append))
+    assert [line for line in said if line.startswith("up after") and "preparations" in line]
+
+
+def test_a_preparation_that_fails_is_shown_and_leaves_nothing(up, tmp_path):
+    commands = (("true",), ("sh", "-c", "echo no such column; exit 3"))
+    with pytest.raises(StackFailed, match="no such column"):
+        up(preparations=commands)
+    assert running((tmp_path / "var").resolve()) is None
 
 
 def test_what_is_killed_comes_back_without_its_old_worker(up):
@@ -118,7 +138,7 @@ def test_an_attached_stack_ends_with_who_started_it(tmp_path):
         sys.path.insert(0, {str(lifecycle.ROOT)!r})
         from pathlib import Path
         from tests.recovery.test_stack_supervisor import _plan
-        from config.stack import lifecycle
+        from tools.stack import lifecycle
         lifecycle.run(plan=_plan(Path({str(tmp_path / "var")!r})), given=os.environ, attached=True)
         print("up", flush=True)
         time.sleep(1000)

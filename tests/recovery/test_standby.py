@@ -22,15 +22,17 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from acceptance import counter_client
 from acceptance.models import AcceptedOrder
-from config.canary import trips
-from config.leases import leaders
-from config.models import Canary
 from counter.models import IndexPrice
+from infra.broker.canary import trips
+from infra.coordination.leases import leaders
+from infra.models import Canary
+from tests.support import ending
+from tests.support.brokers import task_queue
 from tests.support.databases import environment
 from tests.support.factories import make_customer, make_option, place_open
 from tests.support.standing import SOON_SECONDS, end_backend, lock_holders, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where each leads, and so where its lease and its lock are.
@@ -75,7 +77,8 @@ class Stable:
 
     def stop(self) -> None:
         self.end_all()
-        self._process.communicate(timeout=20)
+        ending.end(self._process)
+        self._process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +157,7 @@ WORKED = {"feed": quoted, "beat": ticked, "intake": took_in}
 def ticks() -> list[tuple[str, datetime]]:
     """What was sent to the workers, of whom there are none: name of the schedule, and when."""
     with redis.Redis.from_url(django_settings.BROKER_URL) as client:
-        headers = [json.loads(message)["headers"] for message in client.lrange("settle", 0, -1)]
+        headers = [json.loads(message)["headers"] for message in client.lrange(task_queue("settle"), 0, -1)]
     return [
         (each["periodic_task_name"], datetime.fromisoformat(each["sent_at"]))
         for each in headers

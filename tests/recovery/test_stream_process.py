@@ -4,17 +4,15 @@ import signal
 import threading
 import time
 
-import psutil
 import pytest
 
-from config.stack.supervision import wait_until
 from counter.models import Account, Position, SyncOrder
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.listening import Listening, token_of
 from tests.support.settling import settle
-from tests.support.web import Stream
+from tools.stack.supervision import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SOON = 60.0
 
@@ -100,13 +98,12 @@ def trade_until(is_done, customer):
 
 
 @pytest.mark.parametrize("blow", ["kill", "replace"])
-def test_listeners_miss_nothing_while_the_process_gives_place(broker, tmp_path, blow):
-    stream = Stream(tmp_path)
+def test_listeners_miss_nothing_while_the_process_gives_place(stream, blow):
     customers = [make_customer(balance="10000000") for _ in range(3)]
     listeners = [Faithful(stream.url, customer) for customer in customers]
     try:
         assert wait_until(lambda: all(each.streams for each in listeners), within_seconds=SOON)
-        [old] = psutil.Process(stream.process.pid).children()
+        [old] = stream.serving
         if blow == "kill":
             old.kill()
         else:
@@ -122,15 +119,13 @@ def test_listeners_miss_nothing_while_the_process_gives_place(broker, tmp_path, 
     finally:
         for each in listeners:
             each.stop()
-        stream.stop()
     if blow == "replace":
         assert [each.ends for each in listeners] == [["restarting"]] * 3
         assert not any(each.refused for each in listeners), "a connection was refused"
     assert "Traceback" not in stream.log
 
 
-def test_told_to_end_it_lets_its_listeners_go_first(broker, tmp_path):
-    stream = Stream(tmp_path)
+def test_told_to_end_it_lets_its_listeners_go_first(stream):
     heard = Listening(stream.url, headers=token_of(make_customer()))
     heard.hears(lambda it: it.of("snapshot"))
     stream.process.send_signal(signal.SIGTERM)

@@ -1,5 +1,7 @@
 """Under load through both web processes: a switch stops them at once, and a customer's limits hold exactly."""
 
+import os
+import signal
 import threading
 import time
 from datetime import timedelta
@@ -10,29 +12,20 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
-from config.stack.supervision import wait_until
+from counter.limits.in_force import Setting, set_customer_limit
 from counter.models import Account, SyncOrder
-from counter.trading.limits import Setting, set_customer_limit
-from counter.trading.trading_switches import State, throw
+from counter.trading.switches import State, throw
 from tests.support.factories import make_customer, make_option
-from tests.support.web import Web
+from tools.stack.supervision import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CUSTOMERS = 12
 WITHIN = timedelta(seconds=1)
 WRITERS = """
     SELECT DISTINCT application_name FROM pg_stat_activity
-    WHERE datname = current_database() AND query LIKE '%%counter_syncorder%%' AND application_name LIKE 'web%%'
+    WHERE datname = current_database() AND query LIKE '%%counter_syncorder%%' AND application_name = ANY(%s)
 """
-
-
-@pytest.fixture
-def web(transactional_db, broker, tmp_path):
-    """No feed runs beside it: its quotes count as fresh for a day."""
-    started = Web(tmp_path, QUOTE_STALE_AFTER_SECONDS="86400")
-    yield started
-    started.stop()
 
 
 class Bot(threading.Thread):
@@ -69,13 +62,18 @@ class Bot(threading.Thread):
             self.answers.append((sent_at, body["error"]["code"] if "error" in body else answer.status_code))
 
 
-def both_write():
+def names_of(web):
+    """What the web program's processes are called at the database."""
+    return [f"web {process.pid}" for process in web.serving]
+
+
+def both_write(web):
     """Wait until each of the two processes has been seen at it: between two batches neither shows."""
     seen = set()
 
     def look():
         with connection.cursor() as cursor:
-            cursor.execute(WRITERS)
+            cursor.execute(WRITERS, [names_of(web)])
             seen.update(name for (name,) in cursor.fetchall())
         return len(seen) == 2
 
@@ -91,10 +89,10 @@ def test_no_process_takes_an_order_a_second_after_the_switch(web):
         bot.start()
     try:
         assert wait_until(lambda: SyncOrder.objects.count() > 200, within_seconds=60)
-        assert both_write()
+        assert both_write(web)
         throw(underlying="BTC", to=State.OPENS_STOPPED, reason="a test", by="ann", now=timezone.now())
         stopped_at = timezone.now()
-        time.sleep(3)
+        time.sleep(2)
     finally:
         stopping.set()
         for bot in bots:
@@ -122,7 +120,7 @@ def test_one_customer_on_many_connections_opens_what_he_may_and_no_contract_more
         bot.start()
     try:
         assert wait_until(lambda: SyncOrder.objects.count() > 200, within_seconds=60)
-        assert both_write()
+        assert both_write(web)
         assert wait_until(lambda: all("contracts_limit" in bot.told() for bot in bots), within_seconds=60)
     finally:
         stopping.set()
@@ -132,3 +130,47 @@ def test_one_customer_on_many_connections_opens_what_he_may_and_no_contract_more
     assert set(told) == {201, "contracts_limit"}
     assert told.count(201) == SyncOrder.objects.count() == 333
     assert Account.objects.get(customer=customer).open_contracts == 333
+
+
+def writers(web):
+    """The server processes of those connections that write orders."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY(%s)"
+            " AND query = 'COMMIT'",
+            [names_of(web)],
+        )
+        return [pid for (pid,) in cursor.fetchall()]
+
+
+def test_nothing_is_placed_after_a_refusal_though_an_earlier_attempt_hung_in_the_other_process(web):
+    """The database of one process pauses; the client gives up and is refused by the other; the pause ends."""
+    option, token = make_option(), Token.objects.create(user=make_customer().user).key
+    headers = {"Authorization": f"Token {token}"}
+
+    def send(name, within):
+        """A new connection each time: the kernel chooses the process."""
+        order = {"type": "open", "client_order_id": name, "symbol": option.symbol, "contracts": 1}
+        try:
+            return requests.post(f"{web.url}/api/v1/orders", json=order, timeout=within, headers=headers)
+        except requests.Timeout:
+            return None
+
+    for number in range(20):
+        assert send(f"warm-{number}", 20).status_code == 201
+    assert wait_until(lambda: len(writers(web)) == 2, within_seconds=20)
+    paused, _ = writers(web)
+    os.kill(paused, signal.SIGSTOP)
+    try:
+        hung = next(name for name in (f"h-{number}" for number in range(30)) if send(name, 0.5) is None)
+        throw(underlying="BTC", to=State.OPENS_STOPPED, reason="a test", by="ann", now=timezone.now())
+        answers = [answer for _ in range(10) if (answer := send(hung, 0.2)) is not None]
+        [refusal, *_] = [answer.json()["error"] for answer in answers if answer.status_code == 409]
+        assert (refusal["code"], refusal["final"]) == ("trading_stopped", False)
+        throw(underlying="BTC", to=State.RUNNING, reason="a test", by="ann", now=timezone.now())
+        time.sleep(refusal["final_after_ms"] / 1000)
+    finally:
+        os.kill(paused, signal.SIGCONT)
+    time.sleep(1)
+    assert not SyncOrder.objects.filter(client_order_id=hung).exists()
+    assert send(hung, 20).status_code == 201

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,23 +10,15 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
-from config import signing
-from config.embedded import valkey
-from config.stack.supervision import wait_until
-from counter.chart import SystemAccount
 from counter.models import Account, CashMovement, Transfer
+from counter.money.chart import SystemAccount
+from infra.http_client import signatures
 from ledger.posting import balances
-from tests.recovery.dooming import Doomed
 from tests.recovery.points import POINTS, Work
+from tools.embedded import valkey
+from tools.stack.supervision import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def doomed(django_db_setup: None) -> Iterator[Doomed]:
-    made = Doomed()
-    yield made
-    made.stop()
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Wallet(requests.Session):
@@ -45,10 +36,10 @@ class Wallet(requests.Session):
 
     def call(self, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         request = requests.Request("POST", f"{self.url}/wallet/v1/{path}", json=body).prepare()
-        signing.sign(
+        signatures.sign(
             request,
-            keys=signing.keys_of(settings.WALLET_KEY),
-            tag=signing.WALLET_TAG,
+            keys=signatures.keys_of(settings.WALLET_KEY),
+            tag=signatures.WALLET_TAG,
             body=request.body if isinstance(request.body, bytes) else b"",
             now=timezone.now(),
         )

@@ -1,32 +1,31 @@
 """The web program as the stack starts it, with real clients: what it serves, and what clients cannot do to it."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import psutil
 import pytest
 import requests
+from django.conf import settings
 from rest_framework.authtoken.models import Token
 
-from config.stack.supervision import wait_until
 from counter.models import SyncOrder
+from infra.http_server.lasting_sockets import STOP_SECONDS
+from tests.support import ending
 from tests.support.databases import held_account, locked_table, waiting_for_a_lock
 from tests.support.factories import make_customer, make_option
-from tests.support.web import SOON, Web
+from tests.support.web import SOON
+from tools.embedded import valkey
+from tools.stack.supervision import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def web(django_db_setup, django_db_blocker, broker, tmp_path_factory):
-    with django_db_blocker.unblock():
-        made = Web(tmp_path_factory.mktemp("web"))
-    yield made
-    made.stop()
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -149,7 +148,6 @@ def request_of(http, order, content_type="application/json"):
 
 
 def test_a_client_that_goes_while_its_order_is_committed_does_no_harm(web, http, customer):
-    before = len(web.log)
     order = opening()
     with held_account(customer.pk), socket.create_connection(("127.0.0.1", web.port)) as client:
         client.sendall(request_of(http, order))
@@ -157,19 +155,17 @@ def test_a_client_that_goes_while_its_order_is_committed_does_no_harm(web, http,
         client.close()
     assert wait_until(SyncOrder.objects.exists, within_seconds=SOON)
     assert http.post(f"{web.url}/api/v1/orders", json=order).headers["Idempotent-Replayed"] == "true"
-    logged = web.log[before:]
-    assert "error" not in logged.lower(), logged
-    assert "Traceback" not in logged
+    assert "error" not in web.log.lower(), web.log
+    assert "Traceback" not in web.log
 
 
 def test_clients_that_go_while_they_send_place_nothing(web, http):
-    before = len(web.log)
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", web.port)) as client:
             client.sendall(request_of(http, opening())[:-5])
     assert http.post(f"{web.url}/api/v1/orders", json=opening(2)).status_code == 201
     assert SyncOrder.objects.count() == 1
-    assert "Traceback" not in web.log[before:]
+    assert "Traceback" not in web.log
 
 
 def test_clients_that_go_in_the_middle_of_a_download_take_no_thread_along(web):
@@ -190,46 +186,74 @@ def test_clients_that_are_slow_to_send_hold_no_thread(web, http):
         assert http.post(f"{web.url}/api/v1/orders", json=opening()).status_code == 201
 
 
+# --- a database that hangs ------------------------------------------------------------------------------------------
+
+
+def test_requests_that_wait_for_the_database_hold_up_neither_health_nor_orders(programs, http, customer):
+    web = programs.web(WEB_STATEMENT_SECONDS="1")
+    assert http.post(f"{web.url}/api/v1/orders", json=opening()).status_code == 201
+    with locked_table("django_session"), ThreadPoolExecutor(24) as pool:
+        waiting = [pool.submit(ask_with_a_session, web) for _ in range(24)]  # more than it has threads
+        assert wait_until(lambda: len(waiting_for_a_lock()) >= 8, within_seconds=SOON)
+        for number in range(2, 6):
+            assert web.answers()
+            answer = http.post(f"{web.url}/api/v1/orders", json=opening(number), timeout=SOON)
+            assert answer.status_code == 201
+        answers = [each.result(3 * SOON) for each in waiting]
+    assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} <= {
+        *((503, "unavailable"), (503, "overloaded")),
+    }
+    assert wait_until(lambda: ask_with_a_session(web).status_code == 401, within_seconds=SOON)
+
+
+def ask_with_a_session(web):
+    return requests.get(f"{web.url}/api/v1/accounts", cookies={"sessionid": "x" * 32}, timeout=3 * SOON)
+
+
 # --- ending ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_order_that_waits_when_the_program_is_asked_to_end_is_answered(broker, tmp_path, http, customer):
-    web = Web(tmp_path)
+def test_an_order_that_waits_when_the_program_is_asked_to_end_is_answered(programs, http, customer):
+    web = programs.web(WEB_STATEMENT_SECONDS="1")
     with ThreadPoolExecutor(1) as pool:
         with held_account(customer.pk):
             asked = pool.submit(http.post, f"{web.url}/api/v1/orders", json=opening(), timeout=SOON)
             assert wait_until(waiting_for_a_lock, within_seconds=SOON)
             web.process.send_signal(signal.SIGTERM)
-            assert not wait_until(lambda: asked.done() or web.process.poll() is not None, within_seconds=1)
+            # Shorter than an account may be held up, and than the process retires.
+            assert not wait_until(lambda: asked.done() or web.process.poll() is not None, within_seconds=0.1)
         assert asked.result(SOON).status_code == 201, web.log
     assert web.process.wait(timeout=SOON) == 0, web.log
     assert SyncOrder.objects.count() == 1
 
 
-# --- a database that hangs ------------------------------------------------------------------------------------------
+def test_told_to_end_while_its_processes_load_it_ends_at_once():
+    command = [sys.executable, "-m", "config.web", "--port", str(valkey.free_port())]
+    environment = {**os.environ, "WEB_PROCESSES": "2"}
+    program = subprocess.Popen(command, cwd=settings.BASE_DIR, stderr=subprocess.DEVNULL, env=environment)
+    assert wait_until(lambda: len(psutil.Process(program.pid).children()) == 2, within_seconds=SOON)
+    assert ending.end(program, within_seconds=STOP_SECONDS - 2) == 0
 
 
-def test_requests_that_wait_for_the_database_hold_up_neither_health_nor_orders(
-    broker, tmp_path, http, customer
-):
-    web = Web(tmp_path, WEB_STATEMENT_SECONDS="2")
-    try:
-        assert http.post(f"{web.url}/api/v1/orders", json=opening()).status_code == 201
-        with locked_table("django_session"), ThreadPoolExecutor(24) as pool:
-            waiting = [pool.submit(ask_with_a_session, web) for _ in range(24)]  # more than it has threads
-            assert wait_until(lambda: len(waiting_for_a_lock()) >= 8, within_seconds=SOON)
-            for number in range(2, 6):
-                assert web.answers()
-                answer = http.post(f"{web.url}/api/v1/orders", json=opening(number), timeout=SOON)
-                assert answer.status_code == 201
-            answers = [each.result(3 * SOON) for each in waiting]
-        assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} <= {
-            *((503, "unavailable"), (503, "overloaded")),
-        }
-        assert wait_until(lambda: ask_with_a_session(web).status_code == 401, within_seconds=SOON)
-    finally:
-        web.stop()
+@pytest.mark.parametrize("count", [1, 3])
+def test_as_many_processes_serve_as_the_environment_says(programs, http, customer, count):
+    web = programs.web(WEB_PROCESSES=str(count))
+    assert len(web.serving) == count
+    assert http.post(f"{web.url}/api/v1/orders", json=opening(), timeout=SOON).status_code == 201, web.log
+    web.stop()  # no other test wants so many
 
 
-def ask_with_a_session(web):
-    return requests.get(f"{web.url}/api/v1/accounts", cookies={"sessionid": "x" * 32}, timeout=3 * SOON)
+@pytest.mark.parametrize("given", ["0", "two", "-1", "1.5"])
+def test_a_number_of_processes_that_is_none_is_told_in_one_line(given):
+    command = [sys.executable, "-m", "config.web", "--port", "9"]
+    ended = subprocess.run(
+        command,
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "WEB_PROCESSES": given},
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == f"not started: WEB_PROCESSES is {given!r}, and has to be a whole number from 1\n"

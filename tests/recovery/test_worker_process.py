@@ -6,19 +6,21 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from django.conf import settings
 
-from config.broker import dispatcher
-from config.embedded import processes
-from config.stack.programs import plan
-from config.stack.supervision import wait_until
+from infra.broker.dispatcher import dispatcher
 from settlement.models import Conversion
+from tests.support import ending
 from tests.support.databases import environment
 from tests.support.desk_bench import event, take_in
 from tests.support.venue import PaperVenue
+from tools.embedded import processes
+from tools.stack.programs import plan
+from tools.stack.supervision import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 
 SOON = 60.0
 VENUE_TAKES_MS = 1500
@@ -62,15 +64,18 @@ class Worker:
 
 @pytest.fixture
 def worker(
-    two_systems: None, paper_venue: PaperVenue, venue_account: tuple[str, str, str], tmp_path: Path
+    request: pytest.FixtureRequest,
+    two_systems: None,
+    paper_venue: PaperVenue,
+    venue_account: tuple[str, str, str],
+    tmp_path: Path,
 ) -> Iterator[Worker]:
     _, key, secret = venue_account
     given = {"VENUE_URL": paper_venue.url, "VENUE_API_KEY": key, "VENUE_API_SECRET": secret}
+    given |= getattr(request, "param", {})
     made = Worker(tmp_path, environment() | given | {"BROKER_URL": settings.BROKER_URL})
     yield made
-    if made.process.poll() is None:
-        os.killpg(made.process.pid, signal.SIGKILL)
-        made.process.wait(SOON)
+    ending.kill(made.process)
 
 
 def test_a_worker_that_is_told_to_end_finishes_what_it_sends(worker: Worker, paper_venue: PaperVenue):
@@ -78,7 +83,36 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_sends(worker: Worker, pap
     paper_venue.add_fault("reply_delay", path="/api/v3/order$", method="POST", delay_ms=VENUE_TAKES_MS)
     take_in(event())
     dispatcher.send([("settlement.convert", ["BTC"]), ("settlement.balance", [])])
-    assert wait_until(lambda: paper_venue.state()["faults"][0]["struck"], within_seconds=SOON), worker.log
+    assert wait_until(lambda: paper_venue.faults()[0]["struck"], within_seconds=SOON), worker.log
     assert worker.stop() == 0, worker.log
     [made] = Conversion.objects.all()
     assert made.state == "BOOKED", made.reason
+
+
+def test_a_worker_process_that_is_killed_leaves_nothing_to_beat(worker: Worker, paper_venue: PaperVenue):
+    """No beat runs here: what the killed one had sent is asked for by the one that takes its place."""
+    assert wait_until(lambda: " ready." in worker.log, within_seconds=SOON), worker.log
+    paper_venue.add_fault(
+        "reply_delay", path="/api/v3/order$", method="POST", count=1, delay_ms=VENUE_TAKES_MS
+    )
+    take_in(event())
+    dispatcher.send([("settlement.convert", ["BTC"]), ("settlement.balance", [])])
+    assert wait_until(lambda: paper_venue.faults()[0]["struck"], within_seconds=SOON), worker.log
+    for child in psutil.Process(worker.process.pid).children():
+        child.kill()
+    assert wait_until(
+        lambda: list(Conversion.objects.values_list("state", flat=True)) == ["BOOKED"], within_seconds=SOON
+    ), worker.log
+
+
+@pytest.mark.parametrize(
+    ("worker", "count"), [({"WORKER_PROCESSES": "1"}, 1), ({"WORKER_PROCESSES": "3"}, 3)], indirect=["worker"]
+)
+def test_as_many_processes_work_as_the_environment_says(worker: Worker, count: int):
+    assert wait_until(lambda: " ready." in worker.log, within_seconds=SOON), worker.log
+    assert len(psutil.Process(worker.process.pid).children()) == count
+    take_in(event())
+    dispatcher.send([("settlement.convert", ["BTC"]), ("settlement.balance", [])])
+    assert wait_until(
+        lambda: list(Conversion.objects.values_list("state", flat=True)) == ["BOOKED"], within_seconds=SOON
+    ), worker.log

@@ -11,7 +11,7 @@ A test of the whole way:
     def test_...(two_systems, venue):
         option = make_option()
         customer = make_customer(balance="1000")
-        order = place_open(customer, option, contracts=2)     # counter.ordering.orders.place_orders, must be accepted
+        order = place_open(customer, option, contracts=2)     # counter.orders.placing.place_orders, must be accepted
         run_desk(venue)                                       # ingest, acknowledge, convert, balance, report
 
 `history.write_history(venue)` leaves a little past of all kinds of orders, `synthetic.write_past(orders=...)` a long

@@ -1,7 +1,7 @@
 """Speaking to the customers' API as one customer, and reading its errors."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from django.test import Client
 from rest_framework.authtoken.models import Token
@@ -11,14 +11,15 @@ from tests.support.asgi import AsgiClient
 
 
 class Caller:
-    """One customer's HTTP client; it places through the framework, or through the lane of orders."""
+    """One customer's HTTP client; it places through the framework, or through the fast path of orders."""
 
-    def __init__(self, customer: Customer, *, door: str = "framework") -> None:
+    def __init__(self, customer: Customer, *, door: Literal["framework", "fast_path"] = "framework") -> None:
+        assert door in ("framework", "fast_path")
         self.customer = customer
         self.token = Token.objects.create(user=customer.user).key
         headers = {"Authorization": f"Token {self.token}"}
         self.http = Client(headers=headers)
-        self.posting: Any = AsgiClient(headers=headers) if door == "lane" else self.http
+        self.posting: Any = AsgiClient(headers=headers) if door == "fast_path" else self.http
 
     def get(self, path: str, **query: Any) -> Any:
         return self.http.get(f"/api/v1/{path}", query_params=query)
@@ -34,6 +35,6 @@ def error_of(response: Any, status: int) -> dict[str, Any]:
     assert response["Content-Type"] == "application/json"
     body = response.json()
     assert set(body) == {"error"}
-    assert set(body["error"]) <= {"code", "message", "detail"}
+    assert set(body["error"]) <= {"code", "message", "detail", "final", "final_after_ms"}
     assert body["error"]["message"]
     return body["error"]

@@ -36,7 +36,7 @@ def signed_headers(key, secret, method, target, body=b"", *, at_ms=None, recv_wi
 
 
 class SigningCaller:
-    """One customer's program with a key: it places through the framework, or through the lane of orders."""
+    """One customer's program with a key: it places through the framework, or through the fast path of orders."""
 
     def __init__(self, customer, *, door="framework", scopes=("read", "trade"), **options):
         self.issued = api_keys.issue(
@@ -57,6 +57,6 @@ class SigningCaller:
 
     def send(self, target, body, headers, *, remote="127.0.0.1"):
         """Post with headers as they are given."""
-        if self.door == "lane":
+        if self.door == "fast_path":
             return AsgiClient(headers=headers, peer=remote).post(target, body)
         return Client(REMOTE_ADDR=remote).post(target, body, content_type="application/json", headers=headers)

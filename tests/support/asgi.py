@@ -58,7 +58,7 @@ class AsgiClient:
         headers: dict[str, str | None] | None = None,
         query: str = "",
     ) -> Answer | None:
-        """`request` on the running loop; the client goes when its `pieces` end. A header of None is not sent."""
+        """`request` on the running loop; a client whose `pieces` do not end goes. A header of None is not sent."""
         given = {"Host": "testserver", "Accept": "*/*"} | self.headers | (headers or {})
         scope = {
             "type": "http",
@@ -79,10 +79,13 @@ class AsgiClient:
             "server": ("127.0.0.1", 8000),
         }
         coming = list(pieces)
+        stays = bool(coming) and not coming[-1].get("more_body", False)
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
             await asyncio.sleep(0)
+            if not coming and stays:
+                await asyncio.Event().wait()
             return coming.pop(0) if coming else GONE
 
         async def send(message: Any) -> None:

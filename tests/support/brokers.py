@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,12 +18,19 @@ from django.conf import settings
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from chaos.proxy import Proxy
-from config.broker import dead_letter_queue, sync_queue
-from config.transports import transport_options, uses_redis
+from infra.broker.connection import dead_letter_queue, message_queue
+from infra.broker.message_signing import SYNC, mac_headers
+from infra.broker.queues import worker_queue_name, worker_queues
+from infra.broker.transports import transport_options, uses_redis
+from tests.support.skips import needs
+from tools.chaos.proxy import Proxy
 
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
-TASK_QUEUES = ("convert", "settle", "sweeps")
+
+
+def task_queue(name: str) -> str:
+    """What the broker calls one of the queues that workers consume."""
+    return worker_queue_name(name, stack=settings.STACK_NAME)
 
 
 def rabbitmqctl(*arguments: str) -> None:
@@ -37,9 +44,9 @@ def rabbitmq() -> Iterator[str]:
         with Connection(f"{RABBITMQ}//", connect_timeout=2) as there:
             there.connect()
     except (OSError, OperationalError) as error:
-        pytest.skip(f"no RabbitMQ at {RABBITMQ}: {error}")
+        pytest.skip(needs("rabbitmq-server", f"not tried with RabbitMQ: {error}"))
     if shutil.which("rabbitmqctl") is None or os.geteuid() != 0:
-        pytest.skip("RabbitMQ is there, but only root's rabbitmqctl may make a virtual host")
+        pytest.skip("not tried with RabbitMQ: only root's rabbitmqctl may make a virtual host")
     name = f"crossbook-test-{os.getpid()}"
     rabbitmqctl("add_vhost", name)
     try:
@@ -72,6 +79,7 @@ class Broker:
             ),
             "task_default_queue_type": quorum,
             "task_create_missing_queue_type": quorum,
+            "task_queues": worker_queues(settings.WORKER_QUEUES, stack=settings.STACK_NAME, url=url),
         }
         was = {name: app.conf[name] for name in told}
         monkeypatch.setattr(settings, "BROKER_URL", url)
@@ -90,7 +98,11 @@ class Broker:
             if uses_redis(self.url):
                 channel.client.flushdb()
                 return
-            for name in (sync_queue().name, dead_letter_queue().name, *TASK_QUEUES):
+            for name in (
+                message_queue().name,
+                dead_letter_queue().name,
+                *map(task_queue, settings.WORKER_QUEUES),
+            ):
                 channel.queue_delete(name)
 
     def depth(self, queue: str) -> int:
@@ -118,19 +130,28 @@ class Broker:
         )
         return sum(map(int, listed.stdout.split()))
 
-    def publish(self, *bodies: bytes, content_type: str = "application/json") -> None:
-        """Put messages into the sync queue, past the proxy."""
+    def publish(
+        self,
+        *bodies: bytes,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Put messages into the sync queue, past the proxy; signed as counter does, unless other headers are given."""
         with self._directly() as connection, connection.Producer() as producer:
             for body in bodies:
                 producer.publish(
-                    body, routing_key=sync_queue().name, content_type=content_type, content_encoding="utf-8"
+                    body,
+                    routing_key=message_queue().name,
+                    content_type=content_type,
+                    content_encoding="utf-8",
+                    headers=mac_headers(body, purpose=SYNC) if headers is None else dict(headers),
                 )
 
     def read_and_die(self) -> None:
         """Take a message of the sync queue and lose the connection; returns once it waits there again, or has gone."""
         with self._channel() as channel:
             deadline = time.monotonic() + 10
-            while channel.basic_get(sync_queue().name) is None and self.depth(sync_queue().name):
+            while channel.basic_get(message_queue().name) is None and self.depth(message_queue().name):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
 

@@ -2,27 +2,32 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from config import stack
-from config.embedded import valkey
-from config.stack.supervision import wait_until
+from tests.support.databases import copied
+from tests.support.management import Management
+from tests.support.skips import needs
+from tools import stack
+from tools.embedded import valkey
+from tools.stack.supervision import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 # Debian, Fedora and Google name it differently.
 CHROMIUM = next(
     filter(
         None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"))
     ),
     None,
+)
+seen_in_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason=needs("chromium", "no page was seen in a browser")
 )
 PASSWORD = "a-password-of-the-test"
 SEEN_WITHIN_MS = 60_000  # generous for a machine that does other things
@@ -50,8 +55,11 @@ class Cockpit:
     def __init__(self, var_dir: Path) -> None:
         self.var_dir = var_dir
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self._given = {**kept, "PORT": str(valkey.free_port())}
+        databases = copied(f"stack_{os.urandom(4).hex()}")
+        self._given = {**kept, **databases, "PORT": str(valkey.free_port())}
         self.info = stack.start(var_dir=var_dir, given=self._given)
+        environment = {**self._given, **self.info.environment, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        self._management = Management(environment)
         self._session = requests.Session()
         self._session.trust_env = False
         token = self.manage("create_customer", "alice", "--deposit", "1000000").strip()
@@ -60,20 +68,12 @@ class Cockpit:
     def stop(self) -> None:
         """End the stack, and leave nothing of it."""
         self._session.close()
+        self._management.close()
         stack.stop(var_dir=self.var_dir)
 
-    def manage(self, *arguments: str, may_fail: bool = False) -> str:
+    def manage(self, *arguments: str) -> str:
         """What a command of this stack prints."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env={**self._given, "VAR_DIR": str(self.var_dir)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert may_fail or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return self._management.run(*arguments)
 
     def hire(self, name: str, role: str) -> None:
         """Make a member of staff with a role."""
@@ -101,6 +101,31 @@ class Cockpit:
         answer = self._session.post(f"{self.info.web_url}/api/v1/orders", json=body, timeout=30)
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
+
+    def open_many(self, name: str, *, options: int, positions: int) -> None:
+        """Make a customer with so many positions, the options taking turns."""
+        token = self.manage("create_customer", name, "--password", PASSWORD, "--deposit", "100000").strip()
+        quotes = self._get("quotes")["results"]
+        offered = [quote for quote in quotes if quote["cost"] and quote["proceeds"]][:options]
+        assert len(offered) == options
+        orders = [
+            {
+                "type": "open",
+                "client_order_id": f"{name}-{number}",
+                "symbol": offered[number % options]["symbol"],
+                "contracts": 1,
+                "max_cost": str(Decimal(offered[number % options]["cost"]) * 5),  # however the price moves
+            }
+            for number in range(positions)
+        ]
+        answer = self._session.post(
+            f"{self.info.web_url}/api/v1/orders/batch",
+            json={"orders": orders},
+            headers={"Authorization": f"Token {token}"},
+            timeout=60,
+        )
+        answer.raise_for_status()
+        assert all(each["status"] == 201 for each in answer.json()["results"]), answer.text
 
     def state(self, order_id: int) -> str:
         """What counter says of an order."""

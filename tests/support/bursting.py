@@ -18,7 +18,7 @@ def main() -> None:
 
     django.setup()
     from counter.access.admission import Admissions, Asking, TooFast
-    from counter.access.pace import Limit
+    from counter.access.rate_limit import Limit
 
     now = datetime.fromisoformat(sys.argv[1])
     admissions, may = Admissions(clock=lambda: now), []

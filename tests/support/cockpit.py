@@ -7,11 +7,11 @@ from django.utils import timezone
 
 import audit
 from audit.record import record
-from cockpit import queues, tally
+from cockpit import queues, rollup
 from cockpit.models import Tally
-from config.canary import note_return
-from config.models import Lease
-from counter.trading.trading_status import Watch
+from counter.trading.status import Watch
+from infra.broker.canary import note_return
+from infra.models import Lease
 from settlement.venues.protocol import Venue
 from tests.support.history import write_history
 from tests.support.venue import PaperVenue
@@ -21,14 +21,14 @@ SECOND = timedelta(seconds=1)
 
 
 class Clock:
-    """Tallies taken one after another, each when it is due."""
+    """Tallies taken one after another, each when it is due; what `work` has counted is of about now."""
 
     def __init__(self):
-        self.now = timezone.now()
+        self.now = timezone.now() - 25 * SECOND
 
     def tick(self, seconds=5):
         self.now += seconds * SECOND
-        return tally.take_if_due(now=self.now)
+        return rollup.take_if_due(now=self.now)
 
 
 def counted(clock):
@@ -41,7 +41,7 @@ def counted(clock):
 def work(clock: Clock, venue: Venue, paper: PaperVenue) -> Tally:
     """A history with a refusal of the venue, counted, and what every process tells of itself."""
     clock.tick()
-    paper.add_fault(kind="error_before", status=400, code=-1013, count=1, **POST)
+    paper.add_fault(kind="error_before", status=400, code=-1102, count=1, **POST)
     write_history(venue)
     now = timezone.now()
     queues.measure(now=now)

@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from acceptance.intake import Intake, ingest
 from acceptance.models import AcceptedOrder
-from config.transitions import move
+from acceptance.order_history import move_orders
 from counter.contracts import SettlementAnswer, SettlementReport
-from counter.ordering import outbox
-from counter.ordering.settlements import take_reports
-from settlement import balancing, conversion
+from counter.orders import outbox
+from counter.orders.settlements import take_reports
+from settlement.conversions import balancing, converting
 from settlement.models import Allocation
 from settlement.venues.protocol import Venue
 
@@ -31,7 +31,7 @@ def deliver(*, acknowledge: bool = True, now: datetime | None = None) -> Intake:
 def convert(venue: Venue, *, now: datetime | None = None) -> None:
     """Convert what waits, one conversion for each coin that needs one."""
     for underlying in settings.COINS:
-        conversion.convert_waiting(underlying=underlying, venue=venue, now=now or timezone.now())
+        converting.convert_waiting(underlying=underlying, venue=venue, now=now or timezone.now())
 
 
 def balance(*, now: datetime | None = None) -> int:
@@ -49,7 +49,7 @@ def report(*, now: datetime | None = None) -> SettlementAnswer:
     )
     answer = take_reports(reports=[settlement_report(row) for row in rows], now=at)
     taken = [row.order_id for row in rows if row.order.order_id in set(answer.taken)]
-    move(AcceptedOrder, AcceptedOrder.report, taken, same={"reported_at": at})
+    move_orders(taken, AcceptedOrder.report, at=at, same={"reported_at": at})
     return answer
 
 

@@ -5,6 +5,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,11 +19,13 @@ from django.utils import timezone
 from acceptance.intake import Intake, ingest
 from acceptance.models import AcceptedOrder
 from counter.contracts import SyncEvent
+from infra.exchange import host_breaker
 from ledger.posting import balances, trial_balance
-from settlement import balancing, conversion, recovery
-from settlement.chart import INVENTORY, TRADING, USDT, VENUE
+from settlement.book.chart import INVENTORY, TRADING, USDT, VENUE
+from settlement.conversions import balancing, converting, sweep
 from settlement.models import Carry, Conversion, DeskAccount, DeskTransfer
 from tests.support.venue import PaperVenue
+from tools.stack.supervision import wait_until
 
 INDEX = {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}
 CENT = Decimal("0.000001")
@@ -58,6 +61,11 @@ def take_in(*events: SyncEvent, door: AcceptedOrder.Door = AcceptedOrder.Door.QU
     return ingest(events=events, door=door, now=timezone.now())
 
 
+def as_if_later(seconds: float | None) -> None:
+    """Have bans and other refusals of this address end as if so many seconds had passed; None: in their own time."""
+    host_breaker.now_seconds = time.monotonic if not seconds else lambda: time.monotonic() + seconds
+
+
 class OutsideTransactions:
     """A venue that is really called, and only while no transaction of the desk is open."""
 
@@ -85,16 +93,19 @@ class Desk:
         self.venue: Any = OutsideTransactions(venue)
         self.paper = paper
         self.account = account
+        # What an earlier test took out of the book comes back within two seconds.
+        assert wait_until(paper.offers_both_sides, within_seconds=10)
 
     def convert(self, underlying: str = "BTC") -> Conversion:
         """One conversion, in whatever state it ended."""
-        made = conversion.convert_waiting(underlying=underlying, venue=self.venue, now=timezone.now())
+        made = converting.convert_waiting(underlying=underlying, venue=self.venue, now=timezone.now())
         assert made is not None
         return made
 
     def resume(self, *, after: float = 0.0) -> None:
-        """The sweep, as if `after` seconds had passed."""
-        recovery.resume(venue=self.venue, now=timezone.now() + timedelta(seconds=after))
+        """The sweep, as if `after` seconds had passed: for the venue's refusals of this address from now on."""
+        as_if_later(after)
+        sweep.resume(venue=self.venue, now=timezone.now() + timedelta(seconds=after))
 
     def settle(self, *events: SyncEvent) -> Conversion:
         """Take in, convert and book at a venue that fills at once."""
@@ -107,11 +118,11 @@ class Desk:
 
     def venue_has(self, what: str) -> list[dict[str, Any]]:
         """This account's "orders", "trades" or "transfers", whatever a fault hides from ordinary reads."""
-        return [entry for entry in self.paper.state()[what] if entry["account"] == self.account]
+        return self.paper.state(self.account)[what]
 
     def wallets(self) -> dict[tuple[str, str], Decimal]:
         """What the venue holds for this account, by (account of our chart, asset), zeros left out."""
-        account = self.paper.state()["accounts"][self.account]
+        account = self.paper.state(self.account)["accounts"][self.account]
         totals = {
             (code, asset): Decimal(balance["free"]) + Decimal(balance["locked"])
             for code, wallet in ((VENUE, "spot"), (INVENTORY, "funding"))

@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from counter.models import IndexPrice, Option, Position
-from counter.ordering.order_requests import Order
+from counter.orders.requests import Order
 from tests.support.factories import INDEX, make_option, place_open
 
 # An expiry in the future of every test, for what is done by a clock of the test's own.

@@ -10,8 +10,8 @@ from counter.market.listing import MULTIPLIERS
 from counter.market.symbols import format_symbol
 from counter.models import Customer, Option, Quote
 from counter.money.accounts import deposit, open_customer
-from counter.ordering.order_requests import Accepted, CloseRequest, OpenRequest, Order, OrderRequest
-from counter.ordering.orders import place_orders
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest, Order, OrderRequest
 
 INDEX = {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}  # where the paper venue starts
 _numbers = itertools.count(1)
@@ -46,10 +46,29 @@ def make_option(
     """A listed option with a fresh quote (premiums in coin); a second call with the same terms quotes it again."""
     at = now or timezone.now()
     index = index or INDEX[underlying]
-    expires_at = datetime.combine((at + timedelta(days=days)).date(), datetime.min.time(), UTC).replace(
-        hour=8
-    )
-    strike = strike or int(index)
+    terms = underlying, kind, strike or int(index), days
+    option = _made_before(terms, at=at)
+    if option is None:
+        option = _list_option(*terms, at=at)
+        _made[terms] = at, option.symbol
+    make_quote(option, bid=bid, ask=ask, index=index, now=at)
+    return option
+
+
+Terms = tuple[str, str, int, int]  # underlying, kind, strike, days
+_made: dict[Terms, tuple[datetime, str]] = {}
+SAME_DAY = timedelta(hours=6)
+
+
+def _made_before(terms: Terms, *, at: datetime) -> Option | None:
+    """The option that these terms made a while ago, or will have: `at` may be past midnight, which is a day later."""
+    made_at, symbol = _made.get(terms, (at, ""))
+    return Option.objects.filter(symbol=symbol).first() if symbol and abs(at - made_at) < SAME_DAY else None
+
+
+def _list_option(underlying: str, kind: str, strike: int, days: int, *, at: datetime) -> Option:
+    day = (at + timedelta(days=days)).date()
+    expires_at = datetime.combine(day, datetime.min.time(), UTC).replace(hour=8)
     symbol = format_symbol(
         underlying=underlying,
         expiry_at=expires_at,
@@ -66,7 +85,6 @@ def make_option(
             "multiplier": MULTIPLIERS[underlying],
         },
     )
-    make_quote(option, bid=bid, ask=ask, index=index, now=at)
     return option
 
 

@@ -1,6 +1,7 @@
 """Fixtures of `tests.support`; see the package's docstring. Django is imported late: this loads before its set-up."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,17 @@ from tests.support.venue import PaperVenue
 
 if TYPE_CHECKING:
     from settlement.venues.ccxt_venue import CcxtVenue
+    from tests.support.web import Programs, Web
+
+
+@pytest.fixture(autouse=True)
+def clocks_known() -> None:
+    """Have both clocks known, as in a process that has connected: many a test has no database to ask."""
+    from infra.coordination import clock
+
+    for each in (clock.counter, clock.desk):
+        moment = clock.steady()
+        each.observe(datetime.now(UTC), asked=moment, answered=moment)
 
 
 @pytest.fixture(scope="session")
@@ -37,11 +49,42 @@ def account_of(paper_venue: PaperVenue, account: tuple[str, str, str] | None = N
 
 @pytest.fixture
 def venue(paper_venue: PaperVenue, venue_account: tuple[str, str, str]) -> "Iterator[CcxtVenue]":
-    """The real adapter on this test's own account; faults and pinned prices end with the test."""
+    """The real adapter on this test's own account; faults, bans and pinned prices end with the test."""
+    from infra.exchange.host_breaker import Breaker
+    from tests.support.desk_bench import as_if_later
+
+    as_if_later(None)
+    Breaker(paper_venue.url).forget()
     yield account_of(paper_venue, venue_account)
+    as_if_later(None)
+    Breaker(paper_venue.url).forget()
     paper_venue.clear_faults()
     for symbol in ("BTCUSDT", "ETHUSDT", "BNBUSDT"):
         paper_venue.set_price(symbol, None)
+
+
+@pytest.fixture(scope="session")
+def programs(
+    django_db_setup: None, broker: str, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[Programs]":
+    """The web and stream programs of this worker, which its tests share."""
+    from tests.support.web import Programs
+
+    made = Programs(tmp_path_factory.mktemp("programs"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def web(transactional_db: None, programs: "Programs") -> "Web":
+    """The web program, shared with other tests; quotes stay fresh for a day."""
+    return programs.web()
+
+
+@pytest.fixture
+def stream(transactional_db: None, programs: "Programs") -> "Web":
+    """The stream program, shared with other tests."""
+    return programs.stream()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,6 +99,6 @@ def two_systems(transactional_db: None, broker_url: str, venue: "CcxtVenue") -> 
     """Both databases with real commits, the broker, and the desk's books opened with what `venue` holds."""
     from django.utils import timezone
 
-    from settlement import treasury
+    from settlement.funds import treasury
 
     treasury.open_books(venue=venue, now=timezone.now())

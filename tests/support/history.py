@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from counter.models import Customer, Option
-from counter.ordering.order_requests import Order
+from counter.orders.requests import Order
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
 from tests.support import desk

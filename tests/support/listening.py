@@ -12,8 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 from rest_framework.authtoken.models import Token
 
-from config.stack.supervision import wait_until
 from counter.models import Customer
+from tools.stack.supervision import wait_until
 
 SOON = 30.0
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from decimal import Decimal
 
-from settlement.venues.paper.commission import Commission
-from settlement.venues.paper.engine import Engine
-from settlement.venues.paper.market import DepthShape, Market
-from settlement.venues.paper.orders import NewOrder
-from settlement.venues.paper.prices.quotes import Print, Quote
-from settlement.venues.paper.records import Event, Funded, OrderType, Side, TimeInForce, Wallet
-from settlement.venues.paper.state import State
-from settlement.venues.paper.symbols import SYMBOLS
+from tools.paper_venue.commission import Commission
+from tools.paper_venue.engine import Engine
+from tools.paper_venue.market import DepthShape, Market
+from tools.paper_venue.orders import NewOrder
+from tools.paper_venue.prices.quotes import Print, Quote
+from tools.paper_venue.records import Event, Funded, OrderType, Side, TimeInForce, Wallet
+from tools.paper_venue.state import State
+from tools.paper_venue.symbols import SYMBOLS
 
 START_MS = 1_770_000_000_000
 ACCOUNT = "alice"

@@ -18,6 +18,8 @@ from urllib.parse import urlencode
 
 import requests
 
+from tests.support import ending
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY, SECRET = "paper-key", "paper-secret"
 STARTS_WITHIN_SECONDS = 20.0
@@ -31,7 +33,7 @@ class VenueProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VENUE_")}
         environment.pop("MARKET_DATA", None)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "settlement.venues.paper", "--port", str(port), *arguments],
+            [sys.executable, "-m", "tools.paper_venue", "--port", str(port), *arguments],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -49,21 +51,17 @@ class VenueProcess:
 
     def stop(self) -> int:
         """Ask it to stop, unless it has ended, and return its exit code."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        return self._ended()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self._ended()
-
-    def _ended(self) -> int:
         assert self.process.stdout is not None
         try:
-            return self.process.wait(timeout=STOPS_WITHIN_SECONDS)
+            return ending.end(self.process, within_seconds=STOPS_WITHIN_SECONDS)
         finally:
-            self.process.kill()
-            self.process.wait()
+            self.process.stdout.close()
+
+    def kill(self) -> None:
+        assert self.process.stdout is not None
+        try:
+            ending.kill(self.process)
+        finally:
             self.process.stdout.close()
 
     def state(self) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""A gate whose writer is kept busy, and orders that meet at it meanwhile."""
+"""An order queue whose writer is kept busy, and orders that meet in it meanwhile."""
 
 import time
 from contextlib import contextmanager
+from unittest.mock import patch
 
-from counter.ordering.order_requests import Accepted, OpenRequest
+from counter.orders import queue as queues
+from counter.orders.requests import Accepted, OpenRequest
 from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.factories import make_customer, unique
 
@@ -24,11 +26,11 @@ def until(holds):
 
 
 @contextmanager
-def writer_busy(gate, pool, option):
+def writer_busy(order_queue, pool, option):
     """The writer is committing an order whose account is held; yields that order's future and its request."""
     first = opening(option)
-    with held_account(first.customer_id) as holding:
-        future = pool.submit(gate.place, [first])
+    with patch.object(queues, "LOCK_WITHIN", "20s"), held_account(first.customer_id) as holding:
+        future = pool.submit(order_queue.place, [first])
         until(waiting_for_a_lock)
         yield future, first
         holding.rollback()

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from counter.contracts import SettlementReport
-from counter.ordering.order_requests import Order
-from counter.ordering.settlements import take_reports
+from counter.orders.requests import Order
+from counter.orders.settlements import take_reports
 
 
 def settle(order: Order, *, due: str | Decimal | None = None, now: datetime | None = None) -> None:

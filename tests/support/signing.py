@@ -7,18 +7,18 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from config import signing
+from infra.http_client import signatures
 
 
 def signed_headers(method: str, path: str, body: bytes = b"", **signature: Any) -> dict[str, str]:
     """Headers that sign a request as the desk; `keys`, `tag` and `now` may differ from its own."""
     message = requests.Request(method, f"http://counter{path}").prepare()
     given: dict[str, Any] = {
-        "keys": signing.keys_of(settings.SERVICE_KEY),
-        "tag": signing.DESK_TAG,
+        "keys": signatures.keys_of(settings.SERVICE_KEY),
+        "tag": signatures.DESK_TAG,
         "now": timezone.now(),
     }
-    signing.sign(message, body=body, **given | signature)
+    signatures.sign(message, body=body, **given | signature)
     return {name: str(message.headers[name]) for name in ("Signature", "Signature-Input", "Content-Digest")}
 
 
@@ -44,5 +44,5 @@ class SignedClient:
 
 def wallet_client(**options: Any) -> SignedClient:
     """A client that signs with the wallet service's key."""
-    key = signing.keys_of(settings.WALLET_KEY)
-    return SignedClient({"keys": key, "tag": signing.WALLET_TAG}, **options)
+    key = signatures.keys_of(settings.WALLET_KEY)
+    return SignedClient({"keys": key, "tag": signatures.WALLET_TAG}, **options)

@@ -25,7 +25,7 @@ def until(holds: Callable[[], Any], *, within: float = SOON_SECONDS) -> float:
 
 def lock_holders(name: str, *, using: str = "default") -> list[int]:
     """The database's processes that hold the lock of a name that is led."""
-    from config.leader import lock_key
+    from infra.coordination.leader import lock_key
 
     with connections[using].cursor() as cursor:
         cursor.execute(
@@ -43,11 +43,11 @@ def end_backend(pid: int, *, using: str = "default") -> None:
 
 
 class Paused:
-    """Has won as a leader does that was stopped right after: it renews nothing. Whoever led before is not told."""
+    """Has won as a leader does that was stopped right after: it renews nothing. The leader before is not told."""
 
     def __init__(self, name: str = "test", *, using: str = "default") -> None:
-        from config import leadership
-        from config.leader import lock_key
+        from infra.coordination import leadership
+        from infra.coordination.leader import lock_key
 
         self._connection = psycopg.connect(conninfo(using), autocommit=True)
         self._connection.execute("SELECT pg_try_advisory_lock(%s)", [lock_key(f"lead {name}")])

@@ -83,11 +83,17 @@ DESK = """
     ), accepted AS (
         INSERT INTO acceptance_acceptedorder (
             source, order_id, kind, symbol, underlying, contracts, coin, index_price, fair, payout, placed_at, door,
-            state, conversion_id, received_at, converting_at, settled_at, reported_at)
+            state, version, conversion_id, received_at, converting_at, settled_at, reported_at)
         SELECT %(source)s, order_id, 'OPEN', 'BTC-27DEC30-90000-C', 'BTC', 1, 0.01, 90000, 900, 'instant', at, 'queue',
-               'REPORTED', conversion_id, at + interval '20 ms', at + interval '40 ms', at + interval '90 ms',
+               'REPORTED', 4, conversion_id, at + interval '20 ms', at + interval '40 ms', at + interval '90 ms',
                at + interval '95 ms'
-        FROM numbered ORDER BY order_id RETURNING id, conversion_id
+        FROM numbered ORDER BY order_id RETURNING id, conversion_id, received_at, converting_at, settled_at, reported_at
+    ), steps AS (
+        INSERT INTO acceptance_orderstep (order_id, number, from_state, to_state, conversion_id, at)
+        SELECT id, step.n, step.from_state, step.to_state, CASE WHEN step.n > 1 THEN conversion_id END, step.at
+        FROM accepted, LATERAL (VALUES (1, '', 'RECEIVED', received_at), (2, 'RECEIVED', 'CONVERTING', converting_at),
+            (3, 'CONVERTING', 'SETTLED', settled_at), (4, 'SETTLED', 'REPORTED', reported_at)
+        ) AS step (n, from_state, to_state, at) ORDER BY id, step.n
     ), shares AS (
         INSERT INTO settlement_allocation (order_id, conversion_id, value, fee, due, slippage, rounding)
         SELECT id, conversion_id, 900, 0.9, 900, 0, 0 FROM accepted ORDER BY id
@@ -132,7 +138,8 @@ DESK = """
 TABLES = {
     "default": ["counter_syncorder", "counter_position", "counter_transfer", "counter_account"],
     "desk": [
-        *("acceptance_acceptedorder", "settlement_allocation", "settlement_conversion", "settlement_fill"),
+        *("acceptance_acceptedorder", "acceptance_orderstep", "settlement_allocation"),
+        *("settlement_conversion", "settlement_fill"),
         *("settlement_statechange", "settlement_attempt", "settlement_desktransfer"),
     ],
 }

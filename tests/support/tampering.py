@@ -6,8 +6,6 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from tests.support.databases import may_be_emptied
-
 
 def execute(alias: str, sql: str, parameters: Sequence[Any] = ()) -> int:
     """Change a database directly; how many rows."""
@@ -30,7 +28,8 @@ def tampered(
 
     `without` names a constraint that is in the way, `constraint` is its definition.
     """
-    execute(alias, f"CREATE TEMP TABLE untouched AS TABLE {table}")
+    untouched = f"untouched_{table}"
+    execute(alias, f"CREATE TEMP TABLE {untouched} AS TABLE {table}")
     execute(alias, f"ALTER TABLE {table} DISABLE TRIGGER USER")
     if without:
         execute(alias, f"ALTER TABLE {table} DROP CONSTRAINT {without}")
@@ -40,12 +39,11 @@ def tampered(
     finally:
         with transaction.atomic(using=alias):
             execute(alias, f"DELETE FROM {table}")
-            execute(alias, f"INSERT INTO {table} SELECT * FROM untouched")
+            execute(alias, f"INSERT INTO {table} SELECT * FROM {untouched}")
         if without:
             execute(alias, f"ALTER TABLE {table} ADD CONSTRAINT {without} {constraint}")
         execute(alias, f"ALTER TABLE {table} ENABLE TRIGGER USER")
-        may_be_emptied(alias)
-        execute(alias, "DROP TABLE untouched")
+        execute(alias, f"DROP TABLE {untouched}")
 
 
 def broken(report: Any) -> dict[int, set[tuple[str, str]]]:

@@ -7,20 +7,20 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from config.stack.supervision import wait_until
 from tests.support.browsing import PASSWORD, SEEN_WITHIN_MS, Cockpit
+from tools.stack.supervision import wait_until
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 THROW = """
 from django.utils import timezone
-from counter.trading.trading_switches import State, throw
+from counter.trading.switches import State, throw
 throw(underlying={coin!r}, to=State({state!r}), reason="a journey", by="test", now=timezone.now())
 """
 
 
 class Shopper:
-    """A customer of the stack with a window of his own."""
+    """A customer of the stack with a window of their own; one without a `balance` is there already."""
 
     def __init__(
         self,
@@ -28,11 +28,12 @@ class Shopper:
         browser: Browser,
         name: str,
         *,
-        balance: str = "10000",
+        balance: str | None = "10000",
         phone: bool = False,
         **how,
     ) -> None:
-        stack.manage("create_customer", name, "--password", PASSWORD, "--deposit", balance)
+        if balance is not None:
+            stack.manage("create_customer", name, "--password", PASSWORD, "--deposit", balance)
         self.stack = stack
         self.context = browser.new_context(
             viewport=PHONE if phone else DESK,  # type: ignore[arg-type]
@@ -47,9 +48,10 @@ class Shopper:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.log_in(name)
 
-    def log_in(self, name: str) -> None:
-        """By the form, as everybody does."""
-        self.page.goto("/trade/")
+    def log_in(self, name: str, *, opens: str | None = "/trade/") -> None:
+        """By the form, as everybody does; by that of the page that is open if it `opens` none."""
+        if opens is not None:
+            self.page.goto(opens)
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
@@ -71,7 +73,15 @@ class Shopper:
         symbol = (link.get_attribute("id") or "").removeprefix("buy-")
         link.click()
         expect(self.page.get_by_role("heading", name=f"Buy {symbol}")).to_be_visible()
+        self.knows_the_risk()
         return symbol
+
+    def knows_the_risk(self) -> None:
+        """Say so, where it is asked: on the ticket of a first order."""
+        expect(self.page.get_by_label("Contracts")).to_be_visible()
+        asked = self.ticket.get_by_label("I understand")
+        if asked.is_visible():
+            asked.check()
 
     def buy(self, contracts: int = 1) -> str:
         """From the choice to the order's first word; the symbol."""
@@ -82,28 +92,37 @@ class Shopper:
         expect(self.ticket.get_by_text(f"Bought {contracts} {symbol}")).to_be_visible()
         return symbol
 
-    def press_while_firm(self, name: str) -> None:
+    def looks_away(self) -> None:
+        """The page is hidden: from now on it asks for nothing by itself."""
+        self.page.evaluate("Object.defineProperty(document, 'hidden', {value: true})")
+        self.page.wait_for_load_state("networkidle")
+
+    def press_while_firm(self, name: str, *, until: Locator | None = None) -> None:
         """Press a button with a firm price, asking anew as long as the machine was slower than that."""
+        wanted = self.ticket.locator(".done") if until is None else until
         button = self.ticket.get_by_role("button", name=name)
         again = self.ticket.get_by_role("button", name="Get a new price")
+        anew = self.ticket.get_by_role(
+            "button", name="Get a firm price"
+        )  # a full queue has refused the order
 
         def pressed() -> bool:
-            for shown in (button, again):
+            for shown in (button, again, anew):
                 if shown.is_visible():
                     with suppress(PlaywrightTimeout):  # it went while it was pressed
                         shown.click(timeout=1000)
                     break
             self.page.wait_for_timeout(300)
-            return self.ticket.locator(".done").is_visible()
+            return wanted.is_visible()
 
-        assert wait_until(pressed, within_seconds=60), self.ticket.inner_text()
+        assert wait_until(pressed, within_seconds=60), self.page.locator("main").inner_text()
 
     def sees_it_settled(self) -> None:
         """The order's steps come to their end by themselves."""
         expect(self.ticket.locator(".steps .is-done")).to_have_count(3)
 
     def orders(self) -> int:
-        """How many orders the customer has, as his history tells."""
+        """How many orders the customer has, as the history tells."""
         history = self.context.request.get("/trade/history/orders/")
         return history.text().count('<tr id="order-')
 

@@ -11,15 +11,16 @@ from typing import Any, Self
 
 import requests
 
-from config.embedded import processes
+from tests.support import ending
+from tools.embedded import processes
 
 ROOT = Path(__file__).resolve().parents[2]
-ACCOUNTS = 500
+ACCOUNTS = 1000
 PLENTY = "1000000000"  # limits that no test meets unless it wants to
 
 
 class PaperVenue:
-    """A running `python -m settlement.venues.paper` on a free port; prices stand still unless a test moves them."""
+    """A running `python -m tools.paper_venue` on a free port; prices stand still unless a test moves them."""
 
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.process = process
@@ -33,7 +34,7 @@ class PaperVenue:
         """Start it and wait until it takes requests; `arguments` are added to its command line."""
         var_dir, worker = Path(os.environ["VAR_DIR"]), os.environ.get("PYTEST_XDIST_WORKER", "main")
         name = f"venue-{worker}-{os.urandom(4).hex()}"
-        module = ["settlement.venues.paper", "--port", "0", "--volatility", "0", "--jumps-per-hour", "0"]
+        module = ["tools.paper_venue", "--port", "0", "--volatility", "0", "--jumps-per-hour", "0"]
         for limit in (
             "--weight-per-minute",
             "--sapi-weight-per-minute",
@@ -44,7 +45,7 @@ class PaperVenue:
         for number in range(1, ACCOUNTS + 1):
             module += ["--account", f"test{number}:key{number}:secret{number}"]
         # Launched like a program of the stack: it ends with this process, or with the session's remains.
-        launched = [sys.executable, "-m", "config.stack.launch", name, "SIGTERM", "--"]
+        launched = [sys.executable, "-m", "tools.stack.launch", name, "SIGTERM", "--"]
         with (var_dir / f"{name}.log").open("w") as log:
             process = subprocess.Popen(
                 [*launched, sys.executable, "-m", *module, *arguments],
@@ -57,16 +58,18 @@ class PaperVenue:
             )
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, (var_dir / f"{name}.log").read_text()[-2000:]
+        if not line:
+            ending.kill(process)
+            process.stdout.close()
+            raise AssertionError((var_dir / f"{name}.log").read_text()[-2000:])
         return cls(process, json.loads(line)["url"])
 
     def stop(self) -> None:
         """End the process."""
         self._session.close()
-        self.process.terminate()
-        self.process.wait(timeout=10)
         assert self.process.stdout is not None
-        self.process.stdout.close()
+        with self.process.stdout:
+            ending.end(self.process)
 
     def next_account(self) -> tuple[str, str, str]:
         """Name, key and secret of an account that nobody has used, with the venue's default funds."""
@@ -75,7 +78,7 @@ class PaperVenue:
         return f"test{number}", f"key{number}", f"secret{number}"
 
     def add_fault(self, kind: str, **details: Any) -> dict[str, Any]:
-        """Switch a fault on (docs/paper-venue.md), such as `add_fault("reply_lost", path="/api/v3/order", count=1)`."""
+        """A fault of docs/paper-venue-control.md, such as `add_fault("reply_lost", path="/api/v3/order", count=1)`."""
         return self._call("POST", "faults", {"kind": kind, **details})
 
     def faults(self) -> list[dict[str, Any]]:
@@ -96,9 +99,16 @@ class PaperVenue:
             "POST", "fund", {"account": account, "wallet": wallet, "asset": asset, "amount": str(amount)}
         )
 
-    def state(self) -> dict[str, Any]:
-        """Everything that happened at the venue, whatever a fault hides from ordinary reads."""
-        return self._call("GET", "state")
+    def state(self, account: str | None = None) -> dict[str, Any]:
+        """What happened at the venue, or to one account, whatever a fault hides from ordinary reads."""
+        return self._call("GET", "state" if account is None else f"state?account={account}")
+
+    def offers_both_sides(self) -> bool:
+        """Whether every book has a bid and an ask; also while a fault strikes the reading of them."""
+        answer = self._session.get(f"{self.url}/api/v3/ticker/bookTicker", timeout=10)
+        if not answer.ok or not isinstance(answer.json(), list):
+            return True
+        return all(Decimal(book[side]) > 0 for book in answer.json() for side in ("bidPrice", "askPrice"))
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         answer = self._session.request(method, f"{self.url}/paper/{path}", json=body, timeout=10)

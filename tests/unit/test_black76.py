@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.market.black76 import ModelInputInvalid, delta, premium, to_premium, years_between
+from counter.pricing.black76 import ModelInputInvalid, premium, to_premium, years_between
 
 positive = st.floats(10, 1e6)
 model = st.fixed_dictionaries(
@@ -65,20 +65,6 @@ def test_more_volatility_or_time_is_never_worth_less(inputs, factor, kind, grown
     assert premium(kind=kind, **more) >= premium(kind=kind, **inputs) - slack
 
 
-@given(model)
-def test_a_call_s_delta_less_a_put_s_is_one(inputs):
-    call, put = delta(kind="C", **inputs), delta(kind="P", **inputs)
-    assert call - put == pytest.approx(1)
-    assert 0 <= call <= 1
-    assert -1 <= put <= 0
-
-
-def test_delta_is_the_slope_of_the_usd_value():
-    inputs = {"strike": 95000, "years": 0.2, "iv": 0.55}
-    up, down = (premium(kind="P", forward=f, **inputs) * f for f in (90010, 89990))
-    assert delta(kind="P", forward=90000, **inputs) == pytest.approx((up - down) / 20, abs=1e-6)
-
-
 @pytest.mark.parametrize("field", ["forward", "strike", "years", "iv"])
 @pytest.mark.parametrize("bad", [0, -1, math.nan, math.inf])
 def test_what_the_model_cannot_price_is_refused_by_name(field, bad):
@@ -90,8 +76,6 @@ def test_what_the_model_cannot_price_is_refused_by_name(field, bad):
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ModelInputInvalid):
         premium(kind="call", forward=1, strike=1, years=1, iv=1)
-    with pytest.raises(ModelInputInvalid):
-        delta(kind="call", forward=1, strike=1, years=1, iv=1)
 
 
 def test_a_bid_rounds_down_and_an_ask_up():

@@ -98,12 +98,33 @@ def test_a_file_that_is_not_there_is_not_silently_no_chain(tmp_path):
         {"futures_price": ""},
         {"mark_price": "-0.1"},
         {"timestamp": "yesterday"},
+        {"timestamp": "2026-02-06T08:00:00+00:00"},  # expired already
+        {"implied_volatility": "36.21"},  # percent
+        {"mark_price": "1e30"},
+        {"bid_price": "0.0016"},  # above the ask
+        {"instrument_name": "BTC-30JAN26-88000-P", **{name: SECOND[name] for name in SECOND}},  # twice
     ],
 )
 def test_a_row_that_contradicts_itself_is_refused_with_its_line(tmp_path, change):
     path = written(tmp_path / "chain.csv", SECOND, {**FIRST, **change})
     with pytest.raises(ChainInvalid, match="line 3"):
         read_chain(path)
+
+
+@pytest.mark.parametrize("line", ["1,2,3", ",".join(["1"] * 40)])
+def test_a_row_with_other_columns_is_refused_with_its_line(tmp_path, line):
+    path = written(tmp_path / "chain.csv", FIRST)
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(ChainInvalid, match="line 3: a different number of columns"):
+        read_chain(path)
+
+
+def test_a_chain_that_is_cut_off_is_refused_in_one_line(tmp_path):
+    path = written(tmp_path / "chain.csv.gz", FIRST, SECOND)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ChainInvalid, match=r"chain\.csv\.gz line \d+: ") as refused:
+        read_chain(path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_chain_without_rows_is_refused(tmp_path):

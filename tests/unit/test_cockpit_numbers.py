@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cockpit.charts import HEIGHT, lines, round_top, share_percent
-from cockpit.dashboard import age_text, usdt_text
 from cockpit.histogram import BOUNDS_SECONDS, BUCKETS, added, percentile_seconds, since
+from cockpit.numbers import age_text, usdt_text
 
 END = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from counter.contracts import SyncBatch, decode, encode
+from counter.contracts import SettlementAnswer, SyncBatch, decode, encode
 from tests.support.desk_bench import event
 
 RAW = encode(SyncBatch(events=[event(order_id=5)]))
@@ -43,3 +43,10 @@ def test_an_amount_never_passes_through_a_float():
     digits = b"0.1000000000000000055511151231257827"
     (read,) = decode(RAW.replace(b'"coin":"0.01"', b'"coin":' + digits), SyncBatch).events
     assert read.coin == Decimal(digits.decode())
+
+
+def test_an_answer_without_held_reports_is_one_that_the_release_before_can_read():
+    """A desk that is replaced a moment later than counter refuses fields that it does not know."""
+    assert encode(SettlementAnswer(taken=[1], refused=[2])) == b'{"taken":[1],"refused":[2]}'
+    told = encode(SettlementAnswer(taken=[], refused=[], held=[3]))
+    assert decode(told, SettlementAnswer).held == [3]

@@ -5,20 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars
 
-from config import trail
+from cockpit.following import follow
 from config.celery import drop_ids, send_ids_along, take_up_ids
+from infra.observability import correlation
 
 
 @given(st.sets(st.integers(1, 60)), st.integers(1, 60))
 def test_runs_cover_their_ids_and_no_other(ids, order_id):
-    assert trail.covers(trail.runs(ids), order_id) == (order_id in ids)
+    assert correlation.covers(correlation.runs(ids), order_id) == (order_id in ids)
 
 
 @pytest.mark.parametrize(
     ("ids", "written"), [([], ""), ([17], "17"), ([3, 1, 2, 2], "1-3"), ([9, 1, 2, 11, 10], "1-2 9-11")]
 )
 def test_runs_are_short(ids, written):
-    assert trail.runs(ids) == written
+    assert correlation.runs(ids) == written
 
 
 LINES = [
@@ -39,7 +40,7 @@ LINES = [
     ("order_id", "times"), [(17, "123457"), (18, "1234567"), (21, "123457"), (22, ""), (5, ""), (1, "")]
 )
 def test_an_order_is_followed_by_its_own_lines_alone(order_id, times):
-    found = trail.follow(reversed(LINES), order_id)
+    found = follow(reversed(LINES), order_id)
     assert "".join(line["timestamp"] for line in found) == times
     states = [line["conversion"] for line in found if line["event"] == "moved"]
     assert states == {17: [5], 18: [6], 21: [6]}.get(order_id, [])
@@ -56,10 +57,10 @@ def test_a_task_runs_under_the_ids_it_was_sent_with_and_leaves_none_behind():
     headers = {}
     with bound_contextvars(batch="b1", customer="nobody else's business"):
         send_ids_along(headers=headers)
-    assert trail.bound() == {}
+    assert correlation.bound() == {}
     take_up_ids(task=Asked(headers))
-    assert trail.bound() == {"batch": "b1"}
+    assert correlation.bound() == {"batch": "b1"}
     drop_ids()
-    assert trail.bound() == {}
+    assert correlation.bound() == {}
     take_up_ids(task=Asked({}))  # sent by who knew nothing of ids
-    assert trail.bound() == {}
+    assert correlation.bound() == {}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from config import stack
-from demo.sizes import SizeInvalid, Sizes, read_sizes
+from tools import stack
+from tools.demo.sizes import SizeInvalid, Sizes, read_sizes
 
 
 def test_the_default_is_a_thousand_orders_of_twenty_customers_in_twenty_seconds():

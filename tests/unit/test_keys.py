@@ -7,20 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded import keys
+from tools.embedded import keys
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = f"from django.conf import settings; print(*(getattr(settings, n) for n in {keys.PUBLISHED}))"
 OWN_DATABASES = {"DATABASE_URL": "postgresql:///a", "DESK_DATABASE_URL": "postgresql:///b"}
 
 
-def load(var_dir, **given):
-    """The settings as a fresh process loads them."""
+def load(var_dir, *command, **given):
+    """The keys of the settings as a fresh process loads them."""
     unset = {*keys.PUBLISHED, "DATABASE_URL", "DESK_DATABASE_URL", "DEBUG"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment |= {"VAR_DIR": str(var_dir), "DJANGO_SETTINGS_MODULE": "config.settings", **given}
     return subprocess.run(
-        [sys.executable, "-c", KEYS], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, *(command or ("-c", KEYS))],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -38,7 +43,22 @@ def test_keys_that_are_given_are_taken(tmp_path):
     assert load(tmp_path, **OWN_DATABASES, **given).stdout.split() == ["a", "b", "c", "d"]
 
 
-def test_the_stacks_keys_are_found_and_without_them_each_process_has_its_own(tmp_path):
-    assert load(tmp_path).stdout != load(tmp_path).stdout
+def test_without_servers_each_process_has_keys_of_its_own(tmp_path):
+    first, second = load(tmp_path).stdout.split(), load(tmp_path).stdout.split()
+    assert len(first) == len(second) == len(keys.PUBLISHED)
+    assert not {*first} & {*second}
+
+
+def test_a_command_finds_the_stacks_keys_and_without_them_has_its_own(tmp_path):
+    command = ("manage.py", "shell", "--no-imports", "-c", KEYS)
+    first, second = load(tmp_path, *command).stdout.split(), load(tmp_path, *command).stdout.split()
+    assert len(first) == len(second) == len(keys.PUBLISHED)
+    assert not {*first} & {*second}
     made = keys.ensure(tmp_path)
-    assert load(tmp_path).stdout.split() == [made[name] for name in keys.PUBLISHED]
+    assert load(tmp_path, *command).stdout.split() == [made[name] for name in keys.PUBLISHED]
+
+
+def test_a_command_beside_databases_of_ones_own_gets_no_keys_made_up_for_it(tmp_path):
+    done = load(tmp_path, "manage.py", "check", DATABASE_URL="postgresql:///a")
+    assert done.returncode
+    assert "has to be set" in done.stderr

@@ -2,9 +2,9 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from settlement.fill import Fill, SideInvalid
-from settlement.netting import Carry, Demand, Lot, OrderDuplicated, plan, settle
-from settlement.units import AmountInvalid, NettingError, allocate, divide_half_even
+from settlement.netting.fill import Fill, SideInvalid
+from settlement.netting.net import Carry, Demand, Lot, OrderDuplicated, plan, settle
+from settlement.netting.units import AmountInvalid, NettingError, allocate, divide_half_even
 
 D = Decimal
 NO_CARRY = Carry(coin=D(0), usdt=D(0))
@@ -124,7 +124,7 @@ def test_a_commission_taken_in_coin_is_a_fee_and_still_has_to_be_bought():
 
 def test_a_commission_in_a_third_asset_is_shared_like_any_other():
     fill = Fill("sell", D("0.3"), D(27000), fee_other_usdt=D("20.25"))
-    done = settled(sell(1, "0.1", payout="at_fill"), sell(2, "0.2", payout="at_fill"), fill=fill)
+    done = settled(sell(1, "0.1", "9000", "at_fill"), sell(2, "0.2", "18000", "at_fill"), fill=fill)
     assert [share.fee for share in done.shares] == [D("6.75"), D("13.5")]
     assert [share.due for share in done.shares] == [D("8993.25"), D("17986.5")]
     assert done.carry_out == NO_CARRY
@@ -141,15 +141,35 @@ def test_a_payout_at_fill_is_what_the_coin_brought_less_its_fee_rounded_down():
     assert done.rounding_total == D("0.00000072")
 
 
-def test_a_fee_above_the_value_leaves_nothing_due_and_the_loss_in_rounding():
+def test_a_fee_above_the_value_is_the_desks_loss():
     fill = Fill("sell", D("0.00001"), D("0.9"), fee_usdt=D("1.5"))
-    share = settled(sell(1, "0.00001", payout="at_fill"), fill=fill).shares[0]
-    assert (share.due, share.rounding) == (D(0), D("-0.6"))
+    share = settled(sell(1, "0.00001", "0.9", "at_fill"), fill=fill).shares[0]
+    assert (share.due, share.rounding, share.slippage) == (D("0.882"), D(0), D("-1.482"))
+
+
+@pytest.mark.parametrize(
+    ("sold_at", "due", "slippage"),
+    [
+        (90_000, "9000", "0"),
+        (91_799, "9179.9", "0"),
+        (91_801, "9180", "0.1"),
+        (130_000, "9180", "3820"),
+        (88_201, "8820.1", "0"),
+        (88_199, "8820", "-0.1"),
+        (10_000, "8820", "-7820"),
+    ],
+)
+def test_a_payout_at_fill_stays_within_two_percent_of_what_was_quoted(sold_at, due, slippage):
+    fill = Fill("sell", D("0.1"), D(sold_at) / 10)
+    done = settled(sell(1, "0.1", "9000", "at_fill"), fill=fill)
+    share = done.shares[0]
+    assert (share.due, share.slippage, share.rounding) == (D(due), D(slippage), D(0))
+    assert done.slippage_total == D(slippage)
 
 
 def test_a_rebate_is_passed_on():
     fill = Fill("sell", D("0.1"), D(9000), fee_usdt=D("-0.9"))
-    assert settled(sell(1, "0.1", payout="at_fill"), fill=fill).shares[0].due == D("9000.9")
+    assert settled(sell(1, "0.1", "9000", "at_fill"), fill=fill).shares[0].due == D("9000.9")
 
 
 def test_an_instant_payout_owes_the_quoted_value_whatever_the_fill():

@@ -2,7 +2,7 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from counter.pricing import (
+from counter.pricing.formulas import (
     AmountTooLarge,
     InvalidPricingInput,
     close_proceeds,

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {
     "HTTPS": "1",
@@ -28,13 +30,13 @@ SAFE = (
 )
 
 
-def manage(tmp_path, *arguments, **given):
-    """`manage.py` in an environment of its own."""
+def run(tmp_path, *arguments, **given):
+    """A Python program in an environment of its own."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
-        env={**kept, "VAR_DIR": str(tmp_path), **given},
+        env={**kept, "VAR_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings", **given},
         capture_output=True,
         text=True,
         timeout=120,
@@ -43,19 +45,21 @@ def manage(tmp_path, *arguments, **given):
 
 def loaded(tmp_path, **given):
     ask = f"import json; from django.conf import settings as s; print(json.dumps([getattr(s, n) for n in {SAFE}]))"
-    done = manage(tmp_path, "shell", "--no-imports", "-c", ask, **given)
+    done = run(tmp_path, "-c", ask, **given)
     assert done.returncode == 0, done.stderr
     return dict(zip(SAFE, json.loads(done.stdout.splitlines()[-1]), strict=True))
 
 
 def test_the_deployment_check_finds_nothing(tmp_path):
-    done = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    done = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
 
 
 def test_the_deployment_check_finds_what_is_left_open(tmp_path):
-    done = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", **{**PRODUCTION, "HTTPS": ""})
+    done = run(
+        tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **{**PRODUCTION, "HTTPS": ""}
+    )
     assert done.returncode
     assert "SECURE_SSL_REDIRECT" in done.stderr
 
@@ -66,3 +70,41 @@ def test_without_https_a_browser_on_this_machine_can_log_in(tmp_path):
 
 def test_how_long_browsers_insist_on_tls_can_be_said(tmp_path):
     assert loaded(tmp_path, **PRODUCTION, HSTS_SECONDS="31536000")["SECURE_HSTS_SECONDS"] == 31536000
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ("manage.py", "check"),
+        ("-m", "config.prices"),
+        *(("-c", f"import config.{name}") for name in ("asgi", "streaming_asgi", "celery")),
+    ],
+)
+def test_a_wrong_value_stops_the_start_of_each_program_with_one_line(tmp_path, program):
+    done = run(tmp_path, *program, SPREAD_RATE="2")
+    assert done.returncode
+    assert done.stderr == "not started: SPREAD_RATE is 2; allowed: from 0 to below 1\n"
+
+
+def test_secrets_lie_in_files_for_every_program(tmp_path):
+    given = dict(PRODUCTION)
+    names = ("SERVICE_KEY", "DATABASE_URL", "VENUE_API_SECRET", "BROKER_URL", "FLOWER_BASIC_AUTH")
+    held = {name: given.pop(name, "user:pa55word") for name in names}
+    for name, value in held.items():
+        (tmp_path / name).write_text(f"{value}\n")
+        given[f"{name}_FILE"] = str(tmp_path / name)
+    ask = (
+        "import json, os; from django.conf import settings as s; print(json.dumps("
+        "[s.SERVICE_KEY, s.DATABASES['default']['PASSWORD'], s.VENUE_API_SECRET, s.BROKER_URL, "
+        "os.environ['FLOWER_BASIC_AUTH'], os.environ.get('SERVICE_KEY')]))"
+    )
+    done = run(tmp_path, "-c", ask, **given)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [
+        held["SERVICE_KEY"],
+        "pa55word",
+        held["VENUE_API_SECRET"],
+        held["BROKER_URL"],
+        "user:pa55word",
+        None,
+    ]

@@ -9,8 +9,8 @@ import pytest
 import sentry_sdk
 import structlog
 
-from config import watching
-from config.redaction import HIDDEN, everywhere, hiding, secrets_of, without_amounts
+from infra.observability import logging as watching
+from infra.observability.redaction import HIDDEN, everywhere, hiding, secrets_of, without_amounts
 from tests.support.sentry import Kept
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -25,12 +25,14 @@ SECRETS = {
     "BROKER_URL": "redis://:br%2Foker-pass@127.0.0.1:6379/0",
     "FLOWER_BASIC_AUTH": "crossbook:flower-pass",
     "SENTRY_DSN": "",
+    "LOG_LEVEL": "INFO",
+    "METRICS_TOKEN": "metrics-token-that-nobody-sees",
 }
 PASSWORD = "database-pass"
 PLAIN = [
     *("django-key-that-nobody-sees", "service-key-of-today", "service-key-of-yesterday"),
     *("venue-key-that-nobody-sees", 'venue"secret\\ü-that-nobody-sees', "br/oker-pass", PASSWORD, TOKEN),
-    *("flower-pass", "wallet-key-that-nobody-sees"),
+    *("flower-pass", "wallet-key-that-nobody-sees", "metrics-token-that-nobody-sees"),
     *("flower-pass", "api-keys-of-today", "api-keys-of-yesterday"),
 ]
 

@@ -1,6 +1,6 @@
 """Logs as `make up` shows them: short, and across rotation."""
 
-from config.stack.logs import Followed, compact
+from tools.stack.logs import Followed, compact
 
 
 def test_a_structured_line_becomes_a_short_one():

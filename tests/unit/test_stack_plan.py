@@ -4,16 +4,18 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 
 import psutil
 import pytest
 
-from config.embedded import keys, places, server_urls, valkey
-from config.stack import lifecycle, programs, supervision
+from tools.embedded import keys, places, processes, server_urls, valkey
+from tools.stack import lifecycle, programs, supervision
 
 SERVERS = ["postgres", "valkey", "venue"]
 LED = ["intake", "beat", "feed"]
-APPS = ["web", "stream", "intake", "worker", "beat", "feed", "flower"]
+APPS = ["web", "stream", "intake", "worker", "beat", "feed", "prices", "flower"]
 ALL = [*SERVERS, *APPS, *(f"{name}-standby" for name in LED)]
 
 
@@ -72,6 +74,16 @@ def test_a_taken_port_is_replaced(tmp_path):
     assert programs.plan(var_dir=tmp_path, given={"PORT": str(free)}).ports["web"] == free
 
 
+def test_flower_keeps_its_port_beside_the_web_s(tmp_path):
+    while not valkey.is_free((free := valkey.free_port()) + 1):
+        pass
+    ports = [programs.plan(var_dir=tmp_path, given={"PORT": str(free)}).ports["flower"] for _ in range(2)]
+    assert ports == [free + 1] * 2
+    chosen = valkey.free_port()
+    plan = programs.plan(var_dir=tmp_path, given={"PORT": str(free), "FLOWER_PORT": str(chosen)})
+    assert plan.environment["FLOWER_URL"] == f"http://127.0.0.1:{chosen}"
+
+
 def test_keys_are_made_once_and_are_ours_alone(tmp_path):
     first = programs.plan(var_dir=tmp_path, given={}).environment
     again = programs.plan(var_dir=tmp_path, given={}).environment
@@ -120,3 +132,29 @@ def test_a_folder_that_others_can_enter_is_refused(tmp_path):
         with pytest.raises(places.FolderNotPrivate):
             places.private_folder(tmp_path / name)
     assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o755
+
+
+def test_the_desk_goes_before_those_who_bring_it_more_and_watchers_come_last(tmp_path):
+    commands = {
+        program.name: program.command for program in programs.plan(var_dir=tmp_path, given={}).programs
+    }
+
+    def nice(name):
+        before = commands[name][: commands[name].index("--")]
+        return int(before[-1]) if before[-1].isdigit() else 0
+
+    assert nice("worker") == nice("intake") == nice("intake-standby") == nice("feed") == 0
+    assert 0 < nice("web") == nice("stream") < nice("flower")
+
+
+def test_a_program_steps_back_as_it_is_told(tmp_path):
+    launched = [sys.executable, "-m", "tools.stack.launch", "web", "SIGTERM", "3", "--"]
+    asked = [*launched, sys.executable, "-c", "import os; print(os.nice(0))"]
+    done = subprocess.run(
+        asked,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {processes.STACK_MARK: str(tmp_path)},
+    )
+    assert int(done.stdout) == os.nice(0) + 3

@@ -1,10 +1,12 @@
 """Amounts as the trade page shows them: never better than they are."""
 
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 import pytest
 
+from counter.pricing.formulas import AmountTooLarge
 from trade import numbers
+from trade.tickets import most_for
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,43 @@ def test_an_example_is_rounded_to_the_nearest(amount, shown):
 @pytest.mark.parametrize(("price", "shown"), [("90000.00000000", "90,000"), ("3000.125", "3,000.12")])
 def test_level_has_decimals_only_if_it_needs_them(price, shown):
     assert numbers.level(Decimal(price)) == shown
+
+
+@pytest.mark.parametrize(
+    ("fair", "amount", "is_paid", "shown"),
+    [
+        ("22.5", "22.6125", True, ("22.50", "+0.12", "22.62")),
+        ("18", "17.91", False, ("18.00", "−0.09", "17.91")),
+        ("0.004", "0.004001", True, ("0.00", "+0.01", "0.01")),
+    ],
+)
+def test_fair_value_and_fee_add_up_to_the_amount_in_cents_too(fair, amount, is_paid, shown):
+    made = numbers.sums(fair=Decimal(fair), amount=Decimal(amount), is_paid=is_paid)
+    assert (made.fair, made.fee, made.total) == shown
+    assert Decimal(made.exact_total) == Decimal(amount)
+    digits = [Decimal(text.replace("−", "-")) for text in (made.fair, made.fee, made.total)]
+    assert digits[0] + digits[1] == digits[2]
+
+
+def test_the_most_contracts_for_an_amount_cost_no_more_than_it():
+    def cost(contracts):  # 22.6125 each, rounded up as a whole
+        return (Decimal("22.6125") * contracts).quantize(Decimal("0.000001"))
+
+    assert most_for(Decimal("22.6124"), cost) == 0
+    assert most_for(Decimal("22.6125"), cost) == 1
+    assert most_for(Decimal("100"), cost) == 4
+    assert most_for(Decimal(10**9), cost) == 1_000_000
+
+
+def test_as_many_are_paid_for_as_their_own_rounding_lets():
+    """Of one contract 0.000302 is charged for 0.0003012: ten USDT pay for 33,200, not for 10 / 0.000302."""
+
+    def cost(contracts):
+        if contracts > 500_000:
+            raise AmountTooLarge("too large")
+        return (Decimal("0.0003012") * contracts).quantize(Decimal("0.000001"), ROUND_UP)
+
+    most = most_for(Decimal(10), cost)
+    assert most == 33_200
+    assert cost(most) <= 10 < cost(most + 1)
+    assert most_for(Decimal(10**9), cost) == 500_000

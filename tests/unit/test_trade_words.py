@@ -2,9 +2,9 @@
 
 import pytest
 
-from counter.containment import Reason, State
-from counter.ordering.order_requests import RejectCode
-from counter.trading.trading_status import Trading
+from counter.circuit_breaker import Reason, State
+from counter.orders.requests import RejectCode
+from counter.trading.status import Trading
 from trade import words
 
 
@@ -41,3 +41,27 @@ def test_notice_is_a_sentence_or_nothing(state, takes_closes):
     assert (told == "") == (state is State.NORMAL and takes_closes)
     assert told == "" or told.endswith(".")
     assert ":" not in words.notice("BTC", Trading(state))
+
+
+@pytest.mark.parametrize(
+    ("prices", "told"),
+    [
+        (words.Prices.OLD, "What you hold can still be closed, for less with every second"),
+        (
+            words.Prices.GONE,
+            "can neither be bought nor closed at the moment: the last prices are 2 minutes old",
+        ),
+    ],
+)
+def test_a_notice_of_old_prices_says_their_age_once_and_what_can_still_be_done(prices, told):
+    trading = Trading(State.HALTED, reasons=(Reason.QUOTES_STALE,))
+    said = words.notice("BTC", trading, prices=prices, seconds=125)
+    assert told in said
+    assert str(words.REASONS[Reason.QUOTES_STALE]) not in said, "that is the same in other words"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (200_000, "2 days")]
+)
+def test_duration_is_in_its_largest_whole_unit(seconds, told):
+    assert words.duration(seconds) == told

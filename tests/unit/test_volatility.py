@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.market.black76 import premium
 from counter.market.chain import ChainRow, shifted
 from counter.market.volatility import (
     DEFAULT_SURFACE,
@@ -16,6 +15,7 @@ from counter.market.volatility import (
     UnderlyingUnknown,
     chain_surface,
 )
+from counter.pricing.black76 import premium
 
 RECORDED = datetime(2026, 11, 6, 8, tzinfo=UTC)
 smiles = st.builds(

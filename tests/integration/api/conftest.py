@@ -17,7 +17,7 @@ def new_caller(transactional_db, monkeypatch):
     from django.db import connections
 
     from counter.access.admission import admissions
-    from counter.ordering.gate import gate
+    from counter.orders.queue import order_queue
     from tests.support.api import Caller
     from tests.support.factories import make_customer
 
@@ -28,7 +28,7 @@ def new_caller(transactional_db, monkeypatch):
         return Caller(make_customer(balance=balance), **options)
 
     yield make
-    gate.stop()
+    order_queue.stop()
     admissions.stop()
 
 
@@ -56,7 +56,7 @@ def settle(transactional_db):
 
     from counter.contracts import SettlementReport
     from counter.models import SyncOrder
-    from counter.ordering.settlements import take_reports
+    from counter.orders.settlements import take_reports
 
     def take(order_id, due=None):
         order = SyncOrder.objects.get(pk=order_id)

@@ -1,4 +1,4 @@
-"""What a customer reads of an option's end: his position, the order that exercised it, and the money."""
+"""What a customer reads of an option's end: the position, the order that exercised it, and the money."""
 
 from decimal import Decimal
 

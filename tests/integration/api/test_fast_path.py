@@ -1,8 +1,9 @@
-"""The lane of orders: it answers as the framework does, leaves to it what is unusual, and waits for nobody for ever."""
+"""The fast path answers as the framework does, leaves to it what is unusual, and waits for nobody for ever."""
 
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -12,13 +13,15 @@ from django.db import connection, transaction
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
-from counter.api import auth, lane
-from counter.api.lane import OrderLane
+from counter.api import auth
+from counter.api.fast_path import FastPath
 from counter.models import SyncOrder
-from counter.ordering import gate as gates
-from counter.ordering.gate import gate
+from counter.orders import queue as queues
+from counter.orders.queue import order_queue
 from tests.support.api import error_of
 from tests.support.asgi import AsgiClient, in_pieces
+from tests.support.databases import waiting_for_a_lock
+from tests.support.queueing import until
 
 NOT_OF_ORDERS = {"allow"}  # REST framework tells with each answer which methods an address takes
 
@@ -33,15 +36,15 @@ async def no_framework(scope, receive, send):
 
 @pytest.fixture
 def alone(caller):
-    """The lane with nothing behind it, asked by `caller`."""
-    made = OrderLane(no_framework)
+    """The fast path with nothing behind it, asked by `caller`."""
+    made = FastPath(no_framework)
     yield AsgiClient(headers=_credentials(caller), application=made)
     made._looking_up.shutdown()
 
 
 @pytest.fixture
 def both(caller):
-    """The lane and the framework behind it, asked by `caller`."""
+    """The fast path and the framework behind it, asked by `caller`."""
     return AsgiClient(headers=_credentials(caller))
 
 
@@ -71,9 +74,9 @@ def test_usual_requests_never_reach_the_framework(alone, order):
 def test_both_doors_send_the_same_headers(alone, caller, order, body):
     caller.post("orders", order)  # the next one is a replay for either door
     raw = order if body == "order" else body
-    by_lane, by_framework = alone.post(ORDERS, raw), caller.post("orders", raw)
-    assert by_lane.content == by_framework.content
-    assert names_and_values(by_lane) == names_and_values(by_framework)
+    by_fast_path, by_framework = alone.post(ORDERS, raw), caller.post("orders", raw)
+    assert by_fast_path.content == by_framework.content
+    assert names_and_values(by_fast_path) == names_and_values(by_framework)
 
 
 def names_and_values(response):
@@ -88,13 +91,13 @@ def behind_tls(settings):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 
-def test_behind_a_proxy_that_speaks_tls_orders_keep_their_lane(behind_tls, alone, caller, order):
+def test_behind_a_proxy_that_speaks_tls_orders_stay_on_the_fast_path(behind_tls, alone, caller, order):
     alone.headers["X-Forwarded-Proto"] = "https"
     assert alone.post(ORDERS, order).status_code == 201
-    by_lane = alone.post(ORDERS, order)
+    by_fast_path = alone.post(ORDERS, order)
     by_framework = Client(headers=alone.headers).post(ORDERS, order, content_type="application/json")
-    assert names_and_values(by_lane) == names_and_values(by_framework)
-    assert by_lane["Strict-Transport-Security"].startswith("max-age=3600")
+    assert names_and_values(by_fast_path) == names_and_values(by_framework)
+    assert by_fast_path["Strict-Transport-Security"].startswith("max-age=3600")
 
 
 @pytest.mark.parametrize("said", [None, "http", "https, http", "HTTPS"])
@@ -213,7 +216,7 @@ def test_a_client_that_goes_while_it_sends_places_nothing(alone, order):
 
 def test_a_request_that_is_cancelled_while_its_order_waits_does_no_harm(alone, order, monkeypatch):
     begun, go = threading.Event(), threading.Event()
-    place = gate._place
+    place = order_queue._place
 
     def slowly(**arguments):
         begun.set()
@@ -231,10 +234,10 @@ def test_a_request_that_is_cancelled_while_its_order_waits_does_no_harm(alone, o
             await asked
 
     with structlog.testing.capture_logs() as logged, monkeypatch.context() as slow:
-        slow.setattr(gate, "_place", slowly)
+        slow.setattr(order_queue, "_place", slowly)
         asyncio.run(leave())
         go.set()
-        gate.stop()
+        order_queue.stop()
     assert SyncOrder.objects.count() == 1
     assert logged == []
     assert alone.post(ORDERS, order)["Idempotent-Replayed"] == "true"
@@ -308,24 +311,27 @@ def locked(table):
         yield
 
 
-def test_a_database_that_does_not_say_who_asks_is_503_in_time(alone, order, monkeypatch):
-    with locked("authtoken_token"), monkeypatch.context() as impatient:
-        impatient.setattr(lane, "ANSWER_WITHIN_SECONDS", 0.2)
+def test_a_database_that_does_not_say_who_asks_is_503_in_time_and_nothing_was_done(alone, order, settings):
+    with locked("authtoken_token"):
+        settings.ORDER_WITHIN_SECONDS = 1.0
         answer = alone.post(ORDERS, order)
-    assert error_of(answer, 503)["code"] == "unavailable"
+        settings.ORDER_WITHIN_SECONDS = 2.0
+    assert error_of(answer, 503)["code"] == "overloaded"
     assert answer["Retry-After"] == "1"
     assert alone.post(ORDERS, order).status_code == 201
 
 
 def test_an_order_that_is_not_reached_in_time_is_overloaded_and_one_unheard_of_unavailable(
-    alone, order, monkeypatch
+    alone, order, monkeypatch, settings
 ):
     assert alone.post(ORDERS, order).status_code == 201
-    monkeypatch.setattr(gates, "ANSWER_WITHIN_SECONDS", 0.2)
-    with locked("counter_account"):
-        for code in ("unavailable", "overloaded"):
-            answer = alone.post(ORDERS, order)
+    monkeypatch.setattr(queues, "LOCK_WITHIN", "20s")
+    with locked("counter_account"), ThreadPoolExecutor() as pool:
+        first = pool.submit(alone.post, ORDERS, order)
+        until(waiting_for_a_lock)
+        settings.ORDER_WITHIN_SECONDS = 1.0
+        for code, answer in (("overloaded", alone.post(ORDERS, order)), ("unavailable", first.result())):
             assert error_of(answer, 503)["code"] == code
             assert answer["Retry-After"] == "1"
-        monkeypatch.setattr(gates, "WAITING_ORDERS", 0)
+        monkeypatch.setattr(queues, "WAITING_ORDERS", 0)
         assert error_of(alone.post(ORDERS, order), 503)["code"] == "overloaded"

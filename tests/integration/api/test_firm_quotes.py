@@ -7,7 +7,7 @@ from tests.support.api import error_of
 from tests.support.factories import make_quote
 
 
-@pytest.fixture(params=["framework", "lane"])
+@pytest.fixture(params=["framework", "fast_path"])
 def caller(request, new_caller):
     return new_caller(door=request.param)
 

@@ -8,10 +8,10 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from config.canary import note_return
-from config.leadership import CLAIM
-from config.models import Canary, Lease
 from counter.api import health
+from infra.broker.canary import note_return
+from infra.coordination.leadership import CLAIM
+from infra.models import Canary, Lease
 from tests.support.asgi import AsgiClient
 from tests.support.factories import make_option
 
@@ -36,6 +36,7 @@ def test_ready_while_the_database_answers(broker_url):
     assert body["ready"] is True
     assert {name: (check["ok"], check["required"]) for name, check in body["checks"].items()} == {
         "database": (True, True),
+        "clock": (True, True),
         "broker": (True, False),
         "quotes": (True, False),
         "workers": (True, False),

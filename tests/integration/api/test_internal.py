@@ -21,7 +21,7 @@ from counter.contracts import (
     SettlementReport,
     SyncBatch,
 )
-from counter.models import DeskCondition, SyncOrder
+from counter.models import DeskCondition, Quote, SyncOrder
 from tests.support.api import error_of
 from tests.support.factories import make_customer, place_open
 from tests.support.signing import SignedClient
@@ -98,6 +98,7 @@ def test_unacknowledged_orders_are_pulled_oldest_first(desk, caller, option, set
 
 def test_a_page_goes_on_after_the_last_order_of_the_one_before(desk, caller, option):
     now = timezone.now() - timedelta(seconds=5)
+    Quote.objects.update(quoted_at=now - timedelta(seconds=5))
     orders = [place_open(caller.customer, option, now=now) for _ in range(3)]
     early = place_open(caller.customer, option, now=now - timedelta(seconds=5))
     oldest_first = [early.id, *(order.id for order in orders)]

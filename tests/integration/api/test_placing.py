@@ -9,15 +9,15 @@ from django.db import OperationalError
 
 from counter.api.codes import CODES, ORDER_CODES, QUOTE_CODES
 from counter.models import Option, SyncOrder
-from counter.ordering.gate import gate
-from counter.ordering.order_requests import RejectCode
+from counter.orders.queue import order_queue
+from counter.orders.requests import RejectCode
 from tests.support.api import error_of
 from tests.support.factories import make_quote
 
 AMOUNT = re.compile(r"[0-9]+\.([0-9]{6}|[0-9]{8})")
 
 
-@pytest.fixture(params=["framework", "lane"])
+@pytest.fixture(params=["framework", "fast_path"])
 def caller(request, new_caller):
     return new_caller(door=request.param)
 
@@ -253,7 +253,7 @@ def test_a_database_that_does_not_answer_is_503_and_may_be_tried_again(caller, o
     def no_answer(**_):
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(gate, "_place", no_answer)
+    monkeypatch.setattr(order_queue, "_place", no_answer)
     response = caller.post("orders", opening(option))
     error = error_of(response, 503)
     assert (error["code"], response["Retry-After"]) == ("unavailable", "1")
@@ -264,7 +264,7 @@ def test_an_error_of_ours_is_500_in_the_same_shape_and_tells_nothing(caller, opt
     def broken(**_):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(gate, "_place", broken)
+    monkeypatch.setattr(order_queue, "_place", broken)
     response = caller.post("orders", opening(option))
     assert error_of(response, 500)["code"] == "internal_error"
     assert "secret" not in response.content.decode()

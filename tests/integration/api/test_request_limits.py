@@ -69,14 +69,14 @@ def test_a_request_that_is_sent_again_uses_nothing_up(caller):
     assert told(signer.get(ACCOUNTS))[1] == 1
 
 
-@pytest.mark.parametrize("door", ["framework", "lane"])
+@pytest.mark.parametrize("door", ["framework", "fast_path"])
 def test_orders_do_not_count_against_the_customers_requests(new_caller, order, door):
     caller = new_caller(door=door)
     assert [caller.post("orders", order).status_code for _ in range(5)] == [201] * 5
     assert told(caller.get("accounts"))[1] == 2
 
 
-@pytest.mark.parametrize("door", ["framework", "lane"])
+@pytest.mark.parametrize("door", ["framework", "fast_path"])
 def test_a_keys_own_limit_counts_orders_too(new_caller, order, door):
     signer = SigningCaller(new_caller().customer, door=door, requests_per_second=2)
     first = signer.post(ORDERS, order)
@@ -90,7 +90,7 @@ def test_a_keys_own_limit_counts_orders_too(new_caller, order, door):
     assert other.post(ORDERS, order).status_code == 201
 
 
-@pytest.mark.parametrize("door", ["framework", "lane"])
+@pytest.mark.parametrize("door", ["framework", "fast_path"])
 def test_an_order_that_is_refused_tells_them_as_well(new_caller, door):
     signer = SigningCaller(new_caller().customer, door=door, requests_per_second=9)
     assert told(signer.post(ORDERS, b"[]")) == (9, 8, 1)

@@ -34,7 +34,7 @@ def web(transactional_db, broker, tmp_path):
     started.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.property
 def test_every_answer_is_as_the_schema_says(web, tmp_path):
     customer = make_customer()
     signer = SigningCaller(customer)

@@ -8,11 +8,11 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from config import signing
 from counter import contracts
 from counter.access import nonces
 from counter.contracts import Acknowledgement
 from counter.models import SyncOrder, UsedNonce
+from infra.http_client import signatures
 from tests.support.api import error_of
 from tests.support.factories import make_customer, make_option, place_open
 from tests.support.signing import signed_headers
@@ -101,7 +101,7 @@ def test_a_signature_input_that_was_altered_is_refused(message, old, new):
 
 @pytest.mark.parametrize("covered", [("@method",), ("@method", "@path"), ()])
 def test_a_valid_signature_that_covers_too_little_is_refused(message, covered, monkeypatch):
-    monkeypatch.setattr(signing, "COVERED", (*covered, "content-digest"))
+    monkeypatch.setattr(signatures, "COVERED", (*covered, "content-digest"))
     headers = signed_headers("POST", ACK, message)
     monkeypatch.undo()
     assert refused(send(headers, message), "signature_invalid")
@@ -109,7 +109,7 @@ def test_a_valid_signature_that_covers_too_little_is_refused(message, covered, m
 
 @pytest.mark.parametrize("nonce", ["", "short", "x" * 65, "no letters or digits!"])
 def test_a_nonce_that_could_not_be_kept_is_refused(message, nonce, monkeypatch):
-    monkeypatch.setattr(signing.secrets, "token_hex", lambda _: nonce)
+    monkeypatch.setattr(signatures.secrets, "token_hex", lambda _: nonce)
     assert refused(send(signed_headers("POST", ACK, message), message), "signature_invalid")
 
 
@@ -132,11 +132,11 @@ def test_clocks_may_differ_a_little(message, seconds):
 
 def test_keys_are_exchanged_without_a_stop(message, settings):
     settings.SERVICE_KEY = "old, new"
-    by_old = signed_headers("POST", ACK, message, keys=signing.keys_of("old"))
-    by_new = signed_headers("POST", ACK, message, keys=signing.keys_of("new,old"))
+    by_old = signed_headers("POST", ACK, message, keys=signatures.keys_of("old"))
+    by_new = signed_headers("POST", ACK, message, keys=signatures.keys_of("new,old"))
     assert [send(headers, message).status_code for headers in (by_old, by_new)] == [200, 200]
     settings.SERVICE_KEY = "new"
-    by_old = signed_headers("POST", ACK, message, keys=signing.keys_of("old"))
+    by_old = signed_headers("POST", ACK, message, keys=signatures.keys_of("old"))
     assert error_of(send(by_old, message), 401)["code"] == "signature_invalid"
 
 

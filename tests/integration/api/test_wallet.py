@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from config import signing
 from counter.models import Account, CashMovement, Customer, Withdrawal
+from infra.http_client import signatures
 from tests.support.api import Caller, error_of
 from tests.support.factories import make_customer
 from tests.support.signing import SignedClient, wallet_client
@@ -60,12 +60,12 @@ def test_only_the_wallets_signature_opens_it(path, settings):
     for client in (Client(), Client(headers={"Authorization": f"Bearer {settings.WALLET_KEY}"})):
         for response in (client.get(path), client.post(path, b"{}", content_type="application/json")):
             assert error_of(response, 401)["code"] == "not_authenticated"
-    wallet_key, desk_key = (signing.keys_of(key) for key in (settings.WALLET_KEY, settings.SERVICE_KEY))
+    wallet_key, desk_key = (signatures.keys_of(key) for key in (settings.WALLET_KEY, settings.SERVICE_KEY))
     for signature in (
         {},
         {"keys": wallet_key},
-        {"keys": desk_key, "tag": signing.WALLET_TAG},
-        {"keys": wallet_key, "tag": signing.DESK_TAG},
+        {"keys": desk_key, "tag": signatures.WALLET_TAG},
+        {"keys": wallet_key, "tag": signatures.DESK_TAG},
     ):
         assert error_of(SignedClient(signature).get(path), 401)["code"] == "signature_invalid"
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from audit.conversion_sql import HALF_EVEN
-from config.exchange import new_exchange
+from infra.exchange.client import new_exchange
 from settlement.models import Fill
 from tests.support import desk
 from tests.support.factories import place_close, place_open

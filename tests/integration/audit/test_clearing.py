@@ -16,7 +16,7 @@ def test_clearing_that_is_not_its_mirror_is_found(past, check):
     with tampered("default", "counter_transfer", change, [past.opened.id]):
         report = check()
     assert broken(report)[6] == {("clearing is not its mirror", "USDT")}
-    assert report.result(6).broken.listed[0].detail.endswith("unexplained 1.00000000")
+    assert report.result(6).broken.listed[0].detail.endswith("unexplained +1 USDT")
 
 
 def test_report_that_counter_never_took_is_found(past, check, settings):

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from counter.expiring import expiry
 from counter.models import Expiry, Option, Position, SyncOrder
-from counter.ordering.order_requests import Order
+from counter.orders.requests import Order
 from settlement.models import Conversion
 from tests.support import desk
 from tests.support.expiring import buy, expiring_option, last_expiry, position_of, record_index
@@ -130,7 +130,7 @@ def test_a_position_that_nobody_exercises_is_broken_and_one_that_waits_for_its_i
     report = check()
     assert broken(report) == {}
     [waits] = [each for each in report.result(8).in_flight.listed if each.where.startswith("expiry BTC")]
-    assert "owned by whoever enters the index" in waits.detail
+    assert "owned by a person who enters the index" in waits.detail
     Expiry.objects.update(why="", taken_at=timezone.now() - timedelta(seconds=121))
     assert {where[:10] for _, where in broken(check())[8]} == {"expiry BTC"}
     Expiry.objects.update(

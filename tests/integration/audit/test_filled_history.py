@@ -4,13 +4,13 @@ import pytest
 from django.db import connections
 
 from acceptance.models import AcceptedOrder
-from bench.history import fill
 from counter.models import CashMovement, SyncOrder
 from settlement.models import Conversion, StateChange
 from tests.integration.audit.test_clean import found
 from tests.support import desk
 from tests.support.databases import environment
 from tests.support.factories import place_close, place_open
+from tools.bench.history import fill
 
 # A customer's every leg shows the balance before it, moved by its amount; so does the account at last.
 BROKEN_BALANCES = """

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 import audit
-from settlement import conversion, recovery, treasury
+from settlement.conversions import converting, sweep
+from settlement.funds import treasury
 from settlement.models import Conversion, FundsTransfer
 from tests.support import desk
 from tests.support.factories import make_customer, make_option, place_close, place_open
@@ -73,7 +74,7 @@ def test_executed_conversion_whose_answer_was_lost_is_in_flight_and_the_wallets_
     assert {finding.what for finding in trades} == {"trade is not stored yet"}
     assert all(finding.detail.startswith(f"conversion {unknown.pk} UNKNOWN") for finding in trades)
     later = timezone.now() + timedelta(seconds=60)
-    recovery.resume(venue=venue, now=later)
+    sweep.resume(venue=venue, now=later)
     desk.report(now=later + timedelta(seconds=10))
     report = check()
     assert (broken(report), report.in_flight) == ({}, 0)
@@ -96,18 +97,18 @@ def test_wallet_transfer_whose_answer_was_lost_is_in_flight(past, check, venue, 
     assert [finding.what for finding in report.result(5).in_flight.listed] == [
         "wallet transfer is not booked yet"
     ]
-    recovery.resume(venue=venue, now=timezone.now() + timedelta(seconds=60))
+    sweep.resume(venue=venue, now=timezone.now() + timedelta(seconds=60))
     assert FundsTransfer.objects.get().state == "CONFIRMED"
     report = check()
     assert (broken(report), report.in_flight) == ({}, 0)
 
 
 def test_manual_conversion_is_listed_with_its_owner_and_not_broken_however_old(past, venue):
-    from settlement import history
+    from settlement.venues import history
 
     place_open(past.customer, past.option, contracts=100)
     desk.deliver()
-    planned, _ = conversion.plan(
+    planned, _, _ = converting.plan(
         underlying="BTC", market=venue.market("BTC"), top=venue.top_of_book("BTC"), now=timezone.now()
     )
     history.advance(planned, Conversion.hand_over, at=timezone.now(), by="test", reason="the market is gone")

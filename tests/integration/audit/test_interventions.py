@@ -5,11 +5,12 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from settlement import treasury
-from settlement.booking import Legs
-from settlement.chart import CAPITAL, VENUE
+from infra.db.decisions import Person
+from settlement.book.chart import CAPITAL, VENUE
+from settlement.book.legs import Legs
+from settlement.funds import treasury
 from settlement.interventions import deciding
-from settlement.interventions.operations import Person, state_of
+from settlement.interventions.operations import state_of
 from settlement.interventions.terms import HandTrade, OrderTerms, Terms
 from settlement.models import Conversion, FundsTransfer, StateChange
 from settlement.models.history import Subject
@@ -24,7 +25,7 @@ ANN, BOB = Person(1, "ann"), Person(2, "bob")
 @pytest.fixture(autouse=True)
 def _nothing_is_too_early(settings, monkeypatch):
     settings.AUDIT_CLOCK_TOLERANCE_SECONDS = 0
-    monkeypatch.setattr("settlement.policy.MISSED_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("settlement.venues.error_table.MISSED_AFTER_SECONDS", 0.0)
 
 
 def decide(venue, row, kind: str, terms: Terms | None = None, *, approved: bool = True) -> None:
@@ -75,11 +76,11 @@ def test_what_the_venue_never_executed_is_ended_cleanly(opened, check, venue, pa
     assert made.side == side
     decide(venue, made, kind)
     if kind == "retry":
-        from settlement import recovery
+        from settlement.conversions import sweep
 
         for _ in range(3):
             Conversion.objects.filter(state="UNKNOWN").update(due_at=timezone.now())
-            recovery.resume(venue=venue, now=timezone.now())
+            sweep.resume(venue=venue, now=timezone.now())
     desk.convert(venue)
     desk.balance()
     desk.report()
@@ -98,7 +99,7 @@ def test_what_is_booked_by_hand_is_held_against_the_venues_trades(
     desk.convert(venue)
     made = Conversion.objects.get(state="UNKNOWN")
     decide(venue, made, "take_over")
-    trades = [trade for trade in paper_venue.state()["trades"] if trade["account"] == venue_account[0]]
+    trades = paper_venue.state(venue_account[0])["trades"]
     order_id = max(trade["orderId"] for trade in trades)
     fills = tuple(
         HandTrade(
@@ -195,7 +196,7 @@ def test_a_request_that_waits_is_listed_and_its_path_is_checked(opened, check, v
     waiting = [
         finding for finding in report.result(8).in_flight.listed if finding.where.startswith("intervention")
     ]
-    assert [("whoever approves" in finding.detail) for finding in waiting] == [True]
+    assert [("an approver" in finding.detail) for finding in waiting] == [True]
     step = StateChange.objects.filter(subject="intervention").latest("id")
     change = "DELETE FROM settlement_statechange WHERE id = %s"
     with tampered("desk", "settlement_statechange", change, [step.pk]):

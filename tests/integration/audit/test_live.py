@@ -28,7 +28,7 @@ def _until(stop: threading.Event, step, errors: list[BaseException]) -> None:
 
 
 def test_audit_of_flowing_orders_is_never_broken(past, venue):
-    from counter.ordering.order_requests import CloseRequest, OpenRequest
+    from counter.orders.requests import CloseRequest, OpenRequest
 
     options = [make_option(), make_option(underlying="ETH")]
     customers = [make_customer(balance="10000000") for _ in range(5)]

@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 import audit
-from config.exchange import new_exchange
-from settlement import treasury
+from infra.exchange.client import new_exchange
+from settlement.funds import treasury
 from settlement.models import Conversion, Fill, FundsTransfer
 from settlement.venues.ccxt_venue import CcxtVenue
 from tests.support.tampering import broken, tampered

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench.load.client import Client
-from bench.load.job import Job, Outcome
-from bench.load.schedule import requests
-from bench.load.wire import AnswerReader, AnswerUnreadable
+from tools.bench.load.client import SOURCES, Client
+from tools.bench.load.job import Job, Outcome
+from tools.bench.load.schedule import requests
+from tools.bench.load.wire import AnswerReader, AnswerUnreadable
 
 BODY = b'{"id":1}'
 ANSWER = b"HTTP/1.1 201 Created\r\nServer: x\r\nContent-Length: 8\r\n\r\n" + BODY
@@ -47,8 +47,9 @@ def answer_all(connection: socket.socket, serve: Callable[[socket.socket, int], 
 
 
 def outcome(url: str, **terms) -> Outcome:
-    defaults = {"connections": 2, "orders_each": 1, "seconds": 0.3, "patience_seconds": 10.0}
-    job = Job(url=url, tokens=["a", "b"], symbols=["S"], run_id="run", **(defaults | terms))
+    defaults: dict = {"connections": 2, "orders_each": 1, "seconds": 0.3, "patience_seconds": 10.0}
+    defaults |= {"url": url, "tokens": ["a", "b"], "symbols": ["S"], "run_id": "run"}
+    job = Job(**(defaults | terms))
     return Client(job, requests(job)).run()
 
 
@@ -118,3 +119,16 @@ def test_a_closed_loop_says_when_it_ran_out_of_orders():
     with server(lambda connection, number: connection.sendall(ANSWER)) as url:
         assert outcome(url, prebuilt=20).ran_dry
         assert outcome(url, prebuilt=20).accepted == 20
+
+
+def test_customers_come_from_several_addresses_as_one_has_a_limit_of_connections():
+    peers = set()
+
+    def note(connection: socket.socket, number: int) -> None:
+        peers.add(connection.getpeername()[0])
+        connection.sendall(ANSWER)
+
+    with server(note) as url:
+        sent = outcome(url, rate=400.0, connections=40, tokens=[f"customer-{number}" for number in range(40)])
+    assert sent.accepted == 120
+    assert len(peers) == SOURCES

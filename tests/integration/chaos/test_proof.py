@@ -3,12 +3,12 @@
 import pytest
 from django.db import connection
 
-from chaos.answers import Heard
-from chaos.proof import prove
 from counter.models import SyncOrder, Transfer
-from counter.ordering.order_requests import OpenRequest
-from demo.figures import start_of
+from counter.orders.requests import OpenRequest
 from tests.support.factories import make_customer, make_option, place, unique
+from tools.chaos.proof import prove
+from tools.demo.figures import start_of
+from tools.load.heard import Heard
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 

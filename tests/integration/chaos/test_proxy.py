@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from chaos import proxy as proxies
-from chaos.lines import proxied
-from chaos.proxy import Line, Proxy
+from tools.chaos import proxy as proxies
+from tools.chaos.lines import proxied
+from tools.chaos.proxy import Line, Proxy
 
 SOON = 10.0
 

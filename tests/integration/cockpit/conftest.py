@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """What another test has read is not shared with this one."""
-    from cockpit.figures import shared
+    from cockpit.risk import shared_risk
+    from cockpit.snapshot import shared
 
-    shared.forget()
+    for each in (shared, shared_risk):
+        each.forget()
     yield
-    shared.forget()
+    for each in (shared, shared_risk):
+        each.forget()
 
 
 @pytest.fixture

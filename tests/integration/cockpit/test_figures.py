@@ -11,20 +11,26 @@ from django.utils import timezone
 import audit
 from acceptance.models import Conflict
 from audit.record import record
-from cockpit import figures
-from cockpit.concerns import CODES, concerns
-from cockpit.figures import Shared
+from cockpit import snapshot
+from cockpit.alerts import CODES, alerts
+from cockpit.dashboard import shown
 from cockpit.models import QueueDepth
-from config.broker import dead_letter_queue
+from cockpit.queues import DEAD
+from cockpit.sharing import Shared
+from cockpit.stakes import Stake
 from counter.expiring import expiry
+from counter.market.quotes import record_index
 from counter.models import Expiry, Position, TradingStatus
 from counter.models.switches import ALL_COINS
 from counter.money import withdrawals
-from counter.trading.trading_status import Watch
-from counter.trading.trading_switches import State, throw
-from settlement.halts import RESTORED
+from counter.trading.status import Watch
+from counter.trading.switches import State, throw
+from infra.coordination import clock
+from settlement.counter_link import clearing_payments
 from settlement.models import Intervention, ReconciliationBreak, ReconciliationRun, VenueHalt
+from settlement.venues.halts import RESTORED
 from tests.support import desk
+from tests.support.clearing import BOB, ask_to_pay, owe
 from tests.support.cockpit import SECOND
 from tests.support.expiring import buy, expiring_option, last_expiry
 from tests.support.factories import INDEX, make_customer, make_option, place_open
@@ -32,11 +38,11 @@ from tests.support.threads import at_once
 
 
 def read(after_seconds=0):
-    return figures.read(now=timezone.now() + after_seconds * SECOND)
+    return snapshot.read(now=timezone.now() + after_seconds * SECOND)
 
 
 def codes(found):
-    return {concern.code: concern for concern in concerns(found)}
+    return {alert.code: alert for alert in alerts(found)}
 
 
 def under_way(found):
@@ -69,17 +75,20 @@ def test_an_order_is_seen_in_each_state_with_its_age(order, venue, paper_venue):
         ("desk_order", "CONVERTING"): 1,
         ("conversion", "UNKNOWN"): 1,
     }
-    concern = codes(read(after_seconds=90))["conversion_unknown"]
-    assert concern.count == 1
-    assert concern.url.endswith("?state__exact=UNKNOWN")
+    alert = codes(read(after_seconds=90))["conversion_unknown"]
+    assert alert.count == 1
+    assert alert.url.endswith("?state__exact=UNKNOWN")
+    assert alert.stake == Stake(customers=1, usdt=order.fair)
+    [(_, extent)] = [each for each in shown(read(after_seconds=90)).alerts if each[0].code == alert.code]
+    assert extent.startswith(f"{order.fair:,.2f} USDT of 1 customer, for ")
 
 
 def test_a_conversion_that_is_executed_and_not_booked_is_said(order, venue):
     desk.deliver()
     desk.convert(venue)
     assert "conversion_filled" not in codes(read())
-    concern = codes(read(after_seconds=32))["conversion_filled"]
-    assert (concern.count, concern.url.endswith("?state__exact=FILLED")) == (1, True)
+    alert = codes(read(after_seconds=32))["conversion_filled"]
+    assert (alert.count, alert.url.endswith("?state__exact=FILLED")) == (1, True)
 
 
 def test_orders_that_stay_are_said_to_be_stuck(order):
@@ -92,8 +101,9 @@ def test_a_withdrawal_that_the_wallet_does_not_end_is_said(two_systems):
     withdrawals.reserve(customer_id=make_customer().pk, amount=Decimal(1), reference="w-1", now=now)
     assert under_way(read()) == {("withdrawal", "RESERVED"): 1}
     assert "withdrawal_overdue" not in codes(read())
-    concern = codes(read(after_seconds=settings.WITHDRAWAL_OVERDUE_AFTER_SECONDS + 1))["withdrawal_overdue"]
-    assert (concern.count, concern.url.endswith("?state__exact=RESERVED")) == (1, True)
+    alert = codes(read(after_seconds=settings.WITHDRAWAL_OVERDUE_AFTER_SECONDS + 1))["withdrawal_overdue"]
+    assert (alert.count, alert.url.endswith("?state__exact=RESERVED")) == (1, True)
+    assert alert.stake == Stake(customers=1, usdt=Decimal(1))
     withdrawals.confirm(reference="w-1", now=now)
     assert under_way(read()) == {}
 
@@ -104,7 +114,7 @@ def test_each_thing_that_needs_a_human_is_said_with_what_to_do(order):
         source="x", order_id=1, reason="invalid", received={}, digest="d", door="queue", noted_at=now
     )
     VenueHalt.objects.create(venue=settings.VENUE, reason="a refused key", began_at=now, ask_at=now)
-    QueueDepth.objects.create(queue=dead_letter_queue().name, messages=3, at=now)
+    QueueDepth.objects.create(queue=DEAD, messages=3, at=now)
     Intervention.objects.create(
         kind="release",
         subject="conversion",
@@ -122,7 +132,34 @@ def test_each_thing_that_needs_a_human_is_said_with_what_to_do(order):
     assert {"conflict_open", "venue_halted", "dead_letters", "intervention_waiting"} <= found.keys()
     assert found["break_open"].url.endswith("?state__exact=OPEN")
     assert found["dead_letters"].count == 3
-    assert all(concern.do and concern.code in CODES for concern in found.values())
+    assert all(alert.do and alert.code in CODES for alert in found.values())
+
+
+def test_a_payment_of_clearing_that_waits_for_a_second_person_is_said_until_it_is_decided(two_systems):
+    owe(Decimal(100))
+    stated = ask_to_pay("40")
+    found = codes(read(after_seconds=60))["clearing_payment_waiting"]
+    assert (found.count, found.url.endswith("settlement/clearingpayment/?state__exact=REQUESTED")) == (
+        1,
+        True,
+    )
+    assert found.oldest_seconds == pytest.approx(60, abs=30)
+    clearing_payments.approve(payment_id=stated.pk, by=BOB, note="seen", now=timezone.now())
+    assert "clearing_payment_waiting" not in codes(read())
+
+
+def test_rows_of_the_future_and_databases_that_differ_are_said(two_systems, monkeypatch):
+    assert "clock_wrong" not in codes(read())
+    now = timezone.now()
+    record_index(prices={"BTC": Decimal(1), "ETH": Decimal(1)}, now=now + timedelta(hours=1))
+    assert (codes(read())["clock_wrong"].count, read().clocks.ahead["samples"]) == (2, 2)
+    record_index(prices={"BTC": Decimal(1), "ETH": Decimal(1)}, now=now)
+    assert "clock_wrong" not in codes(read())
+    ahead = clock.desk.now() + timedelta(minutes=2)
+    monkeypatch.setattr(clock.desk, "known", lambda: ahead)
+    found = read()
+    assert 110 < found.clocks.desk_ahead_seconds < 121
+    assert codes(found)["clock_wrong"].count == 1
 
 
 def test_a_restored_desk_is_said_to_wait_for_a_person(two_systems):

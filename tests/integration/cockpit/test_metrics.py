@@ -9,9 +9,9 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from cockpit.concerns import CODES
+from cockpit.alerts import CODES
 from counter.models.switches import ALL_COINS
-from counter.trading.trading_switches import State, throw
+from counter.trading.switches import State, throw
 
 MONITORING = Path(__file__).resolve().parents[3] / "docs/monitoring"
 NAME = re.compile(r"\bcrossbook_[a-z0-9_]+")

@@ -9,9 +9,10 @@ import pytest
 import requests
 import yaml
 
-from config.embedded.valkey import free_port
-from config.stack.supervision import wait_until
 from tests.integration.cockpit.test_metrics import MONITORING, expressions
+from tests.support.skips import needs
+from tools.embedded.valkey import free_port
+from tools.stack.supervision import wait_until
 
 WITHIN_SECONDS = 60.0
 SCRAPES = "count_over_time(crossbook_desk_up[5m])"
@@ -20,9 +21,7 @@ SCRAPES = "count_over_time(crossbook_desk_up[5m])"
 def program(name):
     found = shutil.which(name)
     if found is None:
-        pytest.skip(
-            f"{name} is not on this machine: the alert rules were NOT TRIED; apt-get install prometheus"
-        )
+        pytest.skip(needs("prometheus", "the alert rules were not tried"))
     return found
 
 
@@ -95,7 +94,6 @@ def test_each_rule_is_seen_to_fire_and_to_be_silent_before_and_after():
         assert (fires["labels"], fires["value"]) == (f'{{alertname="{test["name"]}"}}', 1)
 
 
-@pytest.mark.slow
 def test_every_panel_has_an_answer_and_every_rule_is_evaluated(prometheus):
     rules, panels = expressions()
     assert [panel for panel in panels if not prometheus.ask(panel)] == []

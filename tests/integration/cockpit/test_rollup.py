@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import psycopg
 
-from cockpit import tally
+from cockpit import rollup
 from cockpit.models import Tally
 from counter.models import SyncOrder
 from settlement.models import Allocation, Conversion
@@ -85,7 +85,7 @@ def test_many_who_ask_at_once_take_one_tally(clock):
     place_open(make_customer(), make_option())
     for _ in range(3):
         clock.now += 5 * SECOND
-        at_once([lambda: tally.take_if_due(now=clock.now)] * 4)
+        at_once([lambda: rollup.take_if_due(now=clock.now)] * 4)
     assert Tally.objects.count() == 4
     assert counted(clock).accepted == 1
 
@@ -95,11 +95,20 @@ def test_what_waits_for_long_is_counted_in_pieces(clock, monkeypatch):
     customer, option = make_customer(), make_option()
     for _ in range(5):
         place_open(customer, option)
-    monkeypatch.setattr(tally, "MAX_ORDERS", 2)
+    monkeypatch.setattr(rollup, "MAX_ORDERS", 2)
     assert [clock.tick().accepted for _ in range(5)] == [0, 2, 4, 5, 5]
+
+
+def test_a_tally_of_the_future_stops_no_other_and_goes(clock):
+    clock.tick(3600)
+    place_open(make_customer(), make_option())
+    clock.now -= 3600 * SECOND
+    right = [counted(clock), clock.tick()][-1]
+    assert (right.at, right.accepted) == (clock.now, 1)
+    assert rollup.newest() == right
 
 
 def test_old_tallies_go(clock):
     first = clock.tick()
-    clock.tick(tally.KEPT.total_seconds() + 1)
+    clock.tick(rollup.KEPT.total_seconds() + 1)
     assert not Tally.objects.filter(pk=first.pk).exists()

@@ -3,13 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 
 from audit.models import AuditRun
 from cockpit import queues, tasks
 from cockpit.models import QueueDepth, Tally
-from config.broker import connect, dead_letter_queue, sync_queue
+from infra.broker.connection import connect, dead_letter_queue, message_queue
 from tests.support.brokers import Broker, rabbitmq
 
 
@@ -27,7 +26,7 @@ def broker_in_use(request, monkeypatch):
 @pytest.mark.django_db
 def test_queues_are_measured_also_those_that_are_not_there(broker_in_use):
     with connect() as broker:
-        for queue, messages in ((sync_queue(), 3), (dead_letter_queue(), 1)):
+        for queue, messages in ((message_queue(), 3), (dead_letter_queue(), 1)):
             bound = queue(broker.default_channel)
             bound.declare()
             with broker.Producer() as producer:
@@ -36,9 +35,9 @@ def test_queues_are_measured_also_those_that_are_not_there(broker_in_use):
     now = timezone.now()
     queues.measure(now=now)
     found = dict(QueueDepth.objects.values_list("queue", "messages"))
-    assert found[settings.SYNC_QUEUE] == 3
-    assert found[dead_letter_queue().name] == 1
-    assert found.keys() == set(queues.measured())
+    assert found[queues.SYNC] == 3
+    assert found[queues.DEAD] == 1
+    assert found.keys() == queues.measured().keys()
 
 
 def test_a_tally_is_taken_when_beat_asks_for_it(two_systems):

@@ -16,15 +16,17 @@ from django.utils import timezone
 from acceptance.models import AcceptedOrder, Conflict
 from cockpit.timeline import desk_side, find, timeline
 from counter.models import Customer, SyncOrder, Transfer
-from counter.ordering import finding
-from settlement import halts, history
+from counter.orders import finding
+from infra.db.decisions import Person
 from settlement.interventions import asking, deciding
-from settlement.interventions.operations import Person, state_of
+from settlement.interventions.operations import state_of
 from settlement.interventions.terms import Terms
 from settlement.models import Allocation, Attempt, Conversion, DeskTransfer, Fill
 from settlement.models.history import Subject
+from settlement.venues import halts, history
 from tests.support import desk
 from tests.support.factories import make_customer, make_option, place_close, place_open
+from tests.support.tampering import execute, tampered
 
 
 @pytest.fixture
@@ -144,10 +146,41 @@ def test_conversion_that_came_to_nothing_is_told_with_the_one_that_followed(sett
     desk.run_desk(venue)
     titles = [event.title for event in of(opened, "netting")]
     assert [title.split(":")[0] for title in titles] == [
-        f"Most likely claimed by conversion {missed.pk}, which came to nothing",
+        f"Claimed by conversion {missed.pk}, which came to nothing",
         f"Netted into conversion {Conversion.objects.latest('id').pk}",
     ]
     assert len(of(opened, "attempt")) == 2
+
+
+def test_steps_of_an_order_are_told_as_they_were_logged(settled, venue):
+    opened, _ = settled
+    desk.run_desk(venue)
+    booked = Conversion.objects.latest("id").pk
+    told = of(opened, "step")
+    assert [event.title for event in told] == [
+        "Order: RECEIVED",
+        f"Order: RECEIVED → CONVERTING of conversion {booked}",
+        f"Order: CONVERTING → SETTLED of conversion {booked}",
+        f"Order: SETTLED → REPORTED of conversion {booked}",
+    ]
+    assert [dict(event.facts) for event in told] == [{"step": str(number)} for number in (1, 2, 3, 4)]
+
+
+def test_order_that_is_older_than_the_log_of_steps_is_told_what_is_likely(settled, venue):
+    """What came to nothing while it waited had claimed it, most likely; the database's own steps say so."""
+    opened, _ = settled
+    desk.deliver()
+    execute("desk", "UPDATE acceptance_acceptedorder SET state = 'CONVERTING', conversion_id = 7")
+    assert [dict(event.facts).get("logged by") for event in of(opened, "step")] == [
+        None,
+        "the database, for what moved it",
+    ]
+    row_id = AcceptedOrder.objects.get(order_id=opened.id).pk
+    with tampered(
+        "desk", "acceptance_orderstep", f"DELETE FROM acceptance_orderstep WHERE order_id = {row_id}"
+    ):
+        assert of(opened, "step") == []
+        assert of(opened, "intake")
 
 
 def test_conflict_and_halt_are_told(settled, venue):

@@ -11,8 +11,8 @@ import pytest
 from tests.support.venue import PaperVenue
 
 if TYPE_CHECKING:
-    from acceptance.stream import IntakeProcess
-    from config.leadership import Term
+    from acceptance.intake_process import IntakeProcess
+    from infra.coordination.leadership import Term
     from settlement.venues.ccxt_venue import CcxtVenue
     from tests.support.brokers import Broker
     from tests.support.desk_bench import Desk
@@ -29,12 +29,22 @@ def desk(
     """A desk with an account of its own at the paper venue, its books open."""
     from django.utils import timezone
 
-    from settlement import treasury
+    from settlement.funds import treasury
     from tests.support.desk_bench import Desk
 
     made = Desk(venue, paper_venue, venue_account[0])
     treasury.open_books(venue=made.venue, now=timezone.now())
     return made
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The chains that are sent, instead of to the broker."""
+    from infra.broker.dispatcher import dispatcher
+
+    chains: list[Any] = []
+    monkeypatch.setattr(dispatcher, "send", chains.append)
+    return chains
 
 
 @pytest.fixture(scope="module", params=["valkey", "rabbitmq"])
@@ -52,7 +62,7 @@ def url(request: pytest.FixtureRequest, broker: str) -> Iterator[str]:
 @pytest.fixture
 def mq(two_systems: None, url: str, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Broker]":
     """The broker, empty, and the way of this process to it."""
-    from counter.ordering import outbox
+    from counter.orders import outbox
     from tests.support.brokers import Broker
 
     made = Broker(url)
@@ -65,7 +75,7 @@ def mq(two_systems: None, url: str, monkeypatch: pytest.MonkeyPatch) -> "Iterato
 @pytest.fixture
 def term(two_systems: None) -> "Iterator[Term]":
     """This process leads."""
-    from config.leadership import Leadership
+    from infra.coordination.leadership import Leadership
     from tests.support.streaming import until
 
     leadership = Leadership("intake", using="desk")
@@ -86,7 +96,7 @@ def intake(
     monkeypatch: pytest.MonkeyPatch,
 ) -> "Iterator[IntakeProcess]":
     """The intake process on threads of this one, between the real counter, broker and venue."""
-    from acceptance.stream import IntakeProcess
+    from acceptance.intake_process import IntakeProcess
     from settlement.venues import ccxt_venue
     from tests.support.streaming import until
 

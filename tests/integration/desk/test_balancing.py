@@ -4,12 +4,15 @@ from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
-from settlement import balancing
-from settlement.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING
-from settlement.models import Allocation, Carry, Conversion, DeskTransfer, Fill
+from settlement.book.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING
+from settlement.conversions import balancing, converting
+from settlement.models import Allocation, Attempt, Carry, Conversion, DeskTransfer, Fill
+from settlement.netting import net
+from settlement.venues import history
 from tests.support.desk_bench import (
     Desk,
     assert_books_agree,
@@ -165,3 +168,49 @@ def test_the_database_refuses_to_change_what_was_booked(desk, table):
             connections["desk"].cursor() as cursor,
         ):
             cursor.execute(sql)
+
+
+def test_what_cannot_be_booked_with_its_fills_is_stored_without(desk, monkeypatch):
+    take_in(event(), event())
+    real = net.settle
+    refuses = iter([True])
+
+    def settle(**what):
+        if next(refuses, False):
+            raise ValueError("not this time")
+        return real(**what)
+
+    monkeypatch.setattr(net, "settle", settle)
+    made = converting.convert_waiting(underlying="BTC", venue=desk.venue, now=timezone.now(), books=True)
+    assert (made.state, made.fills.count()) == ("FILLED", 1)
+    assert states() == ["FILLED"]
+    assert order_states() == {"CONVERTING"}
+    assert balancing.book(made, now=timezone.now())
+    assert_books_agree(desk)
+
+
+def test_a_conversion_that_moved_under_way_keeps_its_answer_and_nothing_else(desk):
+    take_in(event())
+
+    def take_over(client_order_id):
+        row = Conversion.objects.get(client_order_id=client_order_id)
+        history.advance(row, Conversion.hand_over, at=timezone.now(), by="somebody", why="by hand")
+
+    desk.venue.before_submit = take_over
+    converting.convert_waiting(underlying="BTC", venue=desk.venue, now=timezone.now(), books=True)
+    assert states() == ["MANUAL"]
+    assert Attempt.objects.get().outcome == "done"
+    assert not Fill.objects.exists()
+    assert not Allocation.objects.exists()
+
+
+def test_a_round_is_a_transaction_that_plans_and_one_that_books(desk):
+    """How many statements a round costs, whatever is in it: each one more is paid by every round."""
+    desk.settle(event())
+    take_in(event(), event(), event(kind="CLOSE"))
+    with CaptureQueriesContext(connections["desk"]) as asked:
+        converting.convert_waiting(underlying="BTC", venue=desk.venue, now=timezone.now(), books=True)
+    statements = [one["sql"] for one in asked if not one["sql"].startswith(("BEGIN", "COMMIT"))]
+    assert len(statements) == 5, statements  # how it stands; claimed, planned; answered, booked
+    assert states() == ["BOOKED", "BOOKED"]
+    assert_books_agree(desk)

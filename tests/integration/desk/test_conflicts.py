@@ -4,8 +4,9 @@ import pytest
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
+from infra.db.decisions import Person
 from settlement.interventions import deciding
-from settlement.interventions.operations import Person, state_of
+from settlement.interventions.operations import state_of
 from settlement.interventions.terms import Refused, Terms
 from settlement.models import Intervention
 from settlement.models.history import Subject
@@ -47,11 +48,11 @@ def test_ours_is_kept_by_one_and_nothing_changes(desk):
         ask(desk, "keep_ours")
 
 
-def test_an_order_that_the_desk_holds_is_never_replaced(desk):
+def test_an_order_that_the_desk_holds_is_not_disowned_without_counters_word(desk):
     order = event()
     desk.settle(order)
     take_in(event(order_id=order.order_id, coin="7"))
-    with pytest.raises(Refused, match="cannot be taken back"):
+    with pytest.raises(Refused, match="counter does not say"):
         ask(desk, "take_theirs")
 
 

@@ -5,13 +5,16 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from acceptance.intake import converting
 from acceptance.models import AcceptedOrder
-from config.leader import exclusive
-from settlement import balancing, conversion, treasury
+from infra.coordination.leader import exclusive
+from settlement.conversions import balancing
+from settlement.conversions import converting as conversion
+from settlement.funds import treasury
 from settlement.models import Attempt, Carry, Conversion, DeskTransfer, StateChange
 from settlement.venues.protocol import VenueError
+from settlement.waking import converting
 from tests.support.desk_bench import (
+    POST,
     Desk,
     assert_books_agree,
     at_once,
@@ -75,14 +78,13 @@ def test_more_than_the_venue_takes_at_once_is_carried_to_the_next(desk):
     take_in(event(kind="CLOSE", underlying="ETH", coin="4000"))  # 12 million USDT: the venue takes 9 at once
     made = desk.convert("ETH")
     assert 2900 < made.quantity < 3000
-    assert made.state == "RETRY_WAIT"  # for funds, not refused
-    assert "InsufficientFunds -2010" in made.reason
+    assert (made.state, made.attempts) == ("FILLED", 2)  # with the funds it asked for, not refused
 
 
 def test_a_carry_that_grew_large_is_converted_without_orders(desk):
     desk.paper.add_fault("thin_book", path="/api/v3/order", method="POST", count=1, factor="0.005")
     made = desk.settle(event(coin="1"))
-    assert conversion.needs_conversion("BTC")
+    assert conversion.needs_conversion("BTC", now=timezone.now())
     rest = desk.convert()
     assert (rest.order_count, rest.side) == (0, "buy")
     assert rest.filled_coin == rest.quantity
@@ -244,8 +246,8 @@ def test_what_the_venue_refuses_again_and_again_is_given_back_to_be_netted_anew(
     desk.paper.add_fault("rate_limit", path="/api/v3/order", method="POST")
     take_in(event())
     desk.convert()
-    for _ in range(30):
-        desk.resume(after=100)
+    for step in range(1, 31):
+        desk.resume(after=100 * step)
     assert states() == ["MISSED"]
     assert order_states() == {"RECEIVED"}
     assert desk.venue_has("orders") == []
@@ -264,7 +266,7 @@ def test_nothing_is_claimed_when_no_price_is_to_be_had(desk):
 def test_one_row_that_cannot_go_on_does_not_stop_the_others(desk):
     """The sweep passes over what raises, whatever it raises."""
     for coin in ("BTC", "ETH"):
-        desk.paper.add_fault("rate_limit", path="/api/v3/order", method="POST", count=1)
+        desk.paper.add_fault("rate_limit", **POST, retry_after_seconds=0)
         take_in(event(underlying=coin, coin="0.1"))
         desk.convert(coin)
     Conversion.objects.filter(underlying="BTC").update(underlying="DOGE")
@@ -301,3 +303,16 @@ def test_a_conversion_whose_sender_is_gone_with_its_lock_is_asked_for_at_once(de
     desk.resume()
     assert (states(), Attempt.objects.filter(call=Attempt.Call.ASK).count()) == (["UNKNOWN"], 1)
     assert len(desk.venue.submissions) == 1
+
+
+@pytest.mark.parametrize("kind", ["wide_book", "crossed_book", "one_sided_book"])
+def test_nothing_is_sent_at_a_limit_of_an_odd_book(desk, kind):
+    desk.paper.add_fault(kind, path="/api/v3/ticker/bookTicker")
+    take_in(event(coin="0.5"))
+    with pytest.raises(VenueError, match="a book that is"):
+        desk.convert()
+    assert desk.venue.submissions == []
+    assert order_states() == {"RECEIVED"}
+    desk.paper.clear_faults()
+    made = desk.convert()
+    assert made.filled_coin == Decimal("0.5")

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,15 +12,19 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from acceptance import counter_client, recovery
+from acceptance import counter_client, pulling
 from acceptance.counter_client import CounterRefused, CounterUnavailable
 from acceptance.models import AcceptedOrder, Conflict
-from config import signing
+from counter.api import internal
 from counter.contracts import CoinCondition, SettlementReport
 from counter.models import DeskCondition, SyncOrder
-from settlement import reporting
+from counter.orders import outbox
+from infra.coordination import clock
+from infra.http_client import signatures
+from settlement.counter_link import reporting
 from settlement.models import Allocation
 from tests.support import desk as steps
+from tests.support.databases import held_account
 from tests.support.desk_bench import event, order_states, take_in
 from tests.support.factories import make_customer, make_option, place_close, place_open
 
@@ -51,7 +55,7 @@ def sync_states() -> set[str]:
 
 
 def pull_all() -> int:
-    return recovery.pull_unsynced(min_age_ms=0, now=timezone.now())
+    return pulling.pull_unsynced(min_age_ms=0, now=timezone.now())
 
 
 def settled(venue: Any, count: int = 2) -> list[int]:
@@ -74,7 +78,7 @@ def test_what_is_not_acknowledged_is_offered_again_and_oldest_first():
 
 
 def test_a_pull_takes_in_and_acknowledges_everything_once(monkeypatch):
-    monkeypatch.setattr(recovery, "PULL_LIMIT", 2)
+    monkeypatch.setattr(pulling, "PULL_LIMIT", 2)
     ids = placed(5)
     assert pull_all() == 5
     assert pull_all() == 0
@@ -116,7 +120,8 @@ def test_an_order_that_the_database_refuses_holds_up_no_other_and_comes_in_once_
 
 
 def test_more_conflicts_than_a_page_hide_no_order_behind_them(monkeypatch):
-    monkeypatch.setattr(recovery, "PULL_LIMIT", 2)
+    monkeypatch.setattr(pulling, "PULL_LIMIT", 2)
+    monkeypatch.setattr(pulling, "MAX_PULLS", 1)
     ids = placed(6)
     take_in(
         *(
@@ -210,6 +215,70 @@ def test_what_counter_cannot_read_waits_alone_and_is_told_again_later(venue, mon
     assert order_states() == {"REPORTED"}
 
 
+def test_a_settlement_that_counter_fails_at_waits_alone(venue, monkeypatch):
+    ids = settled(venue, 5)
+    take = internal.take_reports
+
+    def failing(*, reports, now):
+        if ids[2] in [report.order_id for report in reports]:
+            raise RuntimeError("an error of ours")
+        return take(reports=reports, now=now)
+
+    monkeypatch.setattr(internal, "take_reports", failing)
+    now = timezone.now()
+    assert reporting.report_until_done(clock=lambda: now) == 4
+    assert AcceptedOrder.objects.get(state="SETTLED").order_id == ids[2]
+    monkeypatch.setattr(internal, "take_reports", take)
+    assert reporting.report_until_done(clock=lambda: now + reporting.REFUSED_WAITS) == 1
+
+
+def test_a_counter_that_fails_at_everything_is_not_asked_for_each_settlement(venue, monkeypatch):
+    settled(venue, 60)
+    asked: list[int] = []
+
+    def failing(*, reports, now):
+        asked.append(len(reports))
+        raise RuntimeError("an error of ours")
+
+    monkeypatch.setattr(internal, "take_reports", failing)
+    with pytest.raises(CounterUnavailable):
+        reporting.report_until_done(clock=timezone.now)
+    assert len(asked) < 2 * reporting.MOST_SPOILED + 10
+    assert order_states() == {"SETTLED"}
+
+
+def test_a_settlement_whose_account_is_held_is_told_again_a_second_later(venue, monkeypatch):
+    option = make_option()
+    held_customer, other_customer = make_customer(), make_customer()
+    opened = [place_open(customer, option) for customer in (held_customer, other_customer)]
+    closes = [place_close(order, payout="at_fill") for order in opened]
+    pull_all()
+    steps.convert(venue)
+    steps.balance()
+    now = timezone.now()
+    with held_account(held_customer.pk):
+        assert reporting.report_until_done(clock=lambda: now) == 3
+    assert AcceptedOrder.objects.get(state="SETTLED").order_id == closes[0].id
+    assert reporting.report_until_done(clock=lambda: now) == 0
+    assert reporting.report_until_done(clock=lambda: now + reporting.HELD_WAITS) == 1
+    assert sync_states() == {"SETTLED"}
+
+
+def test_an_acknowledgement_that_counter_fails_at_hides_no_order_behind_it(monkeypatch):
+    ids = placed(6)
+    monkeypatch.setattr(pulling, "PULL_LIMIT", 2)
+    mark = outbox.acknowledge
+
+    def failing(*, order_ids, now):
+        if ids[1] in order_ids:
+            raise RuntimeError("an error of ours")
+        return mark(order_ids=order_ids, now=now)
+
+    monkeypatch.setattr(outbox, "acknowledge", failing)
+    assert pull_all() == 6
+    assert list(SyncOrder.objects.filter(state="PENDING").values_list("id", flat=True)) == [ids[1]]
+
+
 def test_a_report_that_contradicts_the_one_before_is_refused(venue):
     settled(venue, 1)
     share = Allocation.objects.select_related("order", "conversion").get()
@@ -223,8 +292,8 @@ def test_without_the_service_key_nothing_is_told(monkeypatch):
     placed()
 
     def sign(request):
-        signing.sign(
-            request, keys=signing.keys_of("another"), tag=signing.DESK_TAG, body=b"", now=timezone.now()
+        signatures.sign(
+            request, keys=signatures.keys_of("another"), tag=signatures.DESK_TAG, body=b"", now=timezone.now()
         )
         return request
 
@@ -245,14 +314,8 @@ def test_a_clock_that_is_wrong_is_found_out_and_stops_nothing(monkeypatch, setti
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_desk_whose_clock_is_wrong_tells_its_condition_by_counters(monkeypatch, hours):
     wrong = timedelta(hours=hours)
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime.now(tz) + wrong
-
     monkeypatch.setattr(counter_client, "_clock", counter_client._Clock())
-    monkeypatch.setattr(counter_client, "datetime", Clock)
+    monkeypatch.setattr(clock.desk, "now", lambda: timezone.now() + wrong)
     now = timezone.now()
     halted = CoinCondition("BTC", Decimal(1), venue_halted_since=now + wrong - timedelta(minutes=5))
     counter_client.tell_conditions([halted], as_of=now + wrong)

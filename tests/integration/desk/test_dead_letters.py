@@ -7,12 +7,11 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from acceptance import dead_letters as dead
-from acceptance.dead_letters import DeadLetter, dead_letters
 from acceptance.models import AcceptedOrder, Conflict
-from config import broker as brokers
-from config.broker import DELIVERIES, dead_letter_queue, sync_queue
-from config.transports import uses_redis
+from infra.broker import connection as brokers
+from infra.broker import dead_letters as dead
+from infra.broker.connection import DELIVERIES, dead_letter_queue, message_queue
+from infra.broker.dead_letters import DeadLetter, dead_letters
 from tests.support.desk_bench import event
 from tests.support.streaming import accepted, batch, place, until
 
@@ -66,7 +65,7 @@ def test_messages_that_cannot_be_read_become_dead_letters_and_stop_no_others(int
     until(lambda: accepted(ids))
     assert {letter.body for letter in seen(6)} == {*UNREADABLE, b"x"}
     assert [conflict.reason for conflict in Conflict.objects.all()] == ["invalid"]  # readable: kept aside
-    until(lambda: mq.depth(sync_queue().name) == 0 and mq.unacknowledged() == 0)
+    until(lambda: mq.depth(message_queue().name) == 0 and mq.unacknowledged() == 0)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_what_the_database_refuses_becomes_a_dead_letter_and_can_be_sent_again(
     [letter] = seen(1)
     assert letter.body == batch(poison, good[0])
     assert "refused" in letter.reason
-    until(lambda: mq.depth(sync_queue().name) == 0 and mq.unacknowledged() == 0)
+    until(lambda: mq.depth(message_queue().name) == 0 and mq.unacknowledged() == 0)
     until(lambda: mq.depth(dead_letter_queue().name) == 1)
 
     with connections["desk"].cursor() as cursor:
@@ -117,16 +116,16 @@ def three_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_of_too_many_dead_letters_the_oldest_go(three_at_most, intake, mq):
     last = event()
     mq.publish(*(str(number).encode() for number in range(5)), batch(last))
-    until(lambda: accepted([last.order_id]))  # whoever looks earlier holds back what is counted
+    until(lambda: accepted([last.order_id]))  # looking earlier holds back what is counted
     for _ in range(2):  # looking takes none away
         until(lambda: [letter.body for letter in dead_letters()] == [b"2", b"3", b"4"])
     call_command("dead_letters", "--discard", stdout=StringIO())
     assert dead_letters() == []
 
 
+# Redis counts no deliveries: there such a message comes back each minute.
+@pytest.mark.parametrize("url", ["rabbitmq"], indirect=True, scope="module")
 def test_a_message_that_ends_whoever_reads_it_is_given_up_by_rabbitmq(intake, mq):
-    if uses_redis(mq.url):
-        pytest.skip("Redis counts no deliveries: such a message comes back each minute")
     intake.stop()  # it has declared the queues
     mq.publish(b"deadly")
     for _ in range(DELIVERIES + 1):
@@ -140,4 +139,4 @@ def test_dead_letters_that_are_sent_again_find_a_queue_though_the_broker_had_los
     with brokers.connect() as connection:
         dead._publish(connection, dead._declared(connection).name, batch(event()), headers={})
     assert dead.replay() == 1
-    assert mq.depth(sync_queue().name) == 1
+    assert mq.depth(message_queue().name) == 1

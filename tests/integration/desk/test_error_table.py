@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from config.exchange import _point_to, new_exchange
-from settlement import policy
-from settlement.policy import Answer, Follow, Outcome
+from infra.exchange.client import _point_to, new_exchange
+from infra.exchange.host_breaker import Breaker
+from settlement.venues import error_table
+from settlement.venues.error_table import Answer, Follow, Outcome
+from settlement.venues.failures import answer_of
 from settlement.venues.hearing import heard as listening
 from settlement.venues.hearing import noting_answers
 from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import event, states, take_in
 
-ASK, HUMAN, TOP_UP, HALT = Follow.ASK, Follow.HUMAN, Follow.TOP_UP, Follow.HALT
+ASK, HUMAN, TOP_UP, HALT, REPLAN = Follow.ASK, Follow.HUMAN, Follow.TOP_UP, Follow.HALT, Follow.REPLAN
 AT_ONCE, LATER = Follow.RETRY_AT_ONCE, Follow.RETRY_LATER
 
 
@@ -53,8 +55,14 @@ def canned(venue: Any) -> Iterator[Any]:
         thread.join()
 
 
+def let_through(canned: Any) -> None:
+    """Whatever it has said of this address before."""
+    Breaker(f"http://127.0.0.1:{canned.server_address[1]}").forget()
+
+
 def heard(venue: Any, canned: Any, status: int, body: bytes, **headers: str) -> VenueError:
     canned.answer = (status, body, headers)
+    let_through(canned)
     with pytest.raises(VenueError) as raised:
         venue.submit(
             underlying="BTC",
@@ -75,15 +83,26 @@ def error(code: int, message: str = "no") -> bytes:
 ANSWERS = [
     (400, error(-2010, "Account has insufficient balance for requested action."), TOP_UP),
     (400, error(-2010, "Duplicate order sent."), ASK),
-    (400, error(-1013, "Filter failure: LOT_SIZE"), HUMAN),
-    (400, error(-1013, "Filter failure: PRICE_FILTER"), HUMAN),
-    (400, error(-1013, "Filter failure: NOTIONAL"), HUMAN),
-    (400, error(-1111, "Parameter has too much precision."), HUMAN),
-    (400, error(-1121, "Invalid symbol."), HUMAN),
+    (400, error(-1013, "Filter failure: LOT_SIZE"), REPLAN),
+    (400, error(-1013, "Filter failure: PRICE_FILTER"), REPLAN),
+    (400, error(-1013, "Filter failure: NOTIONAL"), REPLAN),
+    (400, error(-1013, "Market is closed."), HALT),
+    (400, error(-1111, "Parameter has too much precision."), REPLAN),
+    (400, error(-1121, "Invalid symbol."), HALT),
+    (401, error(-1002, "You are not authorized to execute this request."), HALT),
+    (400, error(-2010, "Market is closed."), HALT),
+    (400, error(-2010, "This symbol is not permitted for this account."), HALT),
+    (400, error(-2010, "This symbol is restricted for this account."), HALT),
+    (400, error(-2010, "This action is disabled on this account."), HALT),
+    (400, error(-2010, "Rest API trading is not enabled."), HALT),
+    (400, error(-2010, "Words that nobody has listed."), HUMAN),
+    (400, error(-1102, "Mandatory parameter was not sent."), HUMAN),
+    (451, error(0, "Service unavailable from a restricted location"), HALT),
+    (451, b"", HALT),
     (400, error(-1022, "Signature for this request is not valid."), HALT),
     (401, error(-2014, "API-key format invalid."), HALT),
     (401, error(-2015, "Invalid API-key, IP, or permissions for action."), HALT),
-    (400, error(-2010, "This account may not place or cancel orders."), HUMAN),
+    (400, error(-2010, "This account may not place or cancel orders."), HALT),
     (400, error(-1021, "Timestamp for this request is outside of the recvWindow."), AT_ONCE),
     (400, error(-1003, "Too many requests."), LATER),
     (429, error(-1003, "Too much request weight used."), LATER),
@@ -97,7 +116,9 @@ ANSWERS = [
     (422, error(-987654), HUMAN),
     (400, b"<html>", ASK),
     (400, b"{}", ASK),
-    (403, b"<html>", ASK),
+    (403, b"<html>", HALT),
+    (403, b"", HALT),
+    (403, error(-2015), HALT),
     (404, b"<html>", ASK),
     (409, b"", ASK),
     (409, error(-2021), ASK),
@@ -125,10 +146,11 @@ ANSWERS = [
 def test_an_answer_comes_to_what_the_table_says(venue, canned, status, body, follow):
     told = heard(venue, canned, status, body)
     assert told.status == status
-    verdict = policy.TABLE.judge(Answer("binance", told.kind, told.code, told.status))
+    verdict = error_table.TABLE.judge(answer_of(told, venue="binance", to_question=False))
     assert verdict.follow is follow, told
     # Nothing but a refusal in so many words is a no.
     assert (verdict.outcome is Outcome.NOT_DONE) <= (status in range(400, 500) and body.endswith(b"}"))
+    assert status not in (451,) or verdict.outcome is Outcome.UNKNOWN
 
 
 def okx(code: str, order_code: str | None = None) -> bytes:
@@ -181,7 +203,7 @@ def test_codes_of_other_venues_are_found_where_they_say_them(canned, client, sta
     exchange.session.close()
     told = raised.value
     assert (told.code, told.status) == (code, status)
-    verdict = policy.TABLE.judge(Answer(client, told.kind, told.code, told.status))
+    verdict = error_table.TABLE.judge(Answer(client, told.kind, told.code, told.status))
     assert verdict.follow is follow, told
 
 
@@ -191,6 +213,7 @@ def test_what_the_venue_asks_to_wait_is_told_and_never_that_of_an_earlier_answer
     assert heard(venue, canned, *answer, **{"Retry-After": "Wed, 21 Oct 2026"}).retry_after_seconds is None
     assert heard(venue, canned, *answer).retry_after_seconds is None
     heard(venue, canned, *answer, **{"Retry-After": "17"})
+    let_through(canned)
     canned.shutdown()
     canned.server_close()
     venue._exchange().session.close()

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from acceptance.models import AcceptedOrder, Conflict
 from counter.contracts import SyncBatch, SyncEvent, decode, encode
+from tests.support.brokers import task_queue
 from tests.support.desk_bench import at_once, event, order_states, take_in
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
 
@@ -28,7 +30,7 @@ def changed(original: SyncEvent, **changes: object) -> SyncEvent:
 
 def waiting(broker: str, queue: str = "convert") -> int:
     with redis.Redis.from_url(broker) as client:
-        return client.llen(queue)
+        return client.llen(task_queue(queue))
 
 
 def test_an_order_is_stored_once_whatever_door_it_comes_through(broker_url):
@@ -131,7 +133,7 @@ EVENTS = st.builds(
 
 @pytest.mark.django_db(databases=["desk"])
 @hypothesis.settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(batch=st.lists(EVENTS, min_size=1, max_size=5))
 def test_whatever_can_be_decoded_can_be_taken_in(db, batch):

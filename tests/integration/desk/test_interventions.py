@@ -3,34 +3,25 @@
 Conversions are stuck by the faults of the real paper venue, and what the venue executed is its own state's to say.
 """
 
-import time
 from datetime import timedelta
 from decimal import Decimal
-from threading import Thread
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder
-from settlement import treasury
-from settlement.chart import SUSPENSE, USDT
+from settlement.book.chart import SUSPENSE, USDT
 from settlement.interventions import asking, deciding
-from settlement.interventions.operations import Person, state_of
-from settlement.interventions.terms import FoundTerms, HandTrade, OrderTerms, Refused, Terms
+from settlement.interventions.terms import HandTrade, OrderTerms, Refused, Terms
 from settlement.models import (
-    Conversion,
     DeskTransfer,
     Fill,
-    FundsTransfer,
     Intervention,
     ReconciliationBreak,
     StateChange,
 )
 from settlement.models.history import Subject
 from tests.support.desk_bench import (
-    POST,
-    Desk,
     assert_books_agree,
     assert_settled_once,
     book_balances,
@@ -39,87 +30,16 @@ from tests.support.desk_bench import (
     states,
     take_in,
 )
-from tests.support.threads import at_once
+from tests.support.intervening import (
+    LATER,
+    approve,
+    ask,
+    executed,
+    refused_for_good,
+    stuck,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
-ANN, BOB, EVE = Person(1, "ann"), Person(2, "bob"), Person(3, "eve")
-LATER = timedelta(minutes=5)  # all that was sent has arrived or never will
-HIDDEN = {"path": "/api/v3/(order|myTrades|allOrders)", "method": "GET", "lag_ms": 3_600_000}
-TRANSFER = {"path": "/sapi/v1/asset/transfer$", "method": "POST", "count": 1}
-
-
-def ask(
-    desk: Desk, row, kind: str, terms: Terms | None = None, *, by: Person = ANN, **changes
-) -> Intervention:
-    """Request an operation on a row as it is now."""
-    row.refresh_from_db()
-    subject = {Conversion: Subject.CONVERSION, FundsTransfer: Subject.FUNDS_TRANSFER}[type(row)]
-    return deciding.request(
-        **{
-            "operation": deciding.OPERATIONS[subject, kind],
-            "row_id": row.pk,
-            "seen": state_of(row),
-            "terms": terms or Terms(),
-            "reason": "the venue is silent",
-            "evidence": "ticket 4711",
-            "by": by,
-            "venue": desk.venue,
-            "now": timezone.now() + LATER,
-            **changes,
-        }
-    )
-
-
-def approve(desk: Desk, made: Intervention, *, by: Person = BOB) -> Intervention:
-    return deciding.approve(
-        intervention_id=made.pk, by=by, note="seen", venue=desk.venue, now=timezone.now() + LATER
-    )
-
-
-def stuck(desk: Desk, fault: str = "reply_lost", *, hidden: bool = False, **order) -> Conversion:
-    """A conversion out of sight that a person has taken over; with `reply_lost` the venue has executed it.
-
-    One that is `hidden` the venue denies, as long as its faults stand.
-    """
-    if hidden:
-        desk.paper.add_fault("stale_reads", **HIDDEN)
-    desk.paper.add_fault(fault, **POST)
-    take_in(event(**order))
-    made = desk.convert()
-    assert made.state == "UNKNOWN"
-    ask(desk, made, "take_over")
-    made.refresh_from_db()
-    assert made.state == "MANUAL"
-    return made
-
-
-def refused_by_filter(desk: Desk) -> Conversion:
-    """A conversion that the venue certainly has not: its filter said no."""
-    desk.paper.add_fault("error_before", **POST, status=400, code=-1013, message="Filter failure: LOT_SIZE")
-    take_in(event())
-    made = desk.convert()
-    assert made.state == "MANUAL"
-    return made
-
-
-def executed(desk: Desk) -> OrderTerms:
-    """What the venue executed, read off its own state as a person would read it off the venue's web page."""
-    trades = desk.venue_has("trades")
-    return OrderTerms(
-        venue_order_id=str(trades[0]["orderId"]),
-        trades=tuple(
-            HandTrade(
-                venue_trade_id=str(trade["id"]),
-                price=Decimal(trade["price"]),
-                coin=Decimal(trade["qty"]),
-                usdt=Decimal(trade["quoteQty"]),
-                fee=Decimal(trade["commission"]),
-                fee_asset=trade["commissionAsset"],
-                traded_at=timezone.now(),
-            )
-            for trade in trades
-        ),
-    )
 
 
 def test_what_the_venue_executed_and_hides_is_booked_by_two_people(desk):
@@ -148,6 +68,8 @@ def test_what_cannot_be_booked_is_told_why_and_booked_when_that_is_mended(desk):
     assert (states(), Intervention.objects.count()) == (["FILLED"], 0)
     AcceptedOrder.objects.update(state="CONVERTING")
     assert ask(desk, made, "retry").state == "APPLIED"
+    assert (states(), DeskTransfer.objects.filter(conversion_id=made.pk).count()) == (["FILLED"], 0)
+    desk.resume()
     assert_settled_once(desk, venue_orders=1)
 
 
@@ -236,7 +158,7 @@ def test_retry_books_what_the_venue_has_and_sends_nothing(desk):
 
 
 def test_retry_converts_anew_what_the_venue_certainly_has_not(desk):
-    made = refused_by_filter(desk)
+    made = refused_for_good(desk)
     ask(desk, made, "retry", now=timezone.now())
     sent = len(desk.venue.submissions)
     for step in range(1, 4):
@@ -292,120 +214,6 @@ def test_what_is_written_off_settles_its_orders_and_lies_in_suspense(desk):
     assert_books_agree(desk)
 
 
-def test_a_request_is_void_once_its_row_has_moved(desk):
-    made = stuck(desk, "request_lost")
-    waiting = ask(desk, made, "release")
-    Conversion.objects.filter(pk=made.pk).update(version=made.version + 1)
-    with pytest.raises(Refused, match="void"):
-        approve(desk, waiting)
-    waiting.refresh_from_db()
-    assert (waiting.state, states()) == ("VOID", ["MANUAL"])
-    approve(desk, ask(desk, made, "release"))
-    assert states() == ["RELEASED"]
-
-
-def test_what_was_seen_in_another_state_is_not_requested(desk):
-    made = stuck(desk, "request_lost")
-    with pytest.raises(Refused, match="moved"):
-        ask(desk, made, "release", seen=("MANUAL", made.version - 1))
-    with pytest.raises(Refused, match="is for UNKNOWN"):
-        ask(desk, made, "take_over")
-
-
-def test_whoever_asked_cannot_approve_and_the_database_says_so_too(desk):
-    made = stuck(desk, "request_lost")
-    waiting = ask(desk, made, "release")
-    with pytest.raises(Refused, match="another person"):
-        approve(desk, waiting, by=ANN)
-    with pytest.raises(IntegrityError, match="maker_is_not_checker"), transaction.atomic(using="desk"):
-        Intervention.objects.filter(pk=waiting.pk).update(
-            state="APPLIED", decided_by_id=ANN.id, decided_by="ann", decided_at=timezone.now()
-        )
-    assert states() == ["MANUAL"]
-
-
-CHANGES = (
-    "UPDATE settlement_intervention SET terms = '{\"venue_order_id\": 1}'",
-    "UPDATE settlement_intervention SET subject_version = 0, state = 'VOID', decided_by_id = 9, decided_by = 'x',"
-    " decided_at = now()",
-    "UPDATE settlement_intervention SET requested_by_id = 9",
-    "DELETE FROM settlement_intervention",
-)
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_what_was_asked_for_stays(desk, change):
-    made = stuck(desk, "request_lost")
-    ask(desk, made, "release")
-    with pytest.raises(DatabaseError, match="keeps what was asked"), connections["desk"].cursor() as cursor:
-        cursor.execute(change)
-
-
-def test_of_two_who_approve_at_once_one_does_it(desk):
-    made = stuck(desk, "request_lost")
-    waiting = ask(desk, made, "release")
-
-    def try_to(by: Person) -> str:
-        try:
-            return approve(desk, waiting, by=by).state
-        except Refused as refusal:
-            return str(refusal)
-
-    outcomes = at_once([lambda: try_to(BOB), lambda: try_to(EVE)])
-    assert sum(outcome == "APPLIED" for outcome in outcomes) == 1
-    assert sum("was decided by" in outcome for outcome in outcomes) == 1
-    assert StateChange.objects.filter(to_state="RELEASED").count() == 1
-    assert states() == ["RELEASED"]
-
-
-def test_whoever_approves_waits_for_the_row_with_the_request_in_nobodys_way(desk):
-    """Who asks voids a waiting request while he holds its row: the other way round the two wait in a circle."""
-    made = stuck(desk, "request_lost")
-    waiting = ask(desk, made, "release")
-    with transaction.atomic(using="desk"):
-        Conversion.objects.select_for_update().get(pk=made.pk)
-        approving = Thread(target=lambda: (approve(desk, waiting), connections.close_all()))
-        approving.start()
-        until_somebody_waits_for_a_lock()
-        Intervention.objects.select_for_update(nowait=True).get(pk=waiting.pk)
-    approving.join()
-    assert states() == ["RELEASED"]
-
-
-def until_somebody_waits_for_a_lock() -> None:
-    for _ in range(500):
-        with connections["desk"].cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waits for a lock")
-
-
-def test_one_request_waits_for_a_row_and_can_be_rejected_or_withdrawn(desk):
-    made = stuck(desk, "request_lost")
-    first = ask(desk, made, "release")
-    with pytest.raises(Refused, match="waits for its decision"):
-        ask(desk, made, "write_off", by=EVE)
-    no = deciding.reject(intervention_id=first.pk, by=BOB, note="wait for the venue", now=timezone.now())
-    assert (no.state, no.decision) == ("REJECTED", "wait for the venue")
-    with pytest.raises(Refused, match="REJECTED"):
-        approve(desk, first)
-    second = ask(desk, made, "write_off", by=EVE)
-    assert (
-        deciding.reject(intervention_id=second.pk, by=EVE, note="my mistake", now=timezone.now()).state
-        == "VOID"
-    )
-    assert states() == ["MANUAL"]
-
-
-@pytest.mark.parametrize(("reason", "evidence"), [(" ", "seen"), ("why", " ")])
-def test_a_reason_and_evidence_are_asked_for(desk, reason, evidence):
-    made = stuck(desk, "request_lost")
-    with pytest.raises(Refused, match="needed"):
-        ask(desk, made, "release", reason=reason, evidence=evidence)
-
-
 @pytest.mark.parametrize("kind", ["book_by_hand", "write_off", "release"])
 def test_what_is_shown_before_is_what_is_done_after_and_showing_changes_nothing(desk, kind):
     made = stuck(desk, "reply_lost" if kind == "book_by_hand" else "request_lost")
@@ -426,58 +234,3 @@ def test_what_is_shown_before_is_what_is_done_after_and_showing_changes_nothing(
     made.refresh_from_db()
     assert after["state"] == made.state
     assert after["orders"] == f"1 {AcceptedOrder.objects.get().state}"
-
-
-def lost_transfer(desk: Desk, fault: str) -> FundsTransfer:
-    """A transfer out of sight that a person has taken over."""
-    desk.paper.add_fault(fault, **TRANSFER)
-    direction = FundsTransfer.Direction.TO_RESERVE
-    made = treasury.start(
-        asset="BTC", amount=Decimal(1), direction=direction, venue=desk.venue, now=timezone.now()
-    )
-    assert made is not None
-    assert made.state == "UNKNOWN"
-    ask(desk, made, "take_over")
-    return made
-
-
-def test_a_transfer_is_found_again_by_the_venues_history(desk):
-    made = lost_transfer(desk, "reply_lost")
-    with pytest.raises(Refused, match="the venue shows it as"):
-        ask(desk, made, "release")
-    with pytest.raises(Refused, match="the venue shows it as"):
-        ask(desk, made, "write_off")
-    ask(desk, made, "retry", now=timezone.now())
-    desk.resume()
-    made.refresh_from_db()
-    assert made.state == "CONFIRMED"
-    assert_books_agree(desk)
-
-
-def test_a_transfer_that_the_history_hides_is_marked_as_found_by_two(desk):
-    desk.paper.add_fault("stale_reads", path="/sapi/v1/asset/transfer", method="GET", lag_ms=3_600_000)
-    made = lost_transfer(desk, "reply_lost")
-    [known] = desk.venue_has("transfers")
-    waiting = ask(desk, made, "mark_found", FoundTerms(venue_transfer_id=str(known["tranId"])))
-    assert approve(desk, waiting).state == "APPLIED"
-    made.refresh_from_db()
-    assert (made.state, made.venue_transfer_id) == ("CONFIRMED", str(known["tranId"]))
-    assert_books_agree(desk)
-
-
-def test_a_transfer_that_was_never_done_is_released_by_two(desk):
-    made = lost_transfer(desk, "request_lost")
-    approve(desk, ask(desk, made, "release"))
-    made.refresh_from_db()
-    assert made.state == "RELEASED"
-    assert_books_agree(desk)
-
-
-def test_a_transfer_that_left_and_never_came_lies_in_suspense(desk):
-    made = lost_transfer(desk, "request_lost")
-    approve(desk, ask(desk, made, "write_off"))
-    made.refresh_from_db()
-    assert made.state == "WRITTEN_OFF"
-    assert book_balances()[SUSPENSE, "BTC"] == 1
-    [leg] = DeskTransfer.objects.filter(funds_transfer_id=made.pk)
-    assert (leg.credit_account.code, leg.kind) == ("venue", "write_off")

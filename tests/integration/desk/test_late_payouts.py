@@ -7,12 +7,13 @@ import pytest
 from django.utils import timezone
 
 import audit
-from cockpit import figures
-from cockpit.concerns import concerns
+from cockpit import snapshot
+from cockpit.alerts import alerts
 from counter.expiring import expiry
 from counter.models import Account, Position, SyncOrder
-from settlement import halts, recovery
+from settlement.conversions import sweep
 from settlement.models import VenueHalt
+from settlement.venues import halts
 from settlement.venues.protocol import VenueError
 from tests.support import desk
 from tests.support.expiring import buy, expiring_option, last_expiry, position_of, record_index
@@ -22,8 +23,8 @@ LATE = timedelta(minutes=11)  # longer than orders may stay with the desk before
 
 
 def needs_a_human(*, after: timedelta) -> set[str]:
-    figures.shared.forget()
-    return {concern.code for concern in concerns(figures.read(now=timezone.now() + after))}
+    snapshot.shared.forget()
+    return {alert.code for alert in alerts(snapshot.read(now=timezone.now() + after))}
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_payout_waits_for_the_venue_in_sight_and_comes_once(request, two_syste
 
     halts.lift(VenueHalt.objects.all(), by="ann", now=timezone.now())
     for _ in range(2):
-        recovery.resume(venue=venue, now=timezone.now())
+        sweep.resume(venue=venue, now=timezone.now())
         desk.convert(venue)
         desk.balance()
         desk.report()

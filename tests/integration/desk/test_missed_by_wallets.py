@@ -5,9 +5,18 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from settlement import policy, transfers
-from settlement.models import Attempt, FundsTransfer
-from tests.support.desk_bench import POST, Desk, assert_settled_once, event, states, take_in
+from settlement.funds import transfers
+from settlement.models import Attempt, Conversion, FundsTransfer
+from settlement.venues import error_table, history
+from tests.support.desk_bench import (
+    POST,
+    Desk,
+    assert_books_agree,
+    assert_settled_once,
+    event,
+    states,
+    take_in,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
 
@@ -17,8 +26,8 @@ BLIND = {"kind": "stale_reads", "path": "/api/v3/(order|myTrades)", "method": "G
 
 def ask_often(desk: Desk) -> None:
     """More often and for longer than would do for a miss."""
-    for step in range(1, 3 + policy.MISSES_TO_BE_SURE):
-        desk.resume(after=policy.MISSED_AFTER_SECONDS * step)
+    for step in range(1, 3 + error_table.MISSES_TO_BE_SURE):
+        desk.resume(after=error_table.MISSED_AFTER_SECONDS * step)
 
 
 @pytest.mark.parametrize("kind", ["OPEN", "CLOSE"])
@@ -73,10 +82,38 @@ def test_of_two_lost_orders_each_of_which_may_be_the_one_that_was_executed_neith
     ask_often(desk)
     assert states() == ["UNKNOWN", "UNKNOWN"]
     desk.paper.clear_faults()
-    for step in range(1, 2 + policy.MISSES_TO_BE_SURE):
+    for step in range(1, 2 + error_table.MISSES_TO_BE_SURE):
         desk.resume(after=3600 * step)
     assert states() == ["BOOKED", "MISSED"]
     assert len(desk.venue.submissions) == 2
+
+
+@pytest.mark.parametrize("second", [{}, {"kind": "CLOSE", "coin": "0.02"}])
+def test_of_two_lost_orders_that_were_both_executed_neither_is_missed(desk, second):
+    """Together they have left more in the wallet than either alone, or hide a part of what the other has left."""
+    desk.paper.add_fault(**BLIND)
+    for order in ({}, second):
+        desk.paper.add_fault("reply_lost", **POST)
+        take_in(event(**order))
+        desk.convert()
+    ask_often(desk)
+    assert states() == ["UNKNOWN", "UNKNOWN"]
+    desk.paper.clear_faults()
+    desk.resume(after=3600)
+    assert states() == ["BOOKED", "BOOKED"]
+    assert len(desk.venue.submissions) == 2
+    assert_books_agree(desk)
+
+
+def test_an_order_in_a_persons_hands_may_have_left_its_part_too(desk):
+    desk.paper.add_fault(**BLIND)
+    for _ in range(2):
+        desk.paper.add_fault("reply_lost", **POST)
+        take_in(event())
+        made = desk.convert()
+    history.advance(made, Conversion.hand_over, at=timezone.now(), by="somebody", why="by hand")
+    ask_often(desk)
+    assert states() == ["UNKNOWN", "MANUAL"]
 
 
 def test_a_transfer_under_way_that_hides_the_coin_keeps_an_order_from_being_missed(desk):

@@ -1,4 +1,4 @@
-"""No key and no signature is stored or logged, whoever repeats them: ccxt in its messages, or the venue in answers."""
+"""No key and no signature is stored or logged, repeated by ccxt in its messages or by the venue in answers."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core import serializers
 
-from config.exchange import _point_to
+from infra.exchange.client import _point_to
 from settlement.models import Attempt, Conversion, FundsTransfer, StateChange, VenueHalt
 from settlement.venues.protocol import VenueError
 from tests.integration.desk.test_treasury import transfer

@@ -4,32 +4,36 @@ The real dumps and the real restore, of this worker's test databases; counter ov
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 import audit
 from acceptance import counter_client
 from acceptance.models import AcceptedOrder
-from acceptance.recovery import pull_unsynced
-from config.stack import backups
+from acceptance.pulling import pull_unsynced
 from counter.models import SyncOrder
-from settlement import balancing, halts, history, reconciliation, reporting, restoring, transfers, treasury
-from settlement.halts import VenueHalted
+from infra.db.decisions import Person
+from settlement import reconciliation
+from settlement.conversions import balancing
+from settlement.counter_link import reporting
+from settlement.funds import transfers, treasury
 from settlement.interventions import deciding
-from settlement.interventions.operations import Operation, Person, state_of
-from settlement.interventions.terms import Refused, Terms
-from settlement.models import Conversion, FundsTransfer, VenueHalt
+from settlement.interventions.operations import Operation, state_of
+from settlement.interventions.terms import HoldTerms, Refused, Terms
+from settlement.models import Carry, Conversion, FundsTransfer, Intervention, VenueHalt
 from settlement.models.history import Subject
-from tests.support.databases import environment
+from settlement.restore import hold as restoring
+from settlement.venues import halts, history
+from settlement.venues.halts import VenueHalted
 from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
+from tests.support.dumping import back_up, put_back
 from tests.support.factories import make_customer, make_option, place_close, place_open
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", "desk"])]
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 
 LATER_SECONDS = 120.0
 
@@ -79,18 +83,6 @@ def work(desk: Desk, underlying: str = "BTC") -> Conversion:
     return made
 
 
-def back_up(folder: Path) -> Path:
-    urls = backups.urls(folder, environment())
-    return backups.take(urls=urls, var_dir=folder, to=folder / "backups", now=datetime.now(UTC))
-
-
-def put_back(backup: Path) -> None:
-    """The desk alone: counter goes on from where it is."""
-    connections.close_all()
-    urls = backups.urls(backup, environment())
-    backups.restore(urls=urls, backup=backup, now=datetime.now(UTC), names=["desk"])
-
-
 def remembered(desk: Desk) -> restoring.Remembered:
     return restoring.remember(venue=desk.venue, now=timezone.now())
 
@@ -121,7 +113,7 @@ def test_what_was_settled_and_reported_after_the_backup_is_entered_as_counter_wa
     told = list(SyncOrder.objects.order_by("id").values_list("id", "conversion_id", "settlement_due"))
     sent = len(desk.venue_has("orders"))
 
-    put_back(backup)
+    put_back(backup, by_commands=True)
     assert Conversion.objects.get().pk == before.pk
     found = remembered(desk)
     assert (found.taken_in, len(found.entered), found.carried, found.left) == (4, 3, [], [])
@@ -170,7 +162,7 @@ def test_what_was_being_sent_at_the_backup_is_asked_for_and_settled_as_it_was_to
 
 
 def test_what_was_to_be_sent_again_at_the_backup_and_was_is_not_sent_once_more(desk, tmp_path):
-    desk.paper.add_fault("rate_limit", **POST)
+    desk.paper.add_fault("rate_limit", **POST, retry_after_seconds=0)
     order()
     take_in()
     made = desk.convert()
@@ -228,6 +220,86 @@ def test_what_counter_was_told_otherwise_than_the_venue_shows_holds_the_desk(des
         assert [line for line in found.left if f"conversion {made.pk}" in line] == found.left != []
     assert set(AcceptedOrder.objects.values_list("state", flat=True)) == {"RECEIVED"}
     refused_to_send(desk.convert)
+
+
+def held_by_a_contradiction(desk: Desk, tmp_path: Path) -> tuple[Conversion, VenueHalt]:
+    """One order settled after the backup, of which counter holds another value than the trades give."""
+    backup = back_up(tmp_path)
+    order()
+    made = work(desk)
+    SyncOrder.objects.update(settlement_value=Decimal("1.00000000"))
+    put_back(backup)
+    return made, VenueHalt.objects.get(reason=halts.RESTORED, lifted_at__isnull=True)
+
+
+def ask_to_go_on(desk: Desk, hold: VenueHalt, *conversions: int) -> Intervention:
+    return deciding.request(
+        operation=deciding.OPERATIONS[Subject.HALT, "end_hold"],
+        row_id=hold.pk,
+        seen=state_of(hold),
+        terms=HoldTerms(conversions=conversions),
+        reason="counter's row was changed",
+        evidence="ticket 4711",
+        by=Person(1, "ann"),
+        venue=desk.venue,
+        now=timezone.now(),
+    )
+
+
+def approve(desk: Desk, made: Intervention, by: Person = Person(2, "bob")) -> None:  # noqa: B008
+    deciding.approve(intervention_id=made.pk, by=by, note="seen", venue=desk.venue, now=timezone.now())
+
+
+def test_two_people_end_the_hold_of_what_cannot_be_proven_and_nothing_is_sent_again(desk, tmp_path):
+    made, hold = held_by_a_contradiction(desk, tmp_path)
+    sent = len(desk.venue_has("orders"))
+    asked = ask_to_go_on(desk, hold, made.pk)
+    remembered(desk)
+    assert halts.is_held(desk.venue.name)  # one person alone ends nothing
+    with pytest.raises(Refused, match="another person"):
+        approve(desk, asked, by=Person(1, "ann"))
+    approve(desk, asked)
+    assert restoring.is_to_go_on()
+    found = remembered(desk)
+    assert (found.given_up, found.left, found.carried) == ([made.pk], [], [])
+    assert not halts.is_held(desk.venue.name)
+    entered = Conversion.objects.get(pk=made.pk)
+    assert (entered.state, entered.venue_order_id) == ("BOOKED", made.venue_order_id)
+    assert remembered(desk) == restoring.Remembered()
+    desk.resume(after=LATER_SECONDS)
+    report()
+    assert (order_states(), len(desk.venue_has("orders"))) == ({"REPORTED"}, sent)
+    run = reconciliation.reconcile(venue=desk.venue, clock=timezone.now, by="test")
+    assert (run.open, run.unchecked) == (0, "")
+    order()
+    assert work(desk).pk > made.pk
+
+
+def test_what_is_told_of_no_trade_at_all_is_carried_and_bought_once_by_the_next(desk, tmp_path):
+    made, hold = held_by_a_contradiction(desk, tmp_path)
+    SyncOrder.objects.update(settlement_price=Decimal("1.00000000"))
+    approve(desk, ask_to_go_on(desk, hold, made.pk))
+    found = remembered(desk)
+    assert (found.given_up, found.left, len(found.carried)) == ([made.pk], [], 1)
+    # What was told without a trade and the trade that nothing was told of make up for each other.
+    assert abs(Carry.objects.get(pk="BTC").coin) < Decimal("0.0001")  # but for what a lot is short of
+    run = reconciliation.reconcile(venue=desk.venue, clock=timezone.now, by="test")
+    assert (run.open, run.unchecked) == (0, "")
+
+
+def test_nothing_is_given_up_that_can_be_proven_or_was_not_named(desk, tmp_path):
+    made, hold = held_by_a_contradiction(desk, tmp_path)
+    with pytest.raises(Refused, match="can be proven, or nobody was told"):
+        ask_to_go_on(desk, hold, made.pk, made.pk + 7)
+    asked = ask_to_go_on(desk, hold, made.pk)
+    value = SyncOrder.objects.get().coin * made.price
+    SyncOrder.objects.update(settlement_value=value)  # the truth arrives before the approval
+    with pytest.raises(Refused):
+        approve(desk, asked)
+    assert not halts.is_held(desk.venue.name)
+    asked.refresh_from_db()
+    assert asked.state != "APPLIED"
+    assert_all_clean(desk)
 
 
 def test_nothing_is_booked_or_undone_past_a_desk_that_has_forgotten(desk, tmp_path):

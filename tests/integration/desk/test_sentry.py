@@ -16,10 +16,12 @@ from django.conf import settings
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from config import trail, watching
 from config.celery import app
-from config.redaction import secrets_of
-from settlement import balancing, tasks  # noqa: F401 - registers them
+from infra.observability import correlation
+from infra.observability import logging as watching
+from infra.observability.redaction import secrets_of
+from settlement import tasks  # noqa: F401 - registers them
+from settlement.conversions import balancing
 from settlement.models import Conversion
 from tests.support.desk_bench import event, take_in
 from tests.support.sentry import Kept
@@ -100,7 +102,7 @@ def test_a_task_that_breaks_is_told_with_the_ids_it_was_sent_with(received, monk
     monkeypatch.setattr(balancing, "balance_filled", fail)
     task = app.tasks["settlement.balance"]
     run = trace.build_tracer(task.name, task, app=app)  # as a worker does
-    run("some-id", [], {}, {trail.HEADER: {"batch": "b8", "orders": "17-20"}})
+    run("some-id", [], {}, {correlation.HEADER: {"batch": "b8", "orders": "17-20"}})
     sentry_sdk.flush(10)
     [told] = received
     assert told["tags"].items() >= {"batch": "b8", "orders": "17-20"}.items()

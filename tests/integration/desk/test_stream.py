@@ -9,18 +9,21 @@ from functools import partial
 
 import pytest
 from celery import current_app
+from django.conf import settings
 
 from acceptance.counter_client import CounterRefused
-from acceptance.dead_letters import dead_letters
+from acceptance.intake_process import IntakeProcess
 from acceptance.models import AcceptedOrder, Conflict
-from acceptance.stream import LOCAL_SWEEPS, IntakeProcess
-from chaos.proxy import Line
-from config.broker import dispatcher, sync_queue
 from counter.models import SyncOrder
+from infra.broker.connection import message_queue
+from infra.broker.dead_letters import dead_letters
+from infra.broker.dispatcher import dispatcher
 from settlement.venues import ccxt_venue
+from tests.support.brokers import task_queue
 from tests.support.desk_bench import event, order_states
 from tests.support.factories import make_customer, make_option, place_open
 from tests.support.streaming import accepted, acknowledged, batch, doors, place, until
+from tools.chaos.proxy import Line
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 
@@ -42,7 +45,7 @@ def test_what_counter_publishes_is_taken_in_and_acknowledged(intake, mq):
     until(lambda: accepted(ids))
     assert doors() == {"queue"}
     until(acknowledged)
-    until(lambda: mq.depth("convert") >= 1)  # the settlement is the workers'
+    until(lambda: mq.depth(task_queue("convert")) >= 1)  # the settlement is the workers'
     assert order_states() == {"RECEIVED"}
 
 
@@ -53,7 +56,7 @@ def test_delivered_twice_and_out_of_order_each_is_taken_in_once(intake, mq, queu
     ]  # each event is in two of them
     mq.publish(*random.Random(7).sample(messages * 2, len(messages) * 2))
     until(lambda: accepted([each.order_id for each in events]))
-    until(lambda: mq.depth(sync_queue().name) == 0)
+    until(lambda: mq.depth(message_queue().name) == 0)
     assert AcceptedOrder.objects.count() == 40
     assert not Conflict.objects.exists()
     assert dead_letters() == []
@@ -62,7 +65,6 @@ def test_delivered_twice_and_out_of_order_each_is_taken_in_once(intake, mq, queu
 # --- a broker that fails --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("failure", [Line.CUT, Line.HUNG])
 def test_without_a_broker_orders_are_taken_pulled_and_settled_and_all_returns_to_normal(
     intake, mq, failure, settings
@@ -87,7 +89,7 @@ def test_without_a_broker_orders_are_taken_pulled_and_settled_and_all_returns_to
     mq.line.set(Line.UP)
     until(intake.broker_up.is_set)
     until(flows_by_the_queue)
-    until(lambda: mq.depth("convert") >= 1)
+    until(lambda: mq.depth(task_queue("convert")) >= 1)
 
 
 def test_what_was_left_before_is_resumed_at_the_start_though_the_broker_hangs(
@@ -113,14 +115,30 @@ def test_a_sweep_that_fails_stops_no_other_while_the_broker_is_away(term, mq, mo
         if name != "settlement.rebalance":  # the last of them
             raise CounterRefused("400")
 
-    for name in LOCAL_SWEEPS:
+    for name in settings.SWEEPS_WITHOUT_BROKER:
         monkeypatch.setitem(current_app.tasks, name, partial(sweep, name))
     mq.line.set(Line.HUNG)
     process = IntakeProcess(term)
     process.start()
     try:
-        until(lambda: swept.keys() == LOCAL_SWEEPS.keys() and swept["settlement.resume"] > 1)
+        until(
+            lambda: swept.keys() == settings.SWEEPS_WITHOUT_BROKER.keys() and swept["settlement.resume"] > 1
+        )
     finally:
+        process.stop()
+
+
+def test_counter_hears_of_the_desk_while_a_sweep_hangs_and_no_worker_works(term, mq, monkeypatch):
+    told, hanging = Counter(), threading.Event()
+    for name in settings.SWEEPS_WITHOUT_BROKER:
+        monkeypatch.setitem(current_app.tasks, name, lambda: hanging.wait(30))
+    monkeypatch.setitem(current_app.tasks, "settlement.tell_conditions", lambda: told.update(["told"]))
+    process = IntakeProcess(term)
+    process.start()
+    try:
+        until(lambda: told["told"] >= 3)
+    finally:
+        hanging.set()
         process.stop()
 
 

@@ -5,9 +5,10 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from settlement import policy, transfers, treasury
-from settlement.chart import CAPITAL
+from settlement.book.chart import CAPITAL
+from settlement.funds import transfers, treasury
 from settlement.models import Attempt, Conversion, DeskTransfer, FundsTransfer, StateChange
+from settlement.venues import error_table
 from settlement.venues.reading import transfer_of
 from tests.support.desk_bench import (
     Desk,
@@ -120,8 +121,8 @@ def test_a_transfer_whose_answer_is_lost_is_found_in_the_history(desk, kind):
 def test_a_transfer_that_the_history_does_not_show_is_released_only_when_that_is_sure(desk):
     desk.paper.add_fault("request_lost", **POST, count=1)
     made = transfer(desk)
-    for _ in range(2 * policy.MISSES_TO_BE_SURE):
-        desk.resume(after=policy.MISSED_AFTER_SECONDS - 1)
+    for _ in range(2 * error_table.MISSES_TO_BE_SURE):
+        desk.resume(after=error_table.MISSED_AFTER_SECONDS - 1)
     made.refresh_from_db()
     assert made.state == "UNKNOWN"
     for step in range(1, 8):
@@ -205,8 +206,7 @@ def test_an_order_without_funds_asks_for_them_at_once_and_fills_when_they_have_c
     made.refresh_from_db()
     (topped_up,) = FundsTransfer.objects.all()
     assert (topped_up.asset, topped_up.amount, topped_up.state) == ("ETH", 100, "CONFIRMED")
-    assert (made.state, made.waits_for_id) == ("RETRY_WAIT", topped_up.pk)
-    assert made.due_at <= timezone.now()
+    assert (made.state, made.attempts) == ("FILLED", 2)
 
     desk.resume()
     assert states() == ["BOOKED"]
@@ -265,7 +265,7 @@ def test_an_order_that_the_reserve_cannot_cover_is_handed_to_a_person_after_a_bo
     for step in range(1, 20):
         desk.resume(after=20 * step)
     made.refresh_from_db()
-    assert (made.state, made.attempts) == ("MANUAL", policy.TOP_UP_LIMIT)
+    assert (made.state, made.attempts) == ("MANUAL", error_table.TOP_UP_LIMIT)
     assert order_states() == {"CONVERTING"}
     assert not FundsTransfer.objects.exists()
     assert desk.venue_has("orders") == []

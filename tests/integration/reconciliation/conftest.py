@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.utils import timezone
 
-from config.exchange import new_exchange
+from infra.exchange.client import new_exchange
 
 if TYPE_CHECKING:
     from tests.support.history import History

@@ -1,14 +1,12 @@
 """`manage.py reconcile` and the schedule's task do one run, one at a time."""
 
 import threading
-from importlib import import_module
 
 import pytest
-from django.apps import apps
 from django.core.management import CommandError, call_command
 from django_celery_beat.models import PeriodicTask
 
-from config.leader import exclusive
+from infra.coordination.leader import exclusive
 from settlement import tasks
 from settlement.management.commands import reconcile
 from settlement.models import ReconciliationRun
@@ -59,5 +57,4 @@ def test_only_one_run_at_a_time(past):
 
 
 def test_schedule_is_there(past):
-    import_module("config.migrations.0005_reconcile").create(apps, None)
     assert PeriodicTask.objects.get(task="settlement.reconcile").interval.period == "minutes"

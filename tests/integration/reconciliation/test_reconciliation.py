@@ -8,11 +8,12 @@ from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 import audit
-from settlement import resolving
-from settlement.booking import Legs
-from settlement.chart import CAPITAL, SUSPENSE, VENUE
+from infra.db.decisions import Person
+from settlement.book.chart import CAPITAL, SUSPENSE, VENUE
+from settlement.book.legs import Legs
+from settlement.conversions import unknown
 from settlement.interventions import deciding
-from settlement.interventions.operations import Person, state_of
+from settlement.interventions.operations import state_of
 from settlement.interventions.terms import Refused, Terms
 from settlement.models import (
     Conversion,
@@ -296,7 +297,7 @@ def test_wallet_that_an_open_conversion_may_explain_is_not_booked_as_a_strangers
     with pytest.raises(Refused, match=f"conversion {made.pk} is UNKNOWN"):
         request_write_off(row, venue)
     paper_venue.clear_faults()
-    resolving.ask(made, venue, timezone.now())
+    unknown.ask(made, venue, timezone.now())
     desk.balance()
     assert (run().open, Conversion.objects.get(pk=made.pk).state) == (0, "BOOKED")
     row.refresh_from_db()

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from settlement import reconciliation_admin
+from settlement.intervention_pages import reconciliation_admin
 from settlement.models import ReconciliationBreak
 from tests.support.staff import staff
 
@@ -81,7 +81,13 @@ def test_nobody_can_close_a_break_by_hand(row):
     change = reverse("admin:settlement_reconciliationbreak_change", args=[row.pk])
     assert client.post(change, {"state": "CLOSED"}).status_code == 403
     shown = client.get(change)
-    assert [each["operation"].kind for each in shown.context["operations"]] == ["write_off", "book_capital"]
+    assert [each["operation"].kind for each in shown.context["operations"]] == [
+        "retry",
+        "write_off",
+        "book_capital",
+        "book_cash",
+        "accept",
+    ]
     row.refresh_from_db()
     assert row.state == "OPEN"
 

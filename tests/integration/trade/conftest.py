@@ -15,14 +15,14 @@ def new_visitor(transactional_db, monkeypatch):
     from django.db import connections
 
     from counter.access.admission import admissions
-    from counter.ordering.gate import gate
+    from counter.orders.queue import order_queue
     from tests.support.factories import make_customer
     from tests.support.visiting import Visitor
 
     # Connections that threads keep would hold the test database when it is to be dropped.
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     yield lambda balance="1000": Visitor(make_customer(balance=balance))
-    gate.stop()
+    order_queue.stop()
     admissions.stop()
 
 

@@ -7,13 +7,23 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from counter.api import logins
+from counter.models import SyncOrder
 from tests.support.asgi import AsgiClient
 from tests.support.factories import make_customer, place_open
-from tests.support.visiting import words_in
-from trade import login
+from tests.support.visiting import forms_in, words_in
 
 PASSWORD = "correct horse 1"
-ADDRESSES = ("", "chain/", "book/", "ticket/", "history/orders/", "history/positions/", "history/ledger/")
+ADDRESSES = (
+    "",
+    "chain/",
+    "book/",
+    "ticket/",
+    "history/orders/",
+    "history/positions/",
+    "history/ledger/",
+    "keys/",
+)
 POSTS = ("quotes/", "orders/")
 
 
@@ -57,8 +67,8 @@ def test_a_wrong_password_is_told_without_saying_what_was_wrong(customer):
 
 
 def test_passwords_cannot_be_guessed_for_long(customer, monkeypatch):
-    monkeypatch.setattr(login, "TRIES_AT_ONCE", 3)
-    monkeypatch.setattr(login, "ADDRESS_AGAIN_AFTER_SECONDS", 3600)
+    monkeypatch.setattr(logins, "TRIES_AT_ONCE", 3)
+    monkeypatch.setattr(logins, "ADDRESS_AGAIN_AFTER_SECONDS", 3600)
     for _ in range(3):
         assert "correct username" in words_in(log_in(customer.reference, "wrong")[1].content.decode())
     told = words_in(log_in(customer.reference)[1].content.decode())
@@ -71,6 +81,25 @@ def test_the_page_counts_as_requests_of_the_customer(visitor, settings):
     answers = [visitor.http.get("/trade/book/") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert int(answers[-1]["Retry-After"]) >= 1
+
+
+def test_a_session_that_ends_before_buy_leads_back_to_the_ticket_and_says_that_nothing_was_bought(
+    customer, option
+):
+    client, _ = log_in(customer.reference)
+    html = client.get("/trade/ticket/", {"symbol": option.symbol, "contracts": 2}).content.decode()
+    [draft] = forms_in(html, "quotes")
+    client.logout()
+    for extra, told in (({}, "Nothing was bought or closed."), ({"again": "1"}, "This press did nothing.")):
+        sent = {**draft, **extra}
+        answer = client.post("/trade/orders/", sent, headers={"HX-Request": "true"})
+        login = answer["HX-Redirect"]
+        assert told in words_in(client.get(login).content.decode())
+    back = client.post(login, {"username": customer.reference, "password": PASSWORD})["Location"]
+    [again] = forms_in(client.get(back).content.decode(), "quotes")
+    kept = ("symbol", "contracts", "client_order_id")
+    assert [again[name] for name in kept] == [draft[name] for name in kept]
+    assert not SyncOrder.objects.exists()
 
 
 def test_staff_are_told_where_their_door_is(transactional_db):
@@ -89,8 +118,8 @@ def test_a_header_with_underscores_makes_no_other_address_of_the_one_that_guesse
 ):
     """Of the two spellings WSGI makes one header; proxies know only the other one."""
     settings.TRUSTED_PROXIES = ["192.0.2.0/24"]
-    monkeypatch.setattr(login, "TRIES_AT_ONCE", 3)
-    monkeypatch.setattr(login, "ADDRESS_AGAIN_AFTER_SECONDS", 3600)
+    monkeypatch.setattr(logins, "TRIES_AT_ONCE", 3)
+    monkeypatch.setattr(logins, "ADDRESS_AGAIN_AFTER_SECONDS", 3600)
     proxy, token = AsgiClient(peer="192.0.2.1"), "a" * 32
     told = []
     for number in range(4):
@@ -110,13 +139,18 @@ def test_a_header_with_underscores_makes_no_other_address_of_the_one_that_guesse
 def test_nobody_sees_anything_without_a_login(transactional_db, address):
     assert Client().get(f"/trade/{address}")["Location"].startswith("/trade/login/")
     part = Client().get(f"/trade/{address}", headers={"HX-Request": "true"})
-    assert (part.status_code, part["HX-Redirect"]) == (401, "/trade/login/")
+    assert (part.status_code, part["HX-Redirect"]) == (401, "/trade/login/?next=/trade/&ended=session")
+    seen = {"HX-Request": "true", "HX-Current-URL": "http://testserver/trade/?coin=ETH"}
+    part = Client().get(f"/trade/{address}", headers=seen)
+    assert part["HX-Redirect"] == "/trade/login/?next=/trade/%3Fcoin%3DETH&ended=session"
 
 
 @pytest.mark.parametrize("address", POSTS)
 def test_nothing_is_posted_without_a_login_or_without_the_forms_token(visitor, option, address):
     fields = {"symbol": option.symbol, "contracts": "1", "client_order_id": "page-1"}
-    assert Client().post(f"/trade/{address}", fields)["Location"] == "/trade/login/?next=/trade/"
+    back = f"/trade/login/?next=/trade/%3Fsymbol%3D{option.symbol}%26contracts%3D1%26client_order_id%3Dpage-1"
+    assert Client().post(f"/trade/{address}", fields)["Location"] == f"{back}&ended=order"
+    assert Client().post(f"/trade/{address}")["Location"] == "/trade/login/?next=/trade/"
     assert visitor.http.post(f"/trade/{address}", fields).status_code == 403
     assert visitor.http.get(f"/trade/{address}").status_code == 405
 
@@ -141,7 +175,7 @@ def test_what_another_customer_has_is_not_there(visitor, another, option):
         answer = visitor.http.get(f"/trade/{address}", query_params=query)
         assert answer.status_code in (204, 404)
     assert option.symbol not in visitor.get("ticket/", position=order.position_id)
-    for page in ("book/", "history/orders/", "history/positions/", "history/ledger/"):
+    for page in ("book/", "history/orders/", "history/positions/", "history/ledger/", "keys/"):
         assert option.symbol not in visitor.get(page)
         assert f"order {order.id}" not in words_in(visitor.get(page))
 
@@ -153,5 +187,4 @@ def test_another_customers_position_is_not_closed(visitor, another, option):
     fields.pop("symbol"), fields.pop("quote_id")
     for address in ("quotes", "orders"):
         assert visitor.send(address, fields).status_code == 404
-    assert "3 of" not in words_in(another.get("book/"))
-    assert "1 of 1 contracts · open" in words_in(another.get("book/"))
+    assert "1 contract 22.62" in words_in(another.get("book/"))

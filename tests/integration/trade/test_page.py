@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from counter.models import Option, Position, Quote, SyncOrder, TradingStatus
 from counter.models.switches import ALL_COINS
-from counter.trading.trading_switches import State, throw
+from counter.trading.switches import State, throw
 from tests.support.factories import make_option, make_quote, place_close, place_open
 from tests.support.visiting import words_in
 
@@ -72,14 +72,40 @@ def test_page_without_any_option_says_so(visitor):
     assert "no BTC options with a price" in words_in(visitor.http.get("/trade/").content.decode())
 
 
-def test_prices_that_are_too_old_are_grey_and_said_to_be(visitor, option):
-    assert "Old prices" not in words_in(chain(visitor, option))
-    make_quote(option, now=timezone.now() - timedelta(seconds=40))
+def test_prices_that_are_too_old_are_not_shown_and_banner_rows_and_ticket_say_the_same(visitor, option):
+    opened = place_open(visitor.customer, option)
+    assert "seconds old" not in words_in(chain(visitor, option))
+    make_quote(option, now=timezone.now() - timedelta(seconds=20))
     html = chain(visitor, option)
-    assert "Old prices." in words_in(html)
-    assert "40 seconds old: too old to buy at" in words_in(html)
-    assert 'class="call is-stale"' in html
-    assert ", an old price" in html
+    assert re.search(
+        r"Nobody can buy BTC options at the moment: the last prices are \d+ seconds old\.", words_in(html)
+    )
+    assert "What you hold can still be closed, for less with every second" in words_in(html)
+    # 18 USDT less 2 % times (20 / 10)², and more with every moment that the test takes.
+    assert re.search(r"16\.\d\d , an old price that shrinks – 90,000", words_in(html))
+    assert re.search(r"16\.\d\d old price, shrinks", words_in(visitor.get("book/")))
+    assert "The price is old." in words_in(visitor.get("ticket/", position=opened.position_id))
+    assert "too old to buy at" in words_in(visitor.get("ticket/", symbol=option.symbol))
+    make_quote(option, now=timezone.now() - timedelta(seconds=200))
+    html = chain(visitor, option)
+    assert "can neither be bought nor closed at the moment: the last prices are 3 minutes old" in words_in(
+        html
+    )
+    assert "– – 90,000" in words_in(html)
+    told = words_in(visitor.get("book/"))
+    assert "Worth now – USDT Profit – USDT" in told
+    assert "There is no worth to tell: the last price is too old to close on." in told
+    assert "0.00" not in told.split("Newest orders")[0].replace("00.00", "")
+    assert "The last price is too old" in words_in(visitor.get("ticket/", position=opened.position_id))
+
+
+def test_one_old_price_among_new_ones_is_a_dash(visitor, option):
+    old = make_option(strike=95_000)
+    make_quote(old, now=timezone.now() - timedelta(seconds=60))
+    told = words_in(chain(visitor, option))
+    assert "Where there is a dash, the last price is too old to trade at." in told
+    assert "– – 95,000" in told
+    assert "17.91 22.62 90,000" in told
 
 
 @pytest.mark.parametrize(
@@ -88,7 +114,7 @@ def test_prices_that_are_too_old_are_grey_and_said_to_be(visitor, option):
         (
             "HALTED",
             "venue_halted",
-            "Nobody can buy BTC options at the moment: the trading venue takes no orders.",
+            "Nobody can buy BTC options at the moment: the market where we trade takes no orders.",
         ),
         ("WIDE", "unsettled", "BTC options cost more, and bring less, than usual: earlier orders are still"),
     ],
@@ -127,8 +153,10 @@ def test_position_is_shown_with_what_closing_it_would_bring_now(visitor, option)
     place_open(visitor.customer, option, contracts=4)
     html = visitor.get("book/")
     # 4 at 17.91 each; they cost 90.45.
-    assert f"{option.symbol} 4 of 4 contracts · open 90.45 71.64 −18.81 Close" in words_in(html)
-    assert "worth 71.64 USDT now" in words_in(html)
+    assert f"{option.symbol} 4 contracts 90.45 71.64 −18.81 Close" in words_in(html)
+    assert "Worth now 71.64 USDT Profit −18.81 USDT Cost 90.45 USDT Account value 981.19 USDT" in words_in(
+        html
+    )
     assert "909.55 USDT" in words_in(html)
 
 
@@ -151,8 +179,8 @@ def test_position_that_waits_for_its_payout_is_closing_and_goes_when_it_is_paid(
     opened = place_open(visitor.customer, option)
     place_close(opened, payout="at_fill")
     told = words_in(visitor.get("book/"))
-    assert "closing: the payout comes when the venue has traded" in told
-    assert "when settled accepted" in told
+    assert "closing: you are paid when it has been sold in the market" in told
+    assert "when it is sold accepted" in told
     Position.objects.update(state="CLOSED", unpaid=0)
     assert "You hold no options" in words_in(visitor.get("book/"))
     assert "closed" in words_in(visitor.get("history/positions/"))
@@ -160,9 +188,9 @@ def test_position_that_waits_for_its_payout_is_closing_and_goes_when_it_is_paid(
 
 def test_order_is_shown_on_its_way(visitor, option):
     order = place_open(visitor.customer, option)
-    for state, told in (("PENDING", "accepted"), ("SYNCED", "with the desk"), ("SETTLED", "settled")):
+    for state, told in (("PENDING", "accepted"), ("SYNCED", "in progress"), ("SETTLED", "done")):
         SyncOrder.objects.filter(pk=order.id).update(state=state, settlement_price=Decimal("90001.5"))
-        assert f"−22.6125 {told}" in words_in(visitor.get("book/"))
+        assert f"−22.62 {told}" in words_in(visitor.get("book/"))
         assert f"Order {order.id}: {told}" in words_in(visitor.get(f"orders/{order.id}/"))
     status = visitor.http.get(f"/trade/orders/{order.id}/").status_code
     assert status == 286, "htmx goes on asking for an order that is settled"
@@ -171,13 +199,13 @@ def test_order_is_shown_on_its_way(visitor, option):
 def test_an_end_by_expiry_is_told(visitor, option):
     place_open(visitor.customer, option)
     for state, told in (
-        ("EXERCISED", "exercised: expired in the money"),
-        ("EXPIRED", "expired out of the money"),
+        ("EXERCISED", "expired with a value, which was paid out"),
+        ("EXPIRED", "expired without a value"),
     ):
         Position.objects.update(state=state, remaining=0)
         assert told in words_in(visitor.get("history/positions/"))
     Option.objects.update(settlement_index=Decimal("91000.5"))
-    assert "expired out of the money, at 91,000.50" in words_in(visitor.get("history/positions/"))
+    assert "expired without a value, at 91,000.50" in words_in(visitor.get("history/positions/"))
 
 
 def test_ledger_can_be_taken_along_as_a_file(visitor):

@@ -1,5 +1,6 @@
 """A ticket from the choice to the order: firm for its time, sent twice and placed once, honest when it goes wrong."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from counter.models import Account, FirmQuote, Option, SyncOrder
-from counter.ordering.gate import GateFull, OutcomeUnknown, gate
+from counter.orders.queue import OutcomeUnknown, QueueFull, order_queue
 from tests.integration.trade.test_page import trade_as
 from tests.support.factories import make_quote, place_close, place_open
 from tests.support.threads import at_once
@@ -24,7 +25,7 @@ def placed(visitor):
 
 def test_draft_shows_cost_with_the_spread_apart_and_what_it_brings_at_expiry(visitor, option):
     told = words_in(visitor.get("ticket/", symbol=option.symbol, contracts=4))
-    assert "Option 90.000000 Spread +0.450000 Cost, about 90.450000 USDT" in told
+    assert "4 contracts 90.00 Fee +0.45 Cost, about 90.45 USDT" in told
     # 90.45 USDT for 0.04 BTC: 2,261.25 USDT a coin above the strike.
     assert "breaks even at 92,261.25" in told
     assert "At most 90.45 USDT are lost" in told
@@ -43,7 +44,7 @@ def test_order_gets_exactly_the_price_that_was_firm(visitor, option):
     make_quote(option, ask="0.050000")
     answer = visitor.send("orders", order)
     assert answer.status_code == 200
-    assert f"Bought 2 {option.symbol} for 45.225 USDT" in words_in(answer.content.decode())
+    assert f"Bought 2 {option.symbol} for 45.23 USDT" in words_in(answer.content.decode())
     [stored] = placed(visitor)
     assert (stored.amount, stored.quote_id) == (Decimal("45.225"), int(order["quote_id"]))
     assert balance(visitor) == Decimal("954.775")
@@ -104,14 +105,76 @@ def test_a_price_that_has_expired_buys_nothing_and_can_be_renewed(visitor, optio
 
 def test_refusals_say_what_happened_and_what_to_do(visitor, option, new_visitor):
     poor = new_visitor(balance="5")
-    answer = poor.send("orders", poor.firm(option))
-    told = words_in(answer.content.decode())
+    [draft] = forms_in(poor.get("ticket/", symbol=option.symbol), "quotes")
+    told = words_in(poor.send("orders", {**draft, "risk": "accepted"}).content.decode())
     assert "This costs more than your balance. Choose fewer contracts, or deposit USDT." in told
     order = visitor.firm(option)
     trade_as("HALTED", "exposure")
     assert "Nobody can buy options of this coin" in words_in(visitor.send("orders", order).content.decode())
     assert visitor.send("quotes", order).status_code == 409
     assert not placed(visitor)
+
+
+def test_what_the_balance_cannot_pay_is_said_before_a_firm_price_is_asked_for(option, new_visitor):
+    poor = new_visitor(balance="50")
+    html = poor.get("ticket/", symbol=option.symbol, contracts=4)
+    told = "This costs more than your balance of 50.00 USDT. It pays for 2 contracts. Take 2 instead"
+    assert told in words_in(html)
+    assert "Get a firm price" not in html
+    [draft] = forms_in(html, "quotes")
+    answer = poor.send("quotes", draft)
+    assert answer.status_code == 409
+    assert "This costs more than your balance." in words_in(answer.content.decode())
+    assert not FirmQuote.objects.exists()
+    assert "Get a firm price" in poor.get("ticket/", symbol=option.symbol, contracts=2)
+    beggar = new_visitor(balance="1")
+    assert "does not pay for one contract" in words_in(beggar.get("ticket/", symbol=option.symbol))
+
+
+def test_the_answer_to_an_order_brings_balance_and_positions_as_they_are_now(visitor, option):
+    order = visitor.firm(option, contracts=2)
+    html = visitor.send("orders", order).content.decode()
+    assert '<p id="balance" class="balance" hx-swap-oob="true">' in html
+    assert '<div id="book" hx-swap-oob="patch:#book">' in html
+    assert "Balance 954.77 USDT" in words_in(html)
+    assert f"{option.symbol} 2 contracts 45.23" in words_in(html)
+    found = visitor.get("orders/outcome/", client_order_id=order["client_order_id"])
+    assert "Balance 954.77 USDT" in words_in(found)
+
+
+def test_a_close_at_an_old_price_brings_at_least_what_its_button_says_or_is_not_done(visitor, option):
+    opened = place_open(visitor.customer, option, contracts=3)
+    make_quote(option, now=timezone.now() - timedelta(seconds=20))
+    html = visitor.get("ticket/", position=opened.position_id)
+    # 54 USDT less 8 %; with three seconds more it is 10.6 %.
+    about, least = re.search(
+        r"You get, about (\d\d\.\d\d) .* Close 3 for at least (\d\d\.\d\d)", words_in(html)
+    ).groups()
+    assert Decimal("48") < Decimal(least) + 1 < Decimal(about) < Decimal("49.68")
+    assert "disabled>Get a firm price" in html
+    [instant, at_fill] = forms_in(html, "orders")
+    assert (instant["payout"], at_fill["payout"]) == ("instant", "at_fill")
+    make_quote(option, now=timezone.now() - timedelta(seconds=26))
+    answer = visitor.send("orders", instant)
+    assert (answer.status_code, placed(visitor).count()) == (409, 1)
+    assert "The price has moved too far." in words_in(answer.content.decode())
+    make_quote(option, now=timezone.now() - timedelta(seconds=20))
+    assert visitor.send("orders", instant).status_code == 200
+    assert placed(visitor).last().amount >= Decimal(instant["min_proceeds"])
+
+
+def test_the_first_order_asks_whether_its_customer_knows_the_risk_and_no_other_does(visitor, option):
+    html = visitor.get("ticket/", symbol=option.symbol)
+    assert "all I pay for it is lost" in words_in(html)
+    [draft] = forms_in(html, "quotes")
+    unread = {name: value for name, value in draft.items() if name != "risk"}
+    for address in ("quotes", "orders"):
+        answer = visitor.send(address, unread)
+        assert answer.status_code == 409
+        assert "say first that you know the risk" in words_in(answer.content.decode())
+    assert not placed(visitor)
+    assert visitor.send("orders", visitor.firm(option)).status_code == 200
+    assert "all I pay for it is lost" not in words_in(visitor.get("ticket/", symbol=option.symbol))
 
 
 def test_close_at_the_firm_price_is_paid_at_once(visitor, option):
@@ -122,7 +185,7 @@ def test_close_at_the_firm_price_is_paid_at_once(visitor, option):
     answer = visitor.send("orders", order)
     assert f"Closed 2 {option.symbol} for 35.82 USDT" in words_in(answer.content.decode())
     assert balance(visitor) == before + Decimal("35.82")
-    assert "1 of 3 contracts · open" in words_in(visitor.get("book/"))
+    assert "1 contract · 35.82 USDT paid for 2 closed" in words_in(visitor.get("book/"))
 
 
 def test_close_at_fill_is_paid_later(visitor, option):
@@ -133,7 +196,7 @@ def test_close_at_fill_is_paid_later(visitor, option):
     answers = [visitor.send("orders", order) for _ in range(2)]
     for answer in answers:
         told = words_in(answer.content.decode())
-        assert f"Closed 3 {option.symbol}. You are paid when the venue has traded." in told
+        assert f"Closed 3 {option.symbol}. You are paid when it has been sold in the market." in told
     assert balance(visitor) == before
     assert placed(visitor).count() == 2
 
@@ -154,13 +217,13 @@ def test_an_answer_that_is_not_known_is_said_to_be_and_found_by_asking(visitor, 
     order = visitor.firm(option)
     asked = {"client_order_id": order["client_order_id"]}
     assert visitor.http.get("/trade/orders/outcome/", asked).status_code == 204
-    place = gate.place
+    place = order_queue.place
 
-    def lose_the_answer(requests):
-        place(requests)
+    def lose_the_answer(requests, *, until):
+        place(requests, until=until)
         raise OutcomeUnknown("no answer from the database in time")
 
-    monkeypatch.setattr(gate, "place", lose_the_answer)
+    monkeypatch.setattr(order_queue, "place", lose_the_answer)
     answer = visitor.send("orders", order)
     assert answer.status_code == 503
     assert "It is not known whether this order was taken" in words_in(answer.content.decode())
@@ -173,10 +236,10 @@ def test_an_answer_that_is_not_known_is_said_to_be_and_found_by_asking(visitor, 
 
 
 def test_a_full_gate_says_that_nothing_was_done(visitor, option, monkeypatch):
-    def refuse(requests):
-        raise GateFull("2048 orders wait already")
+    def refuse(requests, *, until):
+        raise QueueFull("2048 orders wait already")
 
-    monkeypatch.setattr(gate, "place", refuse)
+    monkeypatch.setattr(order_queue, "place", refuse)
     answer = visitor.send("orders", visitor.firm(option))
     assert answer.status_code == 409
     assert "Nothing was done with this one" in words_in(answer.content.decode())
@@ -190,7 +253,7 @@ def test_forms_work_without_scripts(visitor, option):
     [order] = forms_in(firm, "orders")
     done = visitor.http.post("/trade/orders/", order).content.decode()
     assert f"Bought 1 {option.symbol}" in words_in(done)
-    assert "1 of 1 contracts · open" in words_in(done)
+    assert "1 contract 22.62" in words_in(done)
 
 
 def test_a_halted_option_is_not_quoted_and_can_be_closed(visitor, option):

@@ -131,7 +131,7 @@ def test_a_replay_goes_on_after_a_crash_and_begins_again_after_a_stop(tmp_path):
 )
 def test_it_refuses_to_start_with_nonsense_and_says_why(arguments, reason):
     result = subprocess.run(
-        [sys.executable, "-m", "settlement.venues.paper", "--port", "0", *arguments],
+        [sys.executable, "-m", "tools.paper_venue", "--port", "0", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -145,7 +145,7 @@ def test_it_refuses_to_start_with_nonsense_and_says_why(arguments, reason):
 
 def test_a_journal_belongs_to_one_venue(tmp_path):
     journal = ["--journal", str(tmp_path / "journal.jsonl")]
-    command = [sys.executable, "-m", "settlement.venues.paper", "--port", "0", *journal]
+    command = [sys.executable, "-m", "tools.paper_venue", "--port", "0", *journal]
     with running_venue(*journal):
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
     assert second.returncode == 2
@@ -180,8 +180,8 @@ def test_limits_are_enforced_over_http():
 
 def test_the_package_needs_no_django():
     code = (
-        "import sys, pkgutil, importlib, settlement.venues.paper as paper\n"
-        "for item in pkgutil.walk_packages(paper.__path__, 'settlement.venues.paper.'):\n"
+        "import sys, pkgutil, importlib, tools.paper_venue as paper\n"
+        "for item in pkgutil.walk_packages(paper.__path__, 'tools.paper_venue.'):\n"
         "    if not item.name.endswith('__main__'): importlib.import_module(item.name)\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'django']\n"
     )
@@ -193,3 +193,21 @@ def test_sigint_stops_it_as_well():
     with running_venue() as venue:
         venue.process.send_signal(signal.SIGINT)
         assert venue.process.wait(timeout=5) == 0
+
+
+def test_what_happened_to_one_account_is_told_alone():
+    accounts = ("one", "two")
+    with running_venue(*(f"--account={name}:key-{name}:secret-{name}" for name in accounts)) as venue:
+        for name in accounts:
+            keys = {"key": f"key-{name}", "secret": f"secret-{name}"}
+            call(venue, "POST", "/api/v3/order", **keys, **limit_ioc(f"of-{name}"))
+            call(
+                venue, "POST", "/sapi/v1/asset/transfer", **keys, type="FUNDING_MAIN", asset="BTC", amount="1"
+            )
+        state = requests.get(f"{venue.url}/paper/state", params={"account": "two"}, timeout=10).json()
+        assert list(state["accounts"]) == ["two"]
+        assert [order["clientOrderId"] for order in state["orders"]] == ["of-two"]
+        assert [entry["account"] for entry in state["trades"] + state["transfers"]] == ["two", "two"]
+        assert (
+            requests.get(f"{venue.url}/paper/state", params={"account": "x"}, timeout=10).status_code == 400
+        )

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bench.aims import aims
-from bench.load.tally import Tally, percentile
-from bench.load.wire import Answer
-from bench.medians import medians
+from tools.bench.aims import aims
+from tools.bench.load.tally import Tally, percentile
+from tools.bench.load.wire import Answer
+from tools.bench.medians import medians
 
 
 def test_percentiles_are_samples_and_exact():
@@ -33,10 +33,17 @@ def test_orders_are_counted_by_what_became_of_them():
     tally.add(
         Answer(503, b'{"error":{"code":"overloaded"}}'), orders=10, seconds=0.1, in_time=True, timed=True
     )
+    some = b'{"results":[{"status":201,"order":{}},{"status":503,"error":{"code":"desk_behind"}}]}'
+    tally.add(Answer(200, some), orders=2, seconds=0.2, in_time=True, timed=True)
     tally.add(Answer(502, b"<html>"), orders=10, seconds=0.1, in_time=True, timed=True)
-    assert (tally.accepted, tally.accepted_in_time, tally.unavailable, tally.refused) == (2, 1, 10, 11)
-    assert tally.seconds == [0.5, 0.1], "what was refused was no wait for an accepted order"
-    assert tally.codes() == {"insufficient_balance": 1, "overloaded": 1, "no_json": 1}
+    assert (tally.accepted, tally.accepted_in_time, tally.unavailable, tally.refused) == (3, 2, 11, 11)
+    assert tally.seconds == [0.5, 0.1, 0.2], "what was refused was no wait for an accepted order"
+    assert tally.codes() == {
+        "insufficient_balance": 1,
+        "overloaded": 1,
+        "desk_behind": 1,
+        "no_json": 1,
+    }
 
 
 @pytest.mark.parametrize(("batch", "is_met"), [(4000.0, True), (3999.0, False)])

@@ -3,8 +3,9 @@
 import json
 from collections import defaultdict
 
-from bench.load.job import Job
-from bench.load.schedule import requests
+from tools.bench.load.job import Job
+from tools.bench.load.process import ROOT
+from tools.bench.load.schedule import requests
 
 
 def job(**terms) -> Job:
@@ -67,3 +68,7 @@ def test_the_length_that_a_request_says_is_that_of_its_body():
             b"\r\n\r\n"
         )
         assert f"Content-Length: {len(body)}".encode() in head.split(b"\r\n")
+
+
+def test_the_load_is_started_where_its_modules_are_found():
+    assert (ROOT / "manage.py").exists()

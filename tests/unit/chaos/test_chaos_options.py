@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaos.options import OptionInvalid, Options, read_options
+from tools.chaos.options import OptionInvalid, Options, read_options
 
 
 def test_the_default_is_two_minutes_of_seed_1_with_everything():

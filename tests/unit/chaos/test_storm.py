@@ -2,8 +2,8 @@
 
 import threading
 
-from chaos.schedule import Step
-from chaos.storm import Storm
+from tools.chaos.schedule import Step
+from tools.chaos.storm import Storm
 
 
 class Recorded:
@@ -53,7 +53,7 @@ def test_what_cannot_be_begun_is_skipped_and_the_rest_goes_on():
 
 
 def test_what_cannot_be_ended_at_once_is_ended_later(monkeypatch):
-    monkeypatch.setattr("chaos.storm.RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("tools.chaos.storm.RETRY_SECONDS", 0.001)
     line = Recorded(stubborn=3)
     storm = storm_of(line)
     storm.run()
@@ -62,8 +62,8 @@ def test_what_cannot_be_ended_at_once_is_ended_later(monkeypatch):
 
 
 def test_what_can_never_be_ended_is_named(monkeypatch):
-    monkeypatch.setattr("chaos.storm.RETRY_SECONDS", 0.001)
-    monkeypatch.setattr("chaos.storm.MENDED_WITHIN_SECONDS", 0.01)
+    monkeypatch.setattr("tools.chaos.storm.RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("tools.chaos.storm.MENDED_WITHIN_SECONDS", 0.01)
     storm = storm_of(Recorded(stubborn=10**9), seconds=0.001)
     stopper = threading.Timer(0.05, storm.stop)
     stopper.start()

@@ -3,9 +3,9 @@
 import itertools
 from decimal import Decimal
 
-from settlement.venues.paper.candles import MINUTE_MS, CandleBook
-from settlement.venues.paper.prices.quotes import Print
-from settlement.venues.paper.symbols import SYMBOLS
+from tools.paper_venue.candles import MINUTE_MS, CandleBook
+from tools.paper_venue.prices.quotes import Print
+from tools.paper_venue.symbols import SYMBOLS
 
 NOW = 1_770_000_000_000 - 1_770_000_000_000 % (15 * MINUTE_MS)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from settlement.venues.paper.faults import FaultInvalid, FaultKind, Faults
+from tools.paper_venue.faults import FaultInvalid, FaultKind, Faults
 
 
 def struck(faults, *, times=1, method="POST", path="/api/v3/order"):

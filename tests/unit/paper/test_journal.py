@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from settlement.venues.paper.journal import Journal, JournalDamaged, JournalInUse, read_events
-from settlement.venues.paper.records import Funded, PriceMarked, Wallet
+from tools.paper_venue.journal import Journal, JournalDamaged, JournalInUse, read_events
+from tools.paper_venue.records import Funded, PriceMarked, Wallet
 
 EVENTS = [
     Funded("alice", Wallet.SPOT, "USDT", Decimal("1000.50000001"), 1),

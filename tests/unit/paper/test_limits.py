@@ -2,8 +2,8 @@
 
 import pytest
 
-from settlement.venues.paper.errors import TooManyOrders, TooMuchWeight
-from settlement.venues.paper.limits import Limits, LimitSettings
+from tools.paper_venue.errors import TooManyOrders, TooMuchWeight
+from tools.paper_venue.limits import Limits, LimitSettings
 
 NOW = 1_770_000_000_000 - 1_770_000_000_000 % 60_000
 SETTINGS = LimitSettings(

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from settlement.venues.paper.market import DepthShape
-from settlement.venues.paper.records import Side
 from tests.support.paper import Bench
+from tools.paper_venue.market import DepthShape
+from tools.paper_venue.records import Side
 
 
 def best(bench, side):

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from settlement.venues.paper.matching import Fill, Level, match_quantity, match_quote
-from settlement.venues.paper.records import Side
+from tools.paper_venue.matching import Fill, Level, match_quantity, match_quote
+from tools.paper_venue.records import Side
 
 ASKS = [Level(Decimal(100), Decimal(1)), Level(Decimal(101), Decimal(2)), Level(Decimal(103), Decimal(4))]
 BIDS = [Level(Decimal(99), Decimal(1)), Level(Decimal(98), Decimal(2))]

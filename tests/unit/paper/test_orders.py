@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from settlement.venues.paper.commission import Commission
-from settlement.venues.paper.errors import (
+from tests.support.paper import Bench
+from tools.paper_venue.commission import Commission
+from tools.paper_venue.errors import (
     DuplicateOrder,
     FilterFailure,
     InsufficientBalance,
@@ -13,9 +14,8 @@ from settlement.venues.paper.errors import (
     UnknownOrder,
     WouldTake,
 )
-from settlement.venues.paper.market import DepthShape
-from settlement.venues.paper.records import OrderStatus
-from tests.support.paper import Bench
+from tools.paper_venue.market import DepthShape
+from tools.paper_venue.records import OrderStatus
 
 SHALLOW = DepthShape(levels=3, best_usdt=Decimal(9000), growth=Decimal(1))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from settlement.venues.paper.errors import (
+from tools.paper_venue.errors import (
     ApiError,
     BadCombination,
     DuplicateParameter,
@@ -17,9 +17,9 @@ from settlement.venues.paper.errors import (
     ParameterNotRequired,
     ParametersUnread,
 )
-from settlement.venues.paper.records import OrderType, TimeInForce
-from settlement.venues.paper.rest.params import Params
-from settlement.venues.paper.rest.trading import read_order
+from tools.paper_venue.records import OrderType, TimeInForce
+from tools.paper_venue.rest.params import Params
+from tools.paper_venue.rest.trading import read_order
 
 LIMIT = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.1&price=90000"
 

@@ -6,22 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from settlement.venues.paper.prices.random_walk import RandomWalk, WalkShape
-from settlement.venues.paper.prices.recording import (
+from tools.paper_venue.prices.random_walk import RandomWalk, WalkShape
+from tools.paper_venue.prices.recording import (
     RecordingEmpty,
     RecordingError,
     RecordingUnknown,
     load_recording,
 )
-from settlement.venues.paper.prices.replay import Replay, price_within
-from settlement.venues.paper.prices.timeline import (
-    AtEnd,
-    Position,
-    RecordingsApart,
-    RecordingTwice,
-    make_timeline,
-)
-from settlement.venues.paper.symbols import SYMBOLS
+from tools.paper_venue.prices.replay import Replay, price_within
+from tools.paper_venue.prices.timeline import AtEnd, Position, RecordingsApart, RecordingTwice, make_timeline
+from tools.paper_venue.symbols import SYMBOLS
 
 NOW = 1_770_000_000_000
 BTC = SYMBOLS["BTCUSDT"]
@@ -159,7 +153,9 @@ def test_candles_start_shortly_before_their_largest_move(tmp_path):
 def test_recordings_of_one_replay_share_their_time(tmp_path, trades, candles):
     timeline = make_timeline(recordings=[trades, candles], anchor_ms=NOW)
     assert (timeline.first_ms, timeline.last_ms, timeline.speed) == (T0, T0 + 99_000, 1)
-    elsewhen = load_recording(write(tmp_path, "ETHUSDT.csv.gz", TRADES, "1,1,1,1,1", "2,2,1,1,1"))
+    elsewhen = load_recording(
+        write(tmp_path, "ETHUSDT.csv.gz", TRADES, "1600000000001,1,1,1,1", "1600000000002,2,1,1,1")
+    )
     with pytest.raises(RecordingsApart):
         make_timeline(recordings=[trades, elsewhen], anchor_ms=NOW)
     with pytest.raises(RecordingTwice):
@@ -175,12 +171,12 @@ def test_a_replay_that_cannot_be_is_refused(trades, terms):
 def test_files_are_known_by_header_and_name(tmp_path):
     chain = write(tmp_path, "options.csv.gz", "timestamp,instrument_name,underlying", "a,b,c")
     assert load_recording(chain) is None
-    with pytest.raises(RecordingUnknown, match="header"):
+    with pytest.raises(RecordingUnknown, match="columns"):
         load_recording(write(tmp_path, "BTCUSDT.csv.gz", "a,b,c", "1,2,3"))
     with pytest.raises(RecordingUnknown, match="symbol"):
         load_recording(write(tmp_path, "DOGEUSDT.csv.gz", TRADES, "1,1,1,1,1"))
     with pytest.raises(RecordingEmpty):
         load_recording(write(tmp_path, "BTCUSDT_trades.csv.gz", TRADES))
     plain = tmp_path / "ETHUSDT.csv"
-    plain.write_text(f"{TRADES}\n5,1,3000.10,0.2,0\n")
+    plain.write_text(f"{TRADES}\n{T0},1,3000.10,0.2,0\n")
     assert load_recording(plain).rows == [(Decimal("3000.10"), Decimal("0.2"), Decimal(0))]

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from settlement.venues.paper.errors import (
+from tools.paper_venue.errors import (
     KeyMalformed,
     KeyUnknown,
     ParameterMissing,
@@ -13,12 +13,7 @@ from settlement.venues.paper.errors import (
     TimestampOutsideWindow,
     WindowTooLarge,
 )
-from settlement.venues.paper.signing import (
-    Credentials,
-    check_signature,
-    check_timing,
-    find_credentials,
-)
+from tools.paper_venue.signing import Credentials, check_signature, check_timing, find_credentials
 
 # The worked example of Binance's documentation, "SIGNED Endpoint Examples for POST /api/v3/order".
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"

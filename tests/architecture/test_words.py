@@ -1,0 +1,34 @@
+"""Plain words: a customer, a caller or a process is never "he", and nobody is "whoever"."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SKIPPED = {".git", ".venv", "var", "build", "node_modules", "__pycache__"}
+READ = {".py", ".md", ".html", ".js", ".mjs", ".sh", ".yml", ".toml"}
+PRIVATE = re.compile(r"\b(whoever|whosoever|he|him|his|himself)\b", re.IGNORECASE)
+
+
+def private_words(text):
+    """Lines with one of them; what stands between backticks is a name."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if PRIVATE.search(re.sub(r"`[^`]*`", "", line)):
+            yield number, line.strip()
+
+
+def test_no_text_of_the_project_has_private_words():
+    found = {}
+    for path in ROOT.rglob("*"):
+        inside = path.relative_to(ROOT)
+        is_read = path.suffix in READ and not SKIPPED & set(inside.parts) and path != Path(__file__)
+        if is_read and path.is_file() and (lines := list(private_words(path.read_text(errors="replace")))):
+            found[inside.as_posix()] = lines
+    assert found == {}
+
+
+@pytest.mark.parametrize("planted", ["Whoever asks.", "he looks again", "# of his orders"])
+def test_a_planted_word_is_seen(planted):
+    assert list(private_words(planted)) == [(1, planted)]
+    assert not list(private_words("`he` and the others, this, there"))

@@ -1,0 +1,195 @@
+"""The close of a day adds up to the last digit, is closed by two people, and refuses to change."""
+
+import csv
+import io
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+from django.utils import timezone
+
+from cockpit import days
+from cockpit.days import DayRefused
+from cockpit.models import DayClose, DayStatement
+from counter.models import Account, Transfer
+from ledger.posting import balances as balances_of
+from settlement.models import DeskAccount, DeskTransfer
+from tests.support.history import write_history
+from tests.support.staff import staff as staff_of
+
+NOTHING = Decimal(0)
+
+
+@pytest.fixture
+def past(two_systems, venue):
+    write_history(venue)
+
+
+@pytest.fixture
+def today(past):
+    """The day of the history: of its newest leg, however close to midnight that was written."""
+    return Transfer.objects.latest("id").created_at.date()
+
+
+@pytest.fixture
+def later(today):
+    return timezone.now() + timedelta(days=1, minutes=10)
+
+
+def amounts(content, book):
+    return {
+        (code, asset): [Decimal(each) for each in row]
+        for of, code, asset, *row, _ in content["accounts"]
+        if of == book
+    }
+
+
+def test_every_account_of_both_books_closes_at_what_its_book_says(today):
+    content = days.add_up(today)
+    for book, accounts, transfers in (("counter", Account, Transfer), ("desk", DeskAccount, DeskTransfer)):
+        said = {(code, asset): amount for _, code, asset, amount in balances_of(accounts, transfers)}
+        assert {key: closing for key, (*_, closing) in amounts(content, book).items()} == said
+    assert days.balances(content)
+    assert not {
+        amount
+        for row in content["accounts"]
+        for amount in row[3:-1]
+        if amount.startswith("-0") and not Decimal(amount)
+    }
+    assert {(book, asset) for book, asset, *_ in content["trial"]} >= {("counter", "USDT"), ("desk", "BTC")}
+
+
+def test_what_a_day_opens_with_is_what_the_day_before_closed_with(today):
+    before, of_day, after = (days.add_up(today + timedelta(days=number)) for number in (-1, 0, 1))
+    for book in ("counter", "desk"):
+        closed = {key: closing for key, (*_, closing) in amounts(of_day, book).items()}
+        assert {key: opening for key, (opening, *_) in amounts(after, book).items()} == closed
+        opened = {key: opening for key, (opening, *_) in amounts(of_day, book).items()}
+        assert {key: closing for key, (*_, closing) in amounts(before, book).items()} == opened
+
+
+@pytest.mark.parametrize("back", [0, 1])
+def test_results_by_cause_and_coin_add_up_to_the_accounts_of_results(today, back):
+    content = days.add_up(today - timedelta(days=back))
+    found = {}
+    for cause, coin, asset, amount in content["results"]:
+        code = cause.split(",")[0]
+        found[code, asset] = found.get((code, asset), NOTHING) + Decimal(amount)
+        assert coin in ("BTC", "ETH")
+    for book, codes in (
+        ("counter", {"spread"}),
+        ("desk", {"pnl:conversion", "fees", "rounding", "suspense"}),
+    ):
+        for (code, asset), (_, debited, credited, _) in amounts(content, book).items():
+            if code in codes:
+                assert found.get((code, asset), NOTHING) == credited - debited, code
+    if not back:
+        assert content["results"]
+
+
+def test_two_people_close_a_day_and_then_nothing_changes_it(today, later):
+    statement = days.state(day=today, by="ann", now=later)
+    with pytest.raises(DayRefused, match="somebody else"):
+        days.close(statement=statement, by="ann", now=later)
+    done = days.close(statement=statement, by="bob", now=later)
+    assert str(done) == f"{today} closed by ann and bob"
+    for refused in (
+        lambda: days.close(statement=statement, by="tom", now=later),
+        lambda: days.state(day=today, by="ann", now=later),
+    ):
+        with pytest.raises(DayRefused, match="is closed"):
+            refused()
+    for table in ("cockpit_daystatement", "cockpit_dayclose"):
+        for change in (f"UPDATE {table} SET made_by = 'eve'", f"DELETE FROM {table}"):
+            with (
+                pytest.raises(DatabaseError, match="append-only"),
+                transaction.atomic(),
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(change)
+
+
+def test_books_that_have_changed_since_are_not_closed(today, later):
+    statement = days.state(day=today, by="ann", now=later)
+    leg = Transfer.objects.latest("id")
+    Transfer.objects.create(
+        debit_account=leg.debit_account,
+        credit_account=leg.credit_account,
+        asset=leg.asset,
+        amount=Decimal("0.000001"),
+        kind=leg.kind,
+        created_at=leg.created_at,
+    )
+    with pytest.raises(DayRefused, match="have changed since"):
+        days.close(statement=statement, by="bob", now=later)
+    again = days.state(day=today, by="ann", now=later)
+    with pytest.raises(DayRefused, match="a newer statement"):
+        days.close(statement=statement, by="bob", now=later)
+    days.close(statement=again, by="bob", now=later)
+    assert [each.statement_id for each in DayClose.objects.all()] == [again.pk]
+
+
+def test_a_day_that_does_not_balance_is_not_closed(today, later):
+    content = days.add_up(today)
+    content["trial"][0][-1] = "0.00000001"
+    statement = DayStatement.objects.create(
+        day=today, content=content, digest=days.digest_of(content), made_by="ann", made_at=later
+    )
+    with pytest.raises(DayRefused, match="trial balance"):
+        days.close(statement=statement, by="bob", now=later)
+
+
+def test_a_day_is_not_stated_before_its_books_have_settled(today):
+    midnight = days._ends(today)
+    with pytest.raises(DayRefused, match="not over"):
+        days.state(day=today, by="ann", now=midnight + timedelta(minutes=4))
+    assert not DayStatement.objects.exists()
+    assert days.state(day=today, by="ann", now=midnight + timedelta(minutes=5)).pk
+
+
+def test_the_file_has_every_account_and_sums_to_the_trial_balance(today, later):
+    statement = days.state(day=today, by="ann", now=later)
+    rows = list(csv.DictReader(io.StringIO("".join(days.file_of(statement)))))
+    accounts = [row for row in rows if row["what"] == "account"]
+    assert len(accounts) == Account.objects.count() + DeskAccount.objects.count()
+    for trial in (row for row in rows if row["what"] == "trial balance"):
+        of = [
+            row
+            for row in accounts
+            if (row["book or cause"], row["asset"]) == (trial["book or cause"], trial["asset"])
+        ]
+        for side in ("debits", "credits"):
+            assert sum(Decimal(row[side]) for row in of) == Decimal(trial[side])
+    assert rows[-1]["book or cause"] == statement.digest
+
+
+def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch):
+    monkeypatch.setattr("infra.coordination.clock.counter.now", lambda: later)
+    operator, approver, viewer = (staff_of(role, role=role) for role in ("operator", "approver", "viewer"))
+    assert approver.post("/admin/days/make/", {"day": today}).status_code == 403
+    made = operator.post("/admin/days/make/", {"day": today})
+    page = made.headers["Location"]
+    assert "stated by operator, not closed" in viewer.get(page).content.decode()
+    assert "for good" not in operator.get(page).content.decode()
+    assert "for good" in approver.get(page).content.decode()
+    assert operator.post(f"{page}close/").status_code == 403
+    assert approver.post(f"{page}close/").status_code == 302
+    closed = viewer.get(page).content.decode()
+    assert "closed by operator and approver" in closed
+    assert "customers (2)" in closed
+    assert "by approver" in viewer.get("/admin/days/").content.decode()
+    file = viewer.get(f"{page}file.csv")
+    assert b"".join(file.streaming_content).startswith(b"what,")
+    assert staff_of("eve").get("/admin/days/").status_code == 403
+    operator.post("/admin/days/make/", {"day": today})
+    for wrong in ("nonsense", "9999-12-31"):
+        assert operator.post("/admin/days/make/", {"day": wrong}).status_code == 302
+    assert DayStatement.objects.count() == 1
+
+
+def test_a_desk_that_does_not_answer_leaves_no_half_statement(today, later, desk_away):
+    with pytest.raises(DatabaseError):
+        days.state(day=today, by="ann", now=later)
+    assert not DayStatement.objects.exists()
+    connections["desk"].close()

@@ -1,0 +1,114 @@
+"""What is read of the venue is read whole: every page of trades, every market, and again when an answer breaks off."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.utils import timezone
+
+from counter.market.index_bounds import Book, Cause
+from counter.market.index_sources import configured
+from settlement.venues import repeats, trade_pages
+from settlement.venues.ccxt_venue import CcxtVenue
+from settlement.venues.protocol import VenueError
+from tests.support.desk_bench import (
+    assert_settled_once,
+    event,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
+
+GET = {"path": "/api/v3/order$", "method": "GET"}
+
+
+def test_every_page_of_trades_is_read_however_many(desk, monkeypatch):
+    monkeypatch.setattr(trade_pages, "HISTORY_PAGE", 1)
+    began = timezone.now() - timedelta(seconds=5)
+    for _ in range(55):
+        desk.settle(event())
+    assert len(desk.venue.trades(underlying="BTC", since=began)) == len(desk.venue_has("trades")) >= 55
+
+
+@pytest.mark.parametrize("days", [0, 1, 3])
+def test_trades_since_days_ago_are_read_though_the_venue_answers_of_a_day(desk, monkeypatch, days):
+    for _ in range(3):
+        desk.settle(event())
+    exchange = desk.venue.real._exchange()
+    ask, asked = exchange.fetch_my_trades, []
+
+    def of_a_day(symbol, since, limit, parameters):
+        asked.append(parameters)
+        found = ask(symbol, since, limit, parameters)
+        start = parameters.get("startTime")
+        return [each for each in found if start is None or each["timestamp"] < start + 24 * 3600 * 1000]
+
+    monkeypatch.setattr(exchange, "fetch_my_trades", of_a_day)
+    found = desk.venue.trades(underlying="BTC", since=timezone.now() - timedelta(days=days, seconds=60))
+    assert len(found) == len({trade.venue_trade_id for trade in found}) == len(desk.venue_has("trades")) >= 3
+    assert len(asked) == days + 1
+
+
+def test_trades_after_those_of_an_earlier_day_are_read_too(desk, monkeypatch):
+    monkeypatch.setattr(trade_pages, "WITHIN_MS", 200)
+    began = timezone.now() - timedelta(seconds=1)
+    for _ in range(3):
+        desk.settle(event())
+    assert len(desk.venue.trades(underlying="BTC", since=began)) == len(desk.venue_has("trades")) >= 3
+
+
+@pytest.mark.parametrize("kind", ["empty_object", "empty_body", "cut_body"])
+def test_markets_that_are_read_in_part_do_not_replace_those_that_are_known(desk, kind):
+    venue = desk.venue.real
+    known = venue.market("BTC")
+    desk.paper.add_fault(kind, path="/api/v3/exchangeInfo$", count=1)
+    venue._markets_read_at = float("-inf")
+    assert venue.market("BTC") == known
+    desk.settle(event())
+    assert_settled_once(desk, venue_orders=1)
+
+
+def test_a_process_that_starts_with_a_list_without_our_symbols_reads_it_again(paper_venue, venue_account):
+    _, key, secret = venue_account
+    venue = CcxtVenue(
+        client="binance", url=paper_venue.url, api_key=key, api_secret=secret, timeout_seconds=5
+    )
+    paper_venue.add_fault("empty_object", path="/api/v3/exchangeInfo$", count=1)
+    with pytest.raises(VenueError):
+        venue.market("BTC")
+    assert venue.market("BTC").symbol == "BTC/USDT"
+    paper_venue.clear_faults()
+
+
+def test_the_feed_reads_the_list_again_as_well(paper_venue, settings):
+    settings.VENUE_URL = paper_venue.url
+    [source] = configured()
+    paper_venue.add_fault("empty_object", path="/api/v3/exchangeInfo$", count=1)
+    for expected in (Cause, Book):
+        source.ask(now=timezone.now())
+        answer = source.answer(within_seconds=5)
+        assert set(answer.books) == set(settings.COINS)
+        assert {type(told) for told in answer.books.values()} == {expected}
+    paper_venue.clear_faults()
+
+
+@pytest.mark.parametrize("kind", ["request_lost", "reply_lost", "empty_body", "cut_body"])
+def test_a_question_that_breaks_off_is_asked_again_at_once(desk, kind):
+    made = desk.settle(event())
+    desk.paper.add_fault(kind, **GET, count=repeats.TIMES - 1)
+    found = desk.venue.real.find(underlying="BTC", client_order_id=made.client_order_id)
+    assert found.venue_order_id == made.venue_order_id
+
+
+def test_a_question_is_not_asked_for_ever_nor_when_the_venue_itself_refuses_it(desk):
+    ask = partial(desk.venue.real.find, underlying="BTC", client_order_id="xb-none")
+    for fault, asked in (
+        ({"kind": "request_lost"}, repeats.TIMES),
+        ({"kind": "error_before", "status": 503, "code": -1001}, 1),
+        ({"kind": "rate_limit"}, 1),
+    ):
+        added = desk.paper.add_fault(**fault, **GET)
+        with pytest.raises(VenueError):
+            ask()
+        struck = {each["fault_id"]: each["struck"] for each in desk.paper.faults()}
+        assert struck[added["fault_id"]] == asked
+        desk.paper.clear_faults()

@@ -1,0 +1,186 @@
+"""What lies in deploy/ is taken by the tools that it is for, and names only programs and settings that there are."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import threading
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from config.environment import FILE, Subject
+from tests.support import ending
+from tests.support.skips import needs
+from tools.embedded import valkey
+from tools.stack.supervision import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+CONFIGURED = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file()]
+# Of their neighbours, not of ours.
+FOREIGN = re.compile(r"POSTGRES_\w+|PYTHON\w+|CROSSBOOK_PROGRAM|PATH")
+
+
+def checked(program: str, package: str, *arguments: object) -> str:
+    """What a tool says of a file; skips loudly where it is not installed."""
+    if shutil.which(program) is None:
+        pytest.skip(needs(package, f"not checked by {program}"))
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_systemd_takes_every_unit(tmp_path):
+    """With the programs of this checkout, for systemd looks for what a unit starts."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    units = []
+    for unit in sorted(DEPLOY.glob("systemd/*.[st]*")):
+        text = unit.read_text().replace("/opt/crossbook/.venv/bin/python", str(python))
+        units.append(tmp_path / unit.name)
+        units[-1].write_text(text)
+    assert len(units) == 9
+    assert checked("systemd-analyze", "systemd", "verify", *units) == ""
+    wanted = set(re.findall(r"crossbook-\w+\.service", (DEPLOY / "systemd/crossbook.target").read_text()))
+    assert wanted == {unit.name for unit in units} - {"crossbook.target", "crossbook-migrate.service"}
+
+
+def manifests() -> list[dict]:
+    """What would be applied, or the parts of it where nothing puts them together."""
+    if shutil.which("kubectl") is not None:
+        rendered = checked("kubectl", "kubectl", "kustomize", DEPLOY / "kubernetes")
+        return list(yaml.safe_load_all(rendered))
+    named = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text())["resources"]
+    return [each for name in named for each in yaml.safe_load_all((DEPLOY / "kubernetes" / name).read_text())]
+
+
+def test_kubernetes_knows_every_field_of_the_manifests():
+    kinds = []
+    for manifest in manifests():
+        kubernetes_validate.validate(manifest, "1.35", strict=True)
+        kinds.append(manifest["kind"])
+    assert kinds.count("Deployment") == 6
+    assert kinds.count("PodDisruptionBudget") == 6
+
+
+def test_haproxy_takes_its_configuration():
+    checked("haproxy", "haproxy", "-c", "-f", DEPLOY / "haproxy/haproxy.cfg")
+
+
+class Asked(BaseHTTPRequestHandler):
+    """A program behind the proxy that answers everything that comes through."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *told: object) -> None:
+        """Nothing is told."""
+
+
+@pytest.fixture
+def haproxy(tmp_path):
+    """The address of a proxy by that configuration, in front of a program that takes everything."""
+    if shutil.which("haproxy") is None:
+        pytest.skip(needs("haproxy", "not asked through haproxy"))
+    behind, port = ThreadingHTTPServer(("127.0.0.1", 0), Asked), valkey.free_port()
+    serving = threading.Thread(target=behind.serve_forever)
+    serving.start()
+    text = (DEPLOY / "haproxy/haproxy.cfg").read_text().replace("bind :8443", f"bind 127.0.0.1:{port}")
+    text = text.replace("maxconn 20000", "maxconn 100")  # or it asks for more files than a test may open
+    text = re.sub(r"10\.0\.0\.\d:800\d", f"127.0.0.1:{behind.server_port}", text)
+    (tmp_path / "haproxy.cfg").write_text(text)
+    proxy = subprocess.Popen(["haproxy", "-db", "-f", tmp_path / "haproxy.cfg"], stderr=subprocess.DEVNULL)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        ending.kill(proxy)
+        behind.shutdown()
+        serving.join()
+        behind.server_close()
+
+
+def status_of(address: str, path: str) -> int:
+    """What is answered to a path that no client tidies up; 0 as long as nothing listens."""
+    connection = HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_haproxy_lets_nobody_in_to_what_is_the_desks_however_it_is_written(haproxy):
+    assert wait_until(lambda: status_of(haproxy, "/trade/") == 200, within_seconds=20)
+    for path in ("/internal/v1/x", "/%69nternal/v1/x", "/metrics", "/metric%73", "/metrics?x"):
+        assert (path, status_of(haproxy, path)) == (path, 403)
+    assert status_of(haproxy, "/api/v1/orders") == 200
+
+
+def variables(text: str) -> set[str]:
+    """Names of the environment that a file sets."""
+    found = set(re.findall(r"\b([A-Z][A-Z_0-9]{3,})=", text))
+    found |= set(re.findall(r"^ +([A-Z][A-Z_0-9]{3,}): ", text, re.MULTILINE))
+    found |= set(re.findall(r"name: ([A-Z][A-Z_0-9]{3,})\b", text))
+    return {name for name in found if not FOREIGN.fullmatch(name)}
+
+
+@pytest.mark.parametrize("path", CONFIGURED, ids=lambda path: path.name)
+def test_only_settings_that_there_are_are_set_and_only_secrets_lie_in_files(path):
+    declared = {variable.name: variable for subject in Subject.declared for variable in subject.variables}
+    for name in variables(path.read_text()):
+        if name in declared:
+            assert not declared[name].is_secret, f"{name} belongs into a file"
+        else:
+            assert name.endswith(FILE), name
+            assert declared[name.removesuffix(FILE)].is_secret, name
+
+
+def test_every_secret_that_has_to_be_set_is_handed_to_every_kind_of_deployment():
+    needed = {
+        "SECRET_KEY",
+        "SERVICE_KEY",
+        "WALLET_KEY",
+        "API_KEYS_SECRET",
+        "DATABASE_URL",
+        "DESK_DATABASE_URL",
+    }
+    for name in ("docker/docker-compose.yml", "kubernetes/program.yaml", "systemd/crossbook-web.service"):
+        assert {f"{each}{FILE}" for each in needed} <= variables((DEPLOY / name).read_text()), name
+
+
+def commands() -> set[str]:
+    """Modules and commands of manage.py that anything in deploy/ starts."""
+    started = set()
+    for path in CONFIGURED:
+        text = re.sub(r"[\[\],\"]", " ", path.read_text())
+        started |= set(re.findall(r"python +-m +([a-z]\S+)", text)) | set(
+            re.findall(r"manage\.py +(\w+)", text)
+        )
+    return started
+
+
+def test_only_programs_that_there_are_are_started():
+    known = get_commands()
+    started = commands()
+    assert {
+        "config.web",
+        "config.streaming",
+        "config.prices",
+        "feed",
+        "intake",
+        "migrate",
+        "celery",
+    } <= started
+    for name in started - {"venv", "pip"}:
+        assert name in known or importlib.util.find_spec(name) is not None, name

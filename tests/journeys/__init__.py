@@ -1,0 +1,1 @@
+"""What people do, from one end of the system to the other."""

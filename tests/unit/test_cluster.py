@@ -1,0 +1,85 @@
+"""The arithmetic of the laboratory of hosts: what counts as a failure, and what a year of faults comes to."""
+
+import json
+
+import pytest
+
+from tools.cluster import page
+from tools.cluster.faults import FAULTS
+from tools.cluster.results import is_whole, measured
+
+PROOF = {
+    "lost": [],
+    "not at the desk": [],
+    "doubled": [],
+    "placed after a final refusal": [],
+    "settled": True,
+    "audit": {"broken": 0},
+}
+
+
+def heard(due, *tries, outcome="ok"):
+    return {"due": due, "tries": list(tries), "outcome": outcome}
+
+
+def test_an_order_fails_when_its_first_answer_is_late_or_no_201_and_nothing_is_set_apart():
+    sent = [
+        heard(99.0, (0.1, "201")),
+        heard(100.0, (0.1, "unavailable"), (0.5, "201")),
+        heard(101.0, (2.5, "201")),
+        heard(102.0, (3.0, "Timeout"), (95.0, "unavailable"), outcome="unknown"),
+        heard(103.0, (0.2, "201")),
+    ]
+    found = measured(sent, injected_at=99.5, per_s=1.0, writable_at=101.0)
+    assert (found["requests"], found["failed_at_first"], found["failed_with_retry"]) == (5, 3, 2)
+    assert (found["outage_s"], found["span_s"], found["engine_s"], found["added_s"]) == (3.0, 3.0, 1.5, 2.0)
+    assert found["answers"] == {"unavailable": 1, "201": 1, "Timeout": 1}
+    assert found["outcomes"] == {"ok": 4, "unknown": 1}
+
+
+def test_without_a_failure_there_is_no_outage():
+    found = measured([heard(1.0, (0.1, "201"))], injected_at=0.5, per_s=1.0, writable_at=None)
+    assert (found["outage_s"], found["span_s"], found["added_s"]) == (0.0, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lost": ["x"]},
+        {"doubled": ["x"]},
+        {"not at the desk": ["x"]},
+        {"settled": False},
+        {"audit": {"broken": 1}},
+    ],
+)
+def test_a_run_is_whole_only_if_everything_holds(wrong):
+    assert is_whole(PROOF)
+    assert not is_whole(PROOF | wrong)
+
+
+def run(fault, outage_s):
+    return {
+        "fault": fault,
+        "requests": 1000,
+        "outage_s": outage_s,
+        "failed_at_first": 10,
+        "failed_with_retry": 5,
+        "engine_s": 1.0,
+        "added_s": 0.5,
+        "load_average": 3.0,
+        "proof": PROOF,
+    }
+
+
+def test_the_page_adds_up_a_year_and_says_what_it_lacks():
+    name = "host-killed"
+    written = page.page([run(name, 60.0), run(name, 90.0), run(name, 120.0)])
+    minutes = FAULTS[name].a_year * 90 / 60
+    assert f"**Sum: {minutes:.1f} minutes a year**" in written
+    assert f"`{name}` (3)" in written
+    assert "**Not run**: `switchover`" in written
+    assert "3 of 3" in written
+
+
+def test_the_page_is_that_of_its_results():
+    assert page.PAGE.read_text() == page.page(json.loads(page.KEPT.read_text()))

@@ -1,0 +1,159 @@
+"""Which host of a database is connected to, by what became of earlier connections; and what a connection is told."""
+
+import psycopg
+import pytest
+from psycopg import ProgrammingError, errors
+
+from config.settings import places
+from config.settings.places import database_of
+from infra.broker.transports import transport_options, urls_of, uses_redis
+from infra.db.engine import hosts as module
+from infra.db.engine.hosts import Host, Hosts, hosts_of
+
+A, B, C = (Host(name, 5432) for name in "abc")
+URL = "postgresql://u:p@a:1,b,c:3/crossbook"
+
+
+class Network:
+    """What each host does with a connection, and who was asked in which order."""
+
+    def __init__(self, **does: BaseException) -> None:
+        self.does = does
+        self.asked: list[str] = []
+
+    def connect(self, host: Host) -> str:
+        self.asked.append(host.name)
+        if error := self.does.get(host.name):
+            raise error
+        return host.name
+
+
+@pytest.fixture
+def moment(monkeypatch):
+    """Seconds of the clock, for a test to set."""
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return now
+
+
+def silent():
+    return errors.ConnectionTimeout("connection timeout expired")
+
+
+def read_only():
+    return psycopg.OperationalError("session is read-only")
+
+
+def test_the_host_that_took_the_last_connection_is_asked_first():
+    hosts, network = Hosts(), Network(a=read_only(), b=read_only())
+    assert hosts.connect(network.connect, [A, B, C]) == "c"
+    assert hosts.connect(network.connect, [A, B, C]) == "c"
+    assert network.asked == ["a", "b", "c", "c"]
+
+
+def test_a_host_that_says_nothing_is_waited_for_once_and_tried_again_later(moment):
+    hosts, network = Hosts(), Network(a=silent())
+    for _ in range(3):
+        assert hosts.connect(network.connect, [A, B]) == "b"
+    assert network.asked == ["a", "b", "b", "b"]
+    network.does = {"b": read_only()}
+    with pytest.raises(psycopg.OperationalError, match=r"b:5432: session is read-only; a:5432: said nothing"):
+        hosts.connect(network.connect, [A, B])
+    moment[0] += module.LEFT_ALONE_SECONDS
+    assert hosts.connect(network.connect, [A, B]) == "a"
+
+
+def test_while_one_thread_tries_a_silent_host_nobody_else_waits_for_it(moment):
+    hosts, network = Hosts(), Network(a=silent())
+    with pytest.raises(psycopg.OperationalError, match="said nothing"):
+        hosts.connect(network.connect, [A])
+    moment[0] += module.LEFT_ALONE_SECONDS
+
+    def try_beside(host):
+        with pytest.raises(psycopg.OperationalError, match="a moment ago"):
+            hosts.connect(network.connect, [A])
+        return "tried"
+
+    assert hosts.connect(try_beside, [A]) == "tried"
+    assert hosts.connect(Network().connect, [A]) == "a"
+
+
+def test_of_one_host_its_own_error_is_told():
+    with pytest.raises(psycopg.OperationalError, match=r"^session is read-only$"):
+        Hosts().connect(Network(a=read_only()).connect, [A])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hosts"),
+    [
+        ({"host": "a,b", "port": "1,2"}, [Host("a", 1), Host("b", 2)]),
+        ({"host": "a,b", "port": "1"}, [Host("a", 1), Host("b", 1)]),
+        ({"host": "a,b", "port": ",2"}, [Host("a", 5432), Host("b", 2)]),
+        ({"host": "/run/x"}, [Host("/run/x", 5432)]),
+        ({"host": "a", "hostaddr": "10.0.0.1"}, []),
+        ({}, []),
+    ],
+)
+def test_hosts_are_read_as_libpq_reads_them(parameters, hosts):
+    assert hosts_of(parameters) == hosts
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://a:x/db",
+        "postgresql://a,b,c/db?port=1,2",
+        "postgresql://a:0/db",
+        "postgresql://a,b:99999/db",
+    ],
+)
+def test_hosts_that_no_connection_could_be_made_to_are_refused_at_the_start(url):
+    with pytest.raises(ProgrammingError, match="port"):
+        database_of(url)
+
+
+def test_of_several_hosts_the_one_that_takes_writes_is_wanted_unless_the_url_says_otherwise():
+    made = database_of(URL)
+    assert hosts_of({"host": made["HOST"], "port": made["PORT"]}) == [
+        Host("a", 1),
+        Host("b", 5432),
+        Host("c", 3),
+    ]
+    assert made["OPTIONS"]["target_session_attrs"] == "read-write"
+    assert database_of(f"{URL}?target_session_attrs=primary")["OPTIONS"]["target_session_attrs"] == "primary"
+    assert "target_session_attrs" not in database_of("postgresql://u@a/crossbook")["OPTIONS"]
+
+
+def test_time_outs_come_from_settings_and_a_pooler_is_sent_no_options(monkeypatch):
+    monkeypatch.setattr(places, "DATABASE_KEEPALIVE_SECONDS", 8)
+    monkeypatch.setattr(places, "DATABASE_CONNECT_SECONDS", 3)
+    monkeypatch.setattr(places, "DATABASE_SILENT_SECONDS", 0.5)
+    options = database_of(URL)["OPTIONS"]
+    assert "options" not in options
+    assert (options["connect_timeout"], options["silent_seconds"], options["tcp_user_timeout"]) == (
+        3,
+        0.5,
+        8000,
+    )
+    probes = options["keepalives_interval"] * options["keepalives_count"]
+    assert options["keepalives_idle"] + probes == 8
+    assert options["session"] == {
+        "tcp_keepalives_idle": "4",
+        "tcp_keepalives_interval": "1",
+        "tcp_keepalives_count": "4",
+        "tcp_user_timeout": "8000",
+    }
+
+
+def test_several_brokers_are_each_tried_once():
+    url = "amqp://a; amqp://b;amqp://c"
+    assert urls_of(url) == ["amqp://a", "amqp://b", "amqp://c"]
+    assert transport_options(url, timeout_seconds=2)["max_retries"] == 2
+    assert transport_options("redis://a", timeout_seconds=2)["max_retries"] == 0
+
+
+def test_brokers_that_sentinels_name_speak_redis():
+    url = "sentinel://a:26379;sentinel://b:26379"
+    assert uses_redis(url)
+    assert transport_options(url, timeout_seconds=2, sentinel_master="x")["master_name"] == "x"
+    assert "master_name" not in transport_options("redis://a", timeout_seconds=2, sentinel_master="x")
