@@ -28,17 +28,31 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 SILENT_SECONDS = 45.0  # three heartbeats of the stream
 # Sent again, these may well succeed; every other answer stays what it is.
-TRY_AGAIN = (429, 502, 503, 504)
+DONE = range(200, 300)
+TRY_AGAIN = (
+    *range(300, 400),
+    429,
+    502,
+    503,
+    504,
+)  # a redirect is no answer of Crossbook, and is not followed
+
+NOTHING_DONE = ("overloaded", "desk_behind")  # of answers 503
 
 
 class CrossbookError(Exception):
     """The API refused: `code` is stable and for programs; docs/api.md lists them."""
 
-    def __init__(self, status: int, code: str, message: str, detail: dict[str, str]) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, detail: dict[str, str], final_after_ms: int = 0
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
         self.detail = detail
+        # Until then an earlier attempt of the same client_order_id that had no answer may still be placed.
+        self.final_after_ms = final_after_ms
+        self.had_no_answer = False  # an earlier attempt of the same call
 
 
 class OutcomeUnknown(Exception):
@@ -199,6 +213,7 @@ class Client:
         self._timeout_seconds = timeout_seconds
         self._http = requests.Session()
         self._http.auth = self._signed
+        self._unanswered: set[str] = set()  # client_order_ids
 
     # --- what is for sale -----------------------------------------------------------------------------------------
 
@@ -229,12 +244,12 @@ class Client:
         max_cost: Decimal | None = None,
         quote_id: int | None = None,
     ) -> Order:
-        """Buy contracts for `max_cost` USDT at most, or at the price of a firm quote.
+        """Buy contracts for `max_cost` USDT at most, or at the price of a firm quote: always give one of the two.
 
         May be called again with the same arguments, whatever came of the first call: it is one order.
         """
         body = {"type": "open", "client_order_id": client_order_id, "symbol": symbol, "contracts": contracts}
-        return _one(Order, self._post("/api/v1/orders", body | {"max_cost": max_cost, "quote_id": quote_id}))
+        return self._place(body | {"max_cost": max_cost, "quote_id": quote_id})
 
     def close(
         self,
@@ -249,12 +264,31 @@ class Client:
     ) -> Order:
         """Sell contracts of a position (all that are left unless `contracts` says how many), named in one of two ways.
 
+        For `min_proceeds` USDT at least, or at the price of a firm quote: always give one of the two.
         May be called again with the same arguments, whatever came of the first call: it is one order.
         """
         body = {"type": "close", "client_order_id": client_order_id, "payout": payout, "quote_id": quote_id}
         named = {"position_id": position_id, "opened_by": opened_by}
         size = {"contracts": contracts, "min_proceeds": min_proceeds}
-        return _one(Order, self._post("/api/v1/orders", body | named | size))
+        return self._place(body | named | size)
+
+    def _place(self, body: dict[str, Any]) -> Order:
+        """Place it, or find out that an earlier attempt did, which had no answer: a refusal says nothing of those."""
+        name = body["client_order_id"]
+        try:
+            return _one(Order, self._post("/api/v1/orders", body))
+        except OutcomeUnknown:
+            self._unanswered.add(name)
+            raise
+        except CrossbookError as refused:
+            if not refused.final_after_ms or not (refused.had_no_answer or name in self._unanswered):
+                raise
+            time.sleep(refused.final_after_ms / 1000)
+            earlier = self.find_order(name)
+            self._unanswered.discard(name)
+            if earlier is None:
+                raise
+            return earlier
 
     def order(self, order_id: int) -> Order:
         """An order as it stands now."""
@@ -341,7 +375,7 @@ class Client:
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         """Send it until there is an answer that stands, signed anew each time, for a signature counts once."""
-        pause, problem = FIRST_PAUSE_SECONDS, "no answer"
+        pause, problem, had_no_answer = FIRST_PAUSE_SECONDS, "no answer", False
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
@@ -355,12 +389,13 @@ class Client:
                     **options,
                 )
             except (requests.ConnectionError, requests.Timeout) as error:
-                problem = str(error)
+                problem, had_no_answer = str(error), True
                 continue
-            if answer.ok:
+            if answer.status_code in DONE:
                 return answer.json()
             refused = _error(answer)
-            problem = str(refused)
+            problem, refused.had_no_answer = str(refused), had_no_answer
+            had_no_answer |= answer.status_code in (502, 503, 504) and refused.code not in NOTHING_DONE
             if refused.code == "signature_expired" and not attempt:
                 self._signed.go_by(datetime.fromisoformat(refused.detail["now"]))
             elif answer.status_code not in TRY_AGAIN:
@@ -376,7 +411,8 @@ def _error(answer: requests.Response) -> CrossbookError:
         told = answer.json()["error"]
     except (ValueError, KeyError, TypeError):  # of something between us and Crossbook
         return CrossbookError(answer.status_code, "unreadable", answer.text[:200], {})
-    return CrossbookError(answer.status_code, told["code"], told["message"], told.get("detail") or {})
+    detail, after_ms = told.get("detail") or {}, told.get("final_after_ms", 0)
+    return CrossbookError(answer.status_code, told["code"], told["message"], detail, after_ms)
 
 
 def _events(lines: Iterator[bytes]) -> Iterator[Event]:
