@@ -188,7 +188,7 @@ class _Clock:
     ahead_by = timedelta(0)
 
     def now(self) -> datetime:
-        return clock.desk.now() + self.ahead_by
+        return clock.of("desk").now() + self.ahead_by
 
     def counters(self, at: datetime | None) -> datetime | None:
         """A time of the desk's clock by counter's."""
@@ -204,7 +204,7 @@ class _Clock:
             return False
         if told.code != "signature_expired" or told.detail is None:
             return False
-        self.ahead_by = told.detail.now - clock.desk.now()
+        self.ahead_by = told.detail.now - clock.of("desk").now()
         log.warning("clock differs from counter's", counter_ahead_seconds=self.ahead_by.total_seconds())
         return True
 

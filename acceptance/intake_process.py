@@ -148,7 +148,7 @@ class IntakeProcess:
     def _store(self, waiting: list[Delivery]) -> None:
         try:
             with bound_contextvars(batch=deliveries.batches(waiting)):
-                taken = deliveries.take(waiting, now=clock.desk.now(), term=self._term)
+                taken = deliveries.take(waiting, now=clock.of("desk").now(), term=self._term)
         except Error as error:
             if not is_not_now(error):
                 raise
@@ -194,7 +194,7 @@ class IntakeProcess:
             has_broker = self.broker_up.is_set()
             min_age_ms = pulling.OVERDUE_AFTER_MS if has_broker else 0
             try:
-                pulling.pull_unsynced(min_age_ms=min_age_ms, now=clock.desk.now(), term=self._term)
+                pulling.pull_unsynced(min_age_ms=min_age_ms, now=clock.of("desk").now(), term=self._term)
             except CounterError as error:
                 log.warning("pull failed", error=str(error))
             every = PULL_BESIDE_BROKER_EVERY_SECONDS if has_broker else PULL_EVERY_SECONDS
@@ -246,4 +246,4 @@ class IntakeProcess:
 def _put_aside(message: Message, reason: Exception) -> None:
     """A message that cannot be taken in must not come again; the orders in it, if there are any, come by the pull."""
     log.error("sync message put aside as a dead letter", error=repr(reason))
-    dead_letters.bury(message, reason=repr(reason), now=clock.desk.now())
+    dead_letters.bury(message, reason=repr(reason), now=clock.of("desk").now())

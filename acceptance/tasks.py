@@ -11,6 +11,6 @@ from infra.coordination import clock
 def pull_unsynced() -> int:
     """Take in what has been waiting too long; counter being away is no error, the next sweep comes soon."""
     try:
-        return pulling.pull_unsynced(min_age_ms=pulling.OVERDUE_AFTER_MS, now=clock.desk.now())
+        return pulling.pull_unsynced(min_age_ms=pulling.OVERDUE_AFTER_MS, now=clock.of("desk").now())
     except CounterUnavailable:
         return 0

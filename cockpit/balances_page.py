@@ -131,6 +131,6 @@ def balances(request: HttpRequest) -> HttpResponse:
     """The page."""
     if not request.user.has_perms(NEEDED):
         raise PermissionDenied
-    found = shared_balances.current(now=clock.counter.now())
+    found = shared_balances.current(now=clock.of("default").now())
     context = {**admin.site.each_context(request), "title": "Balances", "balances": rows(found)}
     return render(request, "cockpit/balances.html", context)

@@ -39,7 +39,7 @@ def read() -> Clocks:
     with connections["default"].cursor() as cursor:
         cursor.execute(COUNTER, [list(settings.COINS)])
         ahead = dict(cursor.fetchall())
-    desks, counters = clock.desk.known(), clock.counter.known()
+    desks, counters = clock.of("desk").known(), clock.of("default").known()
     if desks is None or counters is None:
         return Clocks(ahead, None)
     return Clocks(ahead, round((desks - counters).total_seconds(), 3))

@@ -30,7 +30,7 @@ def _need(request: HttpRequest, permission: str) -> None:
 def show_days(request: HttpRequest) -> HttpResponse:
     """The last days that are over, and how far each has come."""
     _need(request, SEE)
-    today = clock.counter.now().date()
+    today = clock.of("default").now().date()
     shown = [today - timedelta(days=back) for back in range(1, DAYS_SHOWN + 1)]
     statements = {
         each.day: each for each in DayStatement.objects.filter(day__in=shown).order_by("id").defer("content")
@@ -87,7 +87,7 @@ def make(request: HttpRequest) -> HttpResponse:
     _need(request, MAKE)
     try:
         day = date.fromisoformat(request.POST.get("day", ""))
-        statement = days.state(day=day, by=request.user.get_username(), now=clock.counter.now())
+        statement = days.state(day=day, by=request.user.get_username(), now=clock.of("default").now())
     except (ValueError, OverflowError) as refusal:  # the last day of the calendar has no end
         messages.error(request, f"Not done: {refusal}.")
         return HttpResponseRedirect(reverse("days"))
@@ -100,7 +100,7 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
     _need(request, CLOSE)
     statement = get_object_or_404(DayStatement, pk=pk)
     try:
-        done = days.close(statement=statement, by=request.user.get_username(), now=clock.counter.now())
+        done = days.close(statement=statement, by=request.user.get_username(), now=clock.of("default").now())
     except days.DayRefused as refusal:
         messages.error(request, f"Not done: {refusal}.")
     else:

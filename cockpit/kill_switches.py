@@ -34,7 +34,7 @@ def switches_for(user: Any) -> list[Shown]:
     """All switches, those of all coins first; made where missing for people who may throw one."""
     switches = list(TradingSwitch.objects.order_by("underlying"))
     if len(switches) <= len(settings.COINS) and may_throw(user, TradingSwitch(), to=State.ALL_STOPPED):
-        make_missing(now=clock.counter.now())
+        make_missing(now=clock.of("default").now())
         switches = list(TradingSwitch.objects.order_by("underlying"))
     return [_shown(switch, user) for switch in switches]
 

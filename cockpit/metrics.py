@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them. What is counted comes from the tallies, so every web process says the same."""
+"""The figures as Prometheus reads them. What is counted comes from the rollups, so every web process says the same."""
 
 from collections.abc import Iterable, Iterator
 
@@ -75,7 +75,7 @@ def _counters(name: str, text: str, labels: list[str], rows: Iterable[tuple[list
 def _totals(totals: Tally) -> Iterator[Metric]:
     yield _counters(
         "orders",
-        "Orders that have come so far since the first tally.",
+        "Orders that have come so far since the first rollup.",
         ["step"],
         [([step], getattr(totals, step)) for step in STEPS],
     )
@@ -83,7 +83,7 @@ def _totals(totals: Tally) -> Iterator[Metric]:
     yield _counters("turnover_usdt", "What orders were settled at.", [], [([], float(totals.turnover))])
     yield _gauges(
         "result_usdt",
-        "Result since the first tally; gains are positive.",
+        "Result since the first rollup; gains are positive.",
         ["part"],
         [
             ([part], float(getattr(totals, part)))

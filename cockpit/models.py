@@ -11,10 +11,11 @@ def _usdt() -> models.DecimalField:
 
 
 class Tally(models.Model):
-    """Totals since the first tally, in which every order, booking and venue call counts once and for good.
+    """A rollup: totals since the first one, in which every order, booking and venue call counts exactly once.
 
+    The class keeps the name that its table, its permission (`view_tally`), its task and its metric have.
     `counted_...` is the last row of a growing table that is in the totals, `seen_...` the last there was: what was seen
-    is counted by a later tally, when what was being written beside it is committed or undone.
+    is counted by a later rollup, when what was being written beside it is committed or undone.
     """
 
     at = models.DateTimeField(unique=True)

@@ -206,5 +206,5 @@ def risk(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(SEE_POSITIONS):
         raise PermissionDenied
     context: dict[str, Any] = {**admin.site.each_context(request), "title": "Risk"}
-    found = shown(shared_risk.current(now=clock.counter.now()))
+    found = shown(shared_risk.current(now=clock.of("default").now()))
     return render(request, "cockpit/risk.html", {**context, "risk": found, "moment": moment_text(found.at)})

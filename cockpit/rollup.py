@@ -1,6 +1,6 @@
 """Counting what both systems have done, once and by primary key: nothing that is finished is ever read twice.
 
-Rows get their ids before they are committed, and not in that order. So a tally counts up to where an earlier one has
+Rows get their ids before they are committed, and not in that order. So a rollup counts up to where an earlier one has
 seen the table end: what is below is decided. That keeps totals exact, and they never go down.
 """
 
@@ -23,7 +23,7 @@ KEPT = timedelta(hours=25)  # the cockpit shows a day
 # Longer than a transaction that takes orders or books a conversion; longer than a venue call may take to end.
 DECIDED_AFTER = timedelta(seconds=3)
 ANSWERED_AFTER = timedelta(seconds=15)
-# What is counted at once; the rest is counted by the tallies that follow.
+# What is counted at once; the rest is counted by the rollups that follow.
 MAX_ORDERS = 250_000
 MAX_STATE_CHANGES = 5_000
 MAX_ATTEMPTS = 50_000
@@ -80,12 +80,12 @@ CALLS = """
 
 
 def newest() -> Tally | None:
-    """The last tally that was taken."""
+    """The last rollup that was taken."""
     return Tally.objects.order_by("-at").first()
 
 
 def take_if_due(*, now: datetime) -> Tally | None:
-    """Take a tally if the last one is EVERY old and nobody else is at it; the last one there is.
+    """Take a rollup if the last one is EVERY old and nobody else is at it; the last one there is.
 
     Raises: database errors of either system; nothing is counted then.
     """
@@ -96,10 +96,10 @@ def take_if_due(*, now: datetime) -> Tally | None:
         last = newest()
         if not alone or (last is not None and age(last.at, now=now) < EVERY):
             return last
-        tally = _first(now) if last is None else _next(last, now)
-        tally.save(force_insert=True)
+        rollup = _first(now) if last is None else _next(last, now)
+        rollup.save(force_insert=True)
         Tally.objects.filter(Q(at__lt=now - KEPT) | Q(at__gt=now + AHEAD_TOLERANCE)).delete()
-    return tally
+    return rollup
 
 
 def _seen() -> dict[str, int]:
@@ -128,16 +128,16 @@ def _first(now: datetime) -> Tally:
 def _next(last: Tally, now: datetime) -> Tally:
     decided = Tally.objects.filter(at__lte=now - DECIDED_AFTER).order_by("-at").first() or last
     answered = Tally.objects.filter(at__lte=now - ANSWERED_AFTER).order_by("-at").first()
-    tally = Tally(at=now, as_of=decided.at, **_seen())
-    _add_orders(tally, last, _up_to(NTH_ORDER, last.counted_order, decided.seen_order, MAX_ORDERS))
+    rollup = Tally(at=now, as_of=decided.at, **_seen())
+    _add_orders(rollup, last, _up_to(NTH_ORDER, last.counted_order, decided.seen_order, MAX_ORDERS))
     _add_bookings(
-        tally,
+        rollup,
         last,
         _up_to(NTH_CHANGE, last.counted_state_change, decided.seen_state_change, MAX_STATE_CHANGES),
     )
     until = answered.seen_attempt if answered else 0
-    _add_calls(tally, last, _up_to(NTH_ATTEMPT, last.counted_attempt, until, MAX_ATTEMPTS))
-    return tally
+    _add_calls(rollup, last, _up_to(NTH_ATTEMPT, last.counted_attempt, until, MAX_ATTEMPTS))
+    return rollup
 
 
 def _up_to(nth: tuple[str, str], counted: int, seen: int, most: int) -> int:
@@ -148,16 +148,16 @@ def _up_to(nth: tuple[str, str], counted: int, seen: int, most: int) -> int:
     return rows[0][0] if rows else seen
 
 
-def _add_orders(tally: Tally, last: Tally, to: int) -> None:
+def _add_orders(rollup: Tally, last: Tally, to: int) -> None:
     [(accepted, spread, pending, synced)] = rows_of(
         "default", ORDERS, {"after": last.counted_order, "to": to}
     )
-    tally.counted_order = to
-    tally.accepted = last.accepted + accepted
-    tally.spread = last.spread + spread
+    rollup.counted_order = to
+    rollup.accepted = last.accepted + accepted
+    rollup.spread = last.spread + spread
     # Never less than before, even beside a transaction that outlives DECIDED_AFTER.
-    tally.synced = max(last.synced, tally.accepted - pending)
-    tally.reported = max(last.reported, tally.accepted - pending - synced)
+    rollup.synced = max(last.synced, rollup.accepted - pending)
+    rollup.reported = max(last.reported, rollup.accepted - pending - synced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class _Durations:
     above_venue_counts: list[int]
 
 
-def _add_bookings(tally: Tally, last: Tally, to: int) -> None:
+def _add_bookings(rollup: Tally, last: Tally, to: int) -> None:
     ids = [row[0] for row in rows_of("desk", BOOKED, [last.counted_state_change, to])]
     [(conversions, orders, fees)] = rows_of("desk", CONVERSIONS, [ids])
     results = Counter[tuple[str, str]]()
@@ -180,19 +180,19 @@ def _add_bookings(tally: Tally, last: Tally, to: int) -> None:
             for code, kind, amount in rows_of("desk", RESULTS, [ids, [COUNTER, FEES, PNL, ROUNDING]])
         }
     )
-    tally.counted_state_change = to
-    tally.conversions = last.conversions + conversions
-    tally.settled = last.settled + orders
-    tally.turnover = last.turnover + abs(results[COUNTER, "open"]) + abs(results[COUNTER, "close"])
-    tally.slippage = last.slippage + results[PNL, "slippage"]
-    tally.carry = last.carry + results[PNL, "carry"]
-    tally.rounding = last.rounding + results[ROUNDING, "rounding"]
-    tally.fees = last.fees + results[FEES, "fee_borne"] - fees
+    rollup.counted_state_change = to
+    rollup.conversions = last.conversions + conversions
+    rollup.settled = last.settled + orders
+    rollup.turnover = last.turnover + abs(results[COUNTER, "open"]) + abs(results[COUNTER, "close"])
+    rollup.slippage = last.slippage + results[PNL, "slippage"]
+    rollup.carry = last.carry + results[PNL, "carry"]
+    rollup.rounding = last.rounding + results[ROUNDING, "rounding"]
+    rollup.fees = last.fees + results[FEES, "fee_borne"] - fees
     took = _durations(ids)
-    tally.settle_seconds = last.settle_seconds + took.settle_seconds
-    tally.settle_counts = added(last.settle_counts, took.settle_counts)
-    tally.above_venue_seconds = last.above_venue_seconds + took.above_venue_seconds
-    tally.above_venue_counts = added(last.above_venue_counts, took.above_venue_counts)
+    rollup.settle_seconds = last.settle_seconds + took.settle_seconds
+    rollup.settle_counts = added(last.settle_counts, took.settle_counts)
+    rollup.above_venue_seconds = last.above_venue_seconds + took.above_venue_seconds
+    rollup.above_venue_counts = added(last.above_venue_counts, took.above_venue_counts)
 
 
 def _durations(ids: Sequence[int]) -> _Durations:
@@ -207,15 +207,15 @@ def _durations(ids: Sequence[int]) -> _Durations:
     return _Durations(settle_seconds, settle, above_seconds, above)
 
 
-def _add_calls(tally: Tally, last: Tally, to: int) -> None:
+def _add_calls(rollup: Tally, last: Tally, to: int) -> None:
     totals = Counter({(call, outcome, code): count for call, outcome, code, count in last.calls})
     for call, outcome, code, count in rows_of("desk", CALLS, [last.counted_attempt, to]):
         totals[call, outcome, code] += count
-    tally.counted_attempt = to
-    tally.calls = [[*key, count] for key, count in sorted(totals.items())]
+    rollup.counted_attempt = to
+    rollup.calls = [[*key, count] for key, count in sorted(totals.items())]
 
 
 def at_or_before(moment: datetime) -> Tally | None:
-    """The last tally taken by a moment; the first one there is if none was."""
-    tallies = Tally.objects.order_by("-at")
-    return tallies.filter(at__lte=moment).first() or tallies.last()
+    """The last rollup taken by a moment; the first one there is if none was."""
+    rollups = Tally.objects.order_by("-at")
+    return rollups.filter(at__lte=moment).first() or rollups.last()

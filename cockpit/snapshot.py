@@ -122,7 +122,7 @@ class BookLimit:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """USDT of the last day, or since the first tally; gains are positive."""
+    """USDT of the last day, or since the first rollup; gains are positive."""
 
     since: datetime
     turnover: Decimal
@@ -286,7 +286,7 @@ def _if_it_answers(ask: Callable[[], Found]) -> Found | None:
 
 
 def _rates(later: Tally, earlier: Tally | None) -> dict[str, float] | None:
-    """Orders a minute at each step between two tallies."""
+    """Orders a minute at each step between two rollups."""
     minutes = (later.as_of - earlier.as_of) / RATE_OVER if earlier else 0
     if not earlier or minutes <= 0:
         return None

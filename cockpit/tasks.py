@@ -20,10 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 @shared_task(name="cockpit.tally")
-def take_tally() -> None:
+def take_rollup() -> None:
     """Count on; while a database is away the next one takes along what this one would have counted."""
     try:
-        rollup.take_if_due(now=clock.counter.now())
+        rollup.take_if_due(now=clock.of("default").now())
     except DatabaseError as error:
         log.warning("nothing is counted", error=repr(error))
 
@@ -31,7 +31,7 @@ def take_tally() -> None:
 @shared_task(name="cockpit.measure_queues")
 def measure_queues() -> None:
     """Store how full the queues are."""
-    queues.measure(now=clock.counter.now())
+    queues.measure(now=clock.of("default").now())
 
 
 @shared_task(name="cockpit.audit")
@@ -39,8 +39,8 @@ def run_audit() -> None:
     """Check the nine invariants with the venue, and keep what was found; not too often where that takes long."""
     last = AuditRun.objects.order_by("-id").first()
     pause = AUDIT_PAUSE_TIMES * timedelta(seconds=last.seconds) if last else timedelta(0)
-    if last and age(last.at, now=clock.counter.now()) < pause:
+    if last and age(last.at, now=clock.of("default").now()) < pause:
         return
-    report = record(audit.run(now=clock.counter.now(), venue=venue()))
+    report = record(audit.run(now=clock.of("default").now(), venue=venue()))
     if report.broken:
         log.error("the audit found something broken", broken=report.broken, audit=report.pk)

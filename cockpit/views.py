@@ -44,7 +44,7 @@ def figures(request: HttpRequest) -> HttpResponse:
 
 
 def _figures() -> Shown:
-    return shown(shared.current(now=clock.counter.now()))
+    return shown(shared.current(now=clock.of("default").now()))
 
 
 @require_safe
@@ -53,7 +53,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not _may_read_metrics(request):
         return HttpResponse("metrics are not for you\n", status=403, content_type="text/plain")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    now = clock.counter.now()
+    now = clock.of("default").now()
     registry = exposed(shared.current(now=now), shared_risk.current(now=now))
     return HttpResponse(encode(registry), content_type=content_type)
 

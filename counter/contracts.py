@@ -65,7 +65,7 @@ class SyncBatch(Message, frozen=True):
 
 
 class OrderHistory(Message, frozen=True):
-    """Orders by their ids, whatever has become of them, and the settlements of those that are settled."""
+    """Orders by their ids, in any state, and the settlements of those that are settled."""
 
     events: list[SyncEvent]
     reports: list["SettlementReport"]

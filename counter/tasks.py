@@ -11,19 +11,19 @@ from infra.coordination import clock
 @shared_task(name="counter.expire")
 def expire() -> None:
     """Take what has expired further, unless another process is at it; what was missed while everything was down too."""
-    expiry.sweep(now=clock.counter.now())
+    expiry.sweep(now=clock.of("default").now())
 
 
 @shared_task(name="counter.sweep_quotes")
 def sweep_quotes() -> None:
     """Forget firm quotes that expired long ago."""
-    firm_quotes.sweep(now=clock.counter.now())
+    firm_quotes.sweep(now=clock.of("default").now())
 
 
 @shared_task(name="counter.forget_index")
 def forget_index() -> None:
     """Forget the record of the index from long ago."""
-    settlement_index.forget_record(now=clock.counter.now())
+    settlement_index.forget_record(now=clock.of("default").now())
 
 
 @shared_task(name="counter.recount")

@@ -64,7 +64,7 @@ class AskingAdmin(OperatedAdmin):
     def ask_venue_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Have the next sweep, called for at once, look for what became of the selected rows."""
         by = request.user.get_username()
-        asked = sweep.ask_soon(queryset, by=by, now=clock.desk.now())
+        asked = sweep.ask_soon(queryset, by=by, now=clock.of("desk").now())
         level = messages.SUCCESS if asked else messages.WARNING
         self.message_user(request, f"The venue will be asked about {asked} of the selected rows.", level)
 
@@ -231,7 +231,7 @@ class VenueHaltAdmin(OperatedAdmin):
     @action(description="Lift the halt", permissions=["lift"])
     def lift_halt(self, request: HttpRequest, queryset: QuerySet[VenueHalt]) -> None:
         """Let the venue have orders again although it has not answered; it is halted anew if it refuses them."""
-        lifted = halts.lift_by_hand(queryset, by=request.user.get_username(), now=clock.desk.now())
+        lifted = halts.lift_by_hand(queryset, by=request.user.get_username(), now=clock.of("desk").now())
         level = messages.SUCCESS if lifted else messages.WARNING
         text = f"{lifted} of the selected halts lifted."
         if queryset.filter(reason__startswith=halts.OTHER_ACCOUNT, lifted_at__isnull=True).exists():
@@ -278,7 +278,7 @@ class LateFeeAdmin(SearchedAdmin):
     def save_model(self, request: HttpRequest, obj: LateFee, form: Any, change: bool) -> None:
         """Enter it, unless it has been valued meanwhile."""
         by, worth = request.user.get_username(), form.cleaned_data["worth_usdt"]
-        if not late_fees.value_by_hand(obj, worth, by=by, now=clock.desk.now()):
+        if not late_fees.value_by_hand(obj, worth, by=by, now=clock.of("desk").now()):
             self.message_user(request, "It has been valued meanwhile.", messages.WARNING)
 
 

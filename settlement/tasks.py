@@ -64,7 +64,7 @@ def convert(self: Task, underlying: str) -> None:
 @shared_task(name="settlement.balance")
 def balance() -> None:
     """Book what is filled and not booked yet, and tell counter what is settled."""
-    balancing.balance_filled(now=clock.desk.now())
+    balancing.balance_filled(now=clock.of("desk").now())
     report()
 
 
@@ -72,7 +72,7 @@ def balance() -> None:
 def report() -> None:
     """Tell counter what is settled; while it is away again and again."""
     try:
-        reporting.report_until_done(clock=clock.desk.now)
+        reporting.report_until_done(clock=clock.of("desk").now)
     except CounterUnavailable as error:
         log.info("settlements are reported later", error=str(error))
         balance_in(REPORT_AGAIN_SECONDS)
@@ -82,7 +82,7 @@ def report() -> None:
 def tell_conditions() -> None:
     """Tell counter how each coin stands here; one that does not hear of it for long takes that for a bad sign."""
     try:
-        conditions.tell_news(now=clock.desk.now())
+        conditions.tell_news(now=clock.of("desk").now())
     except CounterUnavailable:
         return
 
@@ -91,7 +91,7 @@ def tell_conditions() -> None:
 def resume() -> None:
     """Take what is stuck or due one step further, unless another worker holds the lock."""
     with exclusive("resume", using="desk") as alone:
-        booked = sweep.resume(venue=venue(), now=clock.desk.now()) if alone else 0
+        booked = sweep.resume(venue=venue(), now=clock.of("desk").now()) if alone else 0
         to_go_on = alone and hold.is_to_go_on()
         to_carry_out = alone and batches.is_running()
         to_pay = alone and clearing_payments.is_waiting()
@@ -112,7 +112,7 @@ def resume() -> None:
 def remember() -> None:
     """Enter what a restored desk has forgotten, where two people have decided that it goes on."""
     try:
-        hold.remember(venue=venue(), now=clock.desk.now())
+        hold.remember(venue=venue(), now=clock.of("desk").now())
     except (VenueError, CounterError) as error:
         log.warning("the desk stays held", error=str(error))
 
@@ -121,7 +121,7 @@ def remember() -> None:
 def carry_out() -> None:
     """Carry out some rows of a batch, unless another worker holds the lock, and call for the next."""
     with exclusive("carry out", using="desk") as alone:
-        ended = batches.carry_out(venue=venue(), clock=clock.desk.now) if alone else 0
+        ended = batches.carry_out(venue=venue(), clock=clock.of("desk").now) if alone else 0
     if ended == batches.CHUNK:
         dispatcher.send(batches.TASK)
 
@@ -139,7 +139,7 @@ def reconcile(by: str = "schedule") -> None:
     """Hold venue, book and counter's clearing against each other, unless another worker is at it."""
     with exclusive("reconcile", using="desk") as alone:
         if alone:
-            reconciliation.reconcile(venue=venue(), clock=clock.desk.now, by=by)
+            reconciliation.reconcile(venue=venue(), clock=clock.of("desk").now, by=by)
 
 
 @shared_task(name="settlement.rebalance")
@@ -149,7 +149,7 @@ def rebalance() -> None:
         if not alone:
             return
         try:
-            treasury.open_books(venue=venue(), now=clock.desk.now())
-            treasury.rebalance(venue=venue(), now=clock.desk.now())
+            treasury.open_books(venue=venue(), now=clock.of("desk").now())
+            treasury.rebalance(venue=venue(), now=clock.of("desk").now())
         except VenueError as error:
             log.warning("wallets cannot be read", error=str(error))

@@ -30,7 +30,7 @@ def keys(request: HttpRequest, customer: Customer) -> HttpResponse:
     if request.method != "POST":
         return _page(request, customer)
     try:
-        issued = _made(request, customer, clock.counter.now())
+        issued = _made(request, customer, clock.of("default").now())
     except ApiKeyError as error:
         return _page(request, customer, refused=str(error), status=409)
     log.info("API key made by its customer", customer=customer.reference, key=issued.key.public_id)
@@ -66,7 +66,7 @@ def _made(request: HttpRequest, customer: Customer, now: datetime) -> Issued:
 def collected(request: HttpRequest, customer: Customer, *, key_id: int) -> HttpResponse:
     """Make the secret and show it in the answer itself: it is kept in no session, message or address."""
     try:
-        issued = collect(customer_id=customer.pk, key_id=key_id, now=clock.counter.now())
+        issued = collect(customer_id=customer.pk, key_id=key_id, now=clock.of("default").now())
     except ApiKeyError as error:
         return _page(request, customer, refused=str(error), status=409)
     return _page(request, customer, issued=issued)
@@ -77,7 +77,7 @@ def collected(request: HttpRequest, customer: Customer, *, key_id: int) -> HttpR
 def revoked(request: HttpRequest, customer: Customer, *, key_id: int) -> HttpResponse:
     """Let nothing more through that is signed with a key."""
     key = get_object_or_404(ApiKey, pk=key_id, customer=customer)
-    revoke(key, now=clock.counter.now())
+    revoke(key, now=clock.of("default").now())
     log.info("API key revoked by its customer", customer=customer.reference, key=key.public_id)
     return _page(request, customer)
 
@@ -95,7 +95,7 @@ def _page(
         "balance": balance_of(customer.pk),
         "keys": ApiKey.objects.filter(customer=customer, revoked_at__isnull=True).order_by("-pk")[:SHOWN],
         "waiting": set(
-            waiting_keys(customer_id=customer.pk, now=clock.counter.now()).values_list("pk", flat=True)
+            waiting_keys(customer_id=customer.pk, now=clock.of("default").now()).values_list("pk", flat=True)
         ),
         "issued": issued,
         "refused": refused,

@@ -25,7 +25,7 @@ STOP_ASKING = 286  # htmx's own status: the answer is shown, and asked for no mo
 @require_safe
 def ticket(request: HttpRequest, customer: Customer) -> HttpResponse:
     """A new ticket, or the same for another number of contracts; an empty one if nothing is chosen."""
-    now = clock.counter.now()
+    now = clock.of("default").now()
     made = ticket_of(customer_id=customer.pk, given=request.GET, now=now)
     return _shown(request, customer, made)
 
@@ -35,7 +35,7 @@ def ticket(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_POST
 def quotes(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The ticket with a price that is firm for a few seconds."""
-    now = clock.counter.now()
+    now = clock.of("default").now()
     made = _posted(request, customer, now)
     placing.quote(made, customer_id=customer.pk, now=now)
     return _shown(request, customer, made, status=REFUSED if made.refusal else 200)
@@ -46,7 +46,7 @@ def quotes(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_POST
 def orders(request: HttpRequest, customer: Customer) -> HttpResponse:
     """Place the ticket's order, once for its client order id."""
-    made = _posted(request, customer, clock.counter.now())
+    made = _posted(request, customer, clock.of("default").now())
     placing.place(made, customer_id=customer.pk, given=request.POST, until=until_of(request))
     status = UNKNOWN if made.is_unknown else REFUSED if made.refusal else 200
     return _shown(request, customer, made, status=status)
@@ -86,7 +86,7 @@ def _shown(
     request: HttpRequest, customer: Customer, made: Ticket | None, *, status: int = 200
 ) -> HttpResponse:
     """The ticket; with it, once its order is placed, the balance and the positions that this has left."""
-    now = clock.counter.now()
+    now = clock.of("default").now()
     if not is_fragment(request):
         return whole_page(request, customer, made, now=now, status=status)
     context: dict[str, Any] = {"ticket": made}

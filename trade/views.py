@@ -53,7 +53,7 @@ def book_for(request: HttpRequest, customer: Customer, *, now: datetime) -> Book
 @require_safe
 def page(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The whole page, with the ticket that its address names."""
-    now = clock.counter.now()
+    now = clock.of("default").now()
     ticket = ticket_of(customer_id=customer.pk, given=request.GET, now=now)
     return whole_page(request, customer, ticket, now=now)
 
@@ -63,7 +63,7 @@ def page(request: HttpRequest, customer: Customer) -> HttpResponse:
 def chain(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The prices alone, for refreshing."""
     expiry: date | None = asked.day(request.GET, "expiry")
-    shown = chain_of(coin=request.GET.get("coin", ""), expiry=expiry, now=clock.counter.now())
+    shown = chain_of(coin=request.GET.get("coin", ""), expiry=expiry, now=clock.of("default").now())
     return render(request, "trade/chain.html", {"chain": shown})
 
 
@@ -74,7 +74,7 @@ def index(request: HttpRequest, customer: Customer) -> HttpResponse:
     coin = request.GET.get("coin", "")
     if coin not in settings.COINS:
         raise Http404
-    shown = chart_of(coin=coin, span=request.GET.get("span"), now=clock.counter.now())
+    shown = chart_of(coin=coin, span=request.GET.get("span"), now=clock.of("default").now())
     return render(request, "trade/index.html", {"index": shown})
 
 
@@ -82,14 +82,16 @@ def index(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_safe
 def book(request: HttpRequest, customer: Customer) -> HttpResponse:
     """Balance, positions and newest orders, for refreshing."""
-    return render(request, "trade/book.html", {"book": book_for(request, customer, now=clock.counter.now())})
+    return render(
+        request, "trade/book.html", {"book": book_for(request, customer, now=clock.of("default").now())}
+    )
 
 
 @for_customers
 @require_safe
 def past(request: HttpRequest, customer: Customer, *, kind: str) -> HttpResponse:
     """A page of orders, positions or the ledger."""
-    now, before = clock.counter.now(), asked.whole(request.GET, "before")
+    now, before = clock.of("default").now(), asked.whole(request.GET, "before")
     context = {
         "page": history.KINDS[kind](customer.pk, before, now),
         "kinds": history.TITLES.items(),

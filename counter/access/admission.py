@@ -24,6 +24,7 @@ from infra.coordination.group_queue import Entry, GroupQueue, OutcomeUnknown
 from infra.coordination.waiting import wake
 
 log = structlog.get_logger(__name__)
+_NOW = clock.of("default").now
 
 WAITING_REQUESTS = 2048
 REQUESTS_AT_A_TIME = 1000
@@ -107,7 +108,7 @@ class _Bounds:
 class Admissions:
     """The requests that wait, and the thread that asks for them."""
 
-    def __init__(self, *, clock: Callable[[], datetime] = clock.counter.now) -> None:
+    def __init__(self, *, clock: Callable[[], datetime] = _NOW) -> None:
         self._clock = clock
         self._limits_again_at = 0.0  # by the monotonic clock
         self._uses = KeyUses()
@@ -186,7 +187,7 @@ class Admissions:
             self._set_up()
             self._has_taken = True
             taken = nonces.take_all(uses)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is not known whether they were used
+        except Exception as error:  # noqa: BLE001 - after any error it is not known whether they were used
             log.warning("signatures could not be looked up", requests=len(entries), error=repr(error))
             connection.close()
             for entry in entries:
@@ -205,7 +206,7 @@ class Admissions:
         try:
             self._set_up()
             granted = rate_limit.grant(asked, now=now)
-        except Exception as error:  # noqa: BLE001 - the invariant: whatever it is, nobody is locked out
+        except Exception as error:  # noqa: BLE001 - the invariant: no error locks anybody out
             log.warning("limits could not be asked, requests go on without", error=repr(error))
             connection.close()
             self._limits_again_at = time.monotonic() + WITHOUT_LIMITS_FOR_SECONDS
@@ -229,7 +230,7 @@ class Admissions:
         try:
             self._set_up()
             nonces.clear(before=now - FORGOTTEN_AFTER)
-        except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
+        except Exception as error:  # noqa: BLE001 - requests go on after any error
             log.warning("old signatures could not be cleared away", error=repr(error))
             connection.close()
 

@@ -50,7 +50,7 @@ class KeyUses:
             keys = ApiKey.objects.filter(pk__in=sorted(used))
             lately = (now - OF_EACH_KEY_EVERY, now + AHEAD_TOLERANCE)
             keys.exclude(last_used_at__range=lately).update(last_used_at=now)
-        except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
+        except Exception as error:  # noqa: BLE001 - requests go on after any error
             log.warning("last use of keys could not be noted", error=repr(error))
             connection.close()
 

@@ -9,7 +9,7 @@ from counter.orders.requests import RejectCode
 class ErrorCode:
     """`retry_after_seconds` is set when the same request may well succeed a moment later.
 
-    Of an order that is refused with a `final` one nothing is ever placed, whatever other attempts of its id do: what
+    Of an order that is refused with a `final` one nothing is ever placed by any attempt with its id: what
     stands against it does not pass.
     """
 

@@ -37,7 +37,7 @@ CHALLENGE = "ApiKey, Token"  # by what customers' programs say who they are
 class Problem(msgspec.Struct, omit_defaults=True):
     """`code` is stable and for programs, `message` for people, `detail` says where in the request.
 
-    Of an order that was refused `final` says whether that holds whatever became of earlier attempts with its
+    Of an order that was refused `final` says whether that holds for every outcome of earlier attempts with its
     client_order_id; if not, those are over in `final_after_ms`.
     """
 

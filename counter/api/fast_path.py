@@ -185,7 +185,7 @@ async def _placed(
     try:
         standing = None
         if isinstance(asking, KeyHolder):
-            use = check(asking, _signed(scope, body), now=clock.counter.now())
+            use = check(asking, _signed(scope, body), now=clock.of("default").now())
             asking = asking.caller
             refusals.check(asking.customer_id or 0)  # before the database is asked anything
             standing = await admissions.admit_soon(

@@ -64,7 +64,7 @@ class UnsyncedView(DeskView):
     def get(self, request: Request) -> Response:
         """SyncBatch of them, oldest first."""
         query = query_of(request, UnsyncedQuery)
-        placed_before = clock.counter.now() - timedelta(milliseconds=query.min_age_ms)
+        placed_before = clock.of("default").now() - timedelta(milliseconds=query.min_age_ms)
         events = outbox.unsynced(placed_before=placed_before, limit=query.limit, after_id=query.after_id)
         return Response(contracts.SyncBatch(events=events))
 
@@ -87,7 +87,7 @@ class AcknowledgeView(DeskView):
         """Take an Acknowledgement."""
         message = self.message
         _check(message, message.order_ids)
-        acknowledged = outbox.acknowledge(order_ids=message.order_ids, now=clock.counter.now())
+        acknowledged = outbox.acknowledge(order_ids=message.order_ids, now=clock.of("default").now())
         return Response({"acknowledged": acknowledged})
 
 
@@ -100,7 +100,7 @@ class SettlementsView(DeskView):
         """Take a SettlementBatch, answer with a SettlementAnswer."""
         message = self.message
         _check(message, message.reports)
-        return Response(take_reports(reports=message.reports, now=clock.counter.now()))
+        return Response(take_reports(reports=message.reports, now=clock.of("default").now()))
 
 
 class ConditionsView(DeskView):
@@ -113,7 +113,7 @@ class ConditionsView(DeskView):
         message = self.message
         _check(message, message.coins)
         try:
-            taken = take_conditions(coins=message.coins, as_of=message.as_of, now=clock.counter.now())
+            taken = take_conditions(coins=message.coins, as_of=message.as_of, now=clock.of("default").now())
         except FromTheFuture as error:
             raise ApiError("invalid_request", str(error), path="$.as_of") from error
         return Response(contracts.ConditionsAnswer(taken))
@@ -169,10 +169,12 @@ class ClearingPaymentsView(DeskView):
                 amount=message.amount,
                 requested_by=message.requested_by,
                 approved_by=message.approved_by,
-                now=clock.counter.now(),
+                now=clock.of("default").now(),
             )
         except AccountError as error:  # of this content nothing was booked, and nothing will be
-            refused = contracts.ClearingAnswer(message.reference, refusal=str(error), at=clock.counter.now())
+            refused = contracts.ClearingAnswer(
+                message.reference, refusal=str(error), at=clock.of("default").now()
+            )
             return Response(refused)
         return Response(contracts.ClearingAnswer(made.reference, refusal=made.refusal, at=made.at))
 

@@ -74,7 +74,7 @@ def _turn(*, is_known: bool) -> Iterator[None]:
 def _seconds_to_wait(request: HttpRequest | None, name: str, browser: str | None) -> int:
     """Until there may be another try; 0 if there may be one now."""
     limits = (_limit("b", browser, NAME_AGAIN_AFTER_SECONDS),) if browser else _limits(request, name)
-    granted = rate_limit.grant(dict.fromkeys(limits, 1), now=clock.counter.now())
+    granted = rate_limit.grant(dict.fromkeys(limits, 1), now=clock.of("default").now())
     waits = [standing.retry_after_seconds for taken, standing in granted.values() if not taken]
     return max(waits, default=0)
 

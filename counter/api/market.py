@@ -35,7 +35,7 @@ class InstrumentsView(CustomerView):
     def get(self, request: Request) -> Response:
         """Options by underlying, expiry and strike, all in one answer."""
         query = query_of(request, InstrumentQuery)
-        now = clock.counter.now()
+        now = clock.of("default").now()
         options = tradable_options(
             now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol
         )
@@ -64,7 +64,10 @@ class QuotesView(CustomerView):
         """Premiums in coin, and what one contract costs and brings in USDT, for options that have a quote."""
         query = query_of(request, InstrumentQuery)
         quotes = current_quotes(
-            now=clock.counter.now(), underlying=query.underlying, expiry=query.expiry, symbol=query.symbol
+            now=clock.of("default").now(),
+            underlying=query.underlying,
+            expiry=query.expiry,
+            symbol=query.symbol,
         )
         return Response(QuoteList([quote_body(quote) for quote in quotes]))
 
@@ -76,12 +79,12 @@ class QuotesView(CustomerView):
         examples=FIRM_QUOTE,
     )
     def post(self, request: Request) -> Response:
-        """A price that one order gets if it names the quote before it expires, whatever the market does meanwhile.
+        """A price that one order gets if it names the quote before it expires, though the market moves meanwhile.
 
         It holds for its customer, side, symbol or position, and size, and once. It promises the price, not that the
         option is traded: an open is still refused while the option or its coin takes none.
         """
-        quote = give(request=self.message.request(self.customer_id), now=clock.counter.now())
+        quote = give(request=self.message.request(self.customer_id), now=clock.of("default").now())
         if isinstance(quote, Rejected):
             raise ApiError(quote.code, quote.message)
         return Response(firm_quote_body(quote), status=201)

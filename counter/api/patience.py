@@ -1,8 +1,9 @@
 """What does not wait for the framework's threads, and how long anything waits for them.
 
-Invariant: whatever the database does, /healthz is answered, and every other request within FRAMEWORK_WITHIN_SECONDS. A
-request that was given up may still be carried out: its outcome is unknown, as the answer says. The desk's word that it
-is there waits for no other request: a thread is kept for it, which nobody else gets who has no key of the desk's.
+Invariant: with a slow or dead database too /healthz is answered, and every other request within
+FRAMEWORK_WITHIN_SECONDS. A request that was given up may still be carried out: its outcome is unknown, as the answer
+says. The desk's word that it is there waits for no other request: a thread is kept for it, which only callers with a
+key of the desk's get.
 """
 
 import asyncio

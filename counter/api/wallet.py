@@ -51,7 +51,7 @@ class CustomersView(_StrictView):
     def post(self, request: Request) -> Response:
         """Open a customer's account, once."""
         reference = self.message.reference
-        customer = accounts.open_customer(reference=reference, password=None, now=clock.counter.now())
+        customer = accounts.open_customer(reference=reference, password=None, now=clock.of("default").now())
         return Response(customer_body(customer), status=201)
 
 
@@ -67,7 +67,7 @@ class DepositsView(_StrictView):
             customer_id=_customer_id(asked.customer),
             amount=_amount(asked.amount),
             reference=asked.reference,
-            now=clock.counter.now(),
+            now=clock.of("default").now(),
         )
         return _answer(movement_body(movement), is_new=is_new)
 
@@ -93,7 +93,7 @@ class WithdrawalsView(_StrictView):
             customer_id=_customer_id(asked.customer),
             amount=_amount(asked.amount),
             reference=asked.reference,
-            now=clock.counter.now(),
+            now=clock.of("default").now(),
         )
         return _answer(wallet_withdrawal(withdrawal), is_new=is_new)
 
@@ -136,7 +136,7 @@ class MovementsView(WalletView):
 def _ended(request: Request, end: Callable[..., Withdrawal], reference: str) -> Response:
     if request.body:
         raise ApiError("invalid_request", "this address takes no body")
-    return Response(wallet_withdrawal(end(reference=_reference(reference), now=clock.counter.now())))
+    return Response(wallet_withdrawal(end(reference=_reference(reference), now=clock.of("default").now())))
 
 
 def _reference(given: str) -> str:

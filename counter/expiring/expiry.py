@@ -2,7 +2,7 @@
 
 Every step is one transaction that finds by itself what is left to do: any number of processes may run this at once, be
 killed in it, or begin hours late. What the record of the index lacks is a person's to enter (`index_entries`). While a
-person has stopped all of a coin its positions wait: whatever is wrong with it may be wrong with its index.
+person has stopped all of a coin its positions wait: its index may be what is wrong.
 """
 
 import time

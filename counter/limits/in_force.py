@@ -151,7 +151,7 @@ class SeriesWatch:
         self._due_at = started_at
 
     def tick(self, *, now: datetime) -> None:
-        """`measure_series` if it is due, for a loop that goes on whatever happens."""
+        """`measure_series` if it is due, for a loop that goes on after any error."""
         if now < self._due_at <= now + MEASURING_PAUSE_AT_MOST:
             return
         started = time.monotonic()

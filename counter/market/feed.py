@@ -50,7 +50,7 @@ Window = tuple[str, datetime]  # of a coin, before this moment of expiry
 class Feed:
     """Lists options and quotes them; a `recorded` option chain gives instruments and volatilities.
 
-    Whatever it writes is written as the leader's, or not at all. `judge` is told the coins whose index leaps as soon as
+    All that it writes is written as the leader's, or not at all. `judge` is told the coins whose index leaps as soon as
     that is known, before anything else is written: it halts them.
     """
 
@@ -251,7 +251,7 @@ def _expire_on(stopping: threading.Event) -> None:
     """Beside the quotes, so that these do not wait: what it does may be done by any number of processes."""
     while not stopping.wait(EXPIRE_EVERY_SECONDS):
         try:
-            expiry.sweep(now=clock.counter.now())
+            expiry.sweep(now=clock.of("default").now())
         except Exception:
             log.exception("nothing has expired")
         close_old_connections()
@@ -262,11 +262,14 @@ def _quote_on(
     index: Index, recorded: Sequence[chain.ChainRow], stopping: threading.Event, term: Term
 ) -> None:
     """Tick until told to stop or another process leads; a tick that fails is logged and tried again."""
-    began_at = clock.counter.now()
+    began_at = clock.of("default").now()
     watch = status.Watch(started_at=began_at, term=term, book=BookWatch().measures)
     series = in_force.SeriesWatch(started_at=began_at, term=term)
     feed = Feed(
-        index, term, judge=lambda leaps: watch.tick(now=clock.counter.now(), leaps=leaps), recorded=recorded
+        index,
+        term,
+        judge=lambda leaps: watch.tick(now=clock.of("default").now(), leaps=leaps),
+        recorded=recorded,
     )
     desk_load.watching(term, stopping)
     failing, begun = False, False
@@ -274,9 +277,9 @@ def _quote_on(
         started = time.monotonic()
         try:
             if not begun:
-                index.begin(now=clock.counter.now())
+                index.begin(now=clock.of("default").now())
                 begun = True
-            count = feed.tick(now=clock.counter.now())
+            count = feed.tick(now=clock.of("default").now())
             if failing and count:
                 log.info("quoting", options=count)
             failing = failing and not count
@@ -288,6 +291,6 @@ def _quote_on(
             failing = True
             close_old_connections()
         with suppress(ClockUnknown):  # which has been told
-            watch.tick(now=clock.counter.now(), leaps=index.leaps)
-            series.tick(now=clock.counter.now())
+            watch.tick(now=clock.of("default").now(), leaps=index.leaps)
+            series.tick(now=clock.of("default").now())
         stopping.wait(max(0.0, settings.QUOTE_EVERY_SECONDS - (time.monotonic() - started)))

@@ -28,7 +28,7 @@ class Reading:
     """One tick: prices to be published by coin, since when coins leap, and what was rejected by coin.
 
     `spans` has the prices that still count beside each published one; `doubted` the coins of which, by a second answer
-    in a row, nothing could be believed: whatever their price is, it is not the last one.
+    in a row, nothing could be believed: their price is not the last one.
     """
 
     prices: dict[str, Point] = field(default_factory=dict)

@@ -78,7 +78,7 @@ class ExchangeSource:
     def _read(self, now: datetime) -> None:
         try:
             self._latest = Answer(now, self._books(now))
-        except Exception as error:  # noqa: BLE001 - whatever a source does, the others go on
+        except Exception as error:  # noqa: BLE001 - the others go on after any error of one source
             log.debug("index source unreachable", source=self.name, error=repr(error))
             self._latest = Answer(now, dict.fromkeys(settings.COINS, Cause.UNREACHABLE))
 

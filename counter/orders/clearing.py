@@ -1,6 +1,6 @@
 """Counter's clearing added up by runs of order ids, for the desk to hold against its own book.
 
-Legs of the clearing account lie by order id, so a run of ids is read off a few blocks whatever came before it.
+Legs of the clearing account lie by order id, so a run of ids is read off a few blocks at any size of the table.
 """
 
 from datetime import datetime

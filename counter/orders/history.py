@@ -14,7 +14,7 @@ REPORTED = (
 
 
 def order_history(*, after_id: int, limit: int) -> OrderHistory:
-    """Sync events of the `limit` orders after one, by their ids, whatever their state, and what settled them."""
+    """Sync events of the `limit` orders after one, by their ids, in any state, and what settled them."""
     orders = SyncOrder.objects.filter(pk__gt=after_id).order_by("pk")[:limit]
     events = [Order(*row).sync_event(settings.COUNTER_SOURCE) for row in orders.values_list(*ORDER_COLUMNS)]
     if not events:

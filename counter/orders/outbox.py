@@ -35,7 +35,7 @@ WAITING_BATCHES = 1000
 MESSAGE_EVENTS = 1000
 # Customers are waiting for their answers at this moment: their threads go first, and what commits meanwhile goes along.
 GATHER_SECONDS = 0.001
-# A message costs nearly the same whatever it carries, here and at the desk. The more the last one carried, the longer
+# A message of few orders costs nearly what one of many does, here and at the desk. The more the last one had the longer
 # the next commits are worth waiting for: some milliseconds up to 800 orders a second, as long as may be from 1,000 on.
 GATHER_SECONDS_FOR_EACH_EVENT = 0.001
 GATHER_AT_MOST_SECONDS = 0.05
@@ -89,7 +89,7 @@ class Publisher:
                     message_queue()(connection.default_channel).declare()
                     while True:
                         self._send_one(producer)
-            except Exception as error:  # noqa: BLE001 - whatever a broker raises, the orders are safe in the table
+            except Exception as error:  # noqa: BLE001 - after any error of the broker the orders are safe in the table
                 log.warning("broker unreachable, orders wait for the desk's pull", error=repr(error))
                 self._drop_for(RECONNECT_AFTER_SECONDS)
 

@@ -51,7 +51,7 @@ class Prices:
         self._closable_since = now - max(terms.stale_after, terms.close_stale_after)
 
     def admit_open(self, option: OptionRow) -> None:
-        """Let an open through that its option and its coin take at present, whatever its price.
+        """Let an open through that its option and its coin take at present, at any price.
 
         Raises: Refused.
         """

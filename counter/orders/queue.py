@@ -27,6 +27,7 @@ from infra.db.not_now import LOCK_NOT_AVAILABLE, is_not_now, sqlstate
 from infra.db.pipeline import Asked, ask, prepare_here
 
 log = structlog.get_logger(__name__)
+_NOW = clock.of("default").now
 
 WAITING_ORDERS = 2048
 # What PostgreSQL says of a transaction that it has undone and that may well succeed the next time.
@@ -111,9 +112,7 @@ class _Bounds:
 class OrderQueue:
     """The orders of a process, and the writer that commits them."""
 
-    def __init__(
-        self, *, place: Place = place_orders, clock: Callable[[], datetime] = clock.counter.now
-    ) -> None:
+    def __init__(self, *, place: Place = place_orders, clock: Callable[[], datetime] = _NOW) -> None:
         self._place = place
         self._clock = clock
         self._queue: GroupQueue[_Entry] = GroupQueue(
@@ -127,7 +126,7 @@ class OrderQueue:
         Those that the desk could not hedge soon are refused before anything is asked of the database (`throttle`).
         Nothing is committed after `until` (`deadlines.work_until`; as of an arrival now unless it is given).
 
-        Raises: BatchTooLarge; QueueFull; OutcomeUnknown; whatever else placing these very requests raises.
+        Raises: BatchTooLarge; QueueFull; OutcomeUnknown; what placing these very requests raises.
         """
         entry = _Entry(requests, until)
         if not entry.is_answered and not self._queue.wait(entry, seconds=entry.seconds_left):

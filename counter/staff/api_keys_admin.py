@@ -90,7 +90,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             networks=asked["networks"],
             requests_per_second=asked["requests_per_second"],
             expires_at=asked["expires_at"],
-            now=clock.counter.now(),
+            now=clock.of("default").now(),
         )
         obj.pk, obj.public_id = offered.pk, offered.public_id
         text = f"{obj.customer} finds the key and its secret on the trade page, under API keys, once."
@@ -106,7 +106,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         """The selected keys open nothing any more, in every process within seconds, and never again."""
         keys = list(queryset.filter(revoked_at__isnull=True))
         for key in keys:
-            api_keys.revoke(key, now=clock.counter.now())
+            api_keys.revoke(key, now=clock.of("default").now())
             self.log_change(request, key, "Revoked.")
         level = messages.SUCCESS if keys else messages.WARNING
         self.message_user(request, f"{len(keys)} API keys were revoked.", level)

@@ -78,7 +78,7 @@ class SetsLimits(ReadOnlyAdmin):
             return
         given = form.cleaned_data
         to = Setting(given["contracts"], given["notional"], given.get("orders_per_s"))
-        by, now, count = request.user.get_username(), clock.counter.now(), 0
+        by, now, count = request.user.get_username(), clock.of("default").now(), 0
         try:
             for set_one in self.setters(queryset):
                 set_one(to=to, reason=given["why"], by=by, now=now)

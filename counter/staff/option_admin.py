@@ -71,7 +71,7 @@ class OptionAdmin(ReadOnlyAdmin):
     def _move(self, request: HttpRequest, options: QuerySet[Option], moving: Any, done: str) -> None:
         by, why = request.user.get_username(), request.POST.get("why", "")
         try:
-            moved = moving(options, by=by, why=why, now=clock.counter.now())
+            moved = moving(options, by=by, why=why, now=clock.of("default").now())
         except series.ReasonMissing:
             self.message_user(request, "Say why, in the field beside the action.", messages.ERROR)
             return
@@ -159,7 +159,10 @@ class ExpiryAdmin(ReadOnlyAdmin):
         if form.is_valid():
             try:
                 made = index_entries.request(
-                    expiry_id=expiry.pk, **form.cleaned_data, by=person(request), now=clock.counter.now()
+                    expiry_id=expiry.pk,
+                    **form.cleaned_data,
+                    by=person(request),
+                    now=clock.of("default").now(),
                 )
             except EntryRefused as refusal:
                 form.add_error(None, str(refusal).capitalize())

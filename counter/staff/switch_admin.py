@@ -51,7 +51,7 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
             "switch": switch,
             "to": to.value,
             "word": WORDS[to],
-            "effect": effect_of(switch, to=to, now=clock.counter.now()),
+            "effect": effect_of(switch, to=to, now=clock.of("default").now()),
         }
         return render(request, "counter/switch_confirm.html", context)
 
@@ -60,7 +60,7 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """With a switch for every coin, thrown before or not, for people who may throw one."""
         if may_throw(request.user, TradingSwitch(), to=State.ALL_STOPPED):
-            make_missing(now=clock.counter.now())
+            make_missing(now=clock.of("default").now())
         return super().changelist_view(request, extra_context)
 
     def change_view(
@@ -104,7 +104,7 @@ def _throw(request: HttpRequest, pk: int) -> HttpResponse:
             to=to,
             reason=request.POST.get("reason", ""),
             by=by,
-            now=clock.counter.now(),
+            now=clock.of("default").now(),
             seen=State(switch.state),
         )
     except SwitchRefused as refusal:

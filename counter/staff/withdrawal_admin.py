@@ -89,7 +89,7 @@ class WithdrawalAdmin(ReadOnlyAdmin):
                     withdrawal_id=withdrawal.pk,
                     **form.cleaned_data,
                     by=person(request),
-                    now=clock.counter.now(),
+                    now=clock.of("default").now(),
                 )
             except DecisionRefused as refusal:
                 form.add_error(None, str(refusal).capitalize())

@@ -155,7 +155,7 @@ def _beginning(listener: Listener, since: Mark | None) -> tuple[bytes, Told | No
     retry = b"retry: %d\n\n" % random.randint(*RETRY_MILLISECONDS)
     if not listener.own:
         return retry, None
-    now = clock.counter.now()
+    now = clock.of("default").now()
     if since is not None and lies_ahead(since.at, now=now):
         since = Mark(since.order_id, LONG_AGO)  # a clock was wrong: what has ended is told once more
     try:

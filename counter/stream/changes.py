@@ -2,7 +2,7 @@
 
 Nothing is missed: a customer's orders get their ids under the lock of the account, so those not told yet have
 larger ones; what can still change without a new order (an unfinished order, a position past its expiry, the balance)
-is asked about by its id. Whatever is told is told as it is now, so telling it twice does no harm.
+is asked about by its id. What is told is told as it is now, so telling it twice does no harm.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

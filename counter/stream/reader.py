@@ -89,7 +89,7 @@ class Reader:
         while not self._stopping.wait(pause_seconds):
             started = time.monotonic()
             try:
-                self.tick(now=clock.counter.now())
+                self.tick(now=clock.of("default").now())
                 self.read_at = time.monotonic()
                 pause_seconds = max(0, READ_EVERY_SECONDS - (self.read_at - started))
             except Exception as error:  # noqa: BLE001 - listeners outlive the database
@@ -100,7 +100,7 @@ class Reader:
     def tick(self, *, now: datetime) -> None:
         """Read once and hand on what is found. Raises: database errors; what was not told is told by the next tick."""
         self._take_in()
-        # Each part is handed on at once, for what was read counts as told, whatever fails after it.
+        # Each part is handed on at once, for what was read counts as told, though a later part fail.
         for part in (self._own_changes, self._quotes, self._revocations, self._heartbeats):
             if found := part(now):
                 self._loop.call_soon_threadsafe(self._deliver, found)

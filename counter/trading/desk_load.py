@@ -127,7 +127,7 @@ def _watch(term: Term, stopping: threading.Event) -> None:
         while term.holds() and not stopping.is_set():
             began_at = time.monotonic()
             try:
-                watch.measure(now=clock.counter.now(), at_seconds=began_at)
+                watch.measure(now=clock.of("default").now(), at_seconds=began_at)
                 is_failing = False
             except LeadershipLost:
                 return

@@ -126,7 +126,7 @@ class Watch:
         self._unsettled_due_at = started_at
 
     def tick(self, *, now: datetime, leaps: Mapping[str, datetime] = NO_LEAPS) -> None:
-        """`judge`, for a loop that goes on whatever happens: coins that are not judged count as halted soon."""
+        """`judge`, for a loop that goes on after any error: coins that are not judged count as halted soon."""
         try:
             self.judge(now=now, leaps=leaps)
         except LeadershipLost:
@@ -230,7 +230,7 @@ def _store(underlying: str, measures: Mapping[Reason, Decimal], paid: Decimal, n
     """
     status = _locked(underlying, now)
     # By the database's clock as well: who was held up on the way here is only late.
-    if lies_ahead(status.judged_at, now=max(now, clock.counter.now())):
+    if lies_ahead(status.judged_at, now=max(now, clock.of("default").now())):
         log.warning(
             "a coin was judged in the future: a clock was wrong", coin=underlying, at=status.judged_at
         )

@@ -246,7 +246,7 @@ class Client:
     ) -> Order:
         """Buy contracts for `max_cost` USDT at most, or at the price of a firm quote: always give one of the two.
 
-        May be called again with the same arguments, whatever came of the first call: it is one order.
+        May be called again with the same arguments after any outcome of the first call: it is one order.
         """
         body = {"type": "open", "client_order_id": client_order_id, "symbol": symbol, "contracts": contracts}
         return self._place(body | {"max_cost": max_cost, "quote_id": quote_id})
@@ -265,7 +265,7 @@ class Client:
         """Sell contracts of a position (all that are left unless `contracts` says how many), named in one of two ways.
 
         For `min_proceeds` USDT at least, or at the price of a firm quote: always give one of the two.
-        May be called again with the same arguments, whatever came of the first call: it is one order.
+        May be called again with the same arguments after any outcome of the first call: it is one order.
         """
         body = {"type": "close", "client_order_id": client_order_id, "payout": payout, "quote_id": quote_id}
         named = {"position_id": position_id, "opened_by": opened_by}

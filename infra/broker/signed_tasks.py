@@ -63,4 +63,4 @@ def _signed(body: bytes, headers: Mapping[str, Any]) -> bytes:
 
 def _refuse(task: Task, message: Message, error: NotOurs) -> None:
     log.error("task refused", task=task.name, error=str(error))
-    dead_letters.bury(message, reason=f"task {task.name}: {error}", now=clock.desk.now(), is_task=True)
+    dead_letters.bury(message, reason=f"task {task.name}: {error}", now=clock.of("desk").now(), is_task=True)

@@ -1,4 +1,4 @@
-"""The time: each side of the wall has one clock, its database's; a process carries it on by its own monotonic one.
+"""The time: each database has one clock, its server's; a process carries it on by its own monotonic one.
 
 A process's wall clock is never believed: it may be ahead, behind, or jump. Each new database connection measures the
 server's clock in one round trip, and where none was opened for a while a short one is opened for that, beside the work.
@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -193,13 +194,11 @@ def _confirmed_after(off_seconds: float) -> float:
     return CONFIRMED_AFTER_SECONDS if abs(off_seconds) <= FAR_SECONDS else FAR_CONFIRMED_AFTER_SECONDS
 
 
-counter = Clock("default")
-desk = Clock("desk")
-_CLOCKS = {clock.alias: clock for clock in (counter, desk)}
+_CLOCKS = {alias: Clock(alias) for alias in settings.DATABASES}
 
 
 def of(alias: str) -> Clock:
-    """The clock of a database."""
+    """The clock of a database, by its alias in the settings. Raises: KeyError when there is no such database."""
     return _CLOCKS[alias]
 
 

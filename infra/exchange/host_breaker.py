@@ -115,7 +115,7 @@ class Breaker:
     def forget(self) -> None:
         """Let everybody call again."""
         _unwritten.pop(self._path, None)
-        with _whatever_the_disk_does():
+        with _despite_disk_errors():
             self._path.unlink(missing_ok=True)
 
     def _is_noted(self) -> bool:
@@ -200,7 +200,7 @@ class Breaker:
     def _locked(self) -> Iterator[None]:
         """Alone with the file among all threads and processes; where it cannot be locked, among the threads."""
         with _threads, ExitStack() as held:
-            with _whatever_the_disk_does():
+            with _despite_disk_errors():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 lock = held.enter_context(self._path.with_suffix(".lock").open("w"))
                 _lock_soon(lock)
@@ -265,12 +265,12 @@ def guard(exchange: Any) -> None:
         return breakers.setdefault(urlsplit(url).netloc, Breaker(url))
 
     def guarded(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-        with _whatever_the_disk_does():
+        with _despite_disk_errors():
             breaker(url).enter(is_read=method == "GET")
         return fetch(url, method, headers, body)
 
     def note(status: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any) -> Any:
-        with _whatever_the_disk_does():
+        with _despite_disk_errors():
             breaker(url).note(status, headers, url, body)
         return noted(status, reason, url, method, headers, body, *rest)
 
@@ -278,7 +278,7 @@ def guard(exchange: Any) -> None:
 
 
 @contextmanager
-def _whatever_the_disk_does() -> Iterator[None]:
+def _despite_disk_errors() -> Iterator[None]:
     """An answer that came must not be lost because nothing can be written down of it."""
     try:
         yield

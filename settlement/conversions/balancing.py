@@ -111,7 +111,7 @@ def book_filled(
 
     Raises: MovedMeanwhile.
     """
-    _enter(conversion, fills, demands, chart_of(accounts), now=clock.desk.now())
+    _enter(conversion, fills, demands, chart_of(accounts), now=clock.of("desk").now())
 
 
 @calculating()

@@ -251,20 +251,20 @@ def _send(
                 stamp=stamp,
             )
         except VenueError as error:
-            follow = after_failure(conversion, attempt, error, now=clock.desk.now())
+            follow = after_failure(conversion, attempt, error, now=clock.of("desk").now())
             if follow in (
                 Follow.REPLAN,
                 Follow.HALT,
             ):  # it may be for a filter that this process has not seen yet
                 venue.forget_markets()
         else:
-            after_report(conversion, attempt, report, venue, now=clock.desk.now(), book=book)
+            after_report(conversion, attempt, report, venue, now=clock.of("desk").now(), book=book)
             return
     except MovedMeanwhile:
         log.info("conversion was resolved by somebody else", conversion=conversion.pk)
         return
     if conversion.state == Conversion.State.RETRY_WAIT:
-        _after_no(conversion, follow, venue, clock.desk.now())
+        _after_no(conversion, follow, venue, clock.of("desk").now())
 
 
 def _after_no(conversion: Conversion, follow: Follow, venue: Venue, now: datetime) -> None:
@@ -278,6 +278,6 @@ def _after_no(conversion: Conversion, follow: Follow, venue: Venue, now: datetim
         at_once = follow is Follow.RETRY_AT_ONCE and is_due
     if at_once:
         try:
-            send_again(conversion, venue, clock.desk.now())
+            send_again(conversion, venue, clock.of("desk").now())
         except (MovedMeanwhile, VenueError) as error:
             log.info("left to its due time", conversion=conversion.pk, why=str(error))

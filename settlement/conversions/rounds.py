@@ -62,7 +62,7 @@ def work_off(*, underlying: str, venue: Venue) -> Worked:
     # Looked at only after the lock is free: orders that came while it was held are left to this. A carry that the last
     # round has left is large enough for another; one that a round could not do anything with is not.
     wait = converting.orders_wait if made is None else converting.needs_conversion
-    return Worked(rounds, orders_left=wait(underlying, now=clock.desk.now()))
+    return Worked(rounds, orders_left=wait(underlying, now=clock.of("desk").now()))
 
 
 def _rounds(underlying: str, venue: Venue, place: int) -> tuple[int, Conversion | None]:
@@ -88,7 +88,7 @@ def _rounds(underlying: str, venue: Venue, place: int) -> tuple[int, Conversion 
             if place:
                 break
             if chase.over:
-                chasing.rest(underlying, why=f"{chase.over}: {made.reason}", now=clock.desk.now())
+                chasing.rest(underlying, why=f"{chase.over}: {made.reason}", now=clock.of("desk").now())
                 break
         elif made is None or made.state not in (Conversion.State.FILLED, Conversion.State.BOOKED):
             break
@@ -101,7 +101,7 @@ def _hold_back(underlying: str, venue: Venue, error: VenueError) -> None:
     """Try the coin again when that is due: after the halt that stands or that a refused question begins, or a rest."""
     if isinstance(error, VenueHalted):
         return
-    now = clock.desk.now()
+    now = clock.of("desk").now()
     if isinstance(error, PriceRanAway) or not failures.halt_if_refused(
         error, venue=venue.name, underlying=underlying, now=now
     ):
@@ -112,8 +112,8 @@ def _round(underlying: str, venue: Venue, chase: Chase | None, place: int) -> Co
     # What arrives in the pause goes along: the busier the venue's allowance, the larger the batches.
     time.sleep(venue.pace_seconds())
     made = converting.convert_waiting(
-        underlying=underlying, venue=venue, now=clock.desk.now(), chase=chase, place=place, books=True
+        underlying=underlying, venue=venue, now=clock.of("desk").now(), chase=chase, place=place, books=True
     )
     if made is not None and made.state == Conversion.State.FILLED:
-        balancing.book_or_say_why_not(made, now=clock.desk.now())
+        balancing.book_or_say_why_not(made, now=clock.of("desk").now())
     return made

@@ -26,10 +26,10 @@ def warm_up(venue: Venue) -> None:
     What does not answer is left to who needs it first.
     """
     steps: list[Callable[[], Any]] = [
-        lambda: treasury.open_books(venue=venue, now=clock.desk.now()),
+        lambda: treasury.open_books(venue=venue, now=clock.of("desk").now()),
         *(_of_coin(venue, underlying) for underlying in settings.COINS),
         connection.ensure_connection,
-        lambda: reporting.is_anything_left(now=clock.desk.now()),
+        lambda: reporting.is_anything_left(now=clock.of("desk").now()),
         counter_client.reach,
         _reach_broker,
     ]
@@ -44,7 +44,7 @@ def _of_coin(venue: Venue, underlying: str) -> Callable[[], Any]:
     def read() -> None:
         venue.market(underlying)
         venue.top_of_book(underlying)
-        standing.of(underlying, now=clock.desk.now())
+        standing.of(underlying, now=clock.of("desk").now())
 
     return read
 

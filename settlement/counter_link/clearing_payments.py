@@ -136,7 +136,7 @@ def pay_approved() -> int:
             log.warning("counter does not take a clearing payment", payment=payment.pk, error=str(error))
             continue
         try:
-            end(payment, answer, now=clock.desk.now())
+            end(payment, answer, now=clock.of("desk").now())
         except MovedMeanwhile:
             continue  # another process has heard the same
         ended += 1

@@ -66,9 +66,9 @@ def _send(transfer: FundsTransfer, attempt: Attempt, venue: Venue, stamp: int) -
                 stamp=stamp,
             )
         except VenueError as error:
-            _after_failure(transfer, attempt, error, clock.desk.now())
+            _after_failure(transfer, attempt, error, clock.of("desk").now())
             return
-        now = clock.desk.now()
+        now = clock.of("desk").now()
         history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=venue_transfer_id, at=now)
         confirm(transfer, venue_transfer_id=venue_transfer_id, now=now)
     except MovedMeanwhile:

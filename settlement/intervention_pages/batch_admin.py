@@ -65,7 +65,7 @@ def _ask_for_batch(
             reason=request.POST.get("reason", ""),
             evidence=request.POST.get("evidence", ""),
             by=person(request),
-            now=clock.desk.now(),
+            now=clock.of("desk").now(),
         )
     except Refused as refusal:
         model_admin.message_user(request, f"{str(refusal).capitalize()}.", messages.ERROR)

@@ -92,7 +92,7 @@ class ClearingPaymentAdmin(DecidedAdmin, ReadOnlyAdmin):
         if form.is_valid():
             try:
                 made = clearing_payments.request(
-                    **form.cleaned_data, by=person(request), now=clock.desk.now()
+                    **form.cleaned_data, by=person(request), now=clock.of("desk").now()
                 )
             except PaymentRefused as refusal:
                 form.add_error(None, str(refusal).capitalize())

@@ -34,7 +34,7 @@ def shown(request: HttpRequest, made: Intervention) -> dict[str, Any]:
             if deciding.has_moved(made):
                 raise Refused(f"{deciding.MOVED}: the request is void")
             context["effects"] = deciding.preview(
-                operation=operation, row_id=made.subject_id, terms=terms, now=clock.desk.now()
+                operation=operation, row_id=made.subject_id, terms=terms, now=clock.of("desk").now()
             )
         except Refused as refusal:
             context["problem"] = str(refusal)
@@ -47,7 +47,7 @@ def decide(request: HttpRequest, intervention_id: int) -> HttpResponse:
         return HttpResponseNotAllowed(["POST"])
     made = get_object_or_404(Intervention, pk=intervention_id)
     step, note = decision_of(request, made, STEPS)
-    by, now, asked = person(request), clock.desk.now(), Asked(venue)
+    by, now, asked = person(request), clock.of("desk").now(), Asked(venue)
     try:
         if step == APPROVE:
             made = deciding.approve(intervention_id=made.pk, by=by, note=note, venue=asked.venue, now=now)

@@ -103,7 +103,7 @@ def _one_more(data: QueryDict) -> QueryDict:
 def _read(page: _Page, asked: Asked) -> None:
     """Fill the form in with what the venue shows."""
     try:
-        terms = asking.propose(cast(Conversion, page.row), asked.venue, clock.desk.now())
+        terms = asking.propose(cast(Conversion, page.row), asked.venue, clock.of("desk").now())
     except Refused as refusal:
         page.problems.append(str(refusal))
         return
@@ -147,7 +147,7 @@ def _digest(terms: Terms, said: dict[str, Any]) -> str:
 
 
 def _show(page: _Page, terms: Terms) -> None:
-    now = clock.desk.now()
+    now = clock.of("desk").now()
     page.effects = deciding.preview(operation=page.operation, row_id=page.row.pk, terms=terms, now=now)
 
 
@@ -160,7 +160,7 @@ def _word(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> Http
             row_id=page.row.pk,
             terms=terms,
             venue=asked.venue,
-            now=clock.desk.now(),
+            now=clock.of("desk").now(),
         )
     except Refused as refusal:
         said["problem"] = str(refusal)
@@ -178,7 +178,7 @@ def _request(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> H
         evidence=said.get("evidence", ""),
         by=person(request),
         venue=asked.venue,
-        now=clock.desk.now(),
+        now=clock.of("desk").now(),
     )
     if page.operation.needs_two:
         messages.success(request, f"Intervention {made.pk} waits for another person's approval. {asked}")

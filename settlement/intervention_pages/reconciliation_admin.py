@@ -70,7 +70,7 @@ class ReconciliationBreakAdmin(RunningAdmin, OperatedAdmin):
     @display(description="age", ordering="since")
     def age(self, row: ReconciliationBreak) -> str:
         """From when it happened to when it was balanced, or to now."""
-        return timesince(row.since, row.closed_at or clock.desk.now())
+        return timesince(row.since, row.closed_at or clock.of("desk").now())
 
     @display(description="conversion")
     def conversion(self, row: ReconciliationBreak) -> str:
@@ -88,7 +88,7 @@ class ReconciliationBreakAdmin(RunningAdmin, OperatedAdmin):
         if user is None:
             self.message_user(request, f"There is no active member of staff {name}.", messages.ERROR)
             return
-        owned = breaks.own(queryset, owner_id=user.pk, owner=name, now=clock.desk.now())
+        owned = breaks.own(queryset, owner_id=user.pk, owner=name, now=clock.of("desk").now())
         level = messages.SUCCESS if owned else messages.WARNING
         self.message_user(request, f"{name} is the owner of {owned} open breaks.", level)
 

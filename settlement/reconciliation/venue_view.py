@@ -35,7 +35,7 @@ def look(venue: Venue, *, trades_since: datetime, transfers_since: datetime) -> 
 
     Raises: VenueError; OtherAccount when it is not the account of the books.
     """
-    venue_account.require(venue, now=clock.desk.now())
+    venue_account.require(venue, now=clock.of("desk").now())
     trades = {
         coin: {trade.venue_trade_id: trade for trade in venue.trades(underlying=coin, since=trades_since)}
         for coin in settings.COINS

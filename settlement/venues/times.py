@@ -17,4 +17,4 @@ def earliest(moment: datetime, venue: Venue) -> datetime:
     Raises: VenueError.
     """
     told = datetime.fromtimestamp(venue.stamp() / 1000, tz=UTC)
-    return moment + min(told - clock.desk.now(), timedelta(0)) - MARGIN
+    return moment + min(told - clock.of("desk").now(), timedelta(0)) - MARGIN

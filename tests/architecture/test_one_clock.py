@@ -82,4 +82,6 @@ def test_each_way_of_reading_one_is_found(source):
 
 
 def test_the_clock_and_the_monotonic_one_are_free():
-    assert not wall_clocks("from config import clock\nimport time\nx = clock.counter.now(), time.monotonic()")
+    assert not wall_clocks(
+        "from config import clock\nimport time\nx = clock.of('default').now(), time.monotonic()"
+    )

@@ -100,7 +100,7 @@ def test_every_rounding_of_the_product_is_named():
     offences = [
         each for file in files for each in _found(file.read_text(), file.relative_to(ROOT).as_posix())
     ]
-    assert not offences, "\n".join(["rounded by whatever was called before:", *offences])
+    assert not offences, "\n".join(["rounded by the context that was left behind:", *offences])
 
 
 def test_what_is_excused_is_there():

@@ -1,4 +1,4 @@
-"""No address of the admin or the trade page answers 500, whatever stands in its path, its query or its form.
+"""No address of the admin or the trade page answers 500 to anything in its path, its query or its form.
 
 Lists take turns with what all of them understand alike, so that each value and each parameter is met by some of them;
 `make fuzz` tries all with all. Without infra.http_server.parameters both find what each of its guards prevents.

@@ -115,7 +115,7 @@ def test_a_key_that_is_over_cannot_be_collected(end):
         api_keys.collect(customer_id=customer.pk, key_id=key.pk, now=timezone.now())
 
 
-def test_whoever_may_not_issue_keys_makes_and_revokes_none():
+def test_a_person_without_the_permission_makes_and_revokes_no_keys():
     viewer, customer = staff("vera", role="viewer"), make_customer()
     key = issue(customer)
     assert viewer.get(LIST).status_code == 200

@@ -241,7 +241,7 @@ def test_the_time_before_the_feed_listened_is_no_silence(bench):
     assert bench.judged(1, told=False).state == "NORMAL"
 
 
-def test_orders_that_stay_unsettled_contain_their_coin_whatever_the_desk_says(bench, settings):
+def test_orders_that_stay_unsettled_contain_their_coin_even_if_the_desk_reports_no_trouble(bench, settings):
     settings.CONTAINMENT_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(6))}
     bench.opened()
     bench.started_at = SyncOrder.objects.get().placed_at

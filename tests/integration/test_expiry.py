@@ -78,7 +78,7 @@ def settle_all() -> None:
         settle(order, due=order.fair)
 
 
-def test_in_the_money_is_exercised_and_paid_at_the_average_whatever_is_run_again():
+def test_in_the_money_is_exercised_and_paid_once_at_the_average_however_often_it_runs():
     customer, option = make_customer(balance="1000"), expiring_option()
     opening = buy(customer, option, contracts=2)
     before = balance_of(customer)
@@ -220,7 +220,7 @@ def test_orders_are_refused_from_the_moment_on_whether_the_expiry_has_run_or_not
         assert outcome.code is RejectCode.OPTION_EXPIRED
 
 
-def test_a_customers_own_order_id_cannot_be_in_the_way_of_his_exercise():
+def test_a_customers_own_order_id_cannot_stop_an_exercise():
     customer, option = make_customer(), expiring_option()
     opening = buy(customer, option)
     place_close(opening, contracts=1, now=BEFORE)

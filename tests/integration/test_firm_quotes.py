@@ -70,7 +70,7 @@ def code_of(outcome):
 # --- the price ------------------------------------------------------------------------------------------------------
 
 
-def test_an_open_gets_the_quoted_price_whatever_the_market_has_done(customer, option):
+def test_an_open_gets_the_quoted_price_though_the_market_has_moved(customer, option):
     quote = ask_open(customer, option)
     assert (quote.amount, quote.expires_at) == (2 * COST_OF_ONE, NOW + timedelta(seconds=5))
     make_quote(option, ask="0.500000", index=Decimal(120_000), now=LATER)

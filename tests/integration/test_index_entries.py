@@ -67,7 +67,7 @@ def test_it_is_looked_at_once_and_no_later_price_closes_the_gap(opening):
     assert position_of(opening).state == "OPEN"
 
 
-def test_whoever_asked_cannot_approve(opening):
+def test_the_person_who_asked_cannot_approve(opening):
     entry = requested()
     with pytest.raises(EntryRefused, match="another person"):
         approve(entry, by=ANN)

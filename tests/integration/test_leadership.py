@@ -319,7 +319,7 @@ def test_who_does_not_know_the_time_does_not_lead(contend, monkeypatch):
 
     leader = contend()
     won(leader)
-    monkeypatch.setattr(clock.counter, "now", unknown)
+    monkeypatch.setattr(clock.of("default"), "now", unknown)
     until(lambda: leader.term is None)
     monkeypatch.undo()
     assert won(leader)

@@ -135,7 +135,7 @@ def test_a_block_that_moves_nothing_is_an_error():
         pass
 
 
-def test_who_asked_does_not_apply_it_whatever_calls_the_transition():
+def test_the_person_who_asked_does_not_apply_it():
     made = entry()
     with pytest.raises(TransitionNotAllowed):
         made.apply()

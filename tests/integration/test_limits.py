@@ -1,4 +1,4 @@
-"""Limits on a real database: of a customer exactly, whatever is sent at once; of series and payouts as measured."""
+"""Limits on a real database: of a customer exactly, for orders sent at once; of series and payouts as measured."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ def test_contracts_and_notional_count_what_is_open(customer, option):
     ]
 
 
-def test_without_limits_of_his_own_the_settings_hold(customer, option, settings):
+def test_the_settings_hold_for_a_customer_without_limits(customer, option, settings):
     settings.CUSTOMER_CONTRACTS = 2
     assert codes(opening(customer, option, 3)) == [RejectCode.CONTRACTS_LIMIT]
     settings.CUSTOMER_CONTRACTS, settings.CUSTOMER_NOTIONAL_USDT = 10, COST_OF_ONE
@@ -101,7 +101,7 @@ def test_without_limits_of_his_own_the_settings_hold(customer, option, settings)
     ]
 
 
-def test_a_limit_of_nothing_stops_a_customer_and_lets_him_out(customer, option):
+def test_a_limit_of_zero_stops_opens_and_lets_closes_through(customer, option):
     opened = place_open(customer, option, now=NOW)
     limited(customer, contracts=0)
     assert codes(opening(customer, option)) == [RejectCode.CONTRACTS_LIMIT]

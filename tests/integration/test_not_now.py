@@ -75,7 +75,7 @@ STATES = {
 
 
 @pytest.mark.parametrize(("state", "passes"), STATES.items())
-def test_the_state_tells_whether_it_passes_whatever_the_class_of_the_error(state, passes):
+def test_the_state_and_not_the_class_of_the_error_tells_whether_it_passes(state, passes):
     with pytest.raises(DatabaseError) as raised, connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$")
     assert is_not_now(raised.value) is passes

@@ -1,4 +1,4 @@
-"""Whatever the systems ask of their tables, an index answers: seen on tables that are worth one."""
+"""Each query of the systems is answered by an index: seen on tables that are worth one."""
 
 import pytest
 from django.db import connection

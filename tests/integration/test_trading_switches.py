@@ -188,7 +188,7 @@ def test_a_switch_that_was_thrown_meanwhile_is_looked_at_again():
         throw(underlying="BTC", to=State.RUNNING, reason="r", by="b", now=NOW, seen=State.OPENS_STOPPED)
 
 
-def test_its_page_offers_what_whoever_looks_may_do():
+def test_its_page_offers_what_the_person_looking_may_do():
     operator, approver, viewer = (staff(role, role=role) for role in ("operator", "approver", "viewer"))
     thrown("BTC", State.OPENS_STOPPED, reason="<b>wrong</b>")
     page = reverse(

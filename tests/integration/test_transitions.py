@@ -112,7 +112,7 @@ class Wild(models.Model):
     def from_anywhere_else(self) -> None: ...
 
     @transition(field=state, source="RECEIVED", target=RETURN_VALUE("CONVERTING", "SETTLED"))
-    def to_whatever(self) -> None: ...
+    def to_undeclared_values(self) -> None: ...
 
     @transition(field=state, source="RECEIVED", target="SETTLED", conditions=[lambda row: row.pk is not None])
     def if_stored(self) -> None: ...
@@ -121,7 +121,7 @@ class Wild(models.Model):
 
 
 @pytest.mark.parametrize(
-    "method", [Wild.from_anywhere, Wild.from_anywhere_else, Wild.to_whatever, Wild.undeclared]
+    "method", [Wild.from_anywhere, Wild.from_anywhere_else, Wild.to_undeclared_values, Wild.undeclared]
 )
 def test_what_is_no_transition_with_listed_sources_and_one_target_is_refused(method):
     with pytest.raises(TransitionNotDeclared):

@@ -82,7 +82,7 @@ def test_two_people_end_a_withdrawal_and_the_same_word_of_the_wallet_changes_not
     assert not LateWord.objects.exists()
 
 
-def test_one_person_alone_ends_nothing_whatever_way_is_tried(withdrawal):
+def test_one_person_alone_ends_nothing_by_any_way(withdrawal):
     made = ask_for(withdrawal, "release")
     with pytest.raises(DecisionRefused, match="another person"):
         approve(made, by=ANN)
@@ -143,7 +143,7 @@ def test_a_late_word_against_it_is_told_books_nothing_and_is_answered_once(
     assert held(withdrawal) == before
     word = LateWord.objects.get()
     assert word.state == "OPEN"
-    found = {each.code: each for each in alerts(snapshot.read(now=clock.counter.now()))}
+    found = {each.code: each for each in alerts(snapshot.read(now=clock.of("default").now()))}
     assert found["withdrawal_contradicted"].count == 1
 
     with pytest.raises(DecisionRefused, match="nothing of that kind"):

@@ -1,4 +1,4 @@
-"""Money and prices come out alike whatever was called in the thread before: its decimal context has no say."""
+"""Money and prices come out alike in any decimal context that a thread was left with."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Every value arrives in the database as it was, whatever characters it holds."""
+"""Every value arrives in the database as it was, with any characters."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -70,7 +70,7 @@ def test_amounts_arrive_to_the_last_digit(values):
     max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(values=st.lists(st.none() | MOMENTS, max_size=6))
-def test_moments_arrive_to_the_microsecond_whatever_their_zone(values):
+def test_moments_of_any_zone_arrive_to_the_microsecond(values):
     assert stored(values, "timestamptz") == values
 
 

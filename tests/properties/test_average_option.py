@@ -315,7 +315,7 @@ def test_no_purchase_is_worth_more_than_it_costs_and_what_chance_can_still_give(
     samples = recorded(lambda at: mean * spot, until=now)
     so_far = so_far_of(samples, now=now)
     made = quote(kind, round(strike * spot), spot=spot, surface=DEFAULT_SURFACE, now=now, so_far=so_far)
-    # Whatever the mean of what is still to come turns out to be, it moves the average by its share alone.
+    # The mean of what is still to come moves the average by its share alone.
     average = float(so_far.known) + float(so_far.open_share) * spot * (1 + move)
     payoff = max(0.0, (average - round(strike * spot)) * (1 if kind == "C" else -1))
     chance = float(so_far.open_share) * spot * abs(move)

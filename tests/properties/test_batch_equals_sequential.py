@@ -136,7 +136,7 @@ class Bookkeeper:
         return ("close", key if key in self.positions else None, contracts, ask.limit, ask.payout, ask.quote)
 
     def _unusable(self, ask: Ask) -> str | None:
-        """Why the firm quote cannot be used, whatever it was given for."""
+        """Why the firm quote cannot be used, for an open or a close."""
         if ask.quote is None:
             return None
         if ask.quote >= len(self.promises) or self.promises[ask.quote].customer != ask.customer:

@@ -1,4 +1,4 @@
-"""Whatever the wallet sends, again and between orders: the books balance, and each reference begins and ends once.
+"""Messages of the wallet, sent again and between orders: the books balance, and each reference begins and ends once.
 
 The reference is a bookkeeper of dictionaries that shares no code with counter.
 """

@@ -1,4 +1,4 @@
-"""A coin gets worse at once and better slowly, whatever is measured in whatever order; it never flaps."""
+"""A coin gets worse at once and better slowly, by any measurements in any order; it never flaps."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

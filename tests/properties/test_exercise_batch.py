@@ -1,4 +1,4 @@
-"""Whatever expires: what is paid is the payoff and no more, within the limit, in order, and no unit is made or lost."""
+"""Positions that expire: the payoff is paid and no more, within the limit, in order, and no unit is made or lost."""
 
 from decimal import Decimal
 

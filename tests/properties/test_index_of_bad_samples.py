@@ -1,4 +1,4 @@
-"""Whatever bad samples come between good ones, the published index stays in the band of the good ones.
+"""With any bad samples between good ones, the published index stays in the band of the good ones.
 
 The stated bounds: beyond a movement of 1 % for each second since the last sound sample, and of 3 % at most, nothing bad
 is published at all, so a round trip at published quotes gains nothing; a bad sample that stays within the limit moves a
@@ -95,7 +95,7 @@ def test_a_bad_sample_within_the_limit_moves_the_index_by_no_more_than_the_limit
 
 
 @given(st.lists(st.one_of(malformed, half_gone, wicks, near), min_size=1, max_size=60))
-def test_one_source_of_three_moves_nothing_whatever_it_says_for_however_long(bad):
+def test_one_source_of_three_moves_nothing_by_any_answers_for_any_time(bad):
     others = [WrittenSource(name, prices={"BTC": BASE, "ETH": Decimal(3_000)}) for name in ("b", "c")]
     prices = published([(BASE, bad)], others=others)
     assert len(prices) == len(bad) + 4  # every tick but the very first

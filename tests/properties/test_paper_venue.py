@@ -1,4 +1,4 @@
-"""Whatever is traded, cancelled and moved at the paper venue, no value is made or lost, and the journal knows all."""
+"""By any trades, cancellations and transfers at the paper venue no value is made or lost, and the journal knows all."""
 
 import json
 from collections import defaultdict

@@ -114,7 +114,7 @@ def balance() -> None:
 
 
 def ask() -> None:
-    """The sweep, at a moment when whatever is out of sight is due."""
+    """The sweep, at a moment when each conversion whose outcome is unknown is due."""
     from django.utils import timezone
 
     from settlement.conversions import sweep as recovery

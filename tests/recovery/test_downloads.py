@@ -73,7 +73,7 @@ def test_a_long_ledger_is_read_whole_in_constant_memory(web):
     assert memory_mb(web) - before < 20
 
 
-def test_who_hangs_up_gives_his_place_back(web):
+def test_a_client_that_hangs_up_gives_its_place_back(web):
     token = token_of(entries=SHORT)
     for _ in range(6):
         assert wait_until(lambda: leaves(web, token), within_seconds=GIVEN_BACK_SECONDS)

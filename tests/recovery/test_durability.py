@@ -1,4 +1,4 @@
-"""What was answered with 201 is there, and what was not is found by its client order id, whatever PostgreSQL does."""
+"""What was answered with 201 is there, and what was not is found by its client order id, if PostgreSQL fails."""
 
 import signal
 import subprocess

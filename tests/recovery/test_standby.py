@@ -1,4 +1,4 @@
-"""Two of each program that is led, as real processes: whatever becomes of the leader, one goes on, and only one."""
+"""Two of each program that is led, as real processes: a leader is lost, and one goes on, and only one."""
 
 import itertools
 import json
@@ -200,7 +200,7 @@ def present() -> dict[str, psutil.Process]:
     return {program: psutil.Process(pid) for program, pid in found.items() if pid is not None}
 
 
-# --- and whatever becomes of it ---------------------------------------------------------------------------------------
+# --- after each way to lose the leader --------------------------------------------------------------------------------
 
 
 def test_a_killed_leader_is_replaced_within_ten_seconds(stable):
@@ -293,7 +293,7 @@ def tokens() -> dict[str, int]:
 
 
 def written() -> dict[str, Any]:
-    """Whatever any of them writes."""
+    """All that they write."""
     return {
         "index": IndexPrice.objects.count(),
         "ticks": len(ticks()),

@@ -109,7 +109,7 @@ def test_no_process_takes_an_order_a_second_after_the_switch(web):
     assert SyncOrder.objects.count() == sum(told == 201 for _, told in answers)
 
 
-def test_one_customer_on_many_connections_opens_what_he_may_and_no_contract_more(web):
+def test_one_customer_on_many_connections_opens_up_to_the_limit_and_no_contract_more(web):
     option, customer = make_option(), make_customer()
     to = Setting(contracts=333, notional=None)
     set_customer_limit(customer_id=customer.pk, to=to, reason="a test", by="ann", now=timezone.now())

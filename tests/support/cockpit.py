@@ -1,4 +1,4 @@
-"""Tallies at times of one's own, and two systems that have worked and told of it."""
+"""Rollups at times of one's own, and two systems that have worked and told of it."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ SECOND = timedelta(seconds=1)
 
 
 class Clock:
-    """Tallies taken one after another, each when it is due; what `work` has counted is of about now."""
+    """Rollups taken one after another, each when it is due; what `work` has counted is of about now."""
 
     def __init__(self):
         self.now = timezone.now() - 25 * SECOND
@@ -32,7 +32,7 @@ class Clock:
 
 
 def counted(clock):
-    """The tally that counts all that there is: what the last one saw, and calls that ended 15 s ago."""
+    """The rollup that counts all that there is: what the last one saw, and calls that ended 15 s ago."""
     for _ in range(4):
         clock.tick()
     return clock.tick()

@@ -86,7 +86,7 @@ def _clearing(alias: str) -> psycopg.Connection:
 def _clear(test: TransactionTestCase) -> None:
     """Leave the databases of a test as the migrations made them; see tests/support/template.py."""
     for alias in ALIASES if test.databases == "__all__" else test.databases:
-        connections[alias].close()  # whatever it still holds
+        connections[alias].close()  # with any transaction or lock it still holds
         try:
             _clearing(alias).execute(RESTORE)
         except psycopg.OperationalError:

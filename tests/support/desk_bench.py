@@ -97,7 +97,7 @@ class Desk:
         assert wait_until(paper.offers_both_sides, within_seconds=10)
 
     def convert(self, underlying: str = "BTC") -> Conversion:
-        """One conversion, in whatever state it ended."""
+        """One conversion, in the state in which it ended."""
         made = converting.convert_waiting(underlying=underlying, venue=self.venue, now=timezone.now())
         assert made is not None
         return made
@@ -117,7 +117,7 @@ class Desk:
         return made
 
     def venue_has(self, what: str) -> list[dict[str, Any]]:
-        """This account's "orders", "trades" or "transfers", whatever a fault hides from ordinary reads."""
+        """This account's "orders", "trades" or "transfers", with what a fault hides from ordinary reads."""
         return self.paper.state(self.account)[what]
 
     def wallets(self) -> dict[tuple[str, str], Decimal]:

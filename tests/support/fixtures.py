@@ -18,7 +18,7 @@ def clocks_known() -> None:
     """Have both clocks known, as in a process that has connected: many a test has no database to ask."""
     from infra.coordination import clock
 
-    for each in (clock.counter, clock.desk):
+    for each in (clock.of("default"), clock.of("desk")):
         moment = clock.steady()
         each.observe(datetime.now(UTC), asked=moment, answered=moment)
 

@@ -13,7 +13,7 @@ HALF_SPREAD = Decimal("0.00005")
 
 
 class WrittenSource:
-    """Answers at once with whatever books it was given last: as text, `(bid, ask)` by coin, a cause, or silence."""
+    """Answers at once with the books it was given last: as text, `(bid, ask)` by coin, a cause, or silence."""
 
     def __init__(self, name: str = "binance", *, prices: Mapping[str, Decimal] = PRICES) -> None:
         self.name = name

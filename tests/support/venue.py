@@ -100,7 +100,7 @@ class PaperVenue:
         )
 
     def state(self, account: str | None = None) -> dict[str, Any]:
-        """What happened at the venue, or to one account, whatever a fault hides from ordinary reads."""
+        """What happened at the venue, or to one account, with what a fault hides from ordinary reads."""
         return self._call("GET", "state" if account is None else f"state?account={account}")
 
     def offers_both_sides(self) -> bool:

@@ -1,4 +1,4 @@
-"""The clock: what a process takes for the time, whatever its own clock or the database's does."""
+"""The clock: what a process takes for the time when its own clock or the database's leaps."""
 
 import threading
 import time

@@ -172,7 +172,7 @@ def test_a_rebate_is_passed_on():
     assert settled(sell(1, "0.1", "9000", "at_fill"), fill=fill).shares[0].due == D("9000.9")
 
 
-def test_an_instant_payout_owes_the_quoted_value_whatever_the_fill():
+def test_an_instant_payout_owes_the_quoted_value_at_any_fill():
     done = settled(sell(1, "0.1", "9100"), fill=Fill("sell", D("0.1"), D(8000), fee_usdt=D(8)))
     share = done.shares[0]
     assert (share.due, share.slippage, share.fee, share.rounding) == (D(9100), D(-1100), D(8), D(0))

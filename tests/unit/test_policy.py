@@ -20,7 +20,7 @@ WORDS = sorted({rule.message for rule in error_table.TABLE.rules} | {"Filter fai
 answers = st.builds(
     Answer,
     venue=st.sampled_from(["binance", "okx", "bybit", "kraken"]),
-    kind=st.sampled_from([*KINDS, "ExchangeError", "Whatever"]),
+    kind=st.sampled_from([*KINDS, "ExchangeError", "NoSuchKind"]),
     code=st.sampled_from(CODES),
     status=st.none() | st.sampled_from([200, 400, 401, 403, 404, 408, 409, 418, 429, 500, 503, 504, 520]),
     to_question=st.booleans(),
@@ -33,7 +33,7 @@ def judge(kind: str, code: str = "", *, venue: str = "binance", status: int | No
     return verdict.outcome, verdict.follow
 
 
-@pytest.mark.parametrize("kind", ["", "Whatever", "ExchangeError", "NotSupported", "OperationRejected"])
+@pytest.mark.parametrize("kind", ["", "NoSuchKind", "ExchangeError", "NotSupported", "OperationRejected"])
 def test_what_the_table_does_not_name_is_unknown_unless_the_venue_has_certainly_refused_it(kind):
     ask, human = (Outcome.UNKNOWN, Follow.ASK), (Outcome.NOT_DONE, Follow.HUMAN)
     assert judge(kind, "-9999", status=400) == human
@@ -44,7 +44,7 @@ def test_what_the_table_does_not_name_is_unknown_unless_the_venue_has_certainly_
 
 
 @given(answer=answers)
-def test_no_answer_of_a_kind_that_may_have_executed_is_a_no_whatever_its_code_says(answer):
+def test_no_answer_of_a_kind_that_may_have_executed_is_a_no_by_its_code(answer):
     verdict = error_table.TABLE.judge(answer)
     if answer.kind in error_table.MAY_HAVE_EXECUTED or answer.to_question:
         assert verdict.outcome is Outcome.UNKNOWN
@@ -134,7 +134,7 @@ def test_one_code_for_many_rejections_is_told_apart_by_its_words(code, message, 
         ("Market is closed.", ("not_done", "halt", "symbol")),
         ("Account has insufficient balance for requested action.", ("not_done", "top_up", "order")),
         ("Duplicate order sent.", ("unknown", "ask", "order")),
-        ("Whatever it is.", ("not_done", "human", "order")),
+        ("Some other reason.", ("not_done", "human", "order")),
     ],
 )
 def test_an_error_of_the_matching_engine_is_judged_by_its_words(words, verdict):

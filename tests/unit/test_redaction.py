@@ -110,7 +110,7 @@ def lines(known, monkeypatch):
     root.setLevel(level)
 
 
-def test_no_log_line_shows_a_secret_whoever_writes_it(lines):
+def test_no_log_line_of_any_writer_shows_a_secret(lines):
     for secret in PLAIN:
         structlog.get_logger("ours").error(f"failed with {secret}", error=secret, of={"its": [secret]})
         logging.getLogger("theirs").error("connecting with %s", secret)

@@ -1,4 +1,4 @@
-"""What a host asks for in Retry-After, whatever it writes there."""
+"""What a host asks for in Retry-After, well-formed or not."""
 
 import math
 

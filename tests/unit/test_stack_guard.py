@@ -1,4 +1,4 @@
-"""The supervisor's guard outlives whatever its supervisor answers, and what the machine has no room for."""
+"""The supervisor's guard outlives any answer of its supervisor, and what the machine has no room for."""
 
 import http.client
 import signal

@@ -29,7 +29,7 @@ def test_the_same_moment_in_another_zone_is_the_same_symbol():
     assert formatted(expiry_at=tokyo) == "BTC-6NOV26-90000-C"
 
 
-def test_an_integral_strike_is_written_plainly_whatever_its_decimal_form():
+def test_an_integral_strike_is_written_plainly_in_any_decimal_form():
     assert formatted(strike=Decimal("9E+4")) == formatted(strike=Decimal("90000.00")) == formatted()
 
 

@@ -17,7 +17,7 @@ def received(expires):
 
 @pytest.mark.parametrize(("seconds", "is_dropped"), [(-1, True), (60, None)])
 def test_a_task_expires_by_the_clock_of_the_database(seconds, is_dropped):
-    assert received(clock.counter.now() + timedelta(seconds=seconds)).maybe_expire() is is_dropped
+    assert received(clock.of("default").now() + timedelta(seconds=seconds)).maybe_expire() is is_dropped
 
 
 def test_a_task_that_never_expires_is_never_dropped():
@@ -25,10 +25,10 @@ def test_a_task_that_never_expires_is_never_dropped():
 
 
 def test_while_the_time_is_not_known_no_task_expires(monkeypatch):
-    expires = clock.counter.now() - timedelta(hours=1)
+    expires = clock.of("default").now() - timedelta(hours=1)
 
     def unknown():
         raise ClockUnknown
 
-    monkeypatch.setattr(clock.counter, "now", unknown)
+    monkeypatch.setattr(clock.of("default"), "now", unknown)
     assert received(expires).maybe_expire() is None

@@ -80,7 +80,7 @@ def run(*, stage: Stage, options: Options, steps: list[Step], tell: Callable[[st
     watching = Watching(
         partial(venue_faults.true_prices, stage.venue_url),
         coins={f"{coin}USDT": coin for coin in settings.COINS},
-        clock=clock.counter.now,
+        clock=clock.of("default").now,
     )
     adversary = Adversary(
         load,
@@ -88,7 +88,7 @@ def run(*, stage: Stage, options: Options, steps: list[Step], tell: Callable[[st
         symbols=symbols,
         is_odd=partial(storm.lasts, ODD_BOOKS),
         shown=partial(venue_faults.shown_prices, stage.venue_url),
-        clock=clock.counter.now,
+        clock=clock.of("default").now,
         seed=options.seed,
     )
     watched_from = timezone.now()

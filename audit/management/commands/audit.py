@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         offline = options["offline"]
-        report = audit.run(now=clock.counter.now(), venue=None if offline else venue())
+        report = audit.run(now=clock.of("default").now(), venue=None if offline else venue())
         if not offline:
             record(report)
         if options["json"]:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, reference: str, label: str, scopes: str, ip: list[str], **options: Any) -> None:
-        now = clock.counter.now()
+        now = clock.of("default").now()
         customer = Customer.objects.filter(reference=reference).first()
         if customer is None:
             raise CommandError(f"there is no customer {reference}")

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--deposit", metavar="USDT", help="opening deposit, made once for the customer")
 
     def handle(self, *, reference: str, password: str | None, **options: Any) -> None:
-        now = clock.counter.now()
+        now = clock.of("default").now()
         amount = _amount(options["deposit"])
         known = Customer.objects.filter(reference=reference).select_related("user").first()
         _check_password(reference, password, known)

@@ -44,7 +44,7 @@ class Command(BaseCommand):
         self._show()
 
     def _change(self, by: str, options: dict[str, Any]) -> bool:
-        step, coin, now = options["step"], str(options.get("coin")), clock.counter.now()
+        step, coin, now = options["step"], str(options.get("coin")), clock.of("default").now()
         if step == "show":
             return True
         if step in ("pace", "unpace"):

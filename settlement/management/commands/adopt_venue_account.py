@@ -39,7 +39,7 @@ class Command(BaseCommand):
                 self.stdout.write("Nothing was changed: --because REASON adopts it.")
                 return
             venue_account.adopt(
-                venue(), by=getpass.getuser(), why=options["because"].strip(), now=clock.desk.now()
+                venue(), by=getpass.getuser(), why=options["because"].strip(), now=clock.of("desk").now()
             )
         except (CannotAdopt, VenueError) as error:
             raise CommandError(str(error)) from error

@@ -31,7 +31,7 @@ class Command(BaseCommand):
             hold.hold(backed_up_at=options["hold"])
             return
         try:
-            found = hold.remember(venue=venue(), now=clock.desk.now())
+            found = hold.remember(venue=venue(), now=clock.of("desk").now())
         except (VenueError, CounterError) as error:
             raise CommandError(
                 f"not all could be asked, the desk stays held; run it again: {error}"

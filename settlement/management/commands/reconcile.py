@@ -25,7 +25,7 @@ class Command(BaseCommand):
         with exclusive("reconcile", using="desk") as alone:
             if not alone:
                 raise CommandError("a run is under way: look again in a moment")
-            run = reconciliation.reconcile(venue=venue(), clock=clock.desk.now, by=getpass.getuser())
+            run = reconciliation.reconcile(venue=venue(), clock=clock.of("desk").now, by=getpass.getuser())
         console = Console(highlight=False)
         table = Table("since, UTC", "what", "where", "detail", title="Open breaks")
         table.add_column("above the desk's book", justify="right")

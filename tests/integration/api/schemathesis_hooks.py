@@ -7,7 +7,7 @@ import schemathesis
 
 from examples.python.crossbook_client import Signed
 
-# Over the very bytes that are sent, whatever was generated for these headers.
+# Over the very bytes that are sent; replaces what was generated for these headers.
 signed = Signed(os.environ["CROSSBOOK_KEY"], os.environ["CROSSBOOK_SECRET"])
 schemathesis.auth.set_from_requests(signed)  # type: ignore[attr-defined]
 

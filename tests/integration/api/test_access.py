@@ -91,7 +91,7 @@ def test_wrong_methods_are_told_with_the_right_ones(caller):
     assert set(response["Allow"].split(", ")) >= {"GET", "POST"}
 
 
-def test_whoever_cannot_read_json_is_told_so(caller):
+def test_a_caller_who_accepts_no_json_is_told_so(caller):
     response = caller.http.get("/api/v1/accounts", headers={"Accept": "text/html"})
     assert error_of(response, 406)["code"] == "not_acceptable"
 

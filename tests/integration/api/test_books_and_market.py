@@ -187,7 +187,7 @@ def test_instruments_and_quotes_are_filtered(caller, option, path):
         assert error_of(caller.get(path, **query), 400)["code"] == "invalid_request"
 
 
-def test_more_parameters_than_anybody_means_are_refused_whoever_sends_them(caller):
+def test_too_many_parameters_are_refused_of_every_caller(caller):
     path = "/api/v1/orders?" + "&".join(f"p{number}=1" for number in range(1001))
     for client in (caller.http, Client()):
         assert error_of(client.get(path), 400)["code"] == "invalid_request"

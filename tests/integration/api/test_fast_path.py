@@ -101,7 +101,7 @@ def test_behind_a_proxy_that_speaks_tls_orders_stay_on_the_fast_path(behind_tls,
 
 
 @pytest.mark.parametrize("said", [None, "http", "https, http", "HTTPS"])
-def test_behind_such_a_proxy_whoever_comes_without_tls_goes_to_the_framework(behind_tls, alone, order, said):
+def test_behind_such_a_proxy_a_request_without_tls_goes_to_the_framework(behind_tls, alone, order, said):
     with pytest.raises(HandedOn):
         alone.post(ORDERS, order, headers={"X-Forwarded-Proto": said})
 

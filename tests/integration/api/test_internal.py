@@ -164,7 +164,7 @@ def told(desk, settings, as_of, *coins, **fields):
     return post(desk, CONDITIONS, message)
 
 
-def test_the_latest_word_of_each_coin_is_kept_in_whatever_order_they_come(desk, db, settings):
+def test_the_latest_word_of_each_coin_is_kept_in_any_order_of_arrival(desk, db, settings):
     now = timezone.now()
     late, early = CoinCondition("BTC", Decimal("-1.5"), doubtful_since=now), CoinCondition("BTC", Decimal(2))
     ether = CoinCondition("ETH", Decimal("0.00000001"), venue_halted_since=now)
@@ -303,7 +303,7 @@ def test_clearing_refuses_what_it_cannot_add_up(desk, query):
     assert error_of(desk.get(CLEARING, query_params=asked), 400)["code"] == "invalid_request"
 
 
-def test_orders_are_told_by_their_ids_whatever_their_state_with_what_settled_them(desk, option, settings):
+def test_orders_of_every_state_are_told_by_their_ids_with_what_settled_them(desk, option, settings):
     customer = make_customer()
     placed = [place_open(customer, option) for _ in range(3)]
     ids = [order.id for order in placed]

@@ -150,7 +150,7 @@ def test_a_crowd_of_one_address_leaves_room_for_others_and_for_machines(framewor
     assert of_machines == 1
 
 
-def test_whoever_asks_whether_it_is_ready_shares_one_answer(framework, client):
+def test_all_who_ask_whether_it_is_ready_share_one_answer(framework, client):
     async def ask():
         crowd = [asyncio.create_task(client.ask("GET", "/readyz", query=f"x={n}")) for n in range(50)]
         strange = asyncio.create_task(client.ask("GET", "/readyz", headers={"Host": "elsewhere"}))

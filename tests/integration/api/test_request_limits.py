@@ -40,7 +40,7 @@ def test_every_answer_tells_what_is_left_and_too_many_are_429(caller):
     assert refused["Retry-After"] == "1"
 
 
-def test_a_customer_has_one_limit_whatever_he_asks_with(caller):
+def test_a_customer_has_one_limit_for_token_key_and_browser(caller):
     signer = SigningCaller(caller.customer)
     browser = Client()
     browser.force_login(caller.customer.user)

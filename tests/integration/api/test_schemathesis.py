@@ -1,4 +1,4 @@
-"""Whatever the schema allows or forbids, sent to the running web program: it answers as its schema says, never by 5xx.
+"""All that the schema allows or forbids, sent to the running web program: it answers as its schema says, never by 5xx.
 
 `SCHEMATHESIS_EXAMPLES` asks for more than the few of every run, `SCHEMATHESIS_SEED` for others.
 """

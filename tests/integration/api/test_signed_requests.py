@@ -321,7 +321,7 @@ def test_an_expired_key_and_a_user_who_is_not_active_are_out(new_signer, order):
     refused(signer.post(ORDERS, order), 401, "signature_invalid")
 
 
-def test_a_key_speaks_for_its_customer_whatever_token_comes_along(signer, another, order):
+def test_a_key_speaks_for_its_customer_though_a_token_comes_along(signer, another, order):
     headers = signer.headers("POST", ORDERS, order) | {"Authorization": f"Token {another.token}"}
     assert signer.send(ORDERS, order, headers).status_code == 201
     assert SyncOrder.objects.get().customer_id == signer.customer.pk

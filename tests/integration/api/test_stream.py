@@ -120,7 +120,7 @@ def test_a_burst_of_orders_is_heard_whole_and_in_order(stream):
         assert [order["id"] for order in heard.of("order")] == placed
 
 
-def test_who_comes_again_hears_what_he_missed(stream):
+def test_a_client_that_reconnects_hears_what_it_missed(stream):
     customer, option = make_customer(), make_option()
     known, expiring = place_open(customer, option), place_open(customer, make_option(days=60))
     settle(expiring)

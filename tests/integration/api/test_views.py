@@ -118,7 +118,7 @@ def test_other_types_are_refused_with_and_without_a_body(content_type, body):
         assert error["code"] == "unsupported_media_type"
 
 
-def test_a_body_beyond_the_longest_is_refused_whoever_reads_it_first(caller):
+def test_a_body_beyond_the_longest_is_refused_by_each_reader(caller):
     """With a token nothing has read it before the parser, which must not go by the stream."""
     long = b" " * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
     assert error_of(caller.post("quotes", long), 413)["code"] == "body_too_large"

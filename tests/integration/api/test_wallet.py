@@ -1,4 +1,4 @@
-"""The wallet service's door: its signature alone opens it, and whatever it sends again is done once."""
+"""The wallet service's door: its signature alone opens it, and what it sends again is done once."""
 
 import json
 from decimal import Decimal

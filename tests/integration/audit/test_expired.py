@@ -1,4 +1,4 @@
-"""Options at their end, settled at the real venue: the audit finds nothing, and whatever is wrong with an end."""
+"""Options at their end, settled at the real venue: the audit finds nothing there, and each planted error of an end."""
 
 from dataclasses import dataclass
 from datetime import timedelta

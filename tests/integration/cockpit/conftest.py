@@ -31,7 +31,7 @@ def fresh() -> Iterator[None]:
 
 @pytest.fixture
 def clock(two_systems: None) -> "Clock":
-    """Tallies at times of the test's own, none taken yet."""
+    """Rollups at times of the test's own, none taken yet."""
     from tests.support.cockpit import Clock
 
     return Clock()

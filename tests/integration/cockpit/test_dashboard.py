@@ -28,7 +28,7 @@ def text_of(response):
 def test_the_page_of_a_new_installation_is_whole(staff):
     text = text_of(staff.get("/admin/"))
     assert "Orders a minute" in text
-    assert "Nothing has been counted yet" not in text  # the page itself took the first tally
+    assert "Nothing has been counted yet" not in text  # the page itself took the first rollup
     assert "No order was settled in this time" in text
 
 

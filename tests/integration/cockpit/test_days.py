@@ -13,6 +13,7 @@ from cockpit import days
 from cockpit.days import DayRefused
 from cockpit.models import DayClose, DayStatement
 from counter.models import Account, Transfer
+from infra.coordination import clock
 from ledger.posting import balances as balances_of
 from settlement.models import DeskAccount, DeskTransfer
 from tests.support.history import write_history
@@ -165,7 +166,7 @@ def test_the_file_has_every_account_and_sums_to_the_trial_balance(today, later):
 
 
 def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch):
-    monkeypatch.setattr("infra.coordination.clock.counter.now", lambda: later)
+    monkeypatch.setattr(clock.of("default"), "now", lambda: later)
     operator, approver, viewer = (staff_of(role, role=role) for role in ("operator", "approver", "viewer"))
     assert approver.post("/admin/days/make/", {"day": today}).status_code == 403
     made = operator.post("/admin/days/make/", {"day": today})

@@ -155,8 +155,8 @@ def test_rows_of_the_future_and_databases_that_differ_are_said(two_systems, monk
     assert (codes(read())["clock_wrong"].count, read().clocks.ahead["samples"]) == (2, 2)
     record_index(prices={"BTC": Decimal(1), "ETH": Decimal(1)}, now=now)
     assert "clock_wrong" not in codes(read())
-    ahead = clock.desk.now() + timedelta(minutes=2)
-    monkeypatch.setattr(clock.desk, "known", lambda: ahead)
+    ahead = clock.of("desk").now() + timedelta(minutes=2)
+    monkeypatch.setattr(clock.of("desk"), "known", lambda: ahead)
     found = read()
     assert 110 < found.clocks.desk_ahead_seconds < 121
     assert codes(found)["clock_wrong"].count == 1

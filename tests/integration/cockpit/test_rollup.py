@@ -1,4 +1,4 @@
-"""Totals count each order, booking and venue call once, whatever is committed late or asked twice."""
+"""Totals count each order, booking and venue call once, though rows are committed late or counting is asked twice."""
 
 from decimal import Decimal
 
@@ -53,7 +53,7 @@ def test_an_order_counts_at_a_step_when_it_has_come_there(clock, venue):
     assert steps(counted(clock)) == (1, 1, 1, 1)
 
 
-def test_what_was_under_way_at_the_first_tally_is_counted_through(clock, venue):
+def test_what_was_under_way_at_the_first_rollup_is_counted_through(clock, venue):
     opened = place_open(make_customer(), make_option())
     desk.run_desk(venue)
     place_close(opened)
@@ -80,7 +80,7 @@ def test_an_order_that_is_committed_after_a_later_one_was_seen_is_counted(clock)
     assert counted(clock).accepted == 2
 
 
-def test_many_who_ask_at_once_take_one_tally(clock):
+def test_many_who_ask_at_once_take_one_rollup(clock):
     clock.tick()
     place_open(make_customer(), make_option())
     for _ in range(3):
@@ -99,7 +99,7 @@ def test_what_waits_for_long_is_counted_in_pieces(clock, monkeypatch):
     assert [clock.tick().accepted for _ in range(5)] == [0, 2, 4, 5, 5]
 
 
-def test_a_tally_of_the_future_stops_no_other_and_goes(clock):
+def test_a_rollup_of_the_future_stops_no_other_and_goes(clock):
     clock.tick(3600)
     place_open(make_customer(), make_option())
     clock.now -= 3600 * SECOND

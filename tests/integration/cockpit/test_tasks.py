@@ -40,8 +40,8 @@ def test_queues_are_measured_also_those_that_are_not_there(broker_in_use):
     assert found.keys() == queues.measured().keys()
 
 
-def test_a_tally_is_taken_when_beat_asks_for_it(two_systems):
-    tasks.take_tally()
+def test_a_rollup_is_taken_when_beat_asks_for_it(two_systems):
+    tasks.take_rollup()
     assert Tally.objects.count() == 1
 
 

@@ -1,4 +1,4 @@
-"""One order's timeline tells all of it, in order of time, and one box finds it by whatever somebody has in hand."""
+"""One order's timeline tells all of it, in order of time, and one box finds it by any id or reference it has."""
 
 import json
 from collections import Counter

@@ -81,7 +81,7 @@ def test_the_book_says_what_each_part_of_the_result_was(desk):
     assert books[TRADING, "BTC"] == Carry.objects.get().coin
 
 
-def test_an_instant_order_is_due_its_quoted_value_whatever_the_fill_was(desk):
+def test_an_instant_order_is_due_its_quoted_value_at_any_fill(desk):
     desk.paper.set_price("BTCUSDT", "90333.33")
     made = desk.settle(event(coin="0.01", fair=Decimal("900.1")), event(coin="0.02", kind="CLOSE"))
     assert set(made.allocations.values_list("due", flat=True)) == {Decimal("900.1"), Decimal("1800")}
@@ -205,7 +205,7 @@ def test_a_conversion_that_moved_under_way_keeps_its_answer_and_nothing_else(des
 
 
 def test_a_round_is_a_transaction_that_plans_and_one_that_books(desk):
-    """How many statements a round costs, whatever is in it: each one more is paid by every round."""
+    """A round costs the same number of statements with any content: each one more is paid by every round."""
     desk.settle(event())
     take_in(event(), event(), event(kind="CLOSE"))
     with CaptureQueriesContext(connections["desk"]) as asked:

@@ -1,4 +1,4 @@
-"""A payout at fill, from the order to the deposit: within its bounds whatever the market does, and in both books."""
+"""A payout at fill, from the order to the deposit: within its bounds in any market, and in both books."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -213,7 +213,7 @@ def test_funds_that_have_come_are_used_at_once(desk):
     assert (made.state, len(desk.venue.submissions)) == ("FILLED", 2)
 
 
-def test_whoever_confirms_funds_calls_for_what_waits_for_them(desk, sent):
+def test_confirming_funds_calls_for_what_waits_for_them(desk, sent):
     desk.drain("USDT", "spot", leave="100")
     desk.paper.add_fault("reply_lost", path="/sapi/v1/asset/transfer", method="POST", count=1)
     take_in(event())

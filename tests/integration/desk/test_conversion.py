@@ -264,7 +264,7 @@ def test_nothing_is_claimed_when_no_price_is_to_be_had(desk):
 
 
 def test_one_row_that_cannot_go_on_does_not_stop_the_others(desk):
-    """The sweep passes over what raises, whatever it raises."""
+    """The sweep passes over what raises, of any class."""
     for coin in ("BTC", "ETH"):
         desk.paper.add_fault("rate_limit", **POST, retry_after_seconds=0)
         take_in(event(underlying=coin, coin="0.1"))

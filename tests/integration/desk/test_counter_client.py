@@ -315,7 +315,7 @@ def test_a_clock_that_is_wrong_is_found_out_and_stops_nothing(monkeypatch, setti
 def test_a_desk_whose_clock_is_wrong_tells_its_condition_by_counters(monkeypatch, hours):
     wrong = timedelta(hours=hours)
     monkeypatch.setattr(counter_client, "_clock", counter_client._Clock())
-    monkeypatch.setattr(clock.desk, "now", lambda: timezone.now() + wrong)
+    monkeypatch.setattr(clock.of("desk"), "now", lambda: timezone.now() + wrong)
     now = timezone.now()
     halted = CoinCondition("BTC", Decimal(1), venue_halted_since=now + wrong - timedelta(minutes=5))
     counter_client.tell_conditions([halted], as_of=now + wrong)

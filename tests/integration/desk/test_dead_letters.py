@@ -125,7 +125,7 @@ def test_of_too_many_dead_letters_the_oldest_go(three_at_most, intake, mq):
 
 # Redis counts no deliveries: there such a message comes back each minute.
 @pytest.mark.parametrize("url", ["rabbitmq"], indirect=True, scope="module")
-def test_a_message_that_ends_whoever_reads_it_is_given_up_by_rabbitmq(intake, mq):
+def test_a_message_that_kills_each_reader_is_given_up_by_rabbitmq(intake, mq):
     intake.stop()  # it has declared the queues
     mq.publish(b"deadly")
     for _ in range(DELIVERIES + 1):

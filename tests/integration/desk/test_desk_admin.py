@@ -209,7 +209,7 @@ def test_who_may_has_the_venue_asked_at_once(desk, broker_url):
 @pytest.mark.parametrize(
     "permissions", [["view_conversion"], ["view_conversion", "ask_venue_fundstransfer"], []]
 )
-def test_who_may_not_is_not_obeyed_even_when_he_asks_for_it(desk, permissions):
+def test_a_person_without_the_permission_is_refused_even_by_a_crafted_post(desk, permissions):
     made = lost(desk)
     response = ask(user(*permissions), made)
     assert response.status_code in (200, 403)

@@ -56,7 +56,7 @@ def canned(venue: Any) -> Iterator[Any]:
 
 
 def let_through(canned: Any) -> None:
-    """Whatever it has said of this address before."""
+    """Forget all refusals of this address that it has answered before."""
     Breaker(f"http://127.0.0.1:{canned.server_address[1]}").forget()
 
 

@@ -1,4 +1,4 @@
-"""The one door: each order once, whatever way it comes; what contradicts or cannot be settled is kept aside."""
+"""The one door: each order once, by every way in; what contradicts or cannot be settled is kept aside."""
 
 import time
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def waiting(broker: str, queue: str = "convert") -> int:
         return client.llen(task_queue(queue))
 
 
-def test_an_order_is_stored_once_whatever_door_it_comes_through(broker_url):
+def test_an_order_is_stored_once_through_every_door(broker_url):
     order = event()
     first = take_in(order, door=Door.QUEUE)
     again = [take_in(order, door=door) for door in Door]
@@ -136,7 +136,7 @@ EVENTS = st.builds(
     max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(batch=st.lists(EVENTS, min_size=1, max_size=5))
-def test_whatever_can_be_decoded_can_be_taken_in(db, batch):
+def test_each_message_that_can_be_decoded_can_be_taken_in(db, batch):
     intake = take_in(*decode(encode(SyncBatch(events=batch)), SyncBatch).events)
     assert set(intake.stored) | set(intake.conflicts) == {item.order_id for item in batch}
     held = {row.order_id: row for row in AcceptedOrder.objects.filter(order_id__in=intake.accepted)}

@@ -28,7 +28,7 @@ from tests.support.desk_bench import POST, Desk, event, take_in
 from tests.support.staff import staff
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
-# Whatever page they are sent to, these make it do something if it can.
+# On any page they are sent to, these make it do something if it can.
 CRAFTED = {
     "step": "confirm",
     "decision": "approve",
@@ -196,7 +196,7 @@ def test_a_reader_sees_what_could_be_done_and_cannot_do_it(desk):
     assert operate(made, "release") not in page.content.decode()
 
 
-def test_an_operator_does_not_decide_and_a_maker_with_all_rights_does_not_approve_himself(desk):
+def test_an_operator_does_not_decide_and_no_maker_approves_their_own_request(desk):
     made = stuck(desk, "request_lost")
     waiting = decided(desk, made, "release")
     assert staff("ann", role="operator").post(decide(waiting), CRAFTED).status_code == 403

@@ -158,7 +158,7 @@ def test_an_asset_of_a_long_name_opens_books_and_may_be_a_fee(desk, monkeypatch,
     assert DeskAccount.objects.filter(asset=LONG_NAME).exists()
 
 
-def test_books_are_opened_whatever_the_venue_has_credited(db, transactional_db, venue, monkeypatch):
+def test_books_are_opened_with_any_asset_the_venue_has_credited(db, transactional_db, venue, monkeypatch):
     credited = lambda answer: answer | {"total": answer["total"] | {LONG_NAME: "5"}}  # noqa: E731
     answered(monkeypatch, venue._exchange(), "fetch_balance", credited)
     assert treasury.open_books(venue=venue, now=timezone.now())

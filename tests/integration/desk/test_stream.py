@@ -1,4 +1,4 @@
-"""The intake process with each broker: orders come in by it, and go on coming in and being settled whatever it does."""
+"""The intake process with each broker: orders come in by it, and go on coming in and being settled when it fails."""
 
 import random
 import threading

@@ -51,7 +51,7 @@ def test_what_was_seen_in_another_state_is_not_requested(desk):
         ask(desk, made, "take_over")
 
 
-def test_whoever_asked_cannot_approve_and_the_database_says_so_too(desk):
+def test_the_person_who_asked_cannot_approve_and_the_database_says_so_too(desk):
     made = stuck(desk, "request_lost")
     waiting = ask(desk, made, "release")
     with pytest.raises(Refused, match="another person"):
@@ -97,7 +97,7 @@ def test_of_two_who_approve_at_once_one_does_it(desk):
     assert states() == ["RELEASED"]
 
 
-def test_whoever_approves_waits_for_the_row_with_the_request_in_nobodys_way(desk):
+def test_an_approver_waits_for_the_row_without_holding_the_request(desk):
     """Asking voids a waiting request while it holds its row: the other way round the two wait in a circle."""
     made = stuck(desk, "request_lost")
     waiting = ask(desk, made, "release")

@@ -1,4 +1,4 @@
-"""Whatever happens between the venue and the answer: one execution for the need, settled once, the wallets agree.
+"""Faults between the venue and the answer: one execution for the need, settled once, the wallets agree.
 
 While an outcome is unknown nothing is sent. The venue's own state, which no fault touches, is the judge.
 """

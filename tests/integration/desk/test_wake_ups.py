@@ -32,7 +32,7 @@ def seconds_until(moment):
     return (moment - timezone.now()).total_seconds()
 
 
-def test_a_sweep_wakes_for_what_is_due_after_whoever_stored_it_has_ended(desk, armed):
+def test_a_sweep_wakes_for_what_is_due_after_the_process_that_stored_it_has_ended(desk, armed):
     desk.paper.add_fault("rate_limit", **POST, retry_after_seconds=3)
     take_in(event())
     assert desk.convert().state == "RETRY_WAIT"

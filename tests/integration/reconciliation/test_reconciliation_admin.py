@@ -53,7 +53,7 @@ def test_break_is_listed_with_its_age_and_found_by_its_trace(row):
         assert len(shown.context["cl"].result_list) == rows, age
 
 
-def test_operator_makes_himself_or_a_colleague_the_owner(row):
+def test_an_operator_makes_any_member_of_staff_the_owner(row):
     ann, _ = staff("ann", role="operator"), staff("bob", role="viewer")
     make_owner(ann, row)
     row.refresh_from_db()
@@ -92,7 +92,7 @@ def test_nobody_can_close_a_break_by_hand(row):
     assert row.state == "OPEN"
 
 
-def test_run_is_asked_for_by_a_post_of_whoever_may(row, sent):
+def test_run_is_asked_for_by_a_post_with_the_permission(row, sent):
     client, now = staff("ann", role="operator"), reverse("admin:settlement_reconciliation_now")
     assert client.get(now).status_code == 405
     assert client.post(now).status_code == 302

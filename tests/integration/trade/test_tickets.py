@@ -50,7 +50,7 @@ def test_order_gets_exactly_the_price_that_was_firm(visitor, option):
     assert balance(visitor) == Decimal("954.775")
 
 
-def test_whatever_is_sent_at_once_or_again_is_one_order(visitor, option):
+def test_a_ticket_sent_at_once_or_again_is_one_order(visitor, option):
     order = visitor.firm(option)
     answers = at_once([lambda: visitor.send("orders", order) for _ in range(4)])
     assert [answer.status_code for answer in answers] == [200] * 4

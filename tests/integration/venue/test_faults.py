@@ -1,4 +1,4 @@
-"""Each fault disturbs what it says, and the books stay right whatever the caller was told."""
+"""Each fault disturbs what it says, and the books stay right after each answer that the caller got."""
 
 import time
 

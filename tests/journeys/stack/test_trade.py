@@ -115,7 +115,7 @@ def test_the_keyboard_alone_is_enough(stack: Cockpit, browser: Browser) -> None:
     assert comes_to("#placed .done")
 
 
-def test_whoever_presses_twice_buys_once(stack: Cockpit, browser: Browser) -> None:
+def test_pressing_twice_buys_once(stack: Cockpit, browser: Browser) -> None:
     shopper = Shopper(stack, browser, "cid")
     shopper.choose()
     shopper.ticket.get_by_role("button", name="Get a firm price").click()

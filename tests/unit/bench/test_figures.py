@@ -3,7 +3,7 @@
 import pytest
 
 from tools.bench.aims import aims
-from tools.bench.load.tally import Tally, percentile
+from tools.bench.load.counts import Counts, percentile
 from tools.bench.load.wire import Answer
 from tools.bench.medians import medians
 
@@ -26,19 +26,19 @@ def test_the_median_is_taken_figure_by_figure():
 
 
 def test_orders_are_counted_by_what_became_of_them():
-    tally = Tally()
+    counts = Counts()
     body = b'{"results":[{"status":201,"order":{}},{"status":422,"error":{"code":"insufficient_balance"}}]}'
-    tally.add(Answer(200, body), orders=2, seconds=0.5, in_time=True, timed=True)
-    tally.add(Answer(201, b"{}"), orders=1, seconds=0.1, in_time=False, timed=True)
-    tally.add(
+    counts.add(Answer(200, body), orders=2, seconds=0.5, in_time=True, timed=True)
+    counts.add(Answer(201, b"{}"), orders=1, seconds=0.1, in_time=False, timed=True)
+    counts.add(
         Answer(503, b'{"error":{"code":"overloaded"}}'), orders=10, seconds=0.1, in_time=True, timed=True
     )
     some = b'{"results":[{"status":201,"order":{}},{"status":503,"error":{"code":"desk_behind"}}]}'
-    tally.add(Answer(200, some), orders=2, seconds=0.2, in_time=True, timed=True)
-    tally.add(Answer(502, b"<html>"), orders=10, seconds=0.1, in_time=True, timed=True)
-    assert (tally.accepted, tally.accepted_in_time, tally.unavailable, tally.refused) == (3, 2, 11, 11)
-    assert tally.seconds == [0.5, 0.1, 0.2], "what was refused was no wait for an accepted order"
-    assert tally.codes() == {
+    counts.add(Answer(200, some), orders=2, seconds=0.2, in_time=True, timed=True)
+    counts.add(Answer(502, b"<html>"), orders=10, seconds=0.1, in_time=True, timed=True)
+    assert (counts.accepted, counts.accepted_in_time, counts.unavailable, counts.refused) == (3, 2, 11, 11)
+    assert counts.seconds == [0.5, 0.1, 0.2], "what was refused was no wait for an accepted order"
+    assert counts.codes() == {
         "insufficient_balance": 1,
         "overloaded": 1,
         "desk_behind": 1,

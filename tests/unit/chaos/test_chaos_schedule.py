@@ -9,7 +9,7 @@ from tools.chaos.schedule import QUIET_AT_START_SECONDS, UnknownWord, chosen, pl
 NAMES = ["kill:web", "pause:web", "kill:feed", "kill:feed-standby", "cut:venue-line", "fault:venue-latency"]
 
 
-def test_the_same_seed_gives_the_same_schedule_in_whatever_order_the_names_are_given():
+def test_the_same_seed_gives_the_same_schedule_in_any_order_of_the_names():
     first = plan(seed=7, seconds=300, names=NAMES)
     assert first == plan(seed=7, seconds=300, names=NAMES[::-1])
     assert first != plan(seed=8, seconds=300, names=NAMES)

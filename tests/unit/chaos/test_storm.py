@@ -1,4 +1,4 @@
-"""Whatever was broken is mended, whatever happens."""
+"""All that was broken is mended, also when the run fails."""
 
 import threading
 

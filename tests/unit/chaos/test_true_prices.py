@@ -1,4 +1,4 @@
-"""True prices are found by their time, whatever is missing between them."""
+"""True prices are found by their time, with gaps between them."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The journal keeps whole events and survives whatever tears its last line."""
+"""The journal keeps whole events and survives a torn last line."""
 
 from decimal import Decimal
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tools.bench.load.counts import Counts, percentile
 from tools.bench.load.job import Job, Outcome
-from tools.bench.load.tally import Tally, percentile
 from tools.bench.load.wire import AnswerReader
 
 READ_BYTES = 256 * 1024
@@ -47,7 +47,7 @@ class Client:
 
     def __init__(self, job: Job, requests: Sequence[Request]) -> None:
         self.job = job
-        self.tally = Tally()
+        self.counts = Counts()
         self.offered = self.unanswered = 0
         self.ran_dry = False
         self._due = deque(requests if job.rate else ())
@@ -90,16 +90,16 @@ class Client:
         return self._outcome()
 
     def _outcome(self) -> Outcome:
-        tally, measured = self.tally, self.job.seconds
-        p50, p99 = (percentile(tally.seconds, share) for share in (0.50, 0.99))
+        counts, measured = self.counts, self.job.seconds
+        p50, p99 = (percentile(counts.seconds, share) for share in (0.50, 0.99))
         return Outcome(
             offered=self.offered,
-            accepted=tally.accepted,
-            unavailable=tally.unavailable,
-            refused=tally.refused,
+            accepted=counts.accepted,
+            unavailable=counts.unavailable,
+            refused=counts.refused,
             unanswered=self.unanswered,
-            refused_by_code=tally.codes(),
-            orders_per_s=round(tally.accepted_in_time / measured, 1),
+            refused_by_code=counts.codes(),
+            orders_per_s=round(counts.accepted_in_time / measured, 1),
             p50_ms=None if p50 is None else round(p50 * 1000, 2),
             p99_ms=None if p99 is None else round(p99 * 1000, 2),
             seconds=self._stop_at,
@@ -189,7 +189,7 @@ class Client:
         in_time = self.job.warm_up_seconds <= now <= self._stop_at
         # An open loop's late answers are the slowest ones: they belong to its percentiles, not to its rate.
         timed = in_time or bool(self.job.rate)
-        self.tally.add(
+        self.counts.add(
             answer, orders=request.orders, seconds=now - request.due_at, in_time=in_time, timed=timed
         )
         connection.busy_with = None

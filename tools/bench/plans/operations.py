@@ -311,7 +311,7 @@ def _listen(ground: Ground) -> None:
 
 
 def _watch(ground: Ground) -> None:
-    """The second tally sees what there is, the third one counts it, and its calls later."""
+    """The second rollup sees what there is, the third one counts it, and its calls later."""
     now = timezone.now()
     for later in (10, 20, 30, 40):
         with ground.named(f"cockpit.tally, {later} s later"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench.cpu import per_order_ms
-from tools.bench.load.tally import percentile
+from tools.bench.load.counts import percentile
 from tools.bench.peers.run import PeerFailed
 from tools.bench.session import Session
 from tools.bench.watch import Watch

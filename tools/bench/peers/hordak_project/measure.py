@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from tools.bench.load.tally import percentile
+from tools.bench.load.counts import percentile
 from tools.embedded.processes import die_with_parent
 
 ACCOUNTS = 100

@@ -23,7 +23,7 @@ import django
 from celery import current_app
 
 from tools.bench.cpu import per_order_ms
-from tools.bench.load.tally import percentile
+from tools.bench.load.counts import percentile
 from tools.bench.peers.database import WATCHED_VARIABLE
 from tools.bench.watch import Watch
 from tools.embedded.processes import die_with_parent

@@ -18,7 +18,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-class Tally:
+class Counts:
     """Counts of orders by what became of them, and how long the requests with an accepted order took."""
 
     def __init__(self) -> None:
