@@ -72,7 +72,7 @@ def _database(name: str, database: str, whose: str) -> dict[str, Any]:
         name,
         f"postgresql:///{database}?host={_OWN_SOCKETS}",
         f"{whose} database: `postgresql://USER:PASSWORD@HOST:5432/{database}`, or "
-        f"[several hosts](deploying.md#several-database-hosts): `postgresql://USER:PASSWORD@A,B,C:5432/{database}`",
+        f"[several hosts](servers.md#several-database-hosts): `postgresql://USER:PASSWORD@A,B,C:5432/{database}`",
         shown="embedded PostgreSQL",
     )
     try:

@@ -1,7 +1,7 @@
 """The fast path of orders: on the event loop, past Django's middleware and REST framework. The API's one exception.
 
 Why: an order waits some milliseconds for its commit. In a view it would keep a thread for as long, and threads that
-wake each other cost twice the CPU of the order itself: 600 us in the framework, 120 to 140 here (docs/performance.md).
+wake each other cost twice the CPU of the order itself: 600 us in the framework, 120 to 140 here (docs/capacity.md).
 So the two addresses that place orders are served here, for customers who send a token or sign with a key.
 
 Invariant: the answers are those of the views (`counter.api.orders`), whose authentication, admission, reading and

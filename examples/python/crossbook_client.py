@@ -41,7 +41,7 @@ NOTHING_DONE = ("overloaded", "desk_behind")  # of answers 503
 
 
 class CrossbookError(Exception):
-    """The API refused: `code` is stable and for programs; docs/api.md lists them."""
+    """The API refused: `code` is stable and for programs; docs/api-errors.md lists them."""
 
     def __init__(
         self, status: int, code: str, message: str, detail: dict[str, str], final_after_ms: int = 0
@@ -195,7 +195,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One of the stream: docs/api.md says which there are; `data` is JSON, amounts in it are strings."""
+    """One of the stream: docs/api-stream.md says which there are; `data` is JSON, amounts in it are strings."""
 
     name: str
     id: str | None

@@ -1,21 +1,32 @@
-"""docs/configuration.md shows the variables that the settings declare, and those that the tools read."""
+"""The pages of configuration show the variables that the settings declare, and those that the tools read."""
 
 import re
 from pathlib import Path
 
 from config.environment import Subject
-from config.management.commands.configuration import TOOLS, configuration_page
+from config.management.commands.configuration import TOOLS, configuration_page, trading_page
 from tools.chaos.options import read_options
 from tools.demo.sizes import read_sizes
 from tools.stack.programs import WEB_PORT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+OF_TRADING = PAGE.with_name("configuration-trading.md")
 
 
 def test_the_page_is_what_the_settings_declare():
     assert PAGE.read_text() == configuration_page(), (
         "run: python manage.py configuration > docs/configuration.md"
     )
+    assert OF_TRADING.read_text() == trading_page(), (
+        "run: python manage.py configuration trading > docs/configuration-trading.md"
+    )
+
+
+def test_every_declared_variable_is_on_one_page():
+    for subject in Subject.declared:
+        for variable in subject.variables:
+            row = f"\n| `{variable.name}` |"
+            assert (configuration_page() + trading_page()).count(row) == 1, variable.name
 
 
 def test_every_variable_is_declared_once():

@@ -42,15 +42,15 @@ def locked_packages() -> int:
 HELD: list[tuple[str, str, Callable[[], Any]]] = [
     ("README.md", r"the (\w+) invariants", lambda: len(INVARIANTS)),
     ("docs/decisions/two-databases.md", r"the (\w+) internal calls", internal_addresses),
-    ("docs/api.md", r"When ([\d,]+) orders wait already", lambda: WAITING_ORDERS),
+    ("docs/api-rules.md", r"When ([\d,]+) orders wait already", lambda: WAITING_ORDERS),
     ("docs/decisions/order-queue.md", r"At most ([\d,]+) orders wait", lambda: WAITING_ORDERS),
     (
         "docs/decisions/order-queue.md",
         r"up to (\d+) ms later after a crowd",
         lambda: 1000 * CROWD_RETURNS_WITHIN_SECONDS,
     ),
-    ("docs/api.md", r"An attempt is over in (\d+) s", lambda: settings.ORDER_WITHIN_SECONDS),
-    ("docs/api.md", r"A customer has (\d+) firm quotes at most", lambda: settings.FIRM_QUOTES_LIVE),
+    ("docs/api-rules.md", r"An attempt is over in (\d+) s", lambda: settings.ORDER_WITHIN_SECONDS),
+    ("docs/api-rules.md", r"A customer has (\d+) firm quotes at most", lambda: settings.FIRM_QUOTES_LIVE),
     ("docs/api.md", r"may be left out: (\d+); at most", lambda: DEFAULT_RECV_WINDOW_MS),
     ("docs/api.md", r"may be left out: \d+; at most (\d+)", lambda: LONGEST_RECV_WINDOW_MS),
     ("docs/api-stream.md", r"A customer has (\d+) streams at once", lambda: MAX_LISTENERS_OF_CUSTOMER),
@@ -77,12 +77,15 @@ def test_a_number_is_that_of_the_code(page, pattern, value):
         assert (NUMBERS[text] if text in NUMBERS else float(text.replace(",", ""))) == value()
 
 
+def configuration() -> str:
+    """Both pages of variables."""
+    return "".join((ROOT / f"docs/configuration{part}.md").read_text() for part in ("", "-trading"))
+
+
 def test_the_defaults_of_the_configuration_page_are_the_settings():
     """Of settings that are one number and that no test changes."""
     held = 0
-    for names, defaults in re.findall(
-        r"^\| (`[^|]*`) \| ([^|]*) \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE
-    ):
+    for names, defaults in re.findall(r"^\| (`[^|]*`) \| ([^|]*) \|", configuration(), re.MULTILINE):
         pairs = list(zip(re.findall(r"`(\w+)`", names), defaults.split(", "), strict=False))
         for name, default in pairs:
             if (
@@ -109,7 +112,7 @@ def variables_read() -> set[str]:
 
 
 def test_every_variable_that_is_read_is_on_the_configuration_page():
-    named = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", (ROOT / "docs/configuration.md").read_text()))
+    named = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", configuration()))
     assert len(variables_read()) > 60
     assert variables_read() - named == set()
 

@@ -1,11 +1,17 @@
-"""docs/states.md shows the graphs that the models declare."""
+"""docs/states.md and its two pages of diagrams show what the models declare."""
 
 from pathlib import Path
 
-from cockpit.management.commands.states import state_diagrams
+import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "states.md"
+from cockpit.management.commands.states import states_page
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = {"ends": "states.md", "counter": "states-counter.md", "desk": "states-desk.md"}
 
 
-def test_the_page_of_state_diagrams_is_what_the_models_declare():
-    assert PAGE.read_text() == state_diagrams(), "run: python manage.py states > docs/states.md"
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_of_states_is_what_the_models_declare(page):
+    assert (DOCS / PAGES[page]).read_text() == states_page(page), (
+        f"run: python manage.py states {page} > docs/{PAGES[page]}"
+    )

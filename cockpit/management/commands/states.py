@@ -1,4 +1,4 @@
-"""`manage.py states`: the declared lifecycles, as diagrams and with who moves them, as they stand in docs/states.md."""
+"""`manage.py states`: the declared lifecycles, who ends each state and who moves each edge, as pages of docs/."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -6,43 +6,53 @@ from pkgutil import walk_packages
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import models
 
 from infra.db.lifecycles import movers_of, state_fields
 
-HEADING = """# States
+ENDS = """# States
+
+For operators who look for what ends a state, and for developers. Then the diagrams, with what moves each edge:
+[counter's](states-counter.md), [the desk's](states-desk.md).
 
 Every lifecycle is declared once, as django-fsm transitions on the model. A state is protected: nothing assigns it. One
 row is moved by calling its transition under the row's lock; many are moved by one UPDATE that takes the transition and
-reads its sources and target. Under each diagram stand the operations that do it. This page is what `python manage.py
-states` prints; tests hold it to the declarations, the declarations to the calls, and every state to them.
+reads its sources and target. The three pages are what `python manage.py states` prints (and `states counter`, `states
+desk`); tests hold them to the declarations, the declarations to the calls, and every state to them.
 
 Two things have no states of their own. A venue's halt stands until `lifted_at`, once. A conflict is open until
 `resolved_at`, and again when the same order comes anew. Each has one moment that says it all, and is changed only where
 it is still as it was read; a second column that says the same could only differ.
-"""
 
-ENDS = """
 ## Who ends what
 
 Every state has an owner, and a sweep, page or operation in the admin that ends it; a test walks the table. What stands
 under *by what* in italics is pressed on the row's page or in its list.
 
 """
+DIAGRAMS = """# States of {side}
+
+For developers: each lifecycle of {side}, and under each diagram the operations that move its edges. How states are
+declared, and who ends each of them: [states.md](states.md). `python manage.py states {page}` prints this page.
+"""
+SIDES = {"counter": "counter", "desk": "the desk"}
 
 
-def state_diagrams() -> str:
-    """The whole page: one diagram for each model with a state field, in alphabetical order."""
+def states_page(page: str = "ends") -> str:
+    """One page of three: who `ends` each state, or the diagrams of `counter`'s models or of the `desk`'s."""
     import_operations()
+    if page == "ends":
+        from cockpit.state_exits import table
+
+        return ENDS + table()
     diagrams = [
         _diagram(model, field)
         for model in sorted(apps.get_models(), key=lambda model: model.__name__)
+        if (model._meta.app_label == "counter") == (page == "counter")
         for field in state_fields(model)
     ]
-    from cockpit.state_exits import table
-
-    return HEADING + "".join(diagrams) + ENDS + table()
+    return DIAGRAMS.format(side=SIDES[page], page=page) + "".join(diagrams)
 
 
 def import_operations() -> None:
@@ -84,9 +94,12 @@ def _moved_by(model: type[models.Model], field: Any) -> Iterator[str]:
 
 
 class Command(BaseCommand):
-    """Prints the page."""
+    """Prints a page."""
 
-    help = "Print the declared lifecycles, with who moves them (docs/states.md)."
+    help = "Print who ends each state (docs/states.md), or one side's lifecycles with what moves them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("page", nargs="?", choices=["ends", *SIDES], default="ends")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(state_diagrams(), ending="")
+        self.stdout.write(states_page(options["page"]), ending="")

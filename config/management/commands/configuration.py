@@ -1,8 +1,9 @@
-"""The page of all variables of the environment, from their declarations: docs/configuration.md."""
+"""Variables of the environment, from their declarations: docs/configuration.md and docs/configuration-trading.md."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from config.environment import Subject, Variable
 
@@ -10,14 +11,23 @@ HEAD = """\
 <!-- Generated: python manage.py configuration > docs/configuration.md -->
 # Configuration
 
-For the person who runs Crossbook on servers of their own: every variable of the environment, by subject. Nothing has
-to be set for `make up` and `make demo`; beside databases of your own the four keys have to be.
+For the person who runs Crossbook on servers of their own: every variable of the environment, by subject; prices, limits
+and the circuit breaker stand on [a page of their own](configuration-trading.md). Nothing has to be set for `make up`
+and `make demo`; beside databases of your own the four keys have to be.
 
 - An empty value counts as none. A wrong one stops the start with one line: the variable, its value, what is allowed.
 - What is marked *secret* may lie in a file, as Docker and Kubernetes mount them: `SERVICE_KEY_FILE=/run/secrets/key`
   in place of `SERVICE_KEY`. White space around the file's content is no part of it. To set both is refused, and so
   is a file that cannot be read. No message shows a secret.
 """
+TRADING_HEAD = """\
+<!-- Generated: python manage.py configuration trading > docs/configuration-trading.md -->
+# Configuration of trading
+
+For the person who sets prices, limits and protections. How values are given, and every other variable:
+[configuration.md](configuration.md).
+"""
+TRADING = ("Prices", "Limits and protections", "Circuit breaker")
 COLUMNS = "| variable | default | allowed | meaning |\n| --- | --- | --- | --- |"
 TOOLS = """\
 ## The stack, and tools
@@ -38,9 +48,19 @@ Read by `make`, the stack and the tools, not by the programs that serve.
 
 
 def configuration_page() -> str:
-    """The whole page, in the order of the declarations."""
-    subjects = (f"## {subject.title}\n\n{COLUMNS}\n{_rows(subject)}\n" for subject in Subject.declared)
-    return "\n".join((HEAD, *subjects, TOOLS))
+    """The page of all subjects but those of trading, in the order of the declarations."""
+    return "\n".join((HEAD, *_subjects(of_trading=False), TOOLS))
+
+
+def trading_page() -> str:
+    """The page of prices, limits and the circuit breaker."""
+    return "\n".join((TRADING_HEAD, *_subjects(of_trading=True)))
+
+
+def _subjects(*, of_trading: bool) -> Iterator[str]:
+    for subject in Subject.declared:
+        if (subject.title in TRADING) == of_trading:
+            yield f"## {subject.title}\n\n{COLUMNS}\n{_rows(subject)}\n"
 
 
 def _rows(subject: Subject) -> str:
@@ -53,9 +73,14 @@ def _cells(variable: Variable) -> str:
 
 
 class Command(BaseCommand):
-    """Prints the page."""
+    """Prints a page."""
 
-    help = "Print every variable of the environment with its default, bounds and meaning (docs/configuration.md)."
+    help = (
+        "Print the variables of the environment, with defaults and bounds: those of trading, or all others."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("page", nargs="?", choices=["trading"])
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(configuration_page(), ending="")
+        self.stdout.write(trading_page() if options["page"] else configuration_page(), ending="")
