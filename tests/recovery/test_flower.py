@@ -13,17 +13,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.support import ending
-from tests.support.web import Programs
-from tools.embedded import keys, processes
+from tests.support.web import STARTS_WITHIN_SECONDS, Programs
+from tools.embedded import keys, processes, valkey
 from tools.stack.programs import FLOWER_USER, Plan, plan
 from tools.stack.supervision import wait_until
-
-SOON = 60.0
 
 
 @pytest.fixture
 def flower(broker_url: str, tmp_path: Path) -> Iterator[Plan]:
-    planned = plan(var_dir=tmp_path, given={"BROKER_URL": broker_url})
+    # Not beside the default port, where a stack of another test may have its Flower.
+    planned = plan(var_dir=tmp_path, given={"BROKER_URL": broker_url, "PORT": str(valkey.free_port())})
     [program] = [program for program in planned.programs if program.name == "flower"]
     with (tmp_path / "flower.log").open("w") as log:
         process = subprocess.Popen(
@@ -39,7 +38,7 @@ def flower(broker_url: str, tmp_path: Path) -> Iterator[Plan]:
             stderr=log,
         )
     try:
-        assert wait_until(lambda: _answers(planned.flower_url), within_seconds=SOON), (
+        assert wait_until(lambda: _answers(planned.flower_url), within_seconds=STARTS_WITHIN_SECONDS), (
             tmp_path / "flower.log"
         ).read_text()
         yield planned
@@ -57,11 +56,11 @@ def _answers(url: str) -> bool:
 def test_flower_answers_only_who_has_the_stacks_login(flower: Plan, tmp_path: Path):
     login = (FLOWER_USER, keys.stored(tmp_path)["FLOWER_PASSWORD"])
     for path in ("/", "/workers", "/tasks", "/api/workers"):
-        assert requests.get(flower.flower_url + path, timeout=10).status_code == 401
-        assert requests.get(flower.flower_url + path, auth=(FLOWER_USER, ""), timeout=10).status_code == 401
+        assert requests.get(flower.flower_url + path, timeout=30).status_code == 401
+        assert requests.get(flower.flower_url + path, auth=(FLOWER_USER, ""), timeout=30).status_code == 401
     shutdown = f"{flower.flower_url}/api/worker/shutdown/any"
-    assert requests.post(shutdown, timeout=10).status_code == 401
-    assert requests.get(f"{flower.flower_url}/workers", auth=login, timeout=10).status_code == 200
+    assert requests.post(shutdown, timeout=30).status_code == 401
+    assert requests.get(f"{flower.flower_url}/workers", auth=login, timeout=30).status_code == 200
     assert login[1] not in (tmp_path / "flower.log").read_text()
 
 
@@ -80,8 +79,8 @@ def test_the_admin_links_to_flower_and_the_link_leads_there(flower: Plan, tmp_pa
     )
     assert link == flower.flower_url
     login = (FLOWER_USER, keys.stored(tmp_path)["FLOWER_PASSWORD"])
-    assert requests.get(link, timeout=10).status_code == 401
-    assert "Flower" in requests.get(link, auth=login, timeout=10).text
+    assert requests.get(link, timeout=30).status_code == 401
+    assert "Flower" in requests.get(link, auth=login, timeout=30).text
     web.stop()
 
 

@@ -21,11 +21,26 @@ def end(
 
     Raises: AssertionError when it had to be killed, with its processes that were left and where they waited.
     """
-    family = [psutil.Process(process.pid)] if process.poll() is None else []
-    for parent in tuple(family):
-        with suppress(psutil.Error):
-            family += parent.children(recursive=True)
-        process.send_signal(asked_by)
+    process.send_signal(asked_by)
+    return ended(process, within_seconds=within_seconds, log=log)
+
+
+def ended(
+    process: subprocess.Popen,
+    *,
+    within_seconds: float = ENDS_WITHIN_SECONDS,
+    log: Callable[[], str] = str,
+) -> int:
+    """Exit code of a program that has been asked to end.
+
+    It is asked once: Python takes its signal handlers away while it ends, and a second signal would kill it then.
+
+    Raises: as `end`.
+    """
+    family = []
+    with suppress(psutil.Error):
+        asked = psutil.Process(process.pid)
+        family = [asked, *asked.children(recursive=True)]
     try:
         return process.wait(within_seconds)
     except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ from tests.support import ending
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, SECRET = "paper-key", "paper-secret"
-STARTS_WITHIN_SECONDS = 20.0
+STARTS_WITHIN_SECONDS = 120.0
 STOPS_WITHIN_SECONDS = 5.0
 
 

@@ -9,7 +9,7 @@ from counter.orders.requests import Accepted, OpenRequest
 from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.factories import make_customer, unique
 
-SOON = 10.0  # within which everything here is long over
+SOON = 30.0  # within which everything here is long over
 
 
 def opening(option, customer=None, **changes):
