@@ -36,8 +36,14 @@ $(BENCH_STAMP): tools/bench/requirements.lock | $(STAMP)
 demo: setup  ## start everything, settle 1,000 orders, audit, stop: about a minute
 	@$(BIN)/python -m tools.demo
 
+# What holds a bound of wall time comes last, with nothing beside it: a bound is for a machine that does nothing else.
 test: setup  ## all tests, on servers of their own; ARGS=tests/unit for some of them
+ifdef ARGS
 	@$(PYTEST) $(ARGS)
+else
+	@$(PYTEST) -m "not timed"
+	@$(BIN)/python -m pytest -n 1 -m timed
+endif
 
 # After a change of a line: lint, types, walls, and every test without a process or a transaction of its own.
 check: setup  ## lint and the tests that need no process: under a minute
@@ -45,7 +51,7 @@ check: setup  ## lint and the tests that need no process: under a minute
 
 quick: TEST_WORKERS = 2
 quick: setup  ## the tests of `check` alone
-	@$(PYTEST) -m "not process and not transaction" $(ARGS)
+	@$(PYTEST) -m "not process and not transaction and not timed" $(ARGS)
 
 # Property tests with new examples, FUZZ times as many. What failed fails again: make fuzz SEED=...
 FUZZ ?= 20

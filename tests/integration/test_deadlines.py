@@ -117,6 +117,7 @@ def test_a_commit_that_is_on_its_way_for_long_is_not_carried_out(option):
     order_queue.stop()
 
 
+@pytest.mark.timed
 def test_an_order_ends_with_its_client(order_queue, pool, option):
     request = opening(option)
 

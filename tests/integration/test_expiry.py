@@ -397,7 +397,7 @@ def test_a_feed_ends_what_beat_and_workers_do_not(monkeypatch):
         thread.start()
         time.sleep(0.3)
         assert position_of(opening).state == "OPEN"  # somebody is at it
-    assert wait_until(lambda: position_of(opening).state == "EXERCISED", within_seconds=10)
+    assert wait_until(lambda: position_of(opening).state == "EXERCISED", within_seconds=60)
     stopping.set()
     thread.join(timeout=10)
     connections.close_all()

@@ -303,6 +303,7 @@ def test_work_ends_with_its_term_and_begins_anew(contend):
     until(lambda: not lock_holders("test"))
 
 
+@pytest.mark.timed
 def test_a_leader_that_is_silent_and_whose_lease_lies_in_the_future_is_taken_over_from(contend):
     with Paused() as paused:
         with connection.cursor() as cursor:

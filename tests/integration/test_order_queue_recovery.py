@@ -82,6 +82,7 @@ class Death(BaseException):
     """Ends a thread even if it catches exceptions."""
 
 
+@pytest.mark.timed
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_writer_that_dies_is_replaced_and_nobody_waits_for_it(pool, option, settings):
     writers, dying, go = [], threading.Event(), threading.Event()

@@ -165,6 +165,7 @@ def test_without_their_table_requests_go_on_and_it_is_told(admissions):
     assert [line["log_level"] for line in logged] == ["warning"]  # once, not for each request
 
 
+@pytest.mark.timed
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_locks_nobody_out_but_whose_signature_is_not_known(admissions, monkeypatch):
     class Death(BaseException):
@@ -184,6 +185,7 @@ def test_a_thread_that_dies_locks_nobody_out_but_whose_signature_is_not_known(ad
     assert admissions.admit(Asking(limits=(SLOW,))).remaining == SLOW.at_once - 1
 
 
+@pytest.mark.timed
 def test_behind_somebody_who_holds_the_table_requests_wait_a_moment_and_go_on(admissions):
     """A lock that is not given up is waited for once; what comes after it within seconds does not wait."""
     with locked_table("counter_pace"):

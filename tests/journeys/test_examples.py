@@ -124,6 +124,7 @@ def test_the_client_finds_the_order_of_an_earlier_attempt_when_a_later_one_is_re
     assert order.id == SyncOrder.objects.get().pk
 
 
+@pytest.mark.timed
 def test_a_refusal_of_the_only_attempt_is_told_at_once(client):
     option = make_option()
     started = time.monotonic()

@@ -80,13 +80,13 @@ def test_a_counter_that_dies_while_it_books_a_payment(doomed, counter, point):
     owe(Decimal(100))
     approved("30")
     doomed.begin(Work.PAID, point, {"COUNTER_URL": counter})
-    assert wait_until(answers, within_seconds=15)
+    assert wait_until(answers, within_seconds=60)
     assert clearing_payments.pay_approved() == 0
     assert doomed.end() == -signal.SIGKILL
     assert ClearingPayment.objects.get().state == ClearingPayment.State.APPROVED
 
     pid = doomed.begin(Work.PAID, "", {"COUNTER_URL": counter})
-    assert wait_until(answers, within_seconds=15)
+    assert wait_until(answers, within_seconds=60)
     assert clearing_payments.pay_approved() == 1
     os.kill(pid, signal.SIGINT)
     assert doomed.end() == 0

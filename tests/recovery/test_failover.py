@@ -140,6 +140,7 @@ def assert_all_there_once(pair: Pair, client: Client) -> None:
     assert {name: there.count(name) for name in client.placed} == dict.fromkeys(client.placed, 1)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("lost_by", [signal.SIGKILL, signal.SIGSTOP])
 def test_the_primary_is_lost_and_the_promoted_standby_is_found(pair, web, client, lost_by):
     lost = pair.primary
@@ -182,6 +183,7 @@ def pooler(pair: Pair, tmp_path: Path) -> Iterator[str]:
         yield f"postgresql://{postgres.ROLE}@127.0.0.1:{port}/crossbook"
 
 
+@pytest.mark.timed
 def test_behind_a_pooler_of_sessions_locks_settings_and_prepared_statements_hold(pair, pooler):
     wrapper = DatabaseWrapper({**connections["default"].settings_dict, **database_of(pooler)}, "default")
     assert wait_until(lambda: answers(pooler), within_seconds=SOON)
@@ -201,6 +203,7 @@ def test_behind_a_pooler_of_sessions_locks_settings_and_prepared_statements_hold
     )
 
 
+@pytest.mark.timed
 def test_without_its_standby_a_commit_is_not_answered_with_201_before_the_standby_has_it(pair, client):
     pair.standby.signal(signal.SIGSTOP)
     try:
@@ -213,6 +216,7 @@ def test_without_its_standby_a_commit_is_not_answered_with_201_before_the_standb
     assert stored(pair).count("alone") == 1
 
 
+@pytest.mark.timed
 def test_a_session_whose_server_is_stopped_ends_whether_it_works_or_listens(pair):
     pair.mend()
     sessions = [WatchedConnection.connect(pair.primary.url(), autocommit=True) for _ in range(2)]

@@ -27,6 +27,7 @@ def half_sent(program, half, held):
         client.sendall(half)
 
 
+@pytest.mark.timed
 def test_half_sent_requests_keep_nobody_out(web):
     option, token = make_option(), Token.objects.create(user=make_customer().user).key
     headers = {"Authorization": f"Token {token}"}
@@ -49,6 +50,7 @@ def test_half_sent_requests_keep_no_listener_out(stream):
         assert requests.get(f"{stream.url}/healthz", timeout=5).ok
 
 
+@pytest.mark.timed
 def test_a_body_that_does_not_end_is_told_so(web):
     with socket.create_connection(("127.0.0.1", web.port), timeout=20) as client:
         client.sendall(HALVES["body"])

@@ -101,23 +101,23 @@ def test_a_preparation_that_fails_is_shown_and_leaves_nothing(up, tmp_path):
 
 def test_what_is_killed_comes_back_without_its_old_worker(up):
     info = up()
-    assert wait_until(lambda: _worker(info.var_dir), within_seconds=10)
+    assert wait_until(lambda: _worker(info.var_dir), within_seconds=60)
     old_worker = _worker(info.var_dir)
     for name in ("valkey", "master"):
         old = _pid(info, name)
         os.kill(old, signal.SIGKILL)
-        assert wait_until(lambda name=name, old=old: _pid(info, name) not in (None, old), within_seconds=15)
-    assert wait_until(lambda: not old_worker.is_running(), within_seconds=10)
-    assert wait_until(lambda: _worker(info.var_dir), within_seconds=10)
+        assert wait_until(lambda name=name, old=old: _pid(info, name) not in (None, old), within_seconds=60)
+    assert wait_until(lambda: not old_worker.is_running(), within_seconds=60)
+    assert wait_until(lambda: _worker(info.var_dir), within_seconds=60)
     assert _answers(info)
 
 
 def test_a_killed_supervisor_takes_its_programs_along_and_the_next_start_is_clean(up):
     info = up(attached=False)
-    assert wait_until(lambda: _worker(info.var_dir), within_seconds=10)
+    assert wait_until(lambda: _worker(info.var_dir), within_seconds=60)
     psutil.Process(info.pid).kill()
     masters = [psutil.Process(pid) for pid in (_pid_of(info, "valkey"), _pid_of(info, "master")) if pid]
-    _, alive = psutil.wait_procs(masters, timeout=10)
+    _, alive = psutil.wait_procs(masters, timeout=60)
     assert not alive
     assert running(info.var_dir) is None
     again = up()
@@ -149,6 +149,6 @@ def test_an_attached_stack_ends_with_who_started_it(tmp_path):
         var_dir = (tmp_path / "var").resolve()
         assert running(var_dir)
         starter.kill()
-    assert wait_until(lambda: running(var_dir) is None, within_seconds=15)
-    assert wait_until(lambda: not processes.marked(var_dir=var_dir), within_seconds=15)
+    assert wait_until(lambda: running(var_dir) is None, within_seconds=60)
+    assert wait_until(lambda: not processes.marked(var_dir=var_dir), within_seconds=60)
     assert not stop(var_dir=var_dir)

@@ -203,6 +203,7 @@ def present() -> dict[str, psutil.Process]:
 # --- after each way to lose the leader --------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 def test_a_killed_leader_is_replaced_within_ten_seconds(stable):
     old = present()
     for process in old.values():
@@ -213,6 +214,7 @@ def test_a_killed_leader_is_replaced_within_ten_seconds(stable):
     assert_no_tick_was_sent_twice()
 
 
+@pytest.mark.timed
 def test_a_leader_that_is_told_to_end_hands_over_at_once(stable):
     old = present()
     for process in old.values():
@@ -224,6 +226,7 @@ def test_a_leader_that_is_told_to_end_hands_over_at_once(stable):
     assert_no_tick_was_sent_twice()
 
 
+@pytest.mark.timed
 def test_where_the_lock_connection_is_cut_exactly_one_goes_on(stable):
     terms = tokens()
     since = timezone.now()
@@ -242,6 +245,7 @@ def test_where_the_lock_connection_is_cut_exactly_one_goes_on(stable):
     assert_no_tick_was_sent_twice()
 
 
+@pytest.mark.timed
 def test_a_paused_leader_is_replaced_and_writes_nothing_when_it_wakes(stable):
     old = present()
     for process in old.values():

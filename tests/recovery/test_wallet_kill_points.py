@@ -62,13 +62,13 @@ def test_what_the_wallet_sends_again_is_done_once(doomed, point):
     wallet = Wallet(f"http://127.0.0.1:{valkey.free_port()}")
     task = {"COUNTER_URL": wallet.url}
     doomed.begin(Work.WALLET, point, task)
-    assert wait_until(wallet.reaches, within_seconds=15)
+    assert wait_until(wallet.reaches, within_seconds=60)
     with pytest.raises(requests.ConnectionError):
         wallet.day()
     assert doomed.end() == -signal.SIGKILL
 
     pid = doomed.begin(Work.WALLET, "", task)
-    assert wait_until(wallet.reaches, within_seconds=15)
+    assert wait_until(wallet.reaches, within_seconds=60)
     wallet.day()
     os.kill(pid, signal.SIGINT)
     assert doomed.end() == 0

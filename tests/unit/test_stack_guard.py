@@ -89,6 +89,7 @@ def test_a_machine_without_room_for_another_process_is_tried_again(monkeypatch):
     assert supervisor.started
 
 
+@pytest.mark.timed
 def test_told_to_end_between_two_supervisors_it_starts_no_other(monkeypatch):
     monkeypatch.setattr(guard, "AGAIN_AFTER_SECONDS", 60.0)
     monkeypatch.setattr(guard, "Supervisor", Answering())

@@ -31,6 +31,7 @@ def stopped():
     throw(underlying="BTC", to=State.RUNNING, reason="a test", by="ann", now=timezone.now())
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("door", ["fast_path", "framework"])
 def test_a_request_whose_account_is_held_is_over_in_two_seconds_and_never_placed(new_caller, option, door):
     caller = new_caller(door=door)
@@ -65,6 +66,7 @@ def test_an_order_whose_body_comes_after_its_deadline_is_never_placed(caller, op
     assert not SyncOrder.objects.exists()
 
 
+@pytest.mark.timed
 def test_a_client_that_hangs_up_takes_its_order_along(caller, option):
     headers = {"Authorization": f"Token {caller.token}", "Content-Type": "application/json"}
     body = {"type": "http.request", "body": json.dumps(order_of(option)).encode(), "more_body": False}

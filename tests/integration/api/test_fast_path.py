@@ -311,6 +311,7 @@ def locked(table):
         yield
 
 
+@pytest.mark.timed
 def test_a_database_that_does_not_say_who_asks_is_503_in_time_and_nothing_was_done(alone, order, settings):
     with locked("authtoken_token"):
         settings.ORDER_WITHIN_SECONDS = 1.0
@@ -321,6 +322,7 @@ def test_a_database_that_does_not_say_who_asks_is_503_in_time_and_nothing_was_do
     assert alone.post(ORDERS, order).status_code == 201
 
 
+@pytest.mark.timed
 def test_an_order_that_is_not_reached_in_time_is_overloaded_and_one_unheard_of_unavailable(
     alone, order, monkeypatch, settings
 ):

@@ -79,6 +79,7 @@ def test_refusals_of_a_batch_count_each_and_accepted_orders_make_up_for_them(new
     assert trading.post("orders/batch", {"orders": refused[:1]}).status_code == 200
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "headers",
     [{"Authorization": "Token 0123456789012345678901234567890123456789"}, {"X-API-Key": "cbk_wrong"}],

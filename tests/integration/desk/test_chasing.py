@@ -111,6 +111,7 @@ def until(holds: Any) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.timed
 def test_tries_are_bounded_in_time(desk, settings):
     settings.CHASE_TRIES, settings.CHASE_SECONDS, settings.CHASE_BAND_RATE = 1000, 0.3, Decimal("0.9")
     desk.paper.set_price("BTCUSDT", "50000")

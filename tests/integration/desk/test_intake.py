@@ -181,6 +181,7 @@ def test_what_is_known_already_sends_no_chain(broker_url):
     assert waiting(broker_url) == 1
 
 
+@pytest.mark.timed
 def test_orders_are_stored_at_once_when_no_broker_takes_the_chain(broker_url):
     from celery import current_app
 

@@ -65,6 +65,7 @@ def test_delivered_twice_and_out_of_order_each_is_taken_in_once(intake, mq, queu
 # --- a broker that fails --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("failure", [Line.CUT, Line.HUNG])
 def test_without_a_broker_orders_are_taken_pulled_and_settled_and_all_returns_to_normal(
     intake, mq, failure, settings
@@ -142,6 +143,7 @@ def test_counter_hears_of_the_desk_while_a_sweep_hangs_and_no_worker_works(term,
         process.stop()
 
 
+@pytest.mark.timed
 def test_a_broker_that_lost_everything_carries_orders_again(intake, mq):
     place(1)
     until(lambda: doors() == {"queue"})

@@ -33,6 +33,7 @@ def read_until_both(index, *, within=10.0):
     raise AssertionError(reading)
 
 
+@pytest.mark.timed
 def test_each_source_is_read_by_itself_and_a_slow_or_dead_one_costs_a_bounded_wait(venues, settings):
     one, other = venues
     settings.VENUE_URL = one.url

@@ -75,6 +75,7 @@ def test_every_acknowledged_order_survives_kill_9(tmp_path):
     assert len(orders) - len(acknowledged) <= 3
 
 
+@pytest.mark.timed
 def test_it_stops_promptly_with_a_caller_still_waiting(tmp_path):
     def wait(venue):
         with pytest.raises(requests.ConnectionError):
