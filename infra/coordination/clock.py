@@ -194,27 +194,33 @@ def _confirmed_after(off_seconds: float) -> float:
     return CONFIRMED_AFTER_SECONDS if abs(off_seconds) <= FAR_SECONDS else FAR_CONFIRMED_AFTER_SECONDS
 
 
-_CLOCKS = {alias: Clock(alias) for alias in settings.DATABASES}
+_CLOCKS: dict[
+    str, Clock
+] = {}  # made when they are asked for: programs import this before they know their settings
 
 
 def of(alias: str) -> Clock:
     """The clock of a database, by its alias in the settings. Raises: KeyError when there is no such database."""
+    if alias not in _CLOCKS:
+        if alias not in settings.DATABASES:
+            raise KeyError(alias)
+        _CLOCKS.setdefault(alias, Clock(alias))  # of two threads one makes it
     return _CLOCKS[alias]
 
 
 def measure(*, connection: BaseDatabaseWrapper, **signal: Any) -> None:
     """Have a new connection say what time it is at its server."""
-    clock = _CLOCKS.get(connection.alias)
-    if clock is None:
+    if connection.alias not in settings.DATABASES:
         return
     asked = steady()
     with connection.connection.cursor() as cursor:
         ((microseconds,),) = cursor.execute(ASK).fetchall()
-    clock.observe(_EPOCH + timedelta(microseconds=microseconds), asked=asked, answered=steady())
+    at = _EPOCH + timedelta(microseconds=microseconds)
+    of(connection.alias).observe(at, asked=asked, answered=steady())
 
 
 def _forked() -> None:
-    for clock in _CLOCKS.values():
+    for clock in list(_CLOCKS.values()):
         clock.forget_threads()
 
 
