@@ -10,17 +10,16 @@ from django.utils import timezone
 from django_fsm import TransitionNotAllowed
 
 from counter.models import Expiry, IndexEntry, Option, TradingSwitch
-from infra.db.decisions import Person
 from infra.db.lifecycles import may, state_fields
 from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationBreak, StateChange
 from settlement.venues import history
 from settlement.venues.history import MovedMeanwhile
 from tests.support.desk_bench import at_once
+from tests.support.people import ANN, BOB
 from tests.support.staff import staff
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
 NOW = timezone.now()
-ANN, BOB = Person(1, "ann"), Person(2, "bob")
 
 
 def transfer(**changes) -> FundsTransfer:

@@ -3,12 +3,11 @@
 The reference is a bookkeeper of dictionaries and fractions that shares no code with counter.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from math import ceil, floor
 
 import pytest
 from django.conf import settings
@@ -22,208 +21,15 @@ from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
 from counter.models import Account, Option, Position, Quote, SyncOrder, TradingStatus
 from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest
+from tests.support.bookkeeper import CONTRACTS, NOTIONAL, RATE, WIDE_RATE, Ask, Bookkeeper, Promise, Series
 from tests.support.examples import examples
 from tests.support.factories import make_customer, make_option, make_quote
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 STALE_AT = NOW - timedelta(seconds=settings.QUOTE_STALE_AFTER_SECONDS, microseconds=1)
-RATE, WIDE_RATE = Fraction(settings.SPREAD_RATE), Fraction(settings.WIDE_SPREAD_RATE)
-# Of a close at a price that is a microsecond older than its limit.
-STALE_RATE = Fraction(
-    ceil(WIDE_RATE * (1 + Fraction(1, int(settings.QUOTE_STALE_AFTER_SECONDS * 10**6))) ** 2 * 10**6), 10**6
-)
 NOBODY = 10**9  # a customer without account, a position that is not there
 BALANCES = ("127.8375", "25.5", "0")
-# The first customer may place four orders at once, the second may have little open.
-PACE, CONTRACTS, NOTIONAL = {0: 4}, {1: 3}, {0: Fraction(110)}
 NO_QUOTE = 4
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One order as generated: customer and option by number; a position by the id of the order that opened it."""
-
-    customer: int
-    client_order_id: str
-    option: int | None = None
-    opened_by: str | None = None
-    by_id: bool = False
-    contracts: int | None = None
-    limit: Decimal | None = None
-    payout: str = "instant"
-    quote: int | None = None
-
-
-@dataclass
-class Held:
-    """What the reference knows of a position."""
-
-    option: int
-    contracts: int
-    cost: Fraction
-    remaining: int
-    unpaid: int = 0
-    proceeds: Fraction = Fraction(0)
-
-    @property
-    def open_cost(self) -> Fraction:
-        return Fraction(floor(self.cost * self.remaining / self.contracts * 10**6), 10**6)
-
-
-@dataclass
-class Promise:
-    """What the reference knows of a firm quote: for whom, for what, at which coin and amount."""
-
-    customer: int
-    option: int
-    position: tuple[int, str] | None
-    contracts: int
-    coin: Fraction
-    amount: Fraction
-    is_expired: bool = False
-    is_used: bool = False
-
-
-@dataclass
-class Series:
-    """What the reference knows of an option."""
-
-    symbol: str
-    multiplier: Fraction
-    bid: Fraction | None
-    ask: Fraction | None
-    index: Fraction
-    rate: Fraction = RATE
-    is_stale: bool = False
-    is_halted: bool = False
-    is_coin_halted: bool = False
-
-
-@dataclass
-class Bookkeeper:
-    """Decides orders one at a time."""
-
-    series: list[Series]
-    balances: dict[int, Fraction]
-    contents: dict[tuple[int, str], tuple] = field(default_factory=dict)
-    answers: dict[tuple[int, str], tuple] = field(default_factory=dict)
-    positions: dict[tuple[int, str], Held] = field(default_factory=dict)
-    promises: list[Promise] = field(default_factory=list)
-
-    def decide(self, ask: Ask) -> tuple:
-        if ask.customer not in self.balances:
-            return ("account_not_found",)
-        key = (ask.customer, ask.client_order_id)
-        if key in self.contents:
-            same = self._content(ask, self.contents[key][2]) == self.contents[key]
-            return ("replayed", *self.answers[key]) if same else ("client_order_id_reused",)
-        if sum(customer == ask.customer for customer, _ in self.contents) >= PACE.get(ask.customer, 800):
-            return ("too_many_orders",)
-        answer = self._close(ask) if ask.option is None else self._open(ask)
-        if answer[0] != "accepted":
-            return answer
-        if ask.quote is not None:
-            self.promises[ask.quote].is_used = True
-        self.answers[key] = answer[1:]
-        self.contents[key] = self._content(ask, answer[1])
-        return answer
-
-    def _content(self, ask: Ask, contracts: int) -> tuple:
-        contracts = ask.contracts or contracts
-        if ask.option is not None:
-            return ("open", ask.option, contracts, ask.limit, "instant", ask.quote)
-        key = (ask.customer, ask.opened_by or "")
-        return ("close", key if key in self.positions else None, contracts, ask.limit, ask.payout, ask.quote)
-
-    def _unusable(self, ask: Ask) -> str | None:
-        """Why the firm quote cannot be used, for an open or a close."""
-        if ask.quote is None:
-            return None
-        if ask.quote >= len(self.promises) or self.promises[ask.quote].customer != ask.customer:
-            return "quote_not_found"
-        promise = self.promises[ask.quote]
-        if promise.is_used:
-            return "quote_used"
-        if promise.is_expired:
-            return "quote_expired"
-        return "quote_mismatch" if ask.payout == "at_fill" else None
-
-    def open_of(self, customer: int) -> tuple[int, Fraction]:
-        """Contracts that a customer has open, and the cost of them."""
-        held = [position for (whose, _), position in self.positions.items() if whose == customer]
-        return sum(position.remaining for position in held), sum(
-            (position.open_cost for position in held), Fraction(0)
-        )
-
-    def _open(self, ask: Ask) -> tuple:
-        assert ask.option is not None
-        assert ask.contracts is not None
-        if ask.option >= len(self.series):
-            return ("option_not_found",)
-        series = self.series[ask.option]
-        if unusable := self._unusable(ask):
-            return (unusable,)
-        if series.is_halted:
-            return ("option_halted",)
-        if series.is_coin_halted:
-            return ("coin_halted",)
-        if ask.quote is not None:
-            promise = self.promises[ask.quote]
-            if (promise.option, promise.position, promise.contracts) != (ask.option, None, ask.contracts):
-                return ("quote_mismatch",)
-            coin, cost = promise.coin, promise.amount
-        elif series.ask is None:
-            return ("quote_missing",)
-        elif series.is_stale:
-            return ("quote_stale",)
-        else:
-            coin = Fraction(ceil(ask.contracts * series.multiplier * series.ask * 10**8), 10**8)
-            cost = Fraction(ceil(coin * series.index * (1 + series.rate) * 10**6), 10**6)
-        if ask.limit is not None and cost > ask.limit:
-            return ("price_moved",)
-        contracts, spent = self.open_of(ask.customer)
-        if contracts + ask.contracts > CONTRACTS.get(ask.customer, 10**6):
-            return ("contracts_limit",)
-        if spent + cost > NOTIONAL.get(ask.customer, 10**6):
-            return ("notional_limit",)
-        if cost > self.balances[ask.customer]:
-            return ("insufficient_balance",)
-        self.balances[ask.customer] -= cost
-        self.positions[ask.customer, ask.client_order_id] = Held(
-            ask.option, ask.contracts, cost, ask.contracts
-        )
-        return ("accepted", ask.contracts, coin, cost)
-
-    def _close(self, ask: Ask) -> tuple:
-        held = self.positions.get((ask.customer, ask.opened_by or ""))
-        if held is None:
-            return ("position_not_found",)
-        if unusable := self._unusable(ask):
-            return (unusable,)
-        promise = None if ask.quote is None else self.promises[ask.quote]
-        contracts = ask.contracts or (promise.contracts if promise else held.remaining)
-        if contracts > held.remaining or contracts == 0:
-            return ("position_too_small",)
-        series = self.series[held.option]
-        if promise:
-            if (promise.position, promise.contracts) != ((ask.customer, ask.opened_by), contracts):
-                return ("quote_mismatch",)
-            coin, proceeds = promise.coin, promise.amount
-        elif series.bid is None:
-            return ("quote_missing",)
-        else:
-            rate = STALE_RATE if series.is_stale else series.rate
-            coin = Fraction(floor(contracts * series.multiplier * series.bid * 10**8), 10**8)
-            proceeds = Fraction(floor(coin * series.index * (1 - rate) * 10**6), 10**6)
-        if ask.limit is not None and proceeds < ask.limit:
-            return ("price_moved",)
-        held.remaining -= contracts
-        if ask.payout == "at_fill":
-            held.unpaid += 1
-            proceeds = Fraction(0)
-        held.proceeds += proceeds
-        self.balances[ask.customer] += proceeds
-        return ("accepted", contracts, coin, proceeds)
 
 
 @pytest.fixture

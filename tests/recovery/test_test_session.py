@@ -31,7 +31,15 @@ def test_a_session_that_is_interrupted_leaves_nothing(number):
         if not name.startswith(("PYTEST_", "DJANGO_", "VAR_DIR"))
     }
     session = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-n", "0", "-q", "tests/integration/test_order_queue_recovery.py"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-n",
+            "0",
+            "-q",
+            "tests/integration/order_queue/test_order_queue_recovery.py",
+        ],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

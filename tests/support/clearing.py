@@ -7,14 +7,12 @@ from django.utils import timezone
 from counter.models import Account
 from counter.money.cash import leg
 from counter.money.chart import SystemAccount
-from infra.db.decisions import Person
 from ledger.posting import post
 from settlement.book.chart import COUNTER, TRADING, USDT
 from settlement.book.legs import Legs
 from settlement.counter_link import clearing_payments
 from settlement.models import ClearingPayment
-
-ANN, BOB = Person(1, "ann"), Person(2, "bob")
+from tests.support.people import ANN, BOB
 
 
 def owe(amount: Decimal) -> None:

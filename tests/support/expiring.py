@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from counter.models import IndexPrice, Option, Position
+from counter.models import Account, IndexPrice, Option, Position, SyncOrder
 from counter.orders.requests import Order
 from tests.support.factories import INDEX, make_option, place_open
 
@@ -67,3 +67,13 @@ def record_index(
 def position_of(order: Order) -> Position:
     """The position that an order is about, as it is now."""
     return Position.objects.get(pk=order.position_id)
+
+
+def balance_of(customer) -> Decimal:
+    """What a customer has."""
+    return Account.objects.values_list("balance", flat=True).get(customer=customer) or Decimal(0)
+
+
+def exercises() -> list[SyncOrder]:
+    """The orders that expiries have made, by position."""
+    return list(SyncOrder.objects.filter(kind="EXERCISE").order_by("position_id"))

@@ -5,21 +5,16 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from infra.db.decisions import Person
 from settlement.book.chart import CAPITAL, VENUE
 from settlement.book.legs import Legs
 from settlement.funds import treasury
-from settlement.interventions import deciding
-from settlement.interventions.operations import state_of
-from settlement.interventions.terms import HandTrade, OrderTerms, Terms
+from settlement.interventions.terms import HandTrade, OrderTerms
 from settlement.models import Conversion, FundsTransfer, StateChange
-from settlement.models.history import Subject
 from tests.support import desk
 from tests.support.desk_bench import POST
 from tests.support.factories import make_customer, make_option, place_close, place_open
+from tests.support.people import ask_for, decide, hand_trades
 from tests.support.tampering import broken, tampered
-
-ANN, BOB = Person(1, "ann"), Person(2, "bob")
 
 
 @pytest.fixture(autouse=True)
@@ -28,32 +23,13 @@ def _nothing_is_too_early(settings, monkeypatch):
     monkeypatch.setattr("settlement.venues.error_table.MISSED_AFTER_SECONDS", 0.0)
 
 
-def decide(venue, row, kind: str, terms: Terms | None = None, *, approved: bool = True) -> None:
-    """Ann asks, and where that is needed Bob approves."""
-    row.refresh_from_db()
-    subject = Subject.CONVERSION if isinstance(row, Conversion) else Subject.FUNDS_TRANSFER
-    made = deciding.request(
-        operation=deciding.OPERATIONS[subject, kind],
-        row_id=row.pk,
-        seen=state_of(row),
-        terms=terms or Terms(),
-        reason="why",
-        evidence="ticket",
-        by=ANN,
-        venue=venue,
-        now=timezone.now(),
-    )
-    if made.state == "REQUESTED" and approved:
-        deciding.approve(intervention_id=made.pk, by=BOB, note="", venue=venue, now=timezone.now())
-
-
 def stuck(venue, paper_venue, fault: str) -> Conversion:
     """The conversion that is left in a person's hands."""
     desk.deliver()
     paper_venue.add_fault(fault, **POST)
     desk.convert(venue)
     made = Conversion.objects.get(state="UNKNOWN")
-    decide(venue, made, "take_over")
+    decide(made, "take_over", venue)
     return made
 
 
@@ -74,7 +50,7 @@ def test_what_the_venue_never_executed_is_ended_cleanly(opened, check, venue, pa
         place_close(opened, contracts=300, payout="at_fill")
     made = stuck(venue, paper_venue, "request_lost")
     assert made.side == side
-    decide(venue, made, kind)
+    decide(made, kind, venue)
     if kind == "retry":
         from settlement.conversions import sweep
 
@@ -98,23 +74,11 @@ def test_what_is_booked_by_hand_is_held_against_the_venues_trades(
     paper_venue.add_fault("reply_lost", **POST)
     desk.convert(venue)
     made = Conversion.objects.get(state="UNKNOWN")
-    decide(venue, made, "take_over")
+    decide(made, "take_over", venue)
     trades = paper_venue.state(venue_account[0])["trades"]
     order_id = max(trade["orderId"] for trade in trades)
-    fills = tuple(
-        HandTrade(
-            venue_trade_id=str(trade["id"]),
-            price=Decimal(trade["price"]),
-            coin=Decimal(trade["qty"]),
-            usdt=Decimal(trade["quoteQty"]),
-            fee=Decimal(trade["commission"]),
-            fee_asset=trade["commissionAsset"],
-            traded_at=timezone.now(),
-        )
-        for trade in trades
-        if trade["orderId"] == order_id
-    )
-    decide(venue, made, "book_by_hand", OrderTerms(venue_order_id=str(order_id), trades=fills))
+    fills = hand_trades(trade for trade in trades if trade["orderId"] == order_id)
+    decide(made, "book_by_hand", venue, terms=OrderTerms(venue_order_id=str(order_id), trades=fills))
     desk.report()
     assert broken(check()) == {}
 
@@ -136,7 +100,7 @@ def test_a_trade_booked_by_hand_that_the_venue_never_made_stays_a_break(opened, 
         fee_asset="USDT",
         traded_at=timezone.now(),
     )
-    decide(venue, made, "book_by_hand", OrderTerms(venue_order_id="987654321", trades=(fill,)))
+    decide(made, "book_by_hand", venue, terms=OrderTerms(venue_order_id="987654321", trades=(fill,)))
     desk.report()
     found = broken(check())
     assert ("fill is not among the venue's trades", "venue trade 987654321 BTC/USDT") in found.pop(5)
@@ -150,7 +114,7 @@ def lost_transfer(venue, paper_venue) -> FundsTransfer:
         asset="BTC", amount=Decimal(1), direction=direction, venue=venue, now=timezone.now()
     )
     assert made is not None
-    decide(venue, made, "take_over")
+    decide(made, "take_over", venue)
     return made
 
 
@@ -161,7 +125,7 @@ def test_a_transfer_that_left_and_never_came_is_written_off_cleanly(opened, chec
     legs.post()
     missing = {("wallet is not what the book says", "trading wallet BTC")}
     assert broken(check()) == {5: missing}
-    decide(venue, made, "write_off")
+    decide(made, "write_off", venue)
     assert broken(check()) == {}
     with tampered(
         "desk", "settlement_fundstransfer", "UPDATE settlement_fundstransfer SET state = 'RELEASED'"
@@ -172,14 +136,14 @@ def test_a_transfer_that_left_and_never_came_is_written_off_cleanly(opened, chec
 
 def test_a_transfer_written_off_that_never_left_is_a_break(opened, check, venue, paper_venue):
     made = lost_transfer(venue, paper_venue)
-    decide(venue, made, "write_off")
+    decide(made, "write_off", venue)
     assert broken(check()) == {5: {("wallet is not what the book says", "trading wallet BTC")}}
 
 
 def test_a_write_off_in_the_wrong_amount_is_found(opened, check, venue, paper_venue):
     place_open(make_customer(), make_option(), contracts=300)
     made = stuck(venue, paper_venue, "request_lost")
-    decide(venue, made, "write_off")
+    decide(made, "write_off", venue)
     desk.report()
     change = "UPDATE settlement_conversion SET written_off_coin = written_off_coin + 0.00000001 WHERE id = %s"
     with tampered("desk", "settlement_conversion", change, [made.pk]):
@@ -190,7 +154,7 @@ def test_a_write_off_in_the_wrong_amount_is_found(opened, check, venue, paper_ve
 def test_a_request_that_waits_is_listed_and_its_path_is_checked(opened, check, venue, paper_venue):
     place_open(make_customer(), make_option(), contracts=300)
     made = stuck(venue, paper_venue, "request_lost")
-    decide(venue, made, "release", approved=False)
+    ask_for(made, "release", venue)
     report = check()
     assert broken(report) == {}
     waiting = [

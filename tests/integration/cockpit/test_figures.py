@@ -30,10 +30,11 @@ from settlement.counter_link import clearing_payments
 from settlement.models import Intervention, ReconciliationBreak, ReconciliationRun, VenueHalt
 from settlement.venues.halts import RESTORED
 from tests.support import desk
-from tests.support.clearing import BOB, ask_to_pay, owe
+from tests.support.clearing import ask_to_pay, owe
 from tests.support.cockpit import SECOND
 from tests.support.expiring import buy, expiring_option, last_expiry
 from tests.support.factories import INDEX, make_customer, make_option, place_open
+from tests.support.people import BOB
 from tests.support.threads import at_once
 
 

@@ -12,7 +12,6 @@ from acceptance import counter_client
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.pulling import pull_unsynced
 from counter.models import SyncOrder
-from infra.db.decisions import Person
 from settlement.book.legs import Legs
 from settlement.conversions import balancing
 from settlement.counter_link import reporting
@@ -23,11 +22,11 @@ from settlement.models import Batch, BatchRow, DeskTransfer, Intervention
 from settlement.models.history import Subject
 from tests.support.desk_bench import Desk, assert_books_agree, event, take_in
 from tests.support.factories import make_customer, make_option, place_open
+from tests.support.people import ANN, BOB
 from tests.support.staff import staff
 from tests.support.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
-ANN, BOB = Person(1, "ann"), Person(2, "bob")
 FORGED = 9_000_000
 
 

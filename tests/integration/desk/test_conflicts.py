@@ -1,38 +1,22 @@
 """An order that was kept aside is resolved by people: ours stands, or theirs comes in by the one door."""
 
 import pytest
-from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
-from infra.db.decisions import Person
-from settlement.interventions import deciding
-from settlement.interventions.operations import state_of
-from settlement.interventions.terms import Refused, Terms
+from settlement.interventions.terms import Refused
 from settlement.models import Intervention
-from settlement.models.history import Subject
+from tests.support import people
 from tests.support.desk_bench import Desk, event, order_states, take_in
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
-ANN, BOB = Person(1, "ann"), Person(2, "bob")
 
 
 def ask(desk: Desk, kind: str) -> Intervention:
-    row = Conflict.objects.get()
-    return deciding.request(
-        operation=deciding.OPERATIONS[Subject.CONFLICT, kind],
-        row_id=row.pk,
-        seen=state_of(row),
-        terms=Terms(),
-        reason="looked at both",
-        evidence="counter's own row",
-        by=ANN,
-        venue=desk.venue,
-        now=timezone.now(),
-    )
+    return people.ask_for(Conflict.objects.get(), kind, desk.venue)
 
 
 def approve(desk: Desk, made: Intervention) -> Intervention:
-    return deciding.approve(intervention_id=made.pk, by=BOB, note="", venue=desk.venue, now=timezone.now())
+    return people.approve(made, desk.venue)
 
 
 def test_ours_is_kept_by_one_and_nothing_changes(desk):

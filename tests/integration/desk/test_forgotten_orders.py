@@ -18,25 +18,20 @@ from acceptance.pulling import keep_ids_apart, pull_unsynced
 from counter.models import SyncOrder
 from counter.orders.ids import GAP, TooFarAhead, move_past
 from counter.trading.unsettled import read_unsettled
-from infra.db.decisions import Person
 from settlement import reconciliation
 from settlement.book.chart import SUSPENSE
 from settlement.conversions import balancing
 from settlement.counter_link import reporting
 from settlement.funds import treasury
-from settlement.interventions import deciding
-from settlement.interventions.operations import state_of
-from settlement.interventions.terms import Refused, Terms
+from settlement.interventions.terms import Refused
 from settlement.models import ReconciliationBreak
-from settlement.models.history import Subject
+from tests.support import people
 from tests.support.databases import environment, leave
 from tests.support.desk_bench import Desk, assert_books_agree, book_balances, event, take_in
 from tests.support.factories import make_customer, make_option, place_open
 from tools.stack import backups
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
-ANN, BOB = Person(1, "ann"), Person(2, "bob")
-SUBJECTS = {Conflict: Subject.CONFLICT, AcceptedOrder: Subject.ORDER, ReconciliationBreak: Subject.BREAK}
 
 
 @pytest.fixture
@@ -70,19 +65,7 @@ def report() -> None:
 
 def decide(desk: Desk, row, kind: str) -> None:
     """Ann asks, and where that is needed Bob approves."""
-    made = deciding.request(
-        operation=deciding.OPERATIONS[SUBJECTS[type(row)], kind],
-        row_id=row.pk,
-        seen=state_of(row),
-        terms=Terms(),
-        reason="looked at both",
-        evidence="counter's own row",
-        by=ANN,
-        venue=desk.venue,
-        now=timezone.now(),
-    )
-    if made.state == "REQUESTED":
-        deciding.approve(intervention_id=made.pk, by=BOB, note="", venue=desk.venue, now=timezone.now())
+    people.decide(row, kind, desk.venue)
 
 
 def next_order_id() -> int:

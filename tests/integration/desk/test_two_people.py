@@ -18,14 +18,8 @@ from settlement.models import (
 from tests.support.desk_bench import (
     states,
 )
-from tests.support.intervening import (
-    ANN,
-    BOB,
-    EVE,
-    approve,
-    ask,
-    stuck,
-)
+from tests.support.intervening import approve, ask, stuck
+from tests.support.people import ANN, BOB, EVE
 from tests.support.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])

@@ -7,42 +7,14 @@ import pytest
 from django.utils import timezone
 
 import audit
-from infra.db.decisions import Person
 from settlement.book.chart import COUNTER, SUSPENSE, USDT
 from settlement.book.legs import Legs
-from settlement.interventions import deciding
-from settlement.interventions.operations import state_of
-from settlement.interventions.terms import Refused, Terms
+from settlement.interventions.terms import Refused
 from settlement.models import DeskTransfer, Fill, ReconciliationBreak, ReconciliationRun
-from settlement.models.history import Subject
 from settlement.reconciliation import book, clearing, trades, wallets
+from tests.support.breaks import open_breaks
+from tests.support.people import approve, ask_for, decide
 from tests.support.tampering import tampered
-
-ANN, BOB = Person(1, "ann"), Person(2, "bob")
-
-
-def open_breaks() -> dict[str, ReconciliationBreak]:
-    return {row.what: row for row in ReconciliationBreak.objects.filter(state="OPEN")}
-
-
-def ask_for(row: ReconciliationBreak, venue, kind: str):
-    row.refresh_from_db()
-    return deciding.request(
-        operation=deciding.OPERATIONS[Subject.BREAK, kind],
-        row_id=row.pk,
-        seen=state_of(row),
-        terms=Terms(),
-        reason="nobody knows how",
-        evidence="ticket 4711",
-        by=ANN,
-        venue=venue,
-        now=timezone.now(),
-    )
-
-
-def decide(row: ReconciliationBreak, venue, kind: str):
-    asked = ask_for(row, venue, kind)
-    return deciding.approve(intervention_id=asked.pk, by=BOB, note="seen", venue=venue, now=timezone.now())
 
 
 def suspense_of(row: ReconciliationBreak) -> Decimal:
@@ -76,10 +48,10 @@ def test_clearing_that_differs_is_ended_through_suspense_once_and_taken_back_whe
         run()
         row = open_breaks()[what]
         with pytest.raises(Refused, match="nothing was brought in"):
-            ask_for(row, venue, "book_capital")
-        decide(row, venue, "write_off")
+            ask_for(row, "book_capital", venue)
+        decide(row, "write_off", venue)
         with pytest.raises(Refused, match="now differs by 0"):
-            ask_for(row, venue, "write_off")
+            ask_for(row, "write_off", venue)
         assert (run().closed, run().open) == (1, 0)
         assert suspense_of(row) == -row.amount
         assert "clearing is not its mirror" not in broken(venue)
@@ -92,7 +64,7 @@ def test_clearing_that_differs_is_ended_through_suspense_once_and_taken_back_whe
     run()
     [again] = open_breaks().values()
     assert again.amount == -row.amount
-    decide(again, venue, "write_off")
+    decide(again, "write_off", venue)
     assert (run().closed, run().open) == (1, 0)
     assert suspense_of(row) + suspense_of(again) == 0
     assert broken(venue) == set()
@@ -101,9 +73,9 @@ def test_clearing_that_differs_is_ended_through_suspense_once_and_taken_back_whe
 def test_clearing_that_moves_between_request_and_approval_is_not_booked(past, run, venue):
     with tampered("default", "counter_transfer", COUNTER_HAS_MORE, [past.opened.id]):
         run()
-        asked = ask_for(open_breaks()[clearing.DIFFERS], venue, "write_off")
+        asked = ask_for(open_breaks()[clearing.DIFFERS], "write_off", venue)
     with pytest.raises(Refused, match="counter now differs by 0"):
-        deciding.approve(intervention_id=asked.pk, by=BOB, note="", venue=venue, now=timezone.now())
+        approve(asked, venue)
     assert not DeskTransfer.objects.filter(break_id__isnull=False).exists()
     assert (run().closed, run().open) == (1, 0)  # the cause is gone: the run ends it
 
@@ -115,7 +87,7 @@ def test_mirror_that_is_not_the_orders_dues_is_corrected_through_suspense_for_go
     with tampered("desk", "settlement_desktransfer", change, [past.conversion_ids[0]]):
         run(after=timedelta(minutes=10))
         row = open_breaks()[book.MIRROR]
-        decide(row, venue, "write_off")
+        decide(row, "write_off", venue)
         made = run(after=timedelta(minutes=10))
         assert (made.closed, made.open) == (1, 0)
         assert suspense_of(row) == 1
@@ -133,7 +105,7 @@ def test_stray_leg_of_the_mirror_is_corrected_by_itself(past, run, venue):
     rows = list(ReconciliationBreak.objects.filter(state="OPEN", what=book.MIRROR).order_by("id"))
     assert [row.amount for row in rows] == [Decimal(-2), Decimal(-3)]
     for row in rows:
-        decide(row, venue, "write_off")
+        decide(row, "write_off", venue)
     assert (run().closed, run().open) == (2, 0)
     assert broken(venue) == set()
 
@@ -148,8 +120,8 @@ def test_fill_that_the_venue_has_not_is_accepted_by_two_people_and_books_nothing
         run()
         row = open_breaks()[trades.NOT_AT_VENUE]
         with pytest.raises(Refused, match="no booking"):
-            ask_for(row, venue, "write_off")
-        decide(row, venue, "accept")
+            ask_for(row, "write_off", venue)
+        decide(row, "accept", venue)
         assert (run().closed, run().open) == (1, 0)
         assert not DeskTransfer.objects.filter(break_id=row.pk).exists()
         assert "fill is not among the venue's trades" not in broken(venue)
@@ -164,9 +136,9 @@ def test_trade_that_differs_is_accepted_with_these_figures_only(past, run, venue
     with tampered("desk", "settlement_fill", change, [fill.pk]):
         run()
         row = open_breaks()[trades.DIFFERS]
-        decide(row, venue, "accept")
+        decide(row, "accept", venue)
         with pytest.raises(Refused, match="accepted already"):
-            ask_for(row, venue, "accept")
+            ask_for(row, "accept", venue)
         assert (run().closed, run().open) == (1, 0)
     assert run().open == 0
     change = "UPDATE settlement_fill SET fee = fee + 0.00000002 WHERE id = %s"
@@ -180,11 +152,11 @@ def test_figures_that_change_after_the_request_void_it(past, run, venue):
     change = "UPDATE settlement_fill SET fee = fee + {} WHERE id = %s"
     with tampered("desk", "settlement_fill", change.format("0.00000001"), [fill.pk]):
         run()
-        asked = ask_for(open_breaks()[trades.DIFFERS], venue, "accept")
+        asked = ask_for(open_breaks()[trades.DIFFERS], "accept", venue)
     with tampered("desk", "settlement_fill", change.format("0.00000002"), [fill.pk]):
         run()
         with pytest.raises(Refused, match="the request is void"):
-            deciding.approve(intervention_id=asked.pk, by=BOB, note="", venue=venue, now=timezone.now())
+            approve(asked, venue)
         assert open_breaks()[trades.DIFFERS].accepted_at is None
 
 
@@ -203,7 +175,7 @@ def test_trade_that_the_venue_shows_after_all_is_not_accepted_as_missing(past, r
         seen_at=timezone.now(),
     )
     with pytest.raises(Refused, match="shows the trade now"):
-        ask_for(row, venue, "accept")
+        ask_for(row, "accept", venue)
     assert run().closed == 1
 
 
@@ -215,6 +187,6 @@ def test_wallet_of_a_fill_that_was_accepted_keeps_a_break_of_its_own(past, run, 
     with tampered("desk", "settlement_fill", BOGUS, [past.conversion_ids[-1]]):
         run()
         assert set(open_breaks()) == {trades.NOT_AT_VENUE, wallets.NOT_THE_BOOK}
-        decide(open_breaks()[trades.NOT_AT_VENUE], venue, "accept")
-        decide(open_breaks()[wallets.NOT_THE_BOOK], venue, "write_off")
+        decide(open_breaks()[trades.NOT_AT_VENUE], "accept", venue)
+        decide(open_breaks()[wallets.NOT_THE_BOOK], "write_off", venue)
         assert (run().closed, run().open) == (2, 0)

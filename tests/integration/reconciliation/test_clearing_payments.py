@@ -16,14 +16,12 @@ from settlement.book.chart import CASH, COUNTER, USDT
 from settlement.book.legs import Legs
 from settlement.counter_link import clearing_payments
 from settlement.counter_link.clearing_payments import PaymentRefused
-from settlement.interventions import deciding
-from settlement.interventions.operations import state_of
-from settlement.interventions.terms import Refused, Terms
+from settlement.interventions.terms import Refused
 from settlement.models import ClearingPayment, DeskTransfer, ReconciliationBreak
-from settlement.models.history import Subject
 from settlement.reconciliation.clearing import OF_NO_ORDER
-from tests.support.clearing import ANN, BOB, approved, ask_to_pay, owe
+from tests.support.clearing import approved, ask_to_pay, owe
 from tests.support.desk_bench import book_balances
+from tests.support.people import ANN, BOB, ask_for
 from tests.support.staff import staff
 from tests.support.tampering import tampered
 
@@ -36,20 +34,6 @@ def findings(venue, *, broken: bool) -> set[str]:
     report = audit.run(now=timezone.now(), venue=venue)
     lists = [result.broken if broken else result.in_flight for result in report.results]
     return {finding.what for found in lists for finding in found.listed}
-
-
-def ask_to_write_off(row: ReconciliationBreak, venue) -> None:
-    deciding.request(
-        operation=deciding.OPERATIONS[Subject.BREAK, "write_off"],
-        row_id=row.pk,
-        seen=state_of(row),
-        terms=Terms(),
-        reason="nobody knows how",
-        evidence="ticket 4711",
-        by=ANN,
-        venue=venue,
-        now=timezone.now(),
-    )
 
 
 def balances() -> tuple[Decimal, Decimal, Decimal]:
@@ -145,12 +129,12 @@ def test_a_payment_that_is_on_its_way_hides_no_other_break(past, run, venue, at_
     row = ReconciliationBreak.objects.get(state="OPEN")
     assert (row.what, row.amount) == (OF_NO_ORDER, 5)
     with pytest.raises(Refused, match=r"clearing payment is approved|now differs by"):
-        ask_to_write_off(row, venue)
+        ask_for(row, "write_off", venue)
     assert clearing_payments.pay_approved() == 1
     assert run().open == 1
     row.refresh_from_db()
     assert (row.state, row.amount) == ("OPEN", 5)
-    ask_to_write_off(row, venue)
+    ask_for(row, "write_off", venue)
 
 
 def test_what_the_desk_has_just_booked_hides_no_other_break(past, run, settings):

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 from django.db import DataError, connection
@@ -11,36 +11,12 @@ from django.db import DataError, connection
 from counter.models import SyncOrder
 from counter.orders import queue as queues
 from counter.orders.placing import BatchTooLarge
-from counter.orders.queue import OrderQueue, OutcomeUnknown, QueueFull
+from counter.orders.queue import OutcomeUnknown, QueueFull
 from counter.orders.requests import Accepted, RejectCode, Rejected
-from tests.support.factories import make_customer, make_option
+from tests.support.factories import make_customer
 from tests.support.queueing import SOON, accepted, opening, until, writer_busy
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def patient(settings):
-    """What is looked at here is not how long it takes."""
-    settings.ORDER_WITHIN_SECONDS = 6.0
-
-
-@pytest.fixture
-def option():
-    return make_option()
-
-
-@pytest.fixture
-def order_queue():
-    made = OrderQueue()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def pool():
-    with ThreadPoolExecutor(32) as threads:
-        yield threads
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -29,24 +28,6 @@ from tests.support.queueing import SOON, accepted, opening, until, writer_busy
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ENDS_AFTER = timedelta(seconds=1)
-
-
-@pytest.fixture
-def option():
-    return make_option()
-
-
-@pytest.fixture
-def order_queue():
-    made = OrderQueue()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def pool():
-    with ThreadPoolExecutor(8) as threads:
-        yield threads
 
 
 def in_seconds(seconds):

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
 import pytest
@@ -14,34 +13,10 @@ from counter.orders.placing import place_orders
 from counter.orders.queue import OrderQueue, OutcomeUnknown, QueueFull
 from counter.orders.requests import Accepted
 from tests.support.databases import held_account, waiting_for_a_lock
-from tests.support.factories import make_customer, make_option
+from tests.support.factories import make_customer
 from tests.support.queueing import SOON, accepted, opening, until, writer_busy
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def patient(settings):
-    """What is looked at here is not how long it takes."""
-    settings.ORDER_WITHIN_SECONDS = 6.0
-
-
-@pytest.fixture
-def option():
-    return make_option()
-
-
-@pytest.fixture
-def order_queue():
-    made = OrderQueue()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def pool():
-    with ThreadPoolExecutor(32) as threads:
-        yield threads
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
 
 
 # --- what dies ------------------------------------------------------------------------------------------------------

@@ -30,16 +30,6 @@ from tests.support.placing import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def option():
-    return make_option(now=NOW)
-
-
-@pytest.fixture
-def customer():
-    return make_customer(balance="1000", now=NOW)
-
-
 # --- what is stored -------------------------------------------------------------------------------------------------
 
 

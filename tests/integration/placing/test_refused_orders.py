@@ -26,16 +26,6 @@ from tests.support.placing import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def option():
-    return make_option(now=NOW)
-
-
-@pytest.fixture
-def customer():
-    return make_customer(balance="1000", now=NOW)
-
-
 def test_customer_without_an_account_is_refused(option):
     request = OpenRequest(customer_id=10**9, client_order_id="x", symbol=option.symbol, contracts=1)
     assert_rejected(one(request), RejectCode.ACCOUNT_NOT_FOUND)
