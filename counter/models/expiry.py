@@ -4,11 +4,19 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django_fsm import FSMField, transition
 
 from counter.models.options import Option
-from infra.db.decisions import Decision, decided_by_somebody, is_signed, is_signed_by_another, may_reject
+from infra.db.decisions import (
+    Decision,
+    decided_by_somebody,
+    is_signed,
+    is_signed_by_another,
+    maker_is_not_checker,
+    may_reject,
+    says_why,
+)
 from infra.db.lifecycles import Lifecycle
 
 APPROVE = "counter.approve_indexentry"
@@ -116,12 +124,9 @@ class IndexEntry(Decision):
             ("approve_indexentry", "Can approve and reject a settlement index that somebody else requested"),
         ]
         constraints = [
-            models.CheckConstraint(
-                condition=~Q(state="APPLIED") | ~Q(decided_by_id=F("requested_by_id")),
-                name="index_entry_maker_is_not_checker",
-            ),
+            maker_is_not_checker("index_entry_maker_is_not_checker", approved=Q(state="APPLIED")),
             decided_by_somebody("index_entry_decided_by_somebody"),
-            models.CheckConstraint(condition=~Q(reason="") & ~Q(evidence=""), name="index_entry_says_why"),
+            says_why("index_entry_says_why"),
             models.CheckConstraint(condition=Q(price__gt=0), name="index_entry_positive"),
             models.UniqueConstraint(
                 fields=["expiry"], condition=Q(state="REQUESTED"), name="index_entry_one_waiting"

@@ -1,11 +1,19 @@
 """What people decide of a withdrawal that the wallet service does not end, and what the wallet says of it too late."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django_fsm import FSMField, transition
 
 from counter.models.cash import Withdrawal
-from infra.db.decisions import Decision, decided_by_somebody, is_signed, is_signed_by_another, may_reject
+from infra.db.decisions import (
+    Decision,
+    decided_by_somebody,
+    is_signed,
+    is_signed_by_another,
+    maker_is_not_checker,
+    may_reject,
+    says_why,
+)
 from infra.db.lifecycles import Lifecycle
 
 APPROVE = "counter.approve_withdrawaldecision"
@@ -42,14 +50,9 @@ class WithdrawalDecision(Decision):
             ("approve_withdrawaldecision", "Can approve and reject the end of a withdrawal"),
         ]
         constraints = [
-            models.CheckConstraint(
-                condition=~Q(state="APPLIED") | ~Q(decided_by_id=F("requested_by_id")),
-                name="withdrawal_decision_maker_is_not_checker",
-            ),
+            maker_is_not_checker("withdrawal_decision_maker_is_not_checker", approved=Q(state="APPLIED")),
             decided_by_somebody("withdrawal_decision_decided_by_somebody"),
-            models.CheckConstraint(
-                condition=~Q(reason="") & ~Q(evidence=""), name="withdrawal_decision_says_why"
-            ),
+            says_why("withdrawal_decision_says_why"),
             models.UniqueConstraint(
                 fields=["withdrawal"], condition=Q(state="REQUESTED"), name="withdrawal_decision_one_waiting"
             ),

@@ -9,9 +9,8 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import action
 from unfold.forms import ActionForm
@@ -26,7 +25,7 @@ from counter.expiring.index_entries import EntryRefused
 from counter.expiring.settlement_index import recorded_average
 from counter.models import Expiry, IndexEntry, IndexPrice, Option
 from counter.trading import series
-from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, page_of, person
+from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, page_of, request_page
 from infra.admin.readonly import ReadOnlyAdmin, age_filter
 from infra.coordination import clock
 from infra.db.lifecycles import may
@@ -155,29 +154,22 @@ class ExpiryAdmin(ReadOnlyAdmin):
         if not request.user.has_perm(ENTER):
             raise PermissionDenied
         expiry = get_object_or_404(Expiry, pk=expiry_id)
-        form = EntryForm(request.POST if request.method == "POST" else None)
-        if form.is_valid():
-            try:
-                made = index_entries.request(
-                    expiry_id=expiry.pk,
-                    **form.cleaned_data,
-                    by=person(request),
-                    now=clock.of("default").now(),
-                )
-            except EntryRefused as refusal:
-                form.add_error(None, str(refusal).capitalize())
-            else:
-                self.message_user(request, "Another person has to approve it now.", messages.SUCCESS)
-                return HttpResponseRedirect(page_of(made))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Enter the index",
-            "expiry": expiry,
-            "form": form,
-            "back": page_of(expiry),
-            **what_is_recorded(expiry),
-        }
-        return TemplateResponse(request, "counter/expiry/enter.html", context)
+        return request_page(
+            request,
+            EntryForm(request.POST if request.method == "POST" else None),
+            make=lambda **asked: index_entries.request(
+                expiry_id=expiry.pk, now=clock.of("default").now(), **asked
+            ),
+            refusal=EntryRefused,
+            template="counter/expiry/enter.html",
+            context={
+                **self.admin_site.each_context(request),
+                "title": "Enter the index",
+                "expiry": expiry,
+                "back": page_of(expiry),
+                **what_is_recorded(expiry),
+            },
+        )
 
 
 class IndexEntryAdmin(DecidedAdmin, ReadOnlyAdmin):

@@ -3,18 +3,16 @@
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from counter.models import LateWord, Withdrawal, WithdrawalDecision
 from counter.money import withdrawal_decisions
 from counter.money.withdrawal_decisions import DecisionRefused, steps_for
-from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, page_of, person
+from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, page_of, request_page
 from infra.admin.readonly import ReadOnlyAdmin
 from infra.coordination import clock
 
@@ -82,28 +80,21 @@ class WithdrawalAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         withdrawal = get_object_or_404(Withdrawal, pk=withdrawal_id)
         data = request.POST if request.method == "POST" else None
-        form = DecisionForm(data, withdrawal=withdrawal)
-        if form.is_valid():
-            try:
-                made = withdrawal_decisions.request(
-                    withdrawal_id=withdrawal.pk,
-                    **form.cleaned_data,
-                    by=person(request),
-                    now=clock.of("default").now(),
-                )
-            except DecisionRefused as refusal:
-                form.add_error(None, str(refusal).capitalize())
-            else:
-                self.message_user(request, "Another person has to approve it now.", messages.SUCCESS)
-                return HttpResponseRedirect(page_of(made))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "End the withdrawal",
-            "withdrawal": withdrawal,
-            "form": form,
-            "back": page_of(withdrawal),
-        }
-        return TemplateResponse(request, "counter/withdrawals/end.html", context)
+        return request_page(
+            request,
+            DecisionForm(data, withdrawal=withdrawal),
+            make=lambda **asked: withdrawal_decisions.request(
+                withdrawal_id=withdrawal.pk, now=clock.of("default").now(), **asked
+            ),
+            refusal=DecisionRefused,
+            template="counter/withdrawals/end.html",
+            context={
+                **self.admin_site.each_context(request),
+                "title": "End the withdrawal",
+                "withdrawal": withdrawal,
+                "back": page_of(withdrawal),
+            },
+        )
 
 
 class WithdrawalDecisionAdmin(DecidedAdmin, ReadOnlyAdmin):

@@ -8,8 +8,10 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
@@ -48,6 +50,30 @@ def decision_of(request: HttpRequest, made: Any, steps: Mapping[str, Any]) -> tu
     if step not in steps or not may(request.user, made, steps[step]):
         raise PermissionDenied
     return step, note
+
+
+def request_page(
+    request: HttpRequest,
+    form: Form,
+    *,
+    make: Callable[..., Any],
+    refusal: type[Exception],
+    template: str,
+    context: Mapping[str, Any],
+) -> HttpResponse:
+    """Where one person asks for what another has to approve: the form, or the way to the row that was made.
+
+    `make` takes the form's fields, with `by`, answers the row, and raises `refusal`.
+    """
+    if form.is_valid():
+        try:
+            made = make(**form.cleaned_data, by=person(request))
+        except refusal as error:
+            form.add_error(None, str(error).capitalize())
+        else:
+            messages.success(request, "Another person has to approve it now.")
+            return HttpResponseRedirect(page_of(made))
+    return TemplateResponse(request, template, {**context, "form": form})
 
 
 class DecidedAdmin:

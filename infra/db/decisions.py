@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from infra.db.lifecycles import Lifecycle
 
@@ -50,6 +50,16 @@ def decided_by_somebody(name: str) -> models.CheckConstraint:
     undecided = Q(state=REQUESTED, decided_at__isnull=True, decided_by_id__isnull=True, decided_by="")
     somebody = Q(decided_at__isnull=False, decided_by_id__isnull=False) & ~Q(decided_by="")
     return models.CheckConstraint(condition=undecided | (~Q(state=REQUESTED) & somebody), name=name)
+
+
+def says_why(name: str, *, by: str = "evidence") -> models.CheckConstraint:
+    """The constraint `name`: there is a reason, and in the field `by` what shows it."""
+    return models.CheckConstraint(condition=~Q(reason="") & ~Q(**{by: ""}), name=name)
+
+
+def maker_is_not_checker(name: str, *, approved: Q) -> models.CheckConstraint:
+    """The constraint `name`: what is `approved` was decided by somebody other than the one who asked."""
+    return models.CheckConstraint(condition=~approved | ~Q(decided_by_id=F("requested_by_id")), name=name)
 
 
 def is_signed(made: Any) -> bool:

@@ -6,10 +6,8 @@ Guards money: rows are only looked at here. What decides is an operation, with a
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -19,7 +17,7 @@ from unfold.widgets import (
 )
 
 from counter.contracts import USDT_DECIMALS
-from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, page_of, person
+from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, request_page
 from infra.admin.readonly import ReadOnlyAdmin
 from infra.coordination import clock
 from settlement.book.chart import USDT
@@ -88,25 +86,19 @@ class ClearingPaymentAdmin(DecidedAdmin, ReadOnlyAdmin):
         """Ask that a payment be booked; another person has to approve it."""
         if not request.user.has_perm(PAY):
             raise PermissionDenied
-        form = PaymentForm(request.POST if request.method == "POST" else None)
-        if form.is_valid():
-            try:
-                made = clearing_payments.request(
-                    **form.cleaned_data, by=person(request), now=clock.of("desk").now()
-                )
-            except PaymentRefused as refusal:
-                form.add_error(None, str(refusal).capitalize())
-            else:
-                self.message_user(request, "Another person has to approve it now.", messages.SUCCESS)
-                return HttpResponseRedirect(page_of(made))
-        context = {
-            **self.admin_site.each_context(request),
-            **_what_is_owed(),
-            "title": "Pay clearing",
-            "form": form,
-            "back": reverse("admin:settlement_clearingpayment_changelist"),
-        }
-        return TemplateResponse(request, "settlement/clearing/pay.html", context)
+        return request_page(
+            request,
+            PaymentForm(request.POST if request.method == "POST" else None),
+            make=lambda **asked: clearing_payments.request(now=clock.of("desk").now(), **asked),
+            refusal=PaymentRefused,
+            template="settlement/clearing/pay.html",
+            context={
+                **self.admin_site.each_context(request),
+                **_what_is_owed(),
+                "title": "Pay clearing",
+                "back": reverse("admin:settlement_clearingpayment_changelist"),
+            },
+        )
 
 
 def _what_is_owed() -> dict[str, Any]:

@@ -6,7 +6,14 @@ from django.db import models
 from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
-from infra.db.decisions import Decision, decided_by_somebody, is_signed, is_signed_by_another, may_reject
+from infra.db.decisions import (
+    Decision,
+    decided_by_somebody,
+    is_signed,
+    is_signed_by_another,
+    may_reject,
+    says_why,
+)
 from settlement.models.history import Subject
 from settlement.models.interventions import APPROVE, Intervention
 
@@ -36,7 +43,7 @@ class Batch(Decision):
                 name="batch_maker_is_not_checker",
             ),
             decided_by_somebody("batch_decided_by_somebody"),
-            models.CheckConstraint(condition=~Q(reason="") & ~Q(evidence=""), name="batch_says_why"),
+            says_why("batch_says_why"),
         ]
         indexes = [
             models.Index(fields=["id"], name="batch_open", condition=Q(state__in=["REQUESTED", "RUNNING"]))

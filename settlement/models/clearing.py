@@ -7,7 +7,14 @@ from django.db import models
 from django.db.models import F, Q
 from django_fsm import FSMField, transition
 
-from infra.db.decisions import Decision, decided_by_somebody, is_signed, is_signed_by_another, may_reject
+from infra.db.decisions import (
+    Decision,
+    decided_by_somebody,
+    is_signed,
+    is_signed_by_another,
+    may_reject,
+    says_why,
+)
 
 APPROVE = "settlement.approve_clearingpayment"
 
@@ -52,9 +59,7 @@ class ClearingPayment(Decision):
                 name="clearing_payment_maker_is_not_checker",
             ),
             decided_by_somebody("clearing_payment_decided_by_somebody"),
-            models.CheckConstraint(
-                condition=~Q(reason="") & ~Q(reference=""), name="clearing_payment_says_why"
-            ),
+            says_why("clearing_payment_says_why", by="reference"),
             models.CheckConstraint(
                 condition=Q(state="BOOKED", booked_at__isnull=False)
                 | (~Q(state="BOOKED") & Q(booked_at__isnull=True)),
