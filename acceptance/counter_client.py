@@ -15,6 +15,7 @@ from django.conf import settings
 from msgspec import structs
 
 from counter.contracts import (
+    DESK_TAG,
     Acknowledgement,
     ClearingAnswer,
     ClearingPaid,
@@ -231,7 +232,7 @@ def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
     signatures.sign(
         request,
         keys=signatures.keys_of(settings.SERVICE_KEY),
-        tag=signatures.DESK_TAG,
+        tag=DESK_TAG,
         body=body if isinstance(body, bytes) else body.encode(),
         now=_clock.now(),
     )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 VERSION = 1
+DESK_TAG, WALLET_TAG = "crossbook-desk", "crossbook-wallet"  # what a signed call of counter is for
 M = TypeVar("M", bound="Message")
 
 OrderKind = Literal["OPEN", "CLOSE", "EXERCISE"]

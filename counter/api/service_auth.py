@@ -13,6 +13,7 @@ from counter.access import nonces
 from counter.api.errors import ApiError
 from counter.api.loop import Receive, Scope
 from counter.api.received import target_of
+from counter.contracts import DESK_TAG, WALLET_TAG
 from infra.coordination import clock
 from infra.http_client import signatures
 
@@ -66,8 +67,8 @@ class Service:
         return signatures.keys_of(getattr(settings, self.setting))
 
 
-DESK = Service("SERVICE_KEY", signatures.DESK_TAG)
-WALLET = Service("WALLET_KEY", signatures.WALLET_TAG)
+DESK = Service("SERVICE_KEY", DESK_TAG)
+WALLET = Service("WALLET_KEY", WALLET_TAG)
 
 
 class ServiceAuthentication(BaseAuthentication):

@@ -1,4 +1,4 @@
-"""HTTP Message Signatures (RFC 9421, HMAC-SHA256) of who calls counter: the desk, or the exchange's wallet service.
+"""HTTP Message Signatures (RFC 9421, HMAC-SHA256) of calls between services that share a key.
 
 A signature covers method, path, query and the body's digest; its nonce is for the verifier to take once. The host
 is not covered, for a proxy may change it. Several keys may be valid at a time, to be exchanged without a stop.
@@ -19,7 +19,6 @@ from http_message_signatures import (
 )
 from http_message_signatures.algorithms import HMAC_SHA256
 
-DESK_TAG, WALLET_TAG = "crossbook-desk", "crossbook-wallet"  # what a signature is for
 COVERED = ("@method", "@path", "@query", "content-digest")
 NONCE_BYTES = 16
 _KEY_ID_DIGITS = 16

@@ -10,6 +10,7 @@ import requests
 from django.conf import settings
 from django.utils import timezone
 
+from counter.contracts import WALLET_TAG
 from counter.models import Account, CashMovement, Transfer
 from counter.money.chart import SystemAccount
 from infra.http_client import signatures
@@ -39,7 +40,7 @@ class Wallet(requests.Session):
         signatures.sign(
             request,
             keys=signatures.keys_of(settings.WALLET_KEY),
-            tag=signatures.WALLET_TAG,
+            tag=WALLET_TAG,
             body=request.body if isinstance(request.body, bytes) else b"",
             now=timezone.now(),
         )

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from counter.contracts import DESK_TAG, WALLET_TAG
 from infra.http_client import signatures
 
 
@@ -15,7 +16,7 @@ def signed_headers(method: str, path: str, body: bytes = b"", **signature: Any) 
     message = requests.Request(method, f"http://counter{path}").prepare()
     given: dict[str, Any] = {
         "keys": signatures.keys_of(settings.SERVICE_KEY),
-        "tag": signatures.DESK_TAG,
+        "tag": DESK_TAG,
         "now": timezone.now(),
     }
     signatures.sign(message, body=body, **given | signature)
@@ -45,4 +46,4 @@ class SignedClient:
 def wallet_client(**options: Any) -> SignedClient:
     """A client that signs with the wallet service's key."""
     key = signatures.keys_of(settings.WALLET_KEY)
-    return SignedClient({"keys": key, "tag": signatures.WALLET_TAG}, **options)
+    return SignedClient({"keys": key, "tag": WALLET_TAG}, **options)

@@ -6,6 +6,7 @@ import pytest
 
 from counter.api import patience
 from counter.api.patience import Patience
+from counter.contracts import WALLET_TAG
 from infra.http_client import signatures
 from tests.support.api import error_of
 from tests.support.asgi import AsgiClient
@@ -178,7 +179,7 @@ def test_the_thread_for_the_desks_word_is_had_by_nobody_else(framework, headers)
         "none": {},
         "of nobody": signed_headers("POST", patience.LIVENESS, body, keys=signatures.keys_of("guessed")),
         "of another body": signed_headers("POST", patience.LIVENESS, b"other"),
-        "of the wallet": signed_headers("POST", patience.LIVENESS, body, tag=signatures.WALLET_TAG),
+        "of the wallet": signed_headers("POST", patience.LIVENESS, body, tag=WALLET_TAG),
     }[headers]
     client = AsgiClient(application=Patience(framework, liveness))
     pieces = [{"type": "http.request", "body": body}]

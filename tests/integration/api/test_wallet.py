@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
+from counter.contracts import DESK_TAG, WALLET_TAG
 from counter.models import Account, CashMovement, Customer, Withdrawal
 from infra.http_client import signatures
 from tests.support.api import Caller, error_of
@@ -64,8 +65,8 @@ def test_only_the_wallets_signature_opens_it(path, settings):
     for signature in (
         {},
         {"keys": wallet_key},
-        {"keys": desk_key, "tag": signatures.WALLET_TAG},
-        {"keys": wallet_key, "tag": signatures.DESK_TAG},
+        {"keys": desk_key, "tag": WALLET_TAG},
+        {"keys": wallet_key, "tag": DESK_TAG},
     ):
         assert error_of(SignedClient(signature).get(path), 401)["code"] == "signature_invalid"
 

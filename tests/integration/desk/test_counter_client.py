@@ -16,7 +16,7 @@ from acceptance import counter_client, pulling
 from acceptance.counter_client import CounterRefused, CounterUnavailable
 from acceptance.models import AcceptedOrder, Conflict
 from counter.api import internal
-from counter.contracts import CoinCondition, SettlementReport
+from counter.contracts import DESK_TAG, CoinCondition, SettlementReport
 from counter.models import DeskCondition, SyncOrder
 from counter.orders import outbox
 from infra.coordination import clock
@@ -293,7 +293,7 @@ def test_without_the_service_key_nothing_is_told(monkeypatch):
 
     def sign(request):
         signatures.sign(
-            request, keys=signatures.keys_of("another"), tag=signatures.DESK_TAG, body=b"", now=timezone.now()
+            request, keys=signatures.keys_of("another"), tag=DESK_TAG, body=b"", now=timezone.now()
         )
         return request
 
