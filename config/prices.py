@@ -29,9 +29,9 @@ async def _listen() -> None:
 def main() -> None:
     """Listen until SIGTERM."""
     load_settings()
-    from infra.observability import logging as watching
+    from infra.observability import logging as program_logging
 
-    watching.configure()
+    program_logging.configure()
     asyncio.run(_listen())
 
 

@@ -1,4 +1,4 @@
-"""Containment: how a coin is traded while something is wrong with it, decided from measures and limits.
+"""The circuit breaker: how a coin is traded while something is wrong with it, decided from measures and limits.
 
 Pure: what was measured comes in, what follows goes out. A coin gets worse at once and better a step at a time, each
 step only after its causes have been gone for a while and well below their limits, so that it does not flap.
@@ -30,7 +30,7 @@ SEVERITY = {state: rank for rank, state in enumerate(State)}
 
 
 class Reason(StrEnum):
-    """Stable codes of what contains a coin: causes measured in seconds, and those of IN_USDT in USDT."""
+    """Stable codes of what trips the circuit breaker: causes measured in seconds, and those of IN_USDT in USDT."""
 
     QUOTES_STALE = "quotes_stale"
     VENUE_HALTED = "venue_halted"

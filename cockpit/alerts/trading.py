@@ -43,7 +43,7 @@ def expiries(figures: SystemSnapshot) -> Iterator[Alert]:
 def stuck(figures: SystemSnapshot) -> Iterator[Alert]:
     """Orders that stay in a state for longer than its limit."""
     limits = settings.AUDIT_AGE_LIMITS_SECONDS
-    synced_limit, _ = settings.CONTAINMENT_AFTER_SECONDS["unsettled"]
+    synced_limit, _ = settings.BREAKER_AFTER_SECONDS["unsettled"]
     waits = (
         ("counter_order", "PENDING", limits["sync_order"]["PENDING"], "intake and the broker"),
         (

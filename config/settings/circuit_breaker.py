@@ -15,7 +15,7 @@ WIDE_SPREAD_RATE = _breaker.rate(
     least=SPREAD_RATE,
     least_name="SPREAD_RATE",
 )
-CONTAINMENT_EXPOSURE_USDT = _breaker.pairs_by_coin(
+BREAKER_EXPOSURE_USDT = _breaker.pairs_by_coin(
     "WIDEN_ABOVE_EXPOSURE_USDT",
     "HALT_ABOVE_EXPOSURE_USDT",
     ("5000000", "10000000"),
@@ -23,13 +23,13 @@ CONTAINMENT_EXPOSURE_USDT = _breaker.pairs_by_coin(
     "unhedged USDT of a coin from which it is {}",
 )
 # Of the option book by coin, where it has limits: docs/decisions/circuit-breaker.md.
-CONTAINMENT_BOOK_DELTA_USDT = _breaker.pairs_by_coin_or_off(
+BREAKER_BOOK_DELTA_USDT = _breaker.pairs_by_coin_or_off(
     "WIDEN_ABOVE_BOOK_DELTA_USDT",
     "HALT_ABOVE_BOOK_DELTA_USDT",
     COINS,
     "delta of the option book, coin times index, long or short, from which a coin is {}",
 )
-CONTAINMENT_BOOK_VEGA_USDT = _breaker.pairs_by_coin_or_off(
+BREAKER_BOOK_VEGA_USDT = _breaker.pairs_by_coin_or_off(
     "WIDEN_ABOVE_BOOK_VEGA_USDT",
     "HALT_ABOVE_BOOK_VEGA_USDT",
     COINS,
@@ -39,7 +39,7 @@ BOOK_WARN_RATE = _breaker.rate(
     "BOOK_WARN_RATE", "0.8", "share of the limit that widens from which people are warned of delta and vega"
 )
 # From which amount in USDT an age counts: one small stuck conversion widens no coin for everybody.
-CONTAINMENT_FROM_USDT = {
+BREAKER_FROM_USDT = {
     cause: _breaker.amount(f"{cause.upper()}_FROM_USDT", "10000", meaning)
     for cause, meaning in (
         (
@@ -50,7 +50,7 @@ CONTAINMENT_FROM_USDT = {
     )
 }
 # From which age in seconds a cause widens a coin's spread, and from which it halts the coin.
-CONTAINMENT_AFTER_SECONDS = {
+BREAKER_AFTER_SECONDS = {
     cause: _breaker.pair(
         f"{cause.upper()}_WIDEN_AFTER_SECONDS",
         f"{cause.upper()}_HALT_AFTER_SECONDS",

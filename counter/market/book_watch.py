@@ -32,8 +32,8 @@ class BookWatch:
         Raises: database errors, and then no coin is judged: a limit that cannot be measured stops opens.
         """
         limits = {
-            Reason.BOOK_DELTA: settings.CONTAINMENT_BOOK_DELTA_USDT,
-            Reason.BOOK_VEGA: settings.CONTAINMENT_BOOK_VEGA_USDT,
+            Reason.BOOK_DELTA: settings.BREAKER_BOOK_DELTA_USDT,
+            Reason.BOOK_VEGA: settings.BREAKER_BOOK_VEGA_USDT,
         }
         if not any(limits.values()):
             return {}

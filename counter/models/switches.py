@@ -67,7 +67,7 @@ class TradingSwitch(Lifecycle):
         permission=RESUME,
     )
     def resume(self, *, reason: str, by: str, at: datetime) -> None:
-        """Trading goes on, as far as containment lets it."""
+        """Trading goes on, as far as the circuit breaker lets it."""
         self._thrown(reason, by, at)
 
     def _thrown(self, reason: str, by: str, at: datetime) -> None:

@@ -84,7 +84,7 @@ def trading_by_coin(*, now: datetime) -> dict[str, Trading]:
 def terms() -> Terms:
     """The terms of all coins, as the settings have them."""
     # A judgement is made with every quote, so it may be as old as quotes may be.
-    _, unwatched_after_seconds = settings.CONTAINMENT_AFTER_SECONDS[Reason.QUOTES_STALE]
+    _, unwatched_after_seconds = settings.BREAKER_AFTER_SECONDS[Reason.QUOTES_STALE]
     return Terms(
         spread_rate=settings.SPREAD_RATE,
         wide_spread_rate=settings.WIDE_SPREAD_RATE,
@@ -98,11 +98,11 @@ def terms() -> Terms:
 
 def limits_of(underlying: str) -> dict[Reason, Limit]:
     """The limits of a coin by cause, in the unit of its measure; the book's are there where they are set."""
-    limits = {Reason(cause): Limit(*pair) for cause, pair in settings.CONTAINMENT_AFTER_SECONDS.items()}
-    limits[Reason.EXPOSURE] = Limit(*settings.CONTAINMENT_EXPOSURE_USDT[underlying])
+    limits = {Reason(cause): Limit(*pair) for cause, pair in settings.BREAKER_AFTER_SECONDS.items()}
+    limits[Reason.EXPOSURE] = Limit(*settings.BREAKER_EXPOSURE_USDT[underlying])
     for reason, by_coin in (
-        (Reason.BOOK_DELTA, settings.CONTAINMENT_BOOK_DELTA_USDT),
-        (Reason.BOOK_VEGA, settings.CONTAINMENT_BOOK_VEGA_USDT),
+        (Reason.BOOK_DELTA, settings.BREAKER_BOOK_DELTA_USDT),
+        (Reason.BOOK_VEGA, settings.BREAKER_BOOK_VEGA_USDT),
     ):
         if underlying in by_coin:
             limits[reason] = Limit(*by_coin[underlying])
@@ -164,7 +164,7 @@ class Watch:
     def _read_unsettled(self, now: datetime) -> timedelta:
         """Read it, and as overdue what will be so before it is read again; how long that took."""
         started = time.monotonic()
-        widen_after_seconds, _ = settings.CONTAINMENT_AFTER_SECONDS[Reason.UNSETTLED]
+        widen_after_seconds, _ = settings.BREAKER_AFTER_SECONDS[Reason.UNSETTLED]
         widen_after = timedelta(milliseconds=int(widen_after_seconds * 1000))
         self._unsettled = read_unsettled(overdue_before=now - widen_after + UNSETTLED_PAUSE_AT_MOST)
         return timedelta(seconds=time.monotonic() - started)
@@ -210,9 +210,9 @@ class Watch:
 
 def _counts(reason: Reason, coin: Decimal | None, index: Decimal | None) -> bool:
     """Whether so much is old that its age is a cause; what nobody knows the amount of is."""
-    if coin is None or index is None or reason not in settings.CONTAINMENT_FROM_USDT:
+    if coin is None or index is None or reason not in settings.BREAKER_FROM_USDT:
         return True
-    return product(coin, index) >= settings.CONTAINMENT_FROM_USDT[reason]
+    return product(coin, index) >= settings.BREAKER_FROM_USDT[reason]
 
 
 def _usdt(measure: Decimal | None) -> Decimal | None:

@@ -4,7 +4,7 @@ A limit order misses when the price has left its limit before it arrived. Its or
 price of that moment, up to CHASE_TRIES times in CHASE_SECONDS, within the venue's allowance like every round, and never
 at a limit further than CHASE_BAND_RATE from the price that they were first netted at. Beyond that the coin rests: until
 a stored time, a little longer each time it comes back to rest. What is tried after a rest starts from the price of its
-own moment, because an order that is never hedged has no bound at all; containment watches what is unhedged meanwhile.
+own moment, because an order that is never hedged has no bound at all; the circuit breaker watches what is unhedged.
 """
 
 import time

@@ -168,10 +168,10 @@ def metrics() -> frozenset[str]:
 # Names that are put together where they are read, and one that RabbitMQ says.
 COMPOSED = {"PRECONDITION_FAILED"} | {
     f"{cause.upper()}_{what}_AFTER_SECONDS"
-    for cause in settings.CONTAINMENT_AFTER_SECONDS
+    for cause in settings.BREAKER_AFTER_SECONDS
     for what in ("WIDEN", "HALT")
 }
-COMPOSED |= {f"{cause.upper()}_FROM_USDT" for cause in settings.CONTAINMENT_FROM_USDT}
+COMPOSED |= {f"{cause.upper()}_FROM_USDT" for cause in settings.BREAKER_FROM_USDT}
 
 
 def unknown_addresses(document: Document) -> Iterator[str]:

@@ -57,7 +57,7 @@ HELD: list[tuple[str, str, Callable[[], Any]]] = [
     (
         "docs/decisions/quotes.md",
         r"no position is opened after (\w+) seconds",
-        lambda: settings.CONTAINMENT_AFTER_SECONDS["quotes_stale"][1],
+        lambda: settings.BREAKER_AFTER_SECONDS["quotes_stale"][1],
     ),
     ("docs/decisions/libraries.md", r"(\d+) packages in the run-time lock", locked_packages),
     ("docs/guarantees.md", r"(\d+) rules", lambda: len(error_table.TABLE.rules)),

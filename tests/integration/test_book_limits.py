@@ -46,7 +46,7 @@ class Judged:
 def judged(two_systems, settings):
     settings.REOPEN_AFTER_SECONDS = 2.0
     patient = {"desk_silent": (Decimal(600), Decimal(600))}
-    settings.CONTAINMENT_AFTER_SECONDS = settings.CONTAINMENT_AFTER_SECONDS | patient
+    settings.BREAKER_AFTER_SECONDS = settings.BREAKER_AFTER_SECONDS | patient
     return Judged()
 
 
@@ -56,7 +56,7 @@ def codes(now):
 
 def test_a_delta_that_is_crossed_warns_then_widens_then_halts_and_closing_brings_it_back(judged, settings):
     """One contract at the money has a delta of about 0.0054 coin, 480 USDT."""
-    settings.CONTAINMENT_BOOK_DELTA_USDT = {"BTC": (Decimal(100_000), Decimal(150_000))}
+    settings.BREAKER_BOOK_DELTA_USDT = {"BTC": (Decimal(100_000), Decimal(150_000))}
     judged.open(150)
     status = judged.at(1)
     assert (status.state, status.book_vega_usdt) == ("NORMAL", None)
@@ -86,7 +86,7 @@ def test_a_delta_that_is_crossed_warns_then_widens_then_halts_and_closing_brings
 
 
 def test_vega_has_limits_of_its_own(judged, settings):
-    settings.CONTAINMENT_BOOK_VEGA_USDT = {"BTC": (Decimal(50), Decimal(1_000))}
+    settings.BREAKER_BOOK_VEGA_USDT = {"BTC": (Decimal(50), Decimal(1_000))}
     judged.open(60)
     status = judged.at(1)
     assert (status.state, status.reasons, status.book_delta_usdt) == ("WIDE", ["book_vega"], None)
@@ -100,7 +100,7 @@ def test_without_limits_the_book_is_not_read_and_with_them_not_with_every_tick(j
     with CaptureQueriesContext(connection) as asked:
         assert judged.book.measures(judged.now) == {}
     assert len(asked) == 0
-    settings.CONTAINMENT_BOOK_DELTA_USDT = {"ETH": (Decimal(1), Decimal(2))}
+    settings.BREAKER_BOOK_DELTA_USDT = {"ETH": (Decimal(1), Decimal(2))}
     with CaptureQueriesContext(connection) as asked:
         first = judged.book.measures(judged.now)
         assert judged.book.measures(judged.now + timedelta(microseconds=1)) == first
@@ -109,7 +109,7 @@ def test_without_limits_the_book_is_not_read_and_with_them_not_with_every_tick(j
 
 
 def test_a_book_that_cannot_be_read_leaves_the_coins_unjudged(judged, settings, monkeypatch):
-    settings.CONTAINMENT_BOOK_DELTA_USDT = {"BTC": (Decimal(1), Decimal(2))}
+    settings.BREAKER_BOOK_DELTA_USDT = {"BTC": (Decimal(1), Decimal(2))}
     judged.at(1)
 
     def broken(*, now):

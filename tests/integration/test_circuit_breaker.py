@@ -96,8 +96,8 @@ class Bench:
 @pytest.fixture
 def bench(two_systems, live_server, settings, monkeypatch, venue, paper_venue, venue_account):
     settings.COUNTER_URL = live_server.url
-    settings.CONTAINMENT_AFTER_SECONDS = LIMITS
-    settings.CONTAINMENT_FROM_USDT = {}  # at any amount
+    settings.BREAKER_AFTER_SECONDS = LIMITS
+    settings.BREAKER_FROM_USDT = {}  # at any amount
     settings.REOPEN_AFTER_SECONDS = 2.0
     # Connections that threads keep would hold the test database when it is to be dropped.
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
@@ -154,7 +154,7 @@ def test_a_halted_venue_widens_the_spread_then_halts_the_coin_and_it_opens_again
 
 
 def test_too_much_unhedged_of_one_coin_contains_that_coin_alone(bench, settings):
-    settings.CONTAINMENT_EXPOSURE_USDT = dict.fromkeys(("BTC", "ETH"), (Decimal(40), Decimal(60)))
+    settings.BREAKER_EXPOSURE_USDT = dict.fromkeys(("BTC", "ETH"), (Decimal(40), Decimal(60)))
     for expected in ("NORMAL", "WIDE", "HALTED"):  # 22.50 USDT of coin each
         held = bench.opened()
         assert bench.judged(1 + SyncOrder.objects.count()).state == expected
@@ -168,7 +168,7 @@ def test_too_much_unhedged_of_one_coin_contains_that_coin_alone(bench, settings)
 
 
 def test_the_desks_own_exposure_counts_where_counter_sees_none(bench, settings):
-    settings.CONTAINMENT_EXPOSURE_USDT = dict.fromkeys(("BTC", "ETH"), (Decimal(80_000), Decimal(100_000)))
+    settings.BREAKER_EXPOSURE_USDT = dict.fromkeys(("BTC", "ETH"), (Decimal(80_000), Decimal(100_000)))
     for number, (coin, expected) in enumerate([("0.5", "NORMAL"), ("-0.9", "WIDE"), ("1.2", "HALTED")]):
         now = bench.started_at + timedelta(seconds=number + 1)
         counter_client.tell_conditions([CoinCondition("BTC", Decimal(coin))], as_of=now)
@@ -198,7 +198,7 @@ def test_an_old_unknown_contains_its_coin_until_the_venue_has_been_asked(bench):
 
 def test_one_small_unknown_contains_no_coin_and_many_do(bench, settings):
     """22.50 USDT each, counted from 40 on: the person who has to look at it is told by an alert of its own."""
-    settings.CONTAINMENT_FROM_USDT = {"unknown_outcome": Decimal(40), "unsettled": Decimal(40)}
+    settings.BREAKER_FROM_USDT = {"unknown_outcome": Decimal(40), "unsettled": Decimal(40)}
     for number, expected in enumerate(["NORMAL", "HALTED"]):
         bench.opened()
         bench.desk.paper.add_fault("reply_lost", **POST, count=1)
@@ -211,13 +211,13 @@ def test_one_small_unknown_contains_no_coin_and_many_do(bench, settings):
     assert TradingStatus.objects.get(underlying="BTC").reasons == ["unknown_outcome"]
     # A desk of the release before says no amount: then its age counts as ever.
     DeskCondition.objects.update(doubtful_coin=None)
-    settings.CONTAINMENT_FROM_USDT = {"unknown_outcome": Decimal(1_000_000), "unsettled": Decimal(1_000_000)}
+    settings.BREAKER_FROM_USDT = {"unknown_outcome": Decimal(1_000_000), "unsettled": Decimal(1_000_000)}
     assert bench.judged(9.5, told=False).easing_since is None
 
 
 def test_what_is_overdue_counts_from_an_amount_on(bench, settings):
-    settings.CONTAINMENT_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(6))}
-    settings.CONTAINMENT_FROM_USDT = {"unsettled": Decimal(40)}
+    settings.BREAKER_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(6))}
+    settings.BREAKER_FROM_USDT = {"unsettled": Decimal(40)}
     bench.opened()
     bench.started_at = SyncOrder.objects.get().placed_at
     assert [bench.judged(after).state for after in (1, 4, 8)] == ["NORMAL"] * 3
@@ -242,7 +242,7 @@ def test_the_time_before_the_feed_listened_is_no_silence(bench):
 
 
 def test_orders_that_stay_unsettled_contain_their_coin_even_if_the_desk_reports_no_trouble(bench, settings):
-    settings.CONTAINMENT_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(6))}
+    settings.BREAKER_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(6))}
     bench.opened()
     bench.started_at = SyncOrder.objects.get().placed_at
     assert [bench.judged(after).state for after in (1, 4, 8)] == ["NORMAL", "WIDE", "HALTED"]
@@ -253,7 +253,7 @@ def test_orders_that_stay_unsettled_contain_their_coin_even_if_the_desk_reports_
 def test_a_database_that_hung_once_does_not_leave_a_coin_contained_by_what_was_settled_long_ago(
     bench, settings
 ):
-    settings.CONTAINMENT_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(60))}
+    settings.BREAKER_AFTER_SECONDS = LIMITS | {"unsettled": (Decimal(3), Decimal(60))}
     bench.opened()
     bench.started_at = SyncOrder.objects.get().placed_at
     with psycopg.connect(conninfo("default")) as other:
@@ -265,7 +265,7 @@ def test_a_database_that_hung_once_does_not_leave_a_coin_contained_by_what_was_s
 
 
 def test_stale_quotes_end_opens_first_and_closes_later_at_a_growing_spread(bench, settings):
-    settings.CONTAINMENT_AFTER_SECONDS = LIMITS | {"quotes_stale": (Decimal(40), Decimal(80))}
+    settings.BREAKER_AFTER_SECONDS = LIMITS | {"quotes_stale": (Decimal(40), Decimal(80))}
     settings.QUOTE_STALE_AFTER_SECONDS, settings.CLOSE_STALE_AFTER_SECONDS = 100.0, 300.0
     held = bench.opened(contracts=5)
 

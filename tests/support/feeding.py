@@ -25,9 +25,9 @@ class Feeding:
         self.options = options
         self.sources = sources
         self.index = Index(sources)
-        options.CONTAINMENT_AFTER_SECONDS = {
+        options.BREAKER_AFTER_SECONDS = {
             cause: pair
-            for cause, pair in options.CONTAINMENT_AFTER_SECONDS.items()
+            for cause, pair in options.BREAKER_AFTER_SECONDS.items()
             if cause in ("quotes_stale", "index_leap")
         } | {cause: (Decimal(10**6), Decimal(10**6)) for cause in ("desk_silent", "unsettled")}
         self.watch = Watch(started_at=self.now, term=term)

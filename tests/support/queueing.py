@@ -14,7 +14,7 @@ SOON = 30.0  # within which everything here is long over
 
 def opening(option, customer=None, **changes):
     customer = customer or make_customer()
-    fields = {"client_order_id": unique("gate"), "symbol": option.symbol, "contracts": 1} | changes
+    fields = {"client_order_id": unique("queued"), "symbol": option.symbol, "contracts": 1} | changes
     return OpenRequest(customer_id=customer.pk, **fields)
 
 

@@ -9,7 +9,7 @@ import pytest
 import sentry_sdk
 import structlog
 
-from infra.observability import logging as watching
+from infra.observability import logging as program_logging
 from infra.observability.redaction import HIDDEN, everywhere, hiding, secrets_of, without_amounts
 from tests.support.sentry import Kept
 
@@ -41,7 +41,7 @@ PLAIN = [
 def known(monkeypatch):
     """Settings with these secrets, as the logging and Sentry are configured from."""
     settings = SimpleNamespace(**SECRETS, DATABASES={"default": {"PASSWORD": PASSWORD}, "desk": {}})
-    monkeypatch.setattr(watching, "settings", settings)
+    monkeypatch.setattr(program_logging, "settings", settings)
     return settings
 
 
@@ -104,7 +104,7 @@ def lines(known, monkeypatch):
     before, level = root.handlers[:], root.level
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
-    watching.configure()
+    program_logging.configure()
     yield stream
     root.handlers[:] = before
     root.setLevel(level)
@@ -131,7 +131,7 @@ def test_no_log_line_of_any_writer_shows_a_secret(lines):
 
 @pytest.fixture
 def sent(known):
-    watching.start_sentry(dsn="https://public@sentry.invalid/1", transport=Kept)
+    program_logging.start_sentry(dsn="https://public@sentry.invalid/1", transport=Kept)
     yield Kept.sent
     Kept.stop()
 

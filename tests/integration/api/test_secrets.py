@@ -8,7 +8,7 @@ import redis
 from django.conf import settings
 
 from counter.orders.queue import order_queue
-from infra.observability import logging as watching
+from infra.observability import logging as program_logging
 from infra.observability.redaction import secrets_of
 from tests.support.api import error_of
 from tests.support.api_keys import SigningCaller
@@ -21,7 +21,7 @@ AMOUNT = "98765.432109"
 
 @pytest.fixture
 def sent():
-    watching.start_sentry(dsn="https://public@sentry.invalid/1", transport=Kept)
+    program_logging.start_sentry(dsn="https://public@sentry.invalid/1", transport=Kept)
     yield Kept.sent
     Kept.stop()
 

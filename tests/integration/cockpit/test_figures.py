@@ -214,7 +214,7 @@ def test_exposure_is_the_one_that_the_coin_is_judged_by(order):
     coin = next(coin for coin in read().coins if coin.coin == "BTC")
     assert coin.exposure == TradingStatus.objects.get(underlying="BTC").exposure_usdt
     assert coin.exposure == order.coin * INDEX["BTC"]
-    assert coin.halt_from == settings.CONTAINMENT_EXPOSURE_USDT["BTC"][1]
+    assert coin.halt_from == settings.BREAKER_EXPOSURE_USDT["BTC"][1]
 
 
 def test_without_the_desks_database_the_rest_is_shown(order, desk_away):

@@ -18,7 +18,7 @@ from structlog.contextvars import bound_contextvars
 
 from config.celery import app
 from infra.observability import correlation
-from infra.observability import logging as watching
+from infra.observability import logging as program_logging
 from infra.observability.redaction import secrets_of
 from settlement import tasks  # noqa: F401 - registers them
 from settlement.conversions import balancing
@@ -61,7 +61,7 @@ def received() -> Iterator[list[dict[str, Any]]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    watching.start_sentry(dsn=f"http://public@127.0.0.1:{server.server_port}/1")
+    program_logging.start_sentry(dsn=f"http://public@127.0.0.1:{server.server_port}/1")
     try:
         yield Receiver.events
     finally:
