@@ -100,5 +100,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "OAS_VERSION": "3.1.1",  # what msgspec says of its messages
-    "POSTPROCESSING_HOOKS": ["counter.api.openapi.say_what_types_cannot"],  # messages name their own enums
+    "SERVERS": [{"url": "/", "description": "Where this document was read."}],
+    "TAGS": [
+        {"name": "orders", "description": "Placing and reading orders."},
+        {"name": "positions", "description": "What orders have opened."},
+        {"name": "market", "description": "What is for sale, at what price, and firm quotes."},
+        {"name": "account", "description": "Balance, limits, ledger, statements and withdrawals."},
+        {"name": "stream", "description": "Prices and own changes as they happen."},
+    ],
+    # In place of the library's own: messages name their enums.
+    "POSTPROCESSING_HOOKS": [
+        "counter.api.openapi.say_what_types_cannot",
+        "counter.api.schema_shape.for_generators",
+    ],
 }

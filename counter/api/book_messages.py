@@ -1,6 +1,5 @@
 """Positions and balances as customers read them."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -8,6 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
+from counter.api.pages import PositionState
+from counter.contracts import Moment
 from counter.limits.in_force import limits_of
 from counter.models import Account, Position
 
@@ -28,9 +29,9 @@ class PositionBody(msgspec.Struct):
     unpaid: int
     cost: Usdt
     proceeds: Annotated[Usdt, Meta(description="USDT paid out so far.")]
-    state: Literal["open", "closing", "closed", "exercised", "expired"]
-    opened_at: datetime
-    closed_at: datetime | None
+    state: PositionState
+    opened_at: Moment
+    closed_at: Moment | None
     settlement_index: Annotated[
         Price | None, Meta(description="What it was exercised or expired at; null for any other state.")
     ]

@@ -24,6 +24,7 @@ class PositionsView(CustomerView):
 
     @extend_schema(
         operation_id="list_positions",
+        tags=["positions"],
         parameters=[described(PositionQuery)],
         responses=answers(READING_ERRORS, {200: PositionPage}),
         summary="List own positions, newest first",
@@ -43,6 +44,7 @@ class PositionView(CustomerView):
 
     @extend_schema(
         operation_id="read_position",
+        tags=["positions"],
         responses=answers(READING_ERRORS, {200: PositionBody}),
         summary="Read one position",
     )
@@ -60,6 +62,7 @@ class AccountsView(CustomerView):
 
     @extend_schema(
         operation_id="list_accounts",
+        tags=["account"],
         responses=answers(READING_ERRORS, {200: AccountList}),
         summary="Read own balance",
     )

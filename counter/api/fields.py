@@ -1,7 +1,7 @@
 """The fields that messages of the API share; amounts leave as strings with their full scale."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -31,6 +31,11 @@ Symbol = Annotated[
 ]
 Underlying = Annotated[str, Meta(pattern=r"^[A-Z]{2,8}(?!\n)$", description="A coin.", examples=["BTC"])]
 Contracts = Annotated[int, Meta(ge=1, le=1_000_000, description="Whole contracts.")]
+OrderType = Annotated[Literal["open", "close", "exercise"], Meta(title="OrderType")]
+Payout = Annotated[
+    Literal["instant", "at_fill"],
+    Meta(title="Payout", description="When a close is paid: `instant` unless the order says otherwise."),
+]
 RowId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 AmountText = Annotated[

@@ -51,6 +51,7 @@ class LedgerView(CustomerView):
 
     @extend_schema(
         operation_id="list_ledger_entries",
+        tags=["account"],
         parameters=[described(LedgerQuery)],
         responses=answers(READING_ERRORS, {200: LedgerPage}),
         summary="List own ledger entries, newest first",
@@ -120,6 +121,7 @@ class LedgerCsvView(CustomerView):
 
     @extend_schema(
         operation_id="download_ledger",
+        tags=["account"],
         # `format` is REST framework's own, for addresses that have several.
         parameters=[described(LedgerCsvQuery), OpenApiParameter("format", exclude=True)],
         responses={
@@ -156,6 +158,7 @@ class StatementView(CustomerView):
 
     @extend_schema(
         operation_id="read_statement",
+        tags=["account"],
         parameters=[
             OpenApiParameter(
                 "month",

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, field
 
 from counter.api.errors import ApiError
-from counter.api.fields import Query, Usdt, coin, usdt
+from counter.api.fields import OrderType, Query, Usdt, coin, usdt
 from counter.api.pages import PageQuery
 from counter.contracts import Moment
 from counter.money.monthly import MonthlyStatement
@@ -46,7 +46,7 @@ class EntryOrderBody(msgspec.Struct):
     """The order that an entry belongs to, the same in each of its entries."""
 
     client_order_id: str
-    type: Literal["open", "close", "exercise"]
+    type: OrderType
     symbol: str
     fair: Annotated[str, Meta(description="USDT, 6 decimals: coin at the index price.")]
     spread: Annotated[str, Meta(description="USDT, 6 decimals: what Crossbook keeps.")]
@@ -63,19 +63,24 @@ class LedgerEntryBody(msgspec.Struct):
 
     id: int
     kind: Annotated[
-        str,
-        Meta(
-            description="`deposit`, `withdrawal`, `withdrawal_released`, `open` and `spread` (the two parts of a "
-            "cost), `close`, `payout`, `exercise`.",
-            examples=["open"],
-        ),
+        Literal[
+            "deposit",
+            "withdrawal",
+            "withdrawal_released",
+            "open",
+            "spread",
+            "close",
+            "payout",
+            "exercise",
+        ],
+        Meta(title="LedgerKind", description="`open` and `spread` are the two parts of a cost."),
     ]
     asset: Literal["USDT"]
     amount: Signed
     balance_after: Usdt
     order_id: int | None
     order: EntryOrderBody | None
-    created_at: datetime
+    created_at: Moment
 
 
 class LedgerPage(msgspec.Struct):
@@ -89,8 +94,8 @@ class MonthlyStatementBody(msgspec.Struct):
     """A month by UTC: `opening_balance` + `deposits` - `withdrawals` + `withdrawals_released` - `costs` + `proceeds`
     - `spread` - `fees` = `closing_balance`. Costs and proceeds are before spread and fees."""
 
-    begins_at: datetime
-    ends_at: datetime
+    begins_at: Moment
+    ends_at: Moment
     entries: int
     opening_balance: Usdt
     deposits: Usdt
@@ -123,7 +128,7 @@ def ledger_entry_body(entry: LedgerEntry) -> LedgerEntryBody:
     order = entry.order
     return LedgerEntryBody(
         id=entry.id,
-        kind=entry.kind,
+        kind=entry.kind,  # type: ignore[arg-type]
         asset="USDT",
         amount=usdt(entry.amount),
         balance_after=usdt(entry.balance_after),

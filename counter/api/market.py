@@ -28,6 +28,7 @@ class InstrumentsView(CustomerView):
 
     @extend_schema(
         operation_id="list_instruments",
+        tags=["market"],
         parameters=[described(InstrumentQuery)],
         responses=answers(READING_ERRORS, {200: InstrumentList}),
         summary="List options",
@@ -56,6 +57,7 @@ class QuotesView(CustomerView):
 
     @extend_schema(
         operation_id="list_quotes",
+        tags=["market"],
         parameters=[described(InstrumentQuery)],
         responses=answers(READING_ERRORS, {200: QuoteList}),
         summary="List present prices",
@@ -73,6 +75,7 @@ class QuotesView(CustomerView):
 
     @extend_schema(
         operation_id="ask_firm_quote",
+        tags=["market"],
         request=NEW_QUOTE,
         responses=answers(QUOTING_ERRORS, {201: FirmQuoteBody}),
         summary="Ask for a firm quote",

@@ -1,12 +1,13 @@
 """Options and their prices as customers read them."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Premium, Price, Query, Symbol, Underlying, Usdt, coin, premium, usdt
+from counter.contracts import Moment
 from counter.market.quotes import CurrentQuote
 from counter.models import Option
 
@@ -24,11 +25,11 @@ class Instrument(msgspec.Struct):
 
     symbol: Symbol
     underlying: Underlying
-    kind: Annotated[Literal["C", "P"], Meta(description="Call or put.")]
+    kind: Annotated[Literal["C", "P"], Meta(title="OptionKind", description="Call or put.")]
     strike: Price
-    expires_at: datetime
+    expires_at: Moment
     multiplier: Annotated[str, Meta(description="Coin in one contract, 8 decimals.", examples=["0.01000000"])]
-    state: Literal["listed", "halted"]
+    state: Annotated[Literal["listed", "halted"], Meta(title="InstrumentState")]
 
 
 class InstrumentList(msgspec.Struct):
@@ -53,12 +54,13 @@ class QuoteBody(msgspec.Struct):
     index_price: Price
     cost: Annotated[Usdt, Meta(description="One contract opened now, spread included: USDT.")] | None
     proceeds: Annotated[Usdt, Meta(description="One contract closed now, spread taken off: USDT.")] | None
-    quoted_at: datetime
+    quoted_at: Moment
     is_stale: bool
     coin_state: Annotated[
         Literal["normal", "wide", "halted", "stopped"],
         Meta(
-            description="wide: at a wider spread. halted: closes only, at the coin's spread. stopped: no orders."
+            title="CoinState",
+            description="wide: at a wider spread. halted: closes only, at the coin's spread. stopped: no orders.",
         ),
     ]
     coin_reasons: Annotated[list[str], Meta(description="Stable codes; empty while normal.")]

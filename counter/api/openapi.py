@@ -82,13 +82,7 @@ class MessageExtension(OpenApiSerializerExtension):
 
 
 def say_what_types_cannot(result: dict[str, Any], **generator: Any) -> dict[str, Any]:
-    """Postprocessing hook: which combinations of fields a message takes, and that bodies are never left out."""
-    result["components"]["schemas"]["CloseOrder"] |= {
-        "oneOf": [
-            {"required": ["position_id"], "properties": {"position_id": {"type": "integer"}}},
-            {"required": ["opened_by"], "properties": {"opened_by": {"type": "string"}}},
-        ]
-    }
+    """Postprocessing hook: bodies are never left out, and which headers answers have."""
     for operations in result["paths"].values():
         for operation in operations.values():
             if "requestBody" in operation:

@@ -1,8 +1,7 @@
 """Orders as customers send and read them; these classes are also what the OpenAPI schema says."""
 
-from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from django.conf import settings
@@ -15,6 +14,8 @@ from counter.api.fields import (
     Coin,
     Contracts,
     OrderName,
+    OrderType,
+    Payout,
     Premium,
     Price,
     RowId,
@@ -25,6 +26,8 @@ from counter.api.fields import (
     read_amount,
     usdt,
 )
+from counter.api.pages import OrderState
+from counter.contracts import Moment
 from counter.models import SyncOrder
 from counter.orders.requests import CloseRequest, OpenRequest, Order, OrderRequest
 
@@ -73,7 +76,7 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
     opened_by: ClientOrderId | None = None
     contracts: Contracts | None = None
     min_proceeds: Amount | None = None
-    payout: Literal["instant", "at_fill"] = "instant"
+    payout: Payout = "instant"
     quote_id: RowId | None = None
 
     def __post_init__(self) -> None:
@@ -114,7 +117,7 @@ class PlacedOrder(msgspec.Struct):
 
     id: int
     client_order_id: OrderName
-    type: Literal["open", "close", "exercise"]
+    type: OrderType
     symbol: Symbol
     contracts: Contracts
     position_id: int
@@ -127,8 +130,8 @@ class PlacedOrder(msgspec.Struct):
     proceeds: Annotated[Usdt | None, Meta(description="null until paid when the payout is at_fill.")]
     max_cost: Usdt | None
     min_proceeds: Usdt | None
-    payout: Literal["instant", "at_fill"]
-    placed_at: datetime
+    payout: Payout
+    placed_at: Moment
     quote_id: Annotated[int | None, Meta(description="Of the firm quote that it was placed at.")]
 
 
@@ -139,13 +142,13 @@ class Settlement(msgspec.Struct):
     value: Annotated[str, Meta(description="USDT, 8 decimals: the order's coin at that price.")]
     fee: Annotated[str, Meta(description="USDT, 8 decimals: the order's share of the venue's commission.")]
     due: Annotated[str, Meta(description="USDT, 6 decimals: what passed between counter and desk.")]
-    settled_at: datetime
+    settled_at: Moment
 
 
 class StoredOrder(PlacedOrder):
     """An order as it stands now: `pending` towards the desk, `synced` with it, or `settled` at the venue."""
 
-    state: Literal["pending", "synced", "settled"]
+    state: OrderState
     settlement: Settlement | None
 
 

@@ -143,6 +143,7 @@ class OrdersView(CustomerView):
 
     @extend_schema(
         operation_id="place_order",
+        tags=["orders"],
         request=NEW_ORDER,
         responses=answers(PLACING_ERRORS, {201: PlacedOrder}),
         summary="Place an order",
@@ -158,6 +159,7 @@ class OrdersView(CustomerView):
 
     @extend_schema(
         operation_id="list_orders",
+        tags=["orders"],
         parameters=[described(OrderQuery)],
         responses=answers(READING_ERRORS, {200: OrderPage}),
         summary="List own orders, newest first",
@@ -181,6 +183,7 @@ class OrderView(CustomerView):
 
     @extend_schema(
         operation_id="read_order",
+        tags=["orders"],
         responses=answers(READING_ERRORS, {200: StoredOrder}),
         summary="Read one order",
     )
@@ -203,6 +206,7 @@ class OrderBatchView(CustomerView):
 
     @extend_schema(
         operation_id="place_orders",
+        tags=["orders"],
         request=described(OrderBatchBody),
         responses=answers(PLACING_ERRORS, {200: OrderOutcomes}),
         summary="Place up to 1,000 orders",

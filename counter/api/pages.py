@@ -7,6 +7,10 @@ from msgspec import Meta
 
 from counter.api.fields import OrderName, Query, RowId, Symbol
 
+OrderState = Annotated[Literal["pending", "synced", "settled"], Meta(title="OrderState")]
+PositionState = Annotated[
+    Literal["open", "closing", "closed", "exercised", "expired"], Meta(title="PositionState")
+]
 M = TypeVar("M", bound=models.Model)
 
 
@@ -21,14 +25,14 @@ class OrderQuery(PageQuery, kw_only=True):
     """Filters of orders."""
 
     client_order_id: OrderName | None = None
-    state: Literal["pending", "synced", "settled"] | None = None
+    state: OrderState | None = None
     symbol: Symbol | None = None
 
 
 class PositionQuery(PageQuery, kw_only=True):
     """Filters of positions."""
 
-    state: Literal["open", "closing", "closed", "exercised", "expired"] | None = None
+    state: PositionState | None = None
 
 
 def page_of(rows: models.QuerySet[M], query: PageQuery) -> tuple[list[M], str | None]:

@@ -1,12 +1,12 @@
 """Firm quotes as customers ask for and get them."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Premium, Price, RowId, Symbol, Usdt, coin, premium, usdt
+from counter.contracts import Moment
 from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, QuoteRequest
 from counter.models import FirmQuote
 
@@ -55,7 +55,7 @@ class FirmQuoteBody(msgspec.Struct):
 
     quote_id: RowId
     symbol: Symbol
-    side: Literal["open", "close"]
+    side: Annotated[Literal["open", "close"], Meta(title="Side")]
     position_id: Annotated[int | None, Meta(description="Of what is to be closed.")]
     contracts: Contracts
     premium: Premium
@@ -64,8 +64,8 @@ class FirmQuoteBody(msgspec.Struct):
     spread: Annotated[str, Meta(description="USDT, 6 decimals: what Crossbook keeps.")]
     cost: Annotated[Usdt | None, Meta(description="fair + spread; null for a close.")]
     proceeds: Annotated[Usdt | None, Meta(description="fair - spread; null for an open.")]
-    given_at: datetime
-    expires_at: datetime
+    given_at: Moment
+    expires_at: Moment
 
 
 def firm_quote_body(quote: FirmQuote) -> FirmQuoteBody:

@@ -1,6 +1,5 @@
 """Money in and out as the exchange's wallet service sends and reads it, and as customers read their withdrawals."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -8,6 +7,7 @@ from msgspec import Meta
 
 from counter.api.fields import Amount, Query, Usdt, usdt
 from counter.api.pages import PageQuery
+from counter.contracts import Moment
 from counter.models import CashMovement, Customer, Withdrawal
 
 # Part of addresses, so it begins with what no client takes for a step in a path.
@@ -26,7 +26,7 @@ CustomerReference = Annotated[
         description="The customer's name in the exchange's own systems.",
     ),
 ]
-WithdrawalState = Literal["reserved", "confirmed", "released"]
+WithdrawalState = Annotated[Literal["reserved", "confirmed", "released"], Meta(title="WithdrawalState")]
 
 
 class NewCustomer(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,7 +47,7 @@ class CustomerBody(msgspec.Struct):
     """A customer with an account."""
 
     reference: str
-    opened_at: datetime
+    opened_at: Moment
 
 
 class MovementBody(msgspec.Struct):
@@ -58,7 +58,7 @@ class MovementBody(msgspec.Struct):
     reference: str
     customer: str
     amount: Usdt
-    at: datetime
+    at: Moment
 
 
 class MovementPage(msgspec.Struct):
@@ -75,9 +75,9 @@ class WalletWithdrawal(msgspec.Struct):
     customer: str
     amount: Usdt
     state: WithdrawalState
-    reserved_at: datetime
-    confirmed_at: datetime | None
-    released_at: datetime | None
+    reserved_at: Moment
+    confirmed_at: Moment | None
+    released_at: Moment | None
 
 
 class WalletWithdrawalPage(msgspec.Struct):
@@ -93,9 +93,9 @@ class WithdrawalBody(msgspec.Struct):
     id: int
     amount: Usdt
     state: WithdrawalState
-    reserved_at: datetime
-    confirmed_at: datetime | None
-    released_at: datetime | None
+    reserved_at: Moment
+    confirmed_at: Moment | None
+    released_at: Moment | None
 
 
 class WithdrawalPage(msgspec.Struct):

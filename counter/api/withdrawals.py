@@ -17,6 +17,7 @@ class WithdrawalsView(CustomerView):
 
     @extend_schema(
         operation_id="list_withdrawals",
+        tags=["account"],
         parameters=[described(WithdrawalQuery)],
         responses=answers(READING_ERRORS, {200: WithdrawalPage}),
         summary="List own withdrawals, newest first",

@@ -10,6 +10,7 @@ from msgspec import Meta
 from counter.api.book_messages import AccountBody, PositionBody, position_body
 from counter.api.fields import Query, Underlying, usdt
 from counter.api.order_messages import StoredOrder, stored_order
+from counter.contracts import Moment
 from counter.stream.changes import Change, Mark
 
 _CHANNEL = "(orders|positions|balance|quotes)"
@@ -64,21 +65,35 @@ class Snapshot(msgspec.Struct):
 class QuotesChange(msgspec.Struct):
     """Quotes that are new or differ from what was told before; `gone`: symbols that have no quote any more."""
 
-    results: list[msgspec.Raw]
+    results: Annotated[
+        list[msgspec.Raw], Meta(extra_json_schema={"items": {"$ref": "#/components/schemas/QuoteBody"}})
+    ]
     gone: list[str]
 
 
 class Heartbeat(msgspec.Struct):
     """The program has read what there is to tell at a moment. While the database does not answer there is none."""
 
-    at: datetime
+    at: Moment
 
 
 class StreamEnd(msgspec.Struct):
     """The last event. Connect again after `restarting` and `too_slow`, with the last id; not after `revoked`."""
 
-    code: Literal["restarting", "too_slow", "revoked"]
+    code: Annotated[Literal["restarting", "too_slow", "revoked"], Meta(title="StreamEndCode")]
     message: str
+
+
+class StreamEvents(msgspec.Struct):
+    """`data` of each event, by the event's name."""
+
+    snapshot: Snapshot
+    order: StoredOrder
+    position: PositionBody
+    balance: AccountBody
+    quotes: QuotesChange
+    heartbeat: Heartbeat
+    end: StreamEnd
 
 
 ENDS = {

@@ -15,7 +15,7 @@ from counter.api.parsers import query_of
 from counter.api.renderers import MessageRenderer
 from counter.api.views import CustomerView
 from counter.stream.credentials import Credential, credential_of
-from counter.stream.messages import Snapshot, StreamQuery
+from counter.stream.messages import StreamEvents, StreamQuery
 
 EVENT_STREAM = "text/event-stream"
 
@@ -51,8 +51,10 @@ class StreamView(CustomerView):
 
     @extend_schema(
         operation_id="stream",
+        tags=["stream"],
         parameters=[
             described(StreamQuery),
+            OpenApiParameter("format", exclude=True),  # REST framework's own, which is refused
             OpenApiParameter(
                 "Last-Event-ID",
                 str,
@@ -62,7 +64,7 @@ class StreamView(CustomerView):
         ],
         responses=answers(STREAM_ERRORS, {})
         | {
-            (200, EVENT_STREAM): described(Snapshot),
+            (200, EVENT_STREAM): described(StreamEvents),
             307: OpenApiResponse(description="The program that streams is at `Location`."),
         },
         summary="Listen to prices and own changes",

@@ -50,23 +50,21 @@ class InstallationFailed(Exception):
 def python_packages(lock: str) -> Path:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     return installed(
-        lock.removesuffix(".lock"),
+        lock.removesuffix(".lock").replace("/", "-"),
         lock,
-        command=[*pip, "--require-hashes", "--no-deps", "--target", ".", "-r", lock],
+        command=[*pip, "--require-hashes", "--no-deps", "--target", ".", "-r", Path(lock).name],
     )
 
 
-def node_packages() -> Path:
-    """Skips, with the reason, where npm or its registry is out of reach."""
+def node_packages(within: str = "") -> Path:
+    """What the lock in this folder of tests/clients names; skips, with the reason, where npm is out of reach."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip(needs("npm", "JavaScript clients were not tried"))
     try:
         return installed(
-            "node",
-            "package.json",
-            "package-lock.json",
-            ".npmrc",
+            f"node-{within}" if within else "node",
+            *(str(Path(within) / file) for file in ("package.json", "package-lock.json", ".npmrc")),
             command=[npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         )
     except (InstallationFailed, subprocess.TimeoutExpired) as error:

@@ -120,7 +120,8 @@ def test_schema_describes_the_public_addresses_and_no_others():
     asked = set(re.findall(r"#/components/schemas/(\w+)", str(schema)))
     assert asked <= set(components)
     assert components["OpenOrder"]["additionalProperties"] is False
-    assert components["NewOrder"]["discriminator"]["propertyName"] == "type"
+    kinds = [components[ref["$ref"].rpartition("/")[2]] for ref in components["NewOrder"]["oneOf"]]
+    assert [kind["properties"]["type"]["const"] for kind in kinds] == ["open", "close", "close"]
     placing = schema["paths"]["/api/v1/orders"]["post"]["responses"]
     assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} <= set(placing)
 

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 from django.test import Client
 
-from counter.api.order_messages import AnyOrder, OrderBatchBody, OrderOutcomes, PlacedOrder
+from counter.api.errors import Problem
+from counter.api.order_messages import AnyOrder, OrderBatchBody, OrderOutcome, OrderOutcomes, PlacedOrder
 from counter.api.quote_messages import AnyQuote, FirmQuoteBody
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +80,66 @@ def test_each_operation_may_be_asked_in_three_ways(schema):
     assert {scheme["name"] for scheme in schemes.values() if scheme["in"] == "header"} == {
         *("X-API-Key", "X-API-Timestamp", "X-API-Signature", "Authorization"),
     }
+
+
+def schemas_in(part):
+    """Every object of a part of the schema, itself first."""
+    if isinstance(part, dict):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from schemas_in(inner)
+
+
+def test_generators_find_names_for_all_that_needs_one(schema):
+    components = schema["components"]["schemas"]
+    for name, component in components.items():
+        assert component.get("type") in ("object", "string") or set(component) <= {
+            "oneOf",
+            "discriminator",
+        }, name
+        for part in schemas_in(component):
+            assert part is component or not {"enum", "oneOf", "allOf"} & part.keys(), f"{name}: {part}"
+            assert part.get("default", "") is not None, f"{name}: {part}"
+    for part in schemas_in(schema["paths"]):
+        assert not {"enum", "oneOf", "allOf"} & part.keys(), part
+
+
+def test_times_are_times_and_ids_have_room(schema):
+    for name, component in schema["components"]["schemas"].items():
+        for field, told in component.get("properties", {}).items():
+            kinds = [told, *told.get("anyOf", [])]
+            if field.endswith("_at"):
+                assert "date-time" in [kind.get("format") for kind in kinds], f"{name}.{field}"
+            if field == "id" or field.endswith("_id"):
+                numbers = [kind for kind in kinds if kind.get("type") == "integer"]
+                assert all(kind["format"] == "int64" for kind in numbers), f"{name}.{field}"
+
+
+def test_what_is_left_out_of_an_answer_is_never_null(schema):
+    for message in (OrderOutcome, Problem):
+        assert message.__struct_config__.omit_defaults
+        component = schema["components"]["schemas"][message.__name__]
+        for field, told in component["properties"].items():
+            assert {"type": "null"} not in told.get("anyOf", []), field
+            assert "default" not in told, field
+        assert set(component["required"]) < set(component["properties"])
+
+
+def test_it_says_where_it_is_served_and_what_belongs_together(schema):
+    assert [server["url"] for server in schema["servers"]] == ["/"]
+    known = {tag["name"] for tag in schema["tags"]}
+    used = [operation["tags"] for operations in schema["paths"].values() for operation in operations.values()]
+    assert {tag for tags in used for tag in tags} == known
+    assert all(len(tags) == 1 for tags in used)
+
+
+def test_ids_of_operations_stay(schema):
+    ids = [operation["operationId"] for each in schema["paths"].values() for operation in each.values()]
+    assert sorted(ids) == [
+        *("ask_firm_quote", "download_ledger", "list_accounts", "list_instruments", "list_ledger_entries"),
+        *("list_orders", "list_positions", "list_quotes", "list_withdrawals", "place_order", "place_orders"),
+        *("read_order", "read_position", "read_statement", "stream"),
+    ]
 
 
 def test_every_answer_may_tell_the_limits(schema):
