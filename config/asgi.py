@@ -23,6 +23,7 @@ from counter.api.patience import Patience, refuse  # noqa: E402
 from infra.db.bounded_statements import bound_statements  # noqa: E402
 from infra.http_server.bodies import WholeBodies  # noqa: E402
 from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
+from infra.http_server.identified import Identified  # noqa: E402
 from infra.http_server.retiring import Retiring  # noqa: E402
 
 guard = ConnectionGuard(of_address=settings.CONNECTIONS_PER_ADDRESS, is_trusted=is_proxy)
@@ -35,4 +36,4 @@ def start() -> None:
 
 
 others = WholeBodies(Patience(wsgi, liveness), address_of=address_of, refuse=refuse)
-application = Retiring(FastPath(others), at_start=start)
+application = Retiring(Identified(FastPath(others)), at_start=start)

@@ -12,6 +12,7 @@ from counter.api.addresses import is_proxy  # noqa: E402
 from counter.stream.application import Streams  # noqa: E402
 from infra.db.bounded_statements import bound_statements  # noqa: E402
 from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
+from infra.http_server.identified import Identified  # noqa: E402
 from infra.http_server.retiring import Retiring  # noqa: E402
 
 # Listeners were let in by their credentials, so they are limited by customer; their number of one address is not.
@@ -26,4 +27,4 @@ def start() -> None:
     streams.start()
 
 
-application = Retiring(streams, at_start=start, at_end=streams.retire)
+application = Retiring(Identified(streams), at_start=start, at_end=streams.retire)

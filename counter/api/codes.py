@@ -89,6 +89,10 @@ STATEMENT_CODES: dict[str, ErrorCode] = {
 REQUEST_CODES: dict[str, ErrorCode] = {
     "malformed_json": ErrorCode(400, "The body is not JSON in UTF-8."),
     "invalid_request": ErrorCode(400, "A field is missing, unknown, of a wrong type or out of range."),
+    "idempotency_key_refused": ErrorCode(
+        400,
+        "No Idempotency-Key here: an order is repeated by its client_order_id, a firm quote is asked for anew.",
+    ),
     "not_authenticated": ErrorCode(401, "The request carries no credentials."),
     "authentication_failed": ErrorCode(401, "The credentials are not valid."),
     "signature_invalid": ErrorCode(

@@ -143,6 +143,7 @@ def _is_usual(scope: Scope, headers: Headers, rules: _Rules, *, secure: bool) ->
     return (
         headers.get(b"content-type") == b"application/json"
         and b"content-encoding" not in headers
+        and b"idempotency-key" not in headers  # which is refused
         and headers.get(b"accept", b"*/*") in _ACCEPTED
         # One that does not say how long it is gets counted when it is read.
         and _is_at_most(rules.longest_body, headers.get(b"content-length", b"0"))

@@ -30,6 +30,9 @@ LIMIT_HEADERS = {
     "RateLimit-Remaining": "How many of them are left now.",
     "RateLimit-Reset": "Seconds until all of them are there again.",
 }
+REQUEST_ID = (
+    "The request's own, if it brought one of 1 to 64 letters, digits and `_.:-`, else a new one. In our logs."
+)
 RETRY_AFTER = {"Retry-After": "Seconds after which to ask again."}
 _REF = "#/components/schemas/{name}"
 _ANYWHERE = (
@@ -47,11 +50,13 @@ STREAM_ERRORS = (*READING_ERRORS, "too_many_streams")
 PLACING_ERRORS = (
     *_ALWAYS,
     *("malformed_json", "invalid_request", "body_too_large", "batch_too_large", "unsupported_media_type"),
+    "idempotency_key_refused",
     *ORDER_CODES,
 )
 QUOTING_ERRORS = (
     *_ALWAYS,
     *("malformed_json", "invalid_request", "body_too_large", "unsupported_media_type"),
+    "idempotency_key_refused",
     *(RejectCode.ACCOUNT_NOT_FOUND, RejectCode.OPTION_NOT_FOUND, RejectCode.POSITION_NOT_FOUND),
     *(RejectCode.OPTION_HALTED, RejectCode.OPTION_EXPIRED, RejectCode.OPENS_ENDED),
     *(RejectCode.COIN_HALTED, RejectCode.TRADING_STOPPED),
@@ -95,7 +100,9 @@ def _tell_limits(responses: dict[str, Any]) -> None:
     """Describe the headers of limits: any answer may have them, a refusal by one says when to ask again."""
     for status, response in responses.items():
         described = {**LIMIT_HEADERS, **(RETRY_AFTER if status in ("429", "503") else {})}
-        response.setdefault("headers", {}).update(
+        headers = response.setdefault("headers", {})
+        headers["Request-Id"] = {"description": REQUEST_ID, "schema": {"type": "string"}, "required": True}
+        headers.update(
             {name: {"description": text, "schema": {"type": "integer"}} for name, text in described.items()}
         )
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 from django.http import HttpResponse
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -23,7 +24,7 @@ from counter.api.auth import (
     HasScope,
     IsCustomer,
 )
-from counter.api.errors import error_answer, tell_standing
+from counter.api.errors import ApiError, error_answer, tell_standing
 from counter.api.negotiation import Negotiation, ServiceNegotiation
 from counter.api.parsers import MessageParser, decode
 from counter.api.service_auth import DeskAuthentication, WalletAuthentication
@@ -68,6 +69,15 @@ class CustomerView(ApiView):
     throttle_classes = [AdmissionThrottle]
     unpaced_methods: tuple[str, ...] = ()  # that do not count against the customer's requests a second
     standing: Standing | None = None  # of the scarcest limit, once it was asked
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a header by which other APIs repeat, lest somebody relies on it here.
+
+        Raises: ApiError.
+        """
+        super().initial(request, *args, **kwargs)
+        if request.method not in SAFE_METHODS and "Idempotency-Key" in request.headers:
+            raise ApiError("idempotency_key_refused")
 
     @property
     def customer_id(self) -> int:

@@ -8,7 +8,7 @@ import sentry_sdk
 import structlog
 from django.conf import settings
 
-from infra.observability import correlation
+from infra.observability import correlation, request_ids
 from infra.observability.redaction import everywhere, hiding, secrets_of, without_amounts
 
 MAX_TAG = 200  # characters that Sentry keeps
@@ -18,6 +18,7 @@ def configure() -> None:
     """Route the standard library's logging and structlog through one renderer; start Sentry when it has a DSN."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        request_ids.add_request_id,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -77,7 +78,9 @@ def start_sentry(**options: Any) -> None:
             event["logentry"] = {"message": str(fields.get("event", ""))}  # and none of its fields but ids
         event["tags"] = {
             **(event.get("tags") or {}),
-            **_tags({**correlation.bound(), **correlation.ids_of(fields)}),
+            **_tags(
+                {**correlation.bound(), **correlation.ids_of(fields), "request_id": request_ids.current()}
+            ),
         }
         for part in ("extra", "breadcrumbs", "user"):
             event.pop(part, None)

@@ -121,6 +121,7 @@ UNUSUAL = [
     {"Accept": "text/html"},
     {"Host": "evil.example"},
     {"Host": None},
+    {"Idempotency-Key": "k"},
 ]
 
 
@@ -153,6 +154,7 @@ def test_other_methods_addresses_queries_and_repeated_headers_go_to_the_framewor
         ({"Content-Length": "99999999"}, 413, "body_too_large"),
         ({"Accept": "text/html"}, 406, "not_acceptable"),
         ({"Host": "evil.example"}, 400, "invalid_request"),
+        ({"Idempotency-Key": "k"}, 400, "idempotency_key_refused"),
     ],
     ids=repr,
 )

@@ -1,0 +1,39 @@
+"""The id that a request has in its answer and in each line that is logged for it, on the loop and on threads.
+
+A caller may bring it, so that a line of ours is found by what the caller has written down.
+"""
+
+import random
+import re
+from contextvars import ContextVar
+from typing import Any
+
+WELL_FORMED = re.compile(rb"[A-Za-z0-9_.:-]{1,64}")
+
+_current: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def begin(given: bytes | None) -> bytes:
+    """Have what runs from here on in this context known by the id that was given, if it is well-formed, or a new one.
+
+    It is told to callers, so it is random: a number would say how many have asked.
+    """
+    if given is not None and WELL_FORMED.fullmatch(given):
+        request_id = given.decode()
+    else:
+        request_id = "%016x" % random.getrandbits(64)  # noqa: UP031 - twice as fast, and each order pays for it
+    _current.set(request_id)
+    return request_id.encode()
+
+
+def current() -> str | None:
+    """The id of the request that runs here, if one does."""
+    return _current.get()
+
+
+def add_request_id(_: Any, __: str, line: Any) -> Any:
+    """Processor of structlog: the id in each line of a request."""
+    request_id = _current.get()
+    if request_id is not None:
+        line.setdefault("request_id", request_id)
+    return line
