@@ -1,6 +1,19 @@
-"""Examples of the main operations, as the schema shows them; a test decodes each as its message."""
+"""Examples of the main operations, as the schema shows them; a test decodes each as its message.
+
+They are written for one day and shown as of today, so that their option is one that can be listed.
+"""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from drf_spectacular.utils import OpenApiExample
+
+from counter.market.symbols import EXPIRY_TIME, format_symbol
+
+WRITTEN_AS_OF = date(2026, 11, 24)
+_EXPIRY = "27NOV26"
+_EXPIRES_AFTER = timedelta(days=28)  # at least: on the Friday that comes then
+_FRIDAY = 4
 
 _OPENED = {
     "id": 1017,
@@ -101,3 +114,23 @@ FIRM_QUOTE = [
     ),
     OpenApiExample("Firm for five seconds", _FIRM_QUOTE, response_only=True, status_codes=["201"]),
 ]
+
+
+def as_of(content: bytes, today: date) -> bytes:
+    """The text of a schema with the days of its examples moved: written today, of an option that expires in a month."""
+    earliest = today + _EXPIRES_AFTER
+    expiry = earliest + timedelta(days=(_FRIDAY - earliest.weekday()) % 7)
+    symbol = format_symbol(
+        underlying="BTC",
+        expiry_at=datetime.combine(expiry, EXPIRY_TIME),
+        strike=Decimal(90_000),
+        kind="C",
+    )
+    moved = {
+        f"-{_EXPIRY}-": f"-{symbol.split('-')[1]}-",
+        f"{WRITTEN_AS_OF:%Y-%m-%d}": f"{today:%Y-%m-%d}",
+        f"{WRITTEN_AS_OF:%Y-%m}.": f"{today:%Y-%m}.",
+    }
+    for written, shown in moved.items():
+        content = content.replace(written.encode(), shown.encode())
+    return content

@@ -2,16 +2,21 @@
 
 import json
 import re
+from datetime import timedelta
 
 import msgspec
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from counter.api.errors import Problem
 from counter.api.order_messages import AnyOrder, OrderBatchBody, OrderOutcome, OrderOutcomes, PlacedOrder
 from counter.api.quote_messages import AnyQuote, FirmQuoteBody
+from counter.market.symbols import parse_symbol
+from infra.coordination import clock
 
 pytestmark = pytest.mark.django_db
+FRIDAY = 4
 UNIT = re.compile(r"USDT|[Cc]oin|fraction")
 # Of those that are strings: what is told apart from amounts by its name.
 NOT_AMOUNTS = re.compile(
@@ -66,6 +71,29 @@ def test_examples_are_what_is_taken_and_told(schema, path, asked, answered):
     for value in responses:
         read = msgspec.json.decode(json.dumps(value), type=answered)
         assert msgspec.to_builtins(read).keys() == value.keys()
+
+
+@pytest.mark.parametrize("days", [0, 1, 400, 10_000])
+def test_examples_are_of_an_option_that_has_not_expired_and_were_written_today(days, monkeypatch):
+    today = timezone.now() + timedelta(days=days)
+    monkeypatch.setattr(clock.of("default"), "now", lambda: today)
+    for accept in ("application/json", "application/vnd.oai.openapi"):
+        text = Client().get("/api/schema", headers={"Accept": accept}).content.decode()
+        expiries = {parse_symbol(symbol).expiry_at for symbol in re.findall(r"BTC-\w+-90000-[CP]", text)}
+        assert len(expiries) == 1
+        [expiry] = expiries
+        assert timedelta(days=27) < expiry - today < timedelta(days=36)
+        assert expiry.weekday() == FRIDAY
+        assert set(re.findall(r"\d{4}-\d\d-\d\d(?=T)", text)) == {f"{today:%Y-%m-%d}"}
+        assert f"as in {today:%Y-%m}." in text
+
+
+def test_while_the_clock_is_not_known_there_is_a_schema_too(monkeypatch):
+    def unknown():
+        raise clock.ClockUnknown
+
+    monkeypatch.setattr(clock.of("default"), "now", unknown)
+    assert Client().get("/api/schema").status_code == 200
 
 
 def test_each_operation_may_be_asked_in_three_ways(schema):
