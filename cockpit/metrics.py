@@ -1,6 +1,6 @@
 """The figures as Prometheus reads them. What is counted comes from the rollups, so every web process says the same."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.conf import settings
 from prometheus_client import CollectorRegistry
@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from cockpit.alerts import CODES, alerts
+from cockpit.best_execution import Sums
 from cockpit.histogram import BOUNDS_SECONDS
 from cockpit.models import Tally
 from cockpit.risk import BookRisk
@@ -23,9 +24,12 @@ PREFIX = "crossbook"
 class SnapshotCollector(Collector):
     """Turns one reading of the figures into metrics. Amounts are for watching: Prometheus knows floats only."""
 
-    def __init__(self, figures: SystemSnapshot, risk: BookRisk | None = None) -> None:
+    def __init__(
+        self, figures: SystemSnapshot, risk: BookRisk | None = None, executed: Sequence[Sums] = ()
+    ) -> None:
         self._figures = figures
         self._risk = risk
+        self._executed = executed
 
     def collect(self) -> Iterator[Metric]:
         """Every metric there is; what nobody knows yet has no sample."""
@@ -40,12 +44,15 @@ class SnapshotCollector(Collector):
             yield from part(figures)
         if self._risk is not None:
             yield from _book(self._risk)
+        yield from _executions(self._executed)
 
 
-def exposed(figures: SystemSnapshot, risk: BookRisk | None = None) -> CollectorRegistry:
-    """A registry of these figures alone."""
+def exposed(
+    figures: SystemSnapshot, risk: BookRisk | None = None, executed: Sequence[Sums] = ()
+) -> CollectorRegistry:
+    """A registry of these figures alone; `executed` is of the last 24 hours."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(SnapshotCollector(figures, risk))
+    registry.register(SnapshotCollector(figures, risk, executed))
     return registry
 
 
@@ -209,6 +216,19 @@ def _book(risk: BookRisk) -> Iterator[Metric]:
         "book_unpriced_series", "Series held that no figure of the book has.", len(risk.book.unpriced)
     )
     yield _gauge("book_seconds", "How long reading and pricing the book took.", risk.took_seconds)
+
+
+def _executions(executed: Sequence[Sums]) -> Iterator[Metric]:
+    yield _gauges(
+        "execution_gain_bps",
+        "What conversions of the last 24 hours gained against a benchmark, basis points of notional.",
+        ["coin", "against"],
+        [
+            ([each.coin, against], None if gained.basis_points is None else float(gained.basis_points))
+            for each in executed
+            for against, gained in each.gains.items()
+        ],
+    )
 
 
 def _index(figures: SystemSnapshot) -> Iterator[Metric]:

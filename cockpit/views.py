@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 from prometheus_client.exposition import choose_encoder
 
+from cockpit.best_execution import shared_last_day
 from cockpit.dashboard import Shown, shown
 from cockpit.kill_switches import switches_for
 from cockpit.metrics import exposed
@@ -54,7 +55,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse("metrics are not for you\n", status=403, content_type="text/plain")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     now = clock.of("default").now()
-    registry = exposed(shared.current(now=now), shared_risk.current(now=now))
+    registry = exposed(
+        shared.current(now=now), shared_risk.current(now=now), shared_last_day.current(now=now)
+    )
     return HttpResponse(encode(registry), content_type=content_type)
 
 

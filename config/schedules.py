@@ -50,6 +50,11 @@ SCHEDULES = (
         task="settlement.reconcile",
         every=180,
     ),
+    Schedule(
+        name="measure booked conversions against the market's prices",
+        task="settlement.measure_executions",
+        every=30,
+    ),
     Schedule(name="expire options, and exercise their positions", task="counter.expire", every=2),
     Schedule(name="forget firm quotes that expired", task="counter.sweep_quotes", every=10),
     Schedule(name="forget the index of long ago", task="counter.forget_index", every=300),

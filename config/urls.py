@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
 
-from cockpit import balances_page, days_page, risk_page, views
+from cockpit import balances_page, best_execution_page, days_page, risk_page, views
 from counter.stream.views import ElsewhereView
 
 urlpatterns = [
@@ -17,6 +17,12 @@ urlpatterns = [
     path("metrics", views.metrics),
     path("admin/risk/", admin.site.admin_view(risk_page.risk), name="risk"),
     path("admin/balances/", admin.site.admin_view(balances_page.balances), name="balances"),
+    path("admin/best-execution/", admin.site.admin_view(best_execution_page.show), name="best_execution"),
+    path(
+        "admin/best-execution/file.csv",
+        admin.site.admin_view(best_execution_page.file),
+        name="best_execution_file",
+    ),
     path("admin/days/", admin.site.admin_view(days_page.show_days), name="days"),
     path("admin/days/make/", admin.site.admin_view(days_page.make), name="make_day"),
     path("admin/days/<int:pk>/", admin.site.admin_view(days_page.show_day), name="day"),

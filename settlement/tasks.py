@@ -14,6 +14,7 @@ from infra.coordination.leader import exclusive
 from settlement import reconciliation
 from settlement.conversions import balancing, rounds, sweep, warming
 from settlement.counter_link import clearing_payments, conditions, reporting
+from settlement.execution import measuring, minutes
 from settlement.funds import treasury
 from settlement.interventions import batches
 from settlement.restore import hold
@@ -153,3 +154,12 @@ def rebalance() -> None:
             treasury.rebalance(venue=venue(), now=clock.of("desk").now())
         except VenueError as error:
             log.warning("wallets cannot be read", error=str(error))
+
+
+@shared_task(name="settlement.measure_executions")
+def measure_executions() -> None:
+    """Enter what was booked since the last time beside its benchmarks, and ask the venue for minutes that are over."""
+    with exclusive("measure executions", using="desk") as alone:
+        if alone:
+            measuring.enter_booked(clock=clock.of("desk").now)
+            minutes.ask_awaited(venue=venue(), clock=clock.of("desk").now)

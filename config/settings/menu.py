@@ -71,6 +71,7 @@ NAVIGATION = [
             "balances",
             *("counter.view_account", "counter.view_position", "settlement.view_deskaccount"),
         ),
+        _page("Best execution", "best_execution", "settlement.view_conversion"),
         _page("Close of the day", "days", "cockpit.view_daystatement"),
         _list("Customers' accounts", "counter.account"),
         _list("Counter's transfers", "counter.transfer"),

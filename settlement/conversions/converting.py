@@ -161,7 +161,7 @@ def plan(
             sending = _sending(conversion, market, top, now, chase)
             notes = history.first_moves(conversion, Conversion.submit, at=now, by=BY, **sending)
             attempt = history.new_attempt(
-                conversion, Attempt.Call.SUBMIT, _request(conversion, market), at=now
+                conversion, Attempt.Call.SUBMIT, _request(conversion, market, top), at=now
             )
         else:
             why = "nothing to trade"
@@ -190,7 +190,9 @@ def send_again(conversion: Conversion, venue: Venue, now: datetime) -> None:
     with transaction.atomic(using="desk"):
         changes = _sending(conversion, market, top, now)
         history.advance(conversion, Conversion.submit, at=now, by=BY, **changes)
-        attempt = history.begin_attempt(conversion, Attempt.Call.SUBMIT, _request(conversion, market), at=now)
+        attempt = history.begin_attempt(
+            conversion, Attempt.Call.SUBMIT, _request(conversion, market, top), at=now
+        )
     _send(conversion, attempt, venue, stamp)
 
 
@@ -211,14 +213,15 @@ def _sending(
     }
 
 
-def _request(conversion: Conversion, market: Market) -> dict[str, Any]:
-    """What an attempt says that is sent."""
+def _request(conversion: Conversion, market: Market, top: TopOfBook) -> dict[str, Any]:
+    """What an attempt says that is sent, and the price halfway between bid and ask at which that was decided."""
     return {
         "symbol": market.symbol,
         "side": conversion.side,
         "quantity": conversion.quantity,
         "limit_price": conversion.limit_price,
         "client_order_id": conversion.client_order_id,
+        "mid": top.mid,
     }
 
 

@@ -4,6 +4,7 @@ from settlement.models.batches import Batch, BatchRow
 from settlement.models.book import DeskAccount, DeskTransfer
 from settlement.models.clearing import ClearingPayment
 from settlement.models.conversions import Allocation, Carry, CoinRest, Conversion, Fill
+from settlement.models.executions import Execution, ExecutionsRead
 from settlement.models.funds import FundsTransfer
 from settlement.models.halts import VenueHalt
 from settlement.models.history import Attempt, StateChange
@@ -23,6 +24,8 @@ __all__ = [
     "Conversion",
     "DeskAccount",
     "DeskTransfer",
+    "Execution",
+    "ExecutionsRead",
     "Fill",
     "FundsTransfer",
     "Intervention",

@@ -21,10 +21,12 @@ from infra.exchange.lean_ccxt import ccxt
 from infra.exchange.pushed_books import PushedBooks
 from settlement.netting.net import Lot
 from settlement.venues.hearing import heard, noting_answers
+from settlement.venues.minutes import minutes_of
 from settlement.venues.protocol import (
     PRICE_FRESH_SECONDS,
     Direction,
     Market,
+    MinuteOfTrades,
     OrderReport,
     Side,
     TopOfBook,
@@ -177,6 +179,11 @@ class CcxtVenue:
     def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
         with self._call() as exchange:
             return trades_since(exchange, settings.COINS[underlying], since)
+
+    @asked_again
+    def minutes(self, *, underlying: str, first: datetime, count: int) -> list[MinuteOfTrades]:
+        with self._call() as exchange:
+            return minutes_of(exchange, settings.COINS[underlying], first, count)
 
     @asked_again
     def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:

@@ -94,6 +94,17 @@ class TransferReport:
         return self.state == "done"
 
 
+@dataclass(frozen=True, slots=True)
+class MinuteOfTrades:
+    """All trades of a market in one minute: so much coin for so much USDT, at prices from `low` to `high`."""
+
+    begins_at: datetime
+    coin: Decimal
+    usdt: Decimal
+    low: Decimal
+    high: Decimal
+
+
 class VenueError(Exception):
     """A call that did not give a usable answer.
 
@@ -164,6 +175,9 @@ class Venue(Protocol):
 
     def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
         """All trades of the account in the coin's market since a moment, oldest first."""
+
+    def minutes(self, *, underlying: str, first: datetime, count: int) -> list[MinuteOfTrades]:
+        """What everybody traded in the coin's market in up to `count` minutes from `first` on, those that it has."""
 
     def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:
         """The client id of an order known by the venue's own id, or None when the venue says it knows none."""

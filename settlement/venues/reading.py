@@ -64,7 +64,7 @@ def trade_of(trade: dict[str, Any]) -> Trade:
         usdt=positive(trade["cost"]),
         fee=finite(fee.get("cost")),
         fee_asset=name_of(fee.get("currency") or "USDT"),
-        traded_at=_moment(trade["timestamp"]),
+        traded_at=moment_of(trade["timestamp"]),
     )
 
 
@@ -93,7 +93,7 @@ def transfer_of(entry: dict[str, Any], direction: Direction) -> TransferReport:
         direction=direction,
         # What is neither may still move the funds.
         state=TRANSFER_STATES.get(entry["status"], "pending"),
-        at=_moment(entry["timestamp"]),
+        at=moment_of(entry["timestamp"]),
     )
 
 
@@ -132,7 +132,8 @@ def _side(text: str) -> Side:
     return text  # type: ignore[return-value]
 
 
-def _moment(milliseconds: int) -> datetime:
+def moment_of(milliseconds: int) -> datetime:
+    """A moment of the venue's clock, exact to the millisecond."""
     return datetime.fromtimestamp(milliseconds // 1000, tz=UTC).replace(
         microsecond=milliseconds % 1000 * 1000
     )

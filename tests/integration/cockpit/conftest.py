@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """What another test has read is not shared with this one."""
+    from cockpit.best_execution import shared_last_day
     from cockpit.risk import shared_risk
     from cockpit.snapshot import shared
 
-    for each in (shared, shared_risk):
+    for each in (shared, shared_risk, shared_last_day):
         each.forget()
     yield
-    for each in (shared, shared_risk):
+    for each in (shared, shared_risk, shared_last_day):
         each.forget()
 
 

@@ -14,7 +14,9 @@ def test_each_page_of_the_admin_has_one_place():
     lists = {
         reverse(f"admin:{m._meta.app_label}_{m._meta.model_name}_changelist") for m in admin.site._registry
     }
-    pages = {reverse(name) for name in ("admin:index", "find_order", "risk", "balances", "days")}
+    pages = {
+        reverse(name) for name in ("admin:index", "find_order", "risk", "balances", "best_execution", "days")
+    }
     assert len(set(LINKS)) == len(LINKS)
     assert {link for link in LINKS if link.startswith("/")} == lists | pages
 

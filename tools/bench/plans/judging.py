@@ -12,7 +12,7 @@ from tools.bench.plans.recording import Explained
 GROWING_TABLES = [
     *("counter_syncorder", "counter_transfer", "counter_position", "acceptance_acceptedorder"),
     *("settlement_allocation", "settlement_desktransfer", "settlement_conversion", "settlement_attempt"),
-    *("settlement_statechange", "settlement_fill", "acceptance_orderstep"),
+    *("settlement_statechange", "settlement_fill", "settlement_execution", "acceptance_orderstep"),
 ]
 LARGE_ROWS = 10_000  # of fewer, reading all is as quick as any index
 MAX_ROWS_IN_VAIN = 10_000

@@ -22,7 +22,7 @@ import audit
 from acceptance import pulling as acceptance_recovery
 from acceptance.intake import ingest
 from acceptance.models import AcceptedOrder
-from cockpit import risk, rollup, snapshot
+from cockpit import best_execution, risk, rollup, snapshot
 from counter.expiring import expiry, settlement_index
 from counter.limits import in_force
 from counter.market import firm_quotes, quotes
@@ -35,6 +35,7 @@ from counter.trading import status
 from settlement import reconciliation
 from settlement.conversions import rounds, sweep
 from settlement.counter_link import conditions, reporting
+from settlement.execution import measuring, minutes
 from settlement.funds import treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
@@ -316,11 +317,23 @@ def _watch(ground: Ground) -> None:
     for later in (10, 20, 30, 40):
         with ground.named(f"cockpit.tally, {later} s later"):
             rollup.take_if_due(now=now + timedelta(seconds=later))
-    for path in ("/admin/", "/admin/figures/", "/admin/risk/", "/metrics"):
+    with ground.named("settlement.measure_executions"):
+        for later in (0, 10, 20):
+            at = now + timedelta(seconds=later)
+            measuring.enter_booked(clock=lambda at=at: at)  # type: ignore[misc]
+        minutes.ask_awaited(venue=ground.venue, clock=lambda: now + timedelta(minutes=2))
+    for path in (
+        *("/admin/", "/admin/figures/", "/admin/risk/", "/metrics"),
+        *("/admin/best-execution/", "/admin/best-execution/file.csv"),
+    ):
         snapshot.shared.forget()
         risk.shared_risk.forget()
+        best_execution.shared_last_day.forget()
         with ground.named(f"GET {path}"):
-            assert ground.staff.get(path).status_code == 200, path
+            answer = ground.staff.get(path)
+            if answer.streaming:
+                assert answer.getvalue()
+        assert answer.status_code == 200, path
 
 
 def order_names(ground: Ground) -> list[str]:

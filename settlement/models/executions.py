@@ -1,0 +1,76 @@
+"""What each conversion was executed at, beside what the market offered."""
+
+from django.db import models
+
+from settlement.models.conversions import Conversion
+
+
+class Execution(models.Model):
+    """One booked conversion that traded, and its benchmarks, USDT for one coin. Entered after it is booked.
+
+    `order_price` is the index at which counter priced the orders of the conversion's side, weighted by coin; null where
+    there is none (only carried coin, or exercises, which were priced by a settlement average). `sent_price` is halfway
+    between bid and ask when the order was sent that was executed; null where nobody noted it. `minute_price` is the
+    volume-weighted average of all trades at the venue in the minute of the first fill, ours among them, and
+    `minute_coin` their coin; both stay null unless the venue's answer is known.
+    """
+
+    class Answer(models.TextChoices):
+        AWAITED = "AWAITED", "the venue is still to be asked, or has not answered"
+        KNOWN = "KNOWN", "the venue has told it"
+        NONE = "NONE", "the venue has answered, and has no such minute"
+
+    conversion = models.OneToOneField(
+        Conversion,
+        primary_key=True,
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        related_name="execution",
+    )
+    underlying = models.CharField(max_length=8)
+    side = models.CharField(max_length=4, choices=Conversion.Side)
+    coin = models.DecimalField(max_digits=20, decimal_places=8)
+    usdt = models.DecimalField(max_digits=28, decimal_places=8)
+    minute = models.DateTimeField()  # its beginning
+    order_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    sent_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    answer = models.CharField(max_length=7, choices=Answer, default=Answer.AWAITED)
+    due_at = models.DateTimeField()  # when the venue is asked, or asked again
+    minute_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    minute_coin = models.DecimalField(max_digits=28, decimal_places=8, null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(answer="KNOWN", minute_price__isnull=False, minute_coin__isnull=False)
+                | (~models.Q(answer="KNOWN") & models.Q(minute_price__isnull=True, minute_coin__isnull=True)),
+                name="execution_minute_known",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["minute", "conversion"], name="execution_minute"),
+            models.Index(
+                fields=["underlying", "minute"],
+                name="execution_awaited",
+                condition=models.Q(answer="AWAITED"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.coin} {self.underlying} for {self.usdt}"
+
+
+class ExecutionsRead(models.Model):
+    """One row: how far the state changes are read for conversions that were booked.
+
+    `counted` is the last one that is read, `seen` the last there was at `seen_at`: it is read when what was being
+    written beside it is committed or undone.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    counted = models.BigIntegerField(default=0)
+    seen = models.BigIntegerField(default=0)
+    seen_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"up to state change {self.counted}"
