@@ -15,13 +15,13 @@ from django.utils.translation import gettext
 
 from counter.circuit_breaker import Terms
 from counter.models import Option, Position, Quote
+from counter.models.positions import living
 from counter.pricing.formulas import PricingError, close_proceeds
 from counter.trading.status import Trading, terms, trading_by_coin
 from infra.coordination.ages import age
 from ledger.decimals import calculating
 from trade import words
 
-LIVING = (Position.State.OPEN, Position.State.CLOSING)
 OPTIONS_A_PAGE = 20
 POSITIONS_A_PAGE = 20
 ZERO = Decimal(0)
@@ -204,7 +204,7 @@ class Valuation:
 def _by_option(customer_id: int, valuation: Valuation) -> list[Holding]:
     """Every option that is held, added up from groups of positions of the same size."""
     groups = (
-        Position.objects.filter(customer_id=customer_id, state__in=LIVING)
+        Position.objects.filter(living(), customer_id=customer_id)
         .order_by()
         .values("option_id", "remaining")
         .annotate(
@@ -250,9 +250,7 @@ def _sum_of(worths: Iterable[Worth]) -> Worth:
 
 
 def _inside(customer_id: int, option: Option, before: int | None, valuation: Valuation) -> Inside:
-    positions = Position.objects.filter(customer_id=customer_id, option=option, state__in=LIVING).order_by(
-        "-pk"
-    )
+    positions = Position.objects.filter(living(), customer_id=customer_id, option=option).order_by("-pk")
     if before is not None:
         positions = positions.filter(pk__lt=before)
     found = list(positions[: POSITIONS_A_PAGE + 1])

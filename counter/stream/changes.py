@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models.expressions import RawSQL
 
 from counter.models import Account, Position, SyncOrder
+from counter.models.positions import living
 from infra.db.arrays import array
 from infra.db.rows import rows_of
 
@@ -126,7 +127,7 @@ def begin(*, customer_id: int, since: Mark | None) -> tuple[Change, Told]:
     if len(orders) > TOLD_AT_ONCE or len(positions) > TOLD_AT_ONCE:
         start.is_whole = False
         told.orders |= dict(unfinished.values_list("pk", "state"))
-        live = Position.objects.filter(customer_id=customer_id, state__in=LIVE)
+        live = Position.objects.filter(living(), customer_id=customer_id)
         told.positions |= dict(live.values_list("pk", "option__expires_at"))
     told.last_order_id = last_order_id  # read first: what came meanwhile is told again
     return start, told
@@ -141,7 +142,7 @@ def _positions_at_beginning(
     customer_id: int, since: Mark | None, orders: Sequence[SyncOrder]
 ) -> list[Position]:
     own = Position.objects.filter(customer_id=customer_id).select_related("option")
-    found = {position.pk: position for position in _newest(own.filter(state__in=LIVE))}
+    found = {position.pk: position for position in _newest(own.filter(living()))}
     if since is not None:
         touched = own.filter(pk__in=_of(order.position_id for order in orders))
         newest = own.order_by("-pk").values("pk")[:TOLD_AT_ONCE]

@@ -2,12 +2,14 @@
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from acceptance import counter_client
 from tests.support.databases import environment
+from tests.support.factories import make_customer, make_option
 from tools.bench.history import fill
 from tools.bench.plans import operations
-from tools.bench.plans.judging import faults, large_tables
+from tools.bench.plans.judging import faults, large_tables, nodes
 from tools.bench.plans.recording import Recorder
 
 GROWN = {
@@ -41,3 +43,35 @@ def test_no_operation_reads_a_grown_table_whole_and_one_that_did_would_be_found(
     with recorder.during("a search that no index serves"), connection.cursor() as cursor:
         cursor.execute("SELECT id FROM counter_syncorder WHERE symbol = %s", ["BTC"])
     assert faults(recorder.explained[-1], large) == ["reads counter_syncorder whole"]
+
+
+# So many positions that are over, and one of each option that is not.
+PAST = """
+    INSERT INTO counter_position
+        (id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at)
+    SELECT n, %s, (%s::bigint[])[1 + n %% 20], 5, CASE WHEN n > 30000 THEN 5 ELSE 0 END, 0, 20, 3,
+           CASE WHEN n > 30000 THEN 'OPEN' ELSE 'CLOSED' END, now()
+    FROM generate_series(1, 30020) AS n
+"""
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["the page", "an option's positions"])
+def test_what_a_customer_holds_is_read_past_what_is_over(transactional_db, opened):
+    """By plan: nothing that is over is read, also by a prepared plan for any customer."""
+    options = [make_option() for _ in range(20)]
+    customer = make_customer()
+    with connection.cursor() as cursor:
+        cursor.execute(PAST, [customer.pk, [option.pk for option in options]])
+        cursor.execute("ANALYZE counter_position")
+    client = Client()
+    client.force_login(customer.user)
+    recorder = Recorder()
+    with recorder.installed(), recorder.during("book"):
+        answer = client.get("/trade/book/", {"opened": options[0].symbol} if opened else {})
+    assert answer.status_code == 200
+    asked = [each for each in recorder.explained if '"counter_position"' in each.sql]
+    assert asked
+    for each in asked:
+        for plan in (each.custom, each.generic):
+            assert {node.index for node in nodes(plan)} == {"position_living"}, each.sql
+        assert sum(node.rows + node.rows_in_vain for node in nodes(each.custom)) <= 20
