@@ -6,7 +6,7 @@ has changed since it was stated is not closed.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -43,6 +43,12 @@ BOOKS = {
     "counter": ("default", "counter_account", "counter_transfer"),
     "desk": ("desk", "settlement_deskaccount", "settlement_desktransfer"),
 }
+# What adding a day up has to read, each in a statement of its own.
+STEPS = (
+    *(f"accounts of the {book} book" for book in BOOKS),
+    "results of the counter book",
+    "results of the desk book",
+)
 # Gains are positive: credits of an account of results, less its debits.
 SPREAD = """
     SELECT 'spread', coalesce(o.underlying, ''), t.asset,
@@ -62,6 +68,8 @@ RESULTS = """
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
+Content = dict[str, Any]
+
 
 class DayRefused(ValueError):
     """The day cannot be stated or closed like this."""
@@ -72,16 +80,8 @@ def state(*, day: date, by: str, now: datetime) -> DayStatement:
 
     Raises: DayRefused for a day that is not over or is closed; DatabaseError.
     """
-    if now < _ends(day) + BOOKS_SETTLE:
-        raise DayRefused(
-            f"{day} is not over for the books before {_ends(day) + BOOKS_SETTLE:%Y-%m-%d %H:%M} UTC"
-        )
-    if DayClose.objects.filter(day=day).exists():
-        raise DayRefused(f"{day} is closed")
-    content = add_up(day)
-    return DayStatement.objects.create(
-        day=day, content=content, digest=digest_of(content), made_by=by, made_at=now
-    )
+    check_state(day, now=now)
+    return enter_statement(day, add_up(day), by=by, now=now)
 
 
 def close(*, statement: DayStatement, by: str, now: datetime) -> DayClose:
@@ -90,6 +90,29 @@ def close(*, statement: DayStatement, by: str, now: datetime) -> DayClose:
     Raises: DayRefused when it is the same person, the day is closed, the statement is not its newest, does not balance,
     or the books have changed since; DatabaseError.
     """
+    check_close(statement, by=by)
+    return enter_close(statement, add_up(statement.day), by=by, now=now)
+
+
+def check_state(day: date, *, now: datetime) -> None:
+    """Whether the day may be stated. Raises: DayRefused; OverflowError for a day without an end."""
+    if now < _ends(day) + BOOKS_SETTLE:
+        raise DayRefused(
+            f"{day} is not over for the books before {_ends(day) + BOOKS_SETTLE:%Y-%m-%d %H:%M} UTC"
+        )
+    if DayClose.objects.filter(day=day).exists():
+        raise DayRefused(f"{day} is closed")
+
+
+def enter_statement(day: date, content: Content, *, by: str, now: datetime) -> DayStatement:
+    """Keep what the day was added up to."""
+    return DayStatement.objects.create(
+        day=day, content=content, digest=digest_of(content), made_by=by, made_at=now
+    )
+
+
+def check_close(statement: DayStatement, *, by: str) -> None:
+    """Whether that person may close the day by that statement; the books are not asked. Raises: DayRefused."""
     if by == statement.made_by:
         raise DayRefused("somebody else than who made the statement has to close the day")
     newest = DayStatement.objects.filter(day=statement.day).order_by("-id").first()
@@ -97,7 +120,14 @@ def close(*, statement: DayStatement, by: str, now: datetime) -> DayClose:
         raise DayRefused("there is a newer statement of the day")
     if not balances(statement.content):
         raise DayRefused("a trial balance is not zero")
-    if digest_of(add_up(statement.day)) != statement.digest:
+    if DayClose.objects.filter(day=statement.day).exists():
+        raise DayRefused(f"{statement.day} is closed")
+
+
+def enter_close(statement: DayStatement, content: Content, *, by: str, now: datetime) -> DayClose:
+    """Close the day if `content`, added up anew, is what was stated. Raises: as `close`."""
+    check_close(statement, by=by)
+    if digest_of(content) != statement.digest:
         raise DayRefused("the books have changed since: have the statement made anew")
     try:
         with transaction.atomic():
@@ -108,20 +138,24 @@ def close(*, statement: DayStatement, by: str, now: datetime) -> DayClose:
         raise DayRefused(f"{statement.day} is closed") from error
 
 
-def add_up(day: date) -> dict[str, Any]:
+def add_up(day: date, *, told: Callable[[int], None] = lambda step: None) -> Content:
     """Accounts, trial balances and results of a day; amounts are text, with every digit of the books.
 
-    Raises: DatabaseError.
+    `told` is called before each of the STEPS, with how many are done. Raises: DatabaseError.
     """
     span = {"begins": _begins(day), "ends": _ends(day)}
-    accounts = [
-        [book, code, asset, *_balances(side, opening, debited, credited)]
-        for book, (alias, table, transfers) in BOOKS.items()
-        for code, asset, side, opening, debited, credited in rows_of(
-            alias, ACCOUNTS.format(accounts=table, transfers=transfers), span
+    accounts: list[list[str]] = []
+    for step, (book, (alias, table, transfers)) in enumerate(BOOKS.items()):
+        told(step)
+        accounts += (
+            [book, code, asset, *_balances(side, opening, debited, credited)]
+            for code, asset, side, opening, debited, credited in rows_of(
+                alias, ACCOUNTS.format(accounts=table, transfers=transfers), span
+            )
         )
-    ]
+    told(len(BOOKS))
     results = rows_of("default", SPREAD, {**span, "spread": int(SystemAccount.SPREAD)})
+    told(len(BOOKS) + 1)
     results += rows_of("desk", RESULTS, {**span, "codes": [PNL, FEES, ROUNDING, SUSPENSE]})
     return {
         "day": day.isoformat(),

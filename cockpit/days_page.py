@@ -1,6 +1,6 @@
 """The pages of the days' closes: the last days, one day as it was stated, and its file."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +11,10 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from cockpit import days
-from cockpit.dashboard import Row
-from cockpit.models import DayClose, DayStatement
-from cockpit.numbers import exact_text
+from cockpit import charts, day_work, days
+from cockpit.dashboard import Bar, Row
+from cockpit.models import DayClose, DayStatement, DayWork
+from cockpit.numbers import age_text, exact_text
 from infra.coordination import clock
 
 DAYS_SHOWN = 14
@@ -30,16 +30,22 @@ def _need(request: HttpRequest, permission: str) -> None:
 def show_days(request: HttpRequest) -> HttpResponse:
     """The last days that are over, and how far each has come."""
     _need(request, SEE)
-    today = clock.of("default").now().date()
+    now = clock.of("default").now()
+    today = now.date()
     shown = [today - timedelta(days=back) for back in range(1, DAYS_SHOWN + 1)]
     statements = {
         each.day: each for each in DayStatement.objects.filter(day__in=shown).order_by("id").defer("content")
     }
     closes = {each.day: each for each in DayClose.objects.filter(day__in=shown)}
+    works = day_work.under_way()
+    # Of each day the last one that was asked for counts.
+    newest = {each.day: each for each in DayWork.objects.filter(day__in=shown).order_by("id")}
     context = {
         **admin.site.each_context(request),
         "title": "Close of the day",
-        "days": [(day, statements.get(day), closes.get(day)) for day in shown],
+        "days": [(day, statements.get(day), closes.get(day), works.get(day)) for day in shown],
+        "bars": [_bar(each, now) for each in works.values()],
+        "refused": [each for each in newest.values() if each.refusal],
         "may_make": request.user.has_perm(MAKE),
     }
     return render(request, "cockpit/days.html", context)
@@ -52,6 +58,8 @@ def show_day(request: HttpRequest, pk: int) -> HttpResponse:
     statement = get_object_or_404(DayStatement, pk=pk)
     closed = DayClose.objects.filter(statement=statement).first()
     content = statement.content
+    work = day_work.latest(statement.day)
+    is_going_on = work is not None and work.ended_at is None
     context = {
         **admin.site.each_context(request),
         "title": f"Close of {statement.day}",
@@ -64,7 +72,10 @@ def show_day(request: HttpRequest, pk: int) -> HttpResponse:
             for cause, coin, asset, amount in content["results"]
         ],
         "balances": days.balances(content),
+        "bar": _bar(work, clock.of("default").now()) if work and is_going_on else None,
+        "refusal": work.refusal if work and work.statement_id == statement.pk else "",
         "may_close": closed is None
+        and not is_going_on
         and request.user.has_perm(CLOSE)
         and request.user.get_username() != statement.made_by,
     }
@@ -83,29 +94,44 @@ def file(request: HttpRequest, pk: int) -> StreamingHttpResponse:
 
 @require_POST
 def make(request: HttpRequest) -> HttpResponse:
-    """Have a day stated."""
+    """Have a day stated by a worker."""
     _need(request, MAKE)
     try:
         day = date.fromisoformat(request.POST.get("day", ""))
-        statement = days.state(day=day, by=request.user.get_username(), now=clock.of("default").now())
+        day_work.ask_statement(day=day, by=request.user.get_username(), now=clock.of("default").now())
     except (ValueError, OverflowError) as refusal:  # the last day of the calendar has no end
         messages.error(request, f"Not done: {refusal}.")
-        return HttpResponseRedirect(reverse("days"))
-    return HttpResponseRedirect(reverse("day", args=[statement.pk]))
+    return HttpResponseRedirect(reverse("days"))
 
 
 @require_POST
 def close(request: HttpRequest, pk: int) -> HttpResponse:
-    """Close the day of a statement, as the second person."""
+    """Have the day of a statement closed by a worker, as the second person."""
     _need(request, CLOSE)
     statement = get_object_or_404(DayStatement, pk=pk)
     try:
-        done = days.close(statement=statement, by=request.user.get_username(), now=clock.of("default").now())
+        day_work.ask_close(statement=statement, by=request.user.get_username(), now=clock.of("default").now())
     except days.DayRefused as refusal:
         messages.error(request, f"Not done: {refusal}.")
-    else:
-        messages.success(request, f"{done}.")
     return HttpResponseRedirect(reverse("day", args=[pk]))
+
+
+def _bar(work: DayWork, now: datetime) -> Bar:
+    """How far a worker is: steps that are done, what is read now, and for how long."""
+    steps = len(days.STEPS)
+    if work.stepped_at is None:
+        note = f"waits for a worker for {age_text(max((now - work.asked_at).total_seconds(), 0))}"
+    else:
+        seconds = max((now - work.stepped_at).total_seconds(), 0)
+        doing = days.STEPS[work.step] if work.step < steps else "keeping it"
+        note = f"{doing}, for {age_text(seconds)}"
+    return Bar(
+        name=f"{work.day}: {work.get_kind_display()}, asked for by {work.asked_by}",
+        value=f"{work.step} of {steps}",
+        percent=charts.share_percent(Decimal(work.step), Decimal(steps)),
+        note=note,
+        level="normal",
+    )
 
 
 def _accounts(rows: list[list[str]]) -> list[Row]:

@@ -100,3 +100,46 @@ class DayClose(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} closed by {self.made_by} and {self.closed_by}"
+
+
+class DayWork(models.Model):
+    """A statement or a close that somebody has asked for, and how far a worker is with it.
+
+    `step` of `cockpit.days.STEPS` are done. `statement` is what is to be closed, or what came of a request for one. A
+    `refusal` says why nothing came of it.
+    """
+
+    class Kind(models.TextChoices):
+        STATE = "STATE", "the statement"
+        CLOSE = "CLOSE", "the close"
+
+    day = models.DateField()
+    kind = models.CharField(max_length=5, choices=Kind)
+    statement = models.ForeignKey(DayStatement, null=True, on_delete=models.PROTECT, db_index=False)
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    step = models.SmallIntegerField(default=0)
+    stepped_at = models.DateTimeField(null=True)  # null: no worker has taken it up
+    ended_at = models.DateTimeField(null=True)
+    refusal = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day"], condition=models.Q(ended_at__isnull=True), name="day_work_one_open"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="STATE") | models.Q(statement__isnull=False),
+                name="day_work_closes_a_statement",
+            ),
+        ]
+        indexes = [models.Index(fields=["day", "-id"], name="day_work_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.day}"
+
+    def statement_of(self) -> DayStatement:
+        """The statement that is to be closed, or was made. Raises: LookupError when there is none yet."""
+        if self.statement is None:
+            raise LookupError(f"{self} has no statement")
+        return self.statement

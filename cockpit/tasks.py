@@ -9,7 +9,7 @@ from django.db import DatabaseError
 import audit
 from audit.models import AuditRun
 from audit.record import record
-from cockpit import queues, rollup
+from cockpit import day_work, queues, rollup
 from infra.coordination import clock
 from infra.coordination.ages import age
 from settlement.venues.ccxt_venue import venue
@@ -44,3 +44,9 @@ def run_audit() -> None:
     report = record(audit.run(now=clock.of("default").now(), venue=venue()))
     if report.broken:
         log.error("the audit found something broken", broken=report.broken, audit=report.pk)
+
+
+@shared_task(name="cockpit.work_on_days")
+def work_on_days() -> None:
+    """State and close the days that people have asked for; what a worker has left undone is begun anew."""
+    day_work.work_off(clock=clock.of("default").now)

@@ -61,6 +61,7 @@ SCHEDULES = (
     Schedule(name="count anew what customers have open", task="counter.recount", every=600),
     Schedule(name="count orders, results and venue calls for the figures", task="cockpit.tally", every=5),
     Schedule(name="measure how full the queues are", task="cockpit.measure_queues", every=5),
+    Schedule(name="state and close the days that people ask for", task="cockpit.work_on_days", every=5),
     Schedule(name="audit both books and the venue", task="cockpit.audit", every=3600, expires=60),
 )
 # The intake process does the first while no broker carries them, the second in any case: a desk

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.recovery.points import POINTS, Moment, Point, Work
 
+DAY_IS_OVER = timedelta(days=1, minutes=10)
 BAND_THAT_IS_LEFT = {"BTC": {"low": Decimal(0), "target": Decimal(1), "high": Decimal(2)}}
 
 
@@ -142,6 +143,15 @@ def expire() -> None:
     task()
 
 
+def work_on_days() -> None:
+    """The task that states and closes days, when the day of the test is over."""
+    from django.utils import timezone
+
+    from cockpit import day_work
+
+    day_work.work_off(clock=lambda: timezone.now() + DAY_IS_OVER)
+
+
 def pay() -> None:
     """The task that has approved payments of clearing booked."""
     from settlement.tasks import pay_clearing
@@ -161,6 +171,7 @@ WORK: dict[Work, Callable[[], None]] = {
     Work.TREASURY: move_funds,
     Work.PAY: pay,
     Work.PAID: serve,
+    Work.DAY: work_on_days,
     Work.EXPIRE: expire,
 }
 

@@ -21,6 +21,7 @@ class Work(StrEnum):
     TREASURY = "treasury"  # the worker: moves funds
     PAY = "pay"  # the worker: has counter book a payment of clearing
     PAID = "paid"  # serves the desk, which has a payment of clearing booked
+    DAY = "day"  # the worker: adds a day up and keeps what came of it
     EXPIRE = "expire"  # the worker: ends options and exercises their positions
 
 
@@ -54,6 +55,7 @@ CALLS = {
     "the transfer at the venue": (Work.TREASURY, "settlement.venues.ccxt_venue.CcxtVenue.transfer"),
     "the report to counter": (Work.SETTLE, "acceptance.counter_client.report"),
     "the payment at counter": (Work.PAY, "acceptance.counter_client.pay_clearing"),
+    "noting how far a day is added up": (Work.DAY, "cockpit.day_work._note_step"),
     "telling the desk of exercises": (Work.EXPIRE, "counter.orders.outbox.publish"),
     "noting what is reported": (
         Work.SETTLE,
@@ -84,6 +86,7 @@ COMMITS = {
     "the transfer's end": (Work.TREASURY, "settlement.funds.transfers.confirm"),
     "a payment's booking at counter": (Work.PAID, "counter.api.internal.take"),
     "a payment's booking at the desk": (Work.PAY, "settlement.counter_link.clearing_payments.end"),
+    "keeping a day's statement or close": (Work.DAY, "cockpit.day_work._end"),
     "the end of trading": (Work.EXPIRE, "counter.expiring.expiry._take"),
     "the settlement index": (Work.EXPIRE, "counter.expiring.expiry.settle_at_average"),
     "a chunk of exercises": (Work.EXPIRE, "counter.expiring.exercising.exercise_chunk"),

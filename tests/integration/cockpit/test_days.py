@@ -2,6 +2,7 @@
 
 import csv
 import io
+from contextlib import nullcontext
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,10 +10,11 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from cockpit import days
+from cockpit import day_work, days
 from cockpit.days import DayRefused
-from cockpit.models import DayClose, DayStatement
+from cockpit.models import DayClose, DayStatement, DayWork
 from counter.models import Account, Transfer
+from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
 from ledger.posting import balances as balances_of
 from settlement.models import DeskAccount, DeskTransfer
@@ -165,17 +167,43 @@ def test_the_file_has_every_account_and_sums_to_the_trial_balance(today, later):
     assert rows[-1]["book or cause"] == statement.digest
 
 
-def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch):
+@pytest.fixture
+def sent(monkeypatch):
+    """What is sent to the workers, instead of to the broker."""
+    chains = []
+    monkeypatch.setattr(dispatcher, "send", chains.append)
+    return chains
+
+
+@pytest.fixture
+def work(later):
+    """What the task does."""
+    return lambda: day_work.work_off(clock=lambda: later)
+
+
+def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch, sent, work):
     monkeypatch.setattr(clock.of("default"), "now", lambda: later)
     operator, approver, viewer = (staff_of(role, role=role) for role in ("operator", "approver", "viewer"))
     assert approver.post("/admin/days/make/", {"day": today}).status_code == 403
-    made = operator.post("/admin/days/make/", {"day": today})
-    page = made.headers["Location"]
+    operator.post("/admin/days/make/", {"day": today})
+    assert sent == [day_work.TASK]
+    waiting = viewer.get("/admin/days/").content.decode()
+    assert "the statement, asked for by operator" in waiting
+    assert "0 of 4" in waiting
+    assert "hx-get" in waiting
+    assert work() == 1
+    assert "hx-get" not in viewer.get("/admin/days/").content.decode()
+    page = f"/admin/days/{DayStatement.objects.get().pk}/"
     assert "stated by operator, not closed" in viewer.get(page).content.decode()
     assert "for good" not in operator.get(page).content.decode()
     assert "for good" in approver.get(page).content.decode()
     assert operator.post(f"{page}close/").status_code == 403
     assert approver.post(f"{page}close/").status_code == 302
+    waiting = approver.get(page).content.decode()
+    assert "the close, asked for by approver" in waiting
+    assert "for good" not in waiting
+    assert not DayClose.objects.exists()
+    assert work() == 1
     closed = viewer.get(page).content.decode()
     assert "closed by operator and approver" in closed
     assert "customers (2)" in closed
@@ -186,7 +214,84 @@ def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch):
     operator.post("/admin/days/make/", {"day": today})
     for wrong in ("nonsense", "9999-12-31"):
         assert operator.post("/admin/days/make/", {"day": wrong}).status_code == 302
-    assert DayStatement.objects.count() == 1
+    assert DayStatement.objects.count() == DayWork.objects.count() - 1 == 1
+
+
+def test_the_page_says_how_far_a_worker_is(today, later, monkeypatch, sent, work):
+    monkeypatch.setattr(clock.of("default"), "now", lambda: later)
+    day_work.ask_statement(day=today, by="ann", now=later)
+    viewer, seen, read = staff_of("vic", role="viewer"), [], days.rows_of
+
+    def looked_at(*question):
+        page = viewer.get("/admin/days/").content.decode()
+        seen.extend((n, step) for n, step in enumerate(days.STEPS) if f"{n} of 4" in page and step in page)
+        return read(*question)
+
+    monkeypatch.setattr(days, "rows_of", looked_at)
+    assert work() == 1
+    assert seen == list(enumerate(days.STEPS))
+
+
+def test_what_is_asked_for_again_is_done_once_and_another_waits(today, later, sent, work):
+    first = day_work.ask_statement(day=today, by="ann", now=later)
+    assert day_work.ask_statement(day=today, by="tom", now=later).pk == first.pk
+    work()
+    assert work() == 0
+    statement = DayStatement.objects.get()
+    assert statement.made_by == "ann"
+    again = day_work.ask_statement(day=today, by="ann", now=later)
+    with pytest.raises(DayRefused, match="being worked on"):
+        day_work.ask_close(statement=statement, by="bob", now=later)
+    work()
+    again.refresh_from_db()
+    assert again.statement_id == DayStatement.objects.latest("id").pk != statement.pk
+
+
+def test_the_two_people_are_judged_when_it_is_asked_for_and_when_it_is_done(today, later, sent, work):
+    statement = days.state(day=today, by="ann", now=later)
+    with pytest.raises(DayRefused, match="somebody else"):
+        day_work.ask_close(statement=statement, by="ann", now=later)
+    assert not DayWork.objects.exists()
+    # Past the door, as no page lets anybody.
+    DayWork.objects.create(day=today, kind="CLOSE", statement=statement, asked_by="ann", asked_at=later)
+    work()
+    assert "somebody else" in DayWork.objects.get().refusal
+    assert not DayClose.objects.exists()
+
+
+def test_books_that_change_before_it_is_done_are_not_closed_and_the_page_says_so(
+    today, later, monkeypatch, sent, work
+):
+    monkeypatch.setattr(clock.of("default"), "now", lambda: later)
+    statement = days.state(day=today, by="ann", now=later)
+    day_work.ask_close(statement=statement, by="bob", now=later)
+    leg = Transfer.objects.latest("id")
+    leg.pk, leg._state.adding = None, True
+    leg.save(force_insert=True)
+    assert work() == 1
+    assert not DayClose.objects.exists()
+    viewer = staff_of("vic", role="viewer")
+    assert (
+        "The close was not done: the books have changed"
+        in viewer.get(f"/admin/days/{statement.pk}/").content.decode()
+    )
+    assert "was not done: the books have changed" in viewer.get("/admin/days/").content.decode()
+
+
+def test_what_a_worker_is_at_no_other_takes(today, later, sent, monkeypatch, work):
+    day_work.ask_statement(day=today, by="ann", now=later)
+    monkeypatch.setattr(day_work, "exclusive", lambda *args, **kwargs: nullcontext(False))
+    assert work() == 0
+    assert not DayStatement.objects.exists()
+
+
+def test_a_desk_that_does_not_answer_leaves_the_request_for_the_next_run(today, later, sent, work, desk_away):
+    day_work.ask_statement(day=today, by="ann", now=later)
+    assert work() == 0
+    waiting = DayWork.objects.get()
+    assert (waiting.ended_at, waiting.step) == (None, 1)
+    assert not DayStatement.objects.exists()
+    connections["desk"].close()
 
 
 def test_a_desk_that_does_not_answer_leaves_no_half_statement(today, later, desk_away):

@@ -1,0 +1,118 @@
+"""Having a day stated or closed by a worker: asked for on a page, done by a task, seen as it goes.
+
+Guards: what was asked for is a row, so a worker that dies loses nothing, and the next run begins anew. Statement or
+close and the end of the row are one transaction: there is no half of either, and no second one. What refuses a request
+in the web refuses it again when it is done, for the books and the people are judged as they are then.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import partial
+
+import structlog
+from django.db import DatabaseError, IntegrityError, transaction
+
+from cockpit import days
+from cockpit.days import DayRefused
+from cockpit.models import DayStatement, DayWork
+from infra.broker.dispatcher import Steps, dispatcher
+from infra.coordination.leader import exclusive
+
+log = structlog.get_logger(__name__)
+
+TASK: Steps = [("cockpit.work_on_days", [])]
+Kind = DayWork.Kind
+
+
+def ask_statement(*, day: date, by: str, now: datetime) -> DayWork:
+    """Have a day added up. The same that is already asked for is not asked for twice.
+
+    Raises: DayRefused, as `days.state` would, or while the day is being closed; DatabaseError.
+    """
+    days.check_state(day, now=now)
+    return _ask(DayWork(kind=Kind.STATE, day=day, asked_by=by, asked_at=now))
+
+
+def ask_close(*, statement: DayStatement, by: str, now: datetime) -> DayWork:
+    """Have a day closed by its newest statement, as a second person.
+
+    Raises: DayRefused, as `days.close` would before it adds the day up, or while it is stated anew; DatabaseError.
+    """
+    days.check_close(statement, by=by)
+    return _ask(DayWork(kind=Kind.CLOSE, day=statement.day, statement=statement, asked_by=by, asked_at=now))
+
+
+def under_way() -> dict[date, DayWork]:
+    """What is asked for and not done, by day."""
+    return {each.day: each for each in DayWork.objects.filter(ended_at__isnull=True)}
+
+
+def latest(day: date) -> DayWork | None:
+    """What was asked for last of a day."""
+    return DayWork.objects.filter(day=day).order_by("-id").first()
+
+
+def work_off(*, clock: Callable[[], datetime]) -> int:
+    """Do what is asked for, unless another worker is at it; how much of it was ended.
+
+    Where a database does not answer, the row stays for the next run.
+    """
+    ended = 0
+    with exclusive("days", using="default") as alone:
+        if not alone:
+            return 0
+        for work in DayWork.objects.filter(ended_at__isnull=True).order_by("id").select_related("statement"):
+            try:
+                _do(work, clock)
+            except DatabaseError as error:
+                log.warning("a day waits", day=str(work.day), error=repr(error))
+                continue
+            ended += 1
+    return ended
+
+
+def _ask(work: DayWork) -> DayWork:
+    try:
+        with transaction.atomic():
+            work.save(force_insert=True)
+    except IntegrityError:
+        found = DayWork.objects.filter(day=work.day, ended_at__isnull=True).first()
+        if found is None or (found.kind, found.statement_id) != (work.kind, work.statement_id):
+            raise DayRefused(f"{work.day} is being worked on: look again in a moment") from None
+        work = found
+    dispatcher.send(TASK)
+    return work
+
+
+def _do(work: DayWork, clock: Callable[[], datetime]) -> None:
+    try:
+        if work.kind == Kind.CLOSE:
+            days.check_close(work.statement_of(), by=work.asked_by)
+        else:
+            days.check_state(work.day, now=clock())
+        content = days.add_up(work.day, told=partial(_note_step, work, clock))
+        _end(work, content, now=clock())
+    except DayRefused as refusal:
+        DayWork.objects.filter(pk=work.pk, ended_at__isnull=True).update(
+            ended_at=clock(), refusal=str(refusal)
+        )
+        log.info("a day was refused", day=str(work.day), why=str(refusal))
+
+
+def _note_step(work: DayWork, clock: Callable[[], datetime], step: int) -> None:
+    """Tell those who look how far it is, and since when."""
+    DayWork.objects.filter(pk=work.pk).update(step=step, stepped_at=clock())
+
+
+def _end(work: DayWork, content: days.Content, *, now: datetime) -> None:
+    """Keep the statement or the close, and that it was done, at once or not at all. Raises: DayRefused."""
+    with transaction.atomic():
+        row = DayWork.objects.select_for_update().get(pk=work.pk)
+        if row.ended_at is not None:
+            return
+        if work.kind == Kind.CLOSE:
+            days.enter_close(work.statement_of(), content, by=work.asked_by, now=now)
+        else:
+            row.statement = days.enter_statement(work.day, content, by=work.asked_by, now=now)
+        row.ended_at, row.step = now, len(days.STEPS)
+        row.save(update_fields=["statement", "ended_at", "step"])
