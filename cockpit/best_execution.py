@@ -136,7 +136,10 @@ def _each(first: date, last: date) -> Iterator[Execution]:
         if len(page) < ROWS_A_STATEMENT:
             return
         end = page[-1]
-        after = Q(minute__gt=end.minute) | Q(minute=end.minute, conversion_id__gt=end.conversion_id)
+        # The first part says where in the index to begin.
+        after = Q(minute__gte=end.minute) & (
+            Q(minute__gt=end.minute) | Q(conversion_id__gt=end.conversion_id)
+        )
 
 
 def _cells(row: Execution) -> list[str]:

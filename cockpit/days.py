@@ -51,12 +51,16 @@ STEPS = (
 )
 # Gains are positive: credits of an account of results, less its debits.
 SPREAD = """
-    SELECT 'spread', coalesce(o.underlying, ''), t.asset,
-           sum(CASE WHEN t.credit_account_id = %(spread)s THEN t.amount ELSE -t.amount END)
-    FROM counter_transfer AS t LEFT JOIN counter_syncorder AS o ON o.id = t.order_id
-    WHERE t.created_at >= %(begins)s AND t.created_at < %(ends)s
-        AND %(spread)s IN (t.credit_account_id, t.debit_account_id)
-    GROUP BY 2, 3 ORDER BY 2, 3
+    WITH sums AS (
+        SELECT o.customer_id, coalesce(o.underlying, '') AS coin, t.asset,
+               sum(CASE WHEN t.credit_account_id = %(spread)s THEN t.amount ELSE -t.amount END) AS amount
+        FROM counter_transfer AS t LEFT JOIN counter_syncorder AS o ON o.id = t.order_id
+        WHERE t.created_at >= %(begins)s AND t.created_at < %(ends)s
+            AND %(spread)s IN (t.credit_account_id, t.debit_account_id)
+        GROUP BY 1, 2, 3
+    )
+    SELECT coalesce(c.reference, ''), s.coin, s.asset, s.amount
+    FROM sums AS s LEFT JOIN counter_customer AS c ON c.id = s.customer_id ORDER BY s.customer_id, s.coin, s.asset
 """
 RESULTS = """
     SELECT a.code || ', ' || t.kind, coalesce(c.underlying, ''), t.asset,
@@ -127,7 +131,8 @@ def check_close(statement: DayStatement, *, by: str) -> None:
 def enter_close(statement: DayStatement, content: Content, *, by: str, now: datetime) -> DayClose:
     """Close the day if `content`, added up anew, is what was stated. Raises: as `close`."""
     check_close(statement, by=by)
-    if digest_of(content) != statement.digest:
+    # What the release before has stated has no customers.
+    if digest_of({part: content[part] for part in statement.content}) != statement.digest:
         raise DayRefused("the books have changed since: have the statement made anew")
     try:
         with transaction.atomic():
@@ -154,14 +159,16 @@ def add_up(day: date, *, told: Callable[[int], None] = lambda step: None) -> Con
             )
         )
     told(len(BOOKS))
-    results = rows_of("default", SPREAD, {**span, "spread": int(SystemAccount.SPREAD)})
+    customers = rows_of("default", SPREAD, {**span, "spread": int(SystemAccount.SPREAD)})
     told(len(BOOKS) + 1)
+    results = _spread_of_all(customers)
     results += rows_of("desk", RESULTS, {**span, "codes": [PNL, FEES, ROUNDING, SUSPENSE]})
     return {
         "day": day.isoformat(),
         "accounts": accounts,
         "trial": _trial(accounts),
         "results": [[cause, coin, asset, f"{amount:f}"] for cause, coin, asset, amount in results],
+        "customers": [[customer, coin, asset, f"{amount:f}"] for customer, coin, asset, amount in customers],
     }
 
 
@@ -191,11 +198,15 @@ def file_of(statement: DayStatement) -> Iterator[str]:
             ["result", cause, coin, asset, "", "", "", amount, ""]
             for cause, coin, asset, amount in content["results"]
         ),
+        *(
+            ["spread of a customer", customer, coin, asset, "", "", "", amount, ""]
+            for customer, coin, asset, amount in content.get("customers", [])
+        ),
         ["digest", statement.digest, "", "", "", "", "", "", ""],
     ]
     heading = [
         "what",
-        "book or cause",
+        "book, cause or customer",
         "account or coin",
         "asset",
         "opening",
@@ -222,6 +233,14 @@ def _balances(side: str, opening: Decimal, debited: Decimal, credited: Decimal) 
 def _on(side: str, debit_less_credit: Decimal) -> str:
     """A balance on a side; zero has no sign."""
     return f"{debit_less_credit if side == 'D' else EXACT.subtract(ZERO, debit_less_credit):f}"
+
+
+def _spread_of_all(customers: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The spread by coin and asset, of all customers together."""
+    sums: dict[tuple[str, str], Decimal] = {}
+    for _, coin, asset, amount in customers:
+        sums[coin, asset] = EXACT.add(sums.get((coin, asset), ZERO), amount)
+    return [("spread", coin, asset, amount) for (coin, asset), amount in sorted(sums.items())]
 
 
 def _trial(accounts: list[list[str]]) -> list[list[str]]:

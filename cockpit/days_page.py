@@ -18,6 +18,7 @@ from cockpit.numbers import age_text, exact_text
 from infra.coordination import clock
 
 DAYS_SHOWN = 14
+CUSTOMERS_SHOWN = 15
 SEE, MAKE, CLOSE = "cockpit.view_daystatement", "cockpit.make_daystatement", "cockpit.approve_dayclose"
 
 
@@ -71,6 +72,8 @@ def show_day(request: HttpRequest, pk: int) -> HttpResponse:
             Row((cause, coin or "–", asset, _amount(amount)), level="loss" if Decimal(amount) < 0 else "")
             for cause, coin, asset, amount in content["results"]
         ],
+        "customers": _customers(content.get("customers", [])),
+        "customers_in_all": len({customer for customer, *_ in content.get("customers", [])}),
         "balances": days.balances(content),
         "bar": _bar(work, clock.of("default").now()) if work and is_going_on else None,
         "refusal": work.refusal if work and work.statement_id == statement.pk else "",
@@ -147,6 +150,18 @@ def _accounts(rows: list[list[str]]) -> list[Row]:
     if count:
         shown.insert(0, Row(("counter", f"customers ({count:,})", "USDT", *map(exact_text, customers))))
     return shown
+
+
+def _customers(rows: list[list[str]]) -> list[Row]:
+    """Those who brought or cost most; the file has each."""
+    largest = sorted(rows, key=lambda row: -abs(Decimal(row[-1])))[:CUSTOMERS_SHOWN]
+    return [
+        Row(
+            (customer or "–", coin or "–", asset, _amount(amount)),
+            level="loss" if Decimal(amount) < 0 else "",
+        )
+        for customer, coin, asset, amount in largest
+    ]
 
 
 def _amount(text: Any) -> str:

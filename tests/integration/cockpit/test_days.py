@@ -8,12 +8,13 @@ from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from cockpit import day_work, days
 from cockpit.days import DayRefused
 from cockpit.models import DayClose, DayStatement, DayWork
-from counter.models import Account, Transfer
+from counter.models import Account, SyncOrder, Transfer
 from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
 from ledger.posting import balances as balances_of
@@ -160,11 +161,42 @@ def test_the_file_has_every_account_and_sums_to_the_trial_balance(today, later):
         of = [
             row
             for row in accounts
-            if (row["book or cause"], row["asset"]) == (trial["book or cause"], trial["asset"])
+            if (row["book, cause or customer"], row["asset"])
+            == (trial["book, cause or customer"], trial["asset"])
         ]
         for side in ("debits", "credits"):
             assert sum(Decimal(row[side]) for row in of) == Decimal(trial[side])
-    assert rows[-1]["book or cause"] == statement.digest
+    assert rows[-1]["book, cause or customer"] == statement.digest
+
+
+def test_the_spread_by_customer_is_that_of_their_orders_and_adds_up_to_the_spread(today, later):
+    content = days.add_up(today)
+    found = {(customer, coin): Decimal(amount) for customer, coin, _, amount in content["customers"]}
+    orders = SyncOrder.objects.filter(placed_at__date=today).values_list("customer__reference", "underlying")
+    # A payout at fill bears no spread of its own.
+    paid = orders.exclude(kind="CLOSE", payout="at_fill").annotate(sum=Sum("spread"))
+    assert found == {
+        (customer, coin): total
+        for customer, coin, total in paid.order_by().values_list("customer__reference", "underlying", "sum")
+    }
+    assert len({customer for customer, _ in found}) == 2
+    by_coin = {coin: Decimal(amount) for cause, coin, _, amount in content["results"] if cause == "spread"}
+    for coin, amount in by_coin.items():
+        assert sum(each for (_, of), each in found.items() if of == coin) == amount
+    statement = days.state(day=today, by="ann", now=later)
+    rows = list(csv.DictReader(io.StringIO("".join(days.file_of(statement)))))
+    assert len([row for row in rows if row["what"] == "spread of a customer"]) == len(found)
+
+
+def test_what_the_release_before_has_stated_is_closed_by_what_it_says(today, later):
+    content = days.add_up(today)
+    del content["customers"]
+    statement = DayStatement.objects.create(
+        day=today, content=content, digest=days.digest_of(content), made_by="ann", made_at=later
+    )
+    assert "".join(days.file_of(statement))
+    assert staff_of("vic", role="viewer").get(f"/admin/days/{statement.pk}/").status_code == 200
+    assert days.close(statement=statement, by="bob", now=later).pk
 
 
 @pytest.fixture
@@ -190,9 +222,9 @@ def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch, se
     waiting = viewer.get("/admin/days/").content.decode()
     assert "the statement, asked for by operator" in waiting
     assert "0 of 4" in waiting
-    assert "hx-get" in waiting
+    assert 'hx-get="/admin/days/"' in waiting
     assert work() == 1
-    assert "hx-get" not in viewer.get("/admin/days/").content.decode()
+    assert 'hx-get="/admin/days/"' not in viewer.get("/admin/days/").content.decode()
     page = f"/admin/days/{DayStatement.objects.get().pk}/"
     assert "stated by operator, not closed" in viewer.get(page).content.decode()
     assert "for good" not in operator.get(page).content.decode()
