@@ -194,9 +194,8 @@ def _confirmed_after(off_seconds: float) -> float:
     return CONFIRMED_AFTER_SECONDS if abs(off_seconds) <= FAR_SECONDS else FAR_CONFIRMED_AFTER_SECONDS
 
 
-_CLOCKS: dict[
-    str, Clock
-] = {}  # made when they are asked for: programs import this before they know their settings
+# Made when they are asked for: programs import this before they know their settings.
+_CLOCKS: dict[str, Clock] = {}
 
 
 def of(alias: str) -> Clock:

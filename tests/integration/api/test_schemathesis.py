@@ -18,7 +18,7 @@ from tests.support.web import Web
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
-WITHIN_SECONDS = 120 + 10 * int(EXAMPLES)
+WITHIN_SECONDS = 600 + 10 * int(EXAMPLES)  # so that it does not hang; no promise
 COMMAND = (str(Path(sys.executable).with_name("schemathesis")), "--no-color")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
