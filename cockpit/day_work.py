@@ -10,18 +10,20 @@ from datetime import date, datetime
 from functools import partial
 
 import structlog
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import Error, IntegrityError, transaction
 
 from cockpit import days
 from cockpit.days import DayRefused
 from cockpit.models import DayStatement, DayWork
 from infra.broker.dispatcher import Steps, dispatcher
 from infra.coordination.leader import exclusive
+from infra.db.not_now import is_not_now, is_session_over, leave_session
 
 log = structlog.get_logger(__name__)
 
 TASK: Steps = [("cockpit.work_on_days", [])]
 Kind = DayWork.Kind
+FAILED = "it failed, and would again: the program log says why"
 
 
 def ask_statement(*, day: date, by: str, now: datetime) -> DayWork:
@@ -55,17 +57,21 @@ def latest(day: date) -> DayWork | None:
 def work_off(*, clock: Callable[[], datetime]) -> int:
     """Do what is asked for, unless another worker is at it; how much of it was ended.
 
-    Where a database does not answer, the row stays for the next run.
+    What a database cannot do now stays for the next run; what fails otherwise is ended with a word, for it would fail
+    again, and hold up the other days.
     """
     ended = 0
     with exclusive("days", using="default") as alone:
         if not alone:
             return 0
-        for work in DayWork.objects.filter(ended_at__isnull=True).order_by("id").select_related("statement"):
+        for work in DayWork.objects.filter(ended_at__isnull=True).order_by("id"):
             try:
                 _do(work, clock)
-            except DatabaseError as error:
+            except Error as error:
                 log.warning("a day waits", day=str(work.day), error=repr(error))
+                leave_session(error)
+                if is_session_over(error):
+                    break
                 continue
             ended += 1
     return ended
@@ -85,18 +91,30 @@ def _ask(work: DayWork) -> DayWork:
 
 
 def _do(work: DayWork, clock: Callable[[], datetime]) -> None:
+    """Make it, or end it with the reason why not. Raises: Error that the next run need not meet."""
     try:
-        if work.kind == Kind.CLOSE:
-            days.check_close(work.statement_of(), by=work.asked_by)
-        else:
-            days.check_state(work.day, now=clock())
-        content = days.add_up(work.day, told=partial(_note_step, work, clock))
-        _end(work, content, now=clock())
+        _make(work, clock)
     except DayRefused as refusal:
-        DayWork.objects.filter(pk=work.pk, ended_at__isnull=True).update(
-            ended_at=clock(), refusal=str(refusal)
-        )
         log.info("a day was refused", day=str(work.day), why=str(refusal))
+        _refuse(work, str(refusal), now=clock())
+    except Exception as error:
+        if is_not_now(error):
+            raise
+        log.exception("a day failed", day=str(work.day))
+        _refuse(work, FAILED, now=clock())
+
+
+def _make(work: DayWork, clock: Callable[[], datetime]) -> None:
+    if work.kind == Kind.CLOSE:
+        days.check_close(work.statement_of(), by=work.asked_by)
+    else:
+        days.check_state(work.day, now=clock())
+    content = days.add_up(work.day, told=partial(_note_step, work, clock))
+    _end(work, content, now=clock())
+
+
+def _refuse(work: DayWork, why: str, *, now: datetime) -> None:
+    DayWork.objects.filter(pk=work.pk, ended_at__isnull=True).update(ended_at=now, refusal=why)
 
 
 def _note_step(work: DayWork, clock: Callable[[], datetime], step: int) -> None:
