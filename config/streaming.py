@@ -3,7 +3,7 @@
 One process serves them; SIGHUP replaces it as it does those of the web program, and its listeners come again.
 """
 
-from granian.constants import Interfaces, Loops
+from granian.constants import Interfaces, Loops, TaskImpl
 
 from infra.http_server.lasting_sockets import (
     HTTP1,
@@ -26,6 +26,7 @@ def main() -> None:
         port=options.port,
         interface=Interfaces.ASGI,
         loop=Loops.asyncio,  # its listeners wait; uvloop is for the many short requests of `config.web`
+        task_impl=TaskImpl.asyncio,  # each request in a context of its own, where its id is
         websockets=False,
         workers=1,
         backlog=BACKLOG,

@@ -5,7 +5,7 @@ SIGHUP replaces its processes one after another by such with the code of now.
 
 import os
 
-from granian.constants import Interfaces, Loops
+from granian.constants import Interfaces, Loops, TaskImpl
 
 from config.parallel import web_processes
 from infra.http_server.lasting_sockets import (
@@ -33,6 +33,7 @@ def main() -> None:
         port=options.port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
+        task_impl=TaskImpl.asyncio,  # each request in a context of its own, where its id is
         websockets=False,
         workers=options.workers,
         backlog=CONNECTIONS,

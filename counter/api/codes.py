@@ -91,7 +91,8 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     "invalid_request": ErrorCode(400, "A field is missing, unknown, of a wrong type or out of range."),
     "idempotency_key_refused": ErrorCode(
         400,
-        "No Idempotency-Key here: an order is repeated by its client_order_id, a firm quote is asked for anew.",
+        "No Idempotency-Key here: send it again without. An order is repeated by its client_order_id, "
+        "a firm quote is asked for anew.",
     ),
     "not_authenticated": ErrorCode(401, "The request carries no credentials."),
     "authentication_failed": ErrorCode(401, "The credentials are not valid."),

@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -132,7 +133,8 @@ class FastPath:
         return None if caller is None or caller.customer_id is None else caller
 
     async def _looked_up(self, look_up: Callable[[str], T], key: str, until: float) -> T | None:
-        found = asyncio.get_running_loop().run_in_executor(self._looking_up, _quietly, look_up, key)
+        run = copy_context().run
+        found = asyncio.get_running_loop().run_in_executor(self._looking_up, run, _quietly, look_up, key)
         try:
             return await asyncio.wait_for(found, seconds_left(until))
         except TimeoutError as error:

@@ -63,17 +63,12 @@ class LedgerEntryBody(msgspec.Struct):
 
     id: int
     kind: Annotated[
-        Literal[
-            "deposit",
-            "withdrawal",
-            "withdrawal_released",
-            "open",
-            "spread",
-            "close",
-            "payout",
-            "exercise",
-        ],
-        Meta(title="LedgerKind", description="`open` and `spread` are the two parts of a cost."),
+        str,  # and no enum: a kind may be added
+        Meta(
+            description="deposit, withdrawal, withdrawal_released, open and spread (the two parts of a cost), close, "
+            "payout, exercise; others may be added.",
+            examples=["open"],
+        ),
     ]
     asset: Literal["USDT"]
     amount: Signed
@@ -128,7 +123,7 @@ def ledger_entry_body(entry: LedgerEntry) -> LedgerEntryBody:
     order = entry.order
     return LedgerEntryBody(
         id=entry.id,
-        kind=entry.kind,  # type: ignore[arg-type]
+        kind=entry.kind,
         asset="USDT",
         amount=usdt(entry.amount),
         balance_after=usdt(entry.balance_after),

@@ -31,7 +31,7 @@ LIMIT_HEADERS = {
     "RateLimit-Reset": "Seconds until all of them are there again.",
 }
 REQUEST_ID = (
-    "The request's own, if it brought one of 1 to 64 letters, digits and `_.:-`, else a new one. In our logs."
+    "The request's own, if it brought one of 1 to 36 letters, digits and `_:-`, else a new one. In our logs."
 )
 RETRY_AFTER = {"Retry-After": "Seconds after which to ask again."}
 _REF = "#/components/schemas/{name}"

@@ -13,36 +13,28 @@ from counter.api.examples import WRITTEN_AS_OF, as_of
 from infra.coordination import clock
 
 _making = Lock()
-_made: dict[str, tuple[date, bytes, dict[str, str]]] = {}  # day, content and headers by media type
+_made: dict[str, tuple[bytes, dict[str, str]]] = {}  # content and headers by media type
 
 
 def _today() -> date:
-    """By UTC; while the clock is not known, the day that the examples were written for."""
-    try:
-        return clock.of("default").now().date()
-    except clock.ClockUnknown:
-        return WRITTEN_AS_OF
-
-
-def _is_made(kind: str, today: date) -> bool:
-    return kind in _made and _made[kind][0] == today
+    """By UTC; while the clock is not known, for which nobody waits, the day that the examples were written for."""
+    now = clock.of("default").known()
+    return WRITTEN_AS_OF if now is None else now.date()
 
 
 class SchemaView(SpectacularAPIView):
-    """The same to everybody, made anew when its examples would have aged by a day."""
+    """The same to everybody, for as long as the process lives, but for the day of its examples."""
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         """The schema as JSON or YAML."""
         kind = request.accepted_renderer.media_type
-        today = _today()
-        if not _is_made(kind, today):
+        if kind not in _made:
             with _making:  # the library's own is not made by two threads at a time
-                if not _is_made(kind, today):
-                    content, headers = self._rendered(request)
-                    _made[kind] = today, as_of(content, today), headers
-        _, content, headers = _made[kind]
-        return HttpResponse(content, headers=headers)
+                if kind not in _made:
+                    _made[kind] = self._rendered(request)
+        content, headers = _made[kind]
+        return HttpResponse(as_of(content, _today()), headers=headers)
 
     def _get_version_parameter(self, request: Request) -> str | None:
         """None: what somebody asks for is not told to everybody."""

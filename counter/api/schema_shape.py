@@ -72,7 +72,7 @@ def _shaped(part: Any, enums: Schemas) -> Any:
         return [_shaped(each, enums) for each in part]
     if not isinstance(part, dict):
         return part
-    shaped = {key: value if key in _VALUES else _shaped(value, enums) for key, value in part.items()}
+    shaped = {key: _part(key, value, enums) for key, value in part.items()}
     if isinstance(shaped.get("enum"), list):
         return _named(shaped, enums)
     if "default" in shaped and shaped["default"] is None:
@@ -86,6 +86,12 @@ def _shaped(part: Any, enums: Schemas) -> Any:
     if _EVENT_STREAM in shaped and "schema" in shaped[_EVENT_STREAM]:
         shaped[_EVENT_STREAM] = {"schema": {"type": "string"}}
     return shaped
+
+
+def _part(key: str, value: Any, enums: Schemas) -> Any:
+    if key == "properties":  # whose keys are names of fields, and no words of JSON Schema
+        return {name: _shaped(told, enums) for name, told in value.items()}
+    return value if key in _VALUES else _shaped(value, enums)
 
 
 def _named(enum: Schema, enums: Schemas) -> Schema:

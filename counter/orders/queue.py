@@ -25,6 +25,7 @@ from infra.coordination.group_queue import Entry, GroupQueue, OutcomeUnknown, Qu
 from infra.coordination.waiting import wake
 from infra.db.not_now import LOCK_NOT_AVAILABLE, is_not_now, sqlstate
 from infra.db.pipeline import Asked, ask, prepare_here
+from infra.observability import request_ids
 
 log = structlog.get_logger(__name__)
 _NOW = clock.of("default").now
@@ -64,6 +65,7 @@ class _Entry(Entry):
     def __init__(self, requests: Sequence[OrderRequest], until: float | None) -> None:
         if len(requests) > settings.MAX_BATCH_ORDERS:
             raise BatchTooLarge(f"{len(requests)} orders in one batch, at most {settings.MAX_BATCH_ORDERS}")
+        self.request_id = request_ids.current()
         self.refused = throttle.refused(requests)
         self.requests = requests
         if self.refused:
@@ -196,7 +198,12 @@ class OrderQueue:
             if not is_not_now(error):
                 self._divide(entries, error, lock_within)
                 return
-            log.warning("database unavailable, orders unanswered", orders=len(requests), error=repr(error))
+            log.warning(
+                "database unavailable, orders unanswered",
+                orders=len(requests),
+                request_ids=[entry.request_id for entry in entries if entry.request_id],
+                error=repr(error),
+            )
             connection.close()  # the next batch connects anew
             for entry in entries:  # each with an error of its own, since raising one writes to it
                 entry.answer(OutcomeUnknown(str(error)))

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, TypeVar
@@ -88,7 +89,7 @@ class Streams:
         loop = asyncio.get_running_loop()
         try:
             return await asyncio.wait_for(
-                loop.run_in_executor(self._asking, call, *arguments), ASKED_WITHIN_SECONDS
+                loop.run_in_executor(self._asking, copy_context().run, call, *arguments), ASKED_WITHIN_SECONDS
             )
         except TimeoutError as error:
             raise OutcomeUnknown("the database did not answer") from error
@@ -213,5 +214,6 @@ def _for_pages_of_ours(scope: Scope) -> RawHeaders:
     return [
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", b"request-id"),
         (b"vary", b"origin"),
     ]

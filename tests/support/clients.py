@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,18 @@ from tests.support.skips import needs
 
 CLIENTS = ROOT / "tests" / "clients"
 CACHE = ROOT / "var" / "clients"
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "network")
+UNREACHABLE = (
+    *(
+        "ENOTFOUND",
+        "EAI_AGAIN",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ETIMEDOUT",
+        "ENETUNREACH",
+        "network",
+    ),  # npm's words
+    *("name resolution", "Connection refused", "Network is unreachable", "timed out"),  # pip's
+)
 INSTALL_SECONDS, SESSION_SECONDS = 600, 300  # so that nothing hangs; no promise
 
 
@@ -48,12 +61,14 @@ class InstallationFailed(Exception):
 
 
 def python_packages(lock: str) -> Path:
+    """What the lock in tests/clients names; skips, with the reason, where it cannot be had."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    return installed(
-        lock.removesuffix(".lock").replace("/", "-"),
-        lock,
-        command=[*pip, "--require-hashes", "--no-deps", "--target", ".", "-r", Path(lock).name],
-    )
+    with _in_reach("Python clients"):
+        return installed(
+            lock.removesuffix(".lock").replace("/", "-"),
+            lock,
+            command=[*pip, "--require-hashes", "--no-deps", "--target", ".", "-r", Path(lock).name],
+        )
 
 
 def node_packages(within: str = "") -> Path:
@@ -61,16 +76,23 @@ def node_packages(within: str = "") -> Path:
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip(needs("npm", "JavaScript clients were not tried"))
-    try:
+    with _in_reach("JavaScript clients"):
         return installed(
             f"node-{within}" if within else "node",
             *(str(Path(within) / file) for file in ("package.json", "package-lock.json", ".npmrc")),
             command=[npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         )
+
+
+@contextmanager
+def _in_reach(what: str) -> Iterator[None]:
+    """Skips, with the reason, where packages cannot be had."""
+    try:
+        yield
     except (InstallationFailed, subprocess.TimeoutExpired) as error:
         if isinstance(error, InstallationFailed) and not any(word in str(error) for word in UNREACHABLE):
             raise
-        pytest.skip(f"JavaScript clients were not tried, the npm registry is out of reach: {error}")
+        pytest.skip(f"{what} were not tried, their packages are out of reach: {error}")
 
 
 def played(command: list[str], *, environment: dict[str, str] | None = None):
