@@ -1,7 +1,7 @@
 """Asking the venue for the volume-weighted average price of each minute in which a conversion traded.
 
-Three outcomes, and no call inside a transaction: the venue tells the minute (KNOWN), it has answered and has none
-(NONE), or it has not given a usable answer, and is asked again (AWAITED). An answer is stored once and not changed.
+Three outcomes, and no call inside a transaction: the venue tells the minute (KNOWN); it has answered without it
+twice, or nobody asks it (NONE); or it gave no usable answer, and is asked again (AWAITED). The first two are final.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,17 +10,18 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import structlog
 from django.conf import settings
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from ledger.decimals import EXACT, product, quotient
 from settlement.models import Execution
-from settlement.venues.minutes import MINUTE, MINUTES_AT_MOST
+from settlement.venues.minutes import MINUTE, MINUTES_AT_MOST, NO_MINUTES
 from settlement.venues.protocol import PRICE_UNIT, MinuteOfTrades, Venue, VenueError
 
 log = structlog.get_logger(__name__)
 
-OVER_AFTER = timedelta(
-    seconds=90
-)  # from its beginning: by the venue's clock, too, and with late trades in it
+# From its beginning: then it is over by the venue's clock, too, with late trades in it.
+OVER_AFTER = timedelta(seconds=90)
 AGAIN_AFTER = timedelta(minutes=10)
 # So long after it the venue may still bring a minute that its answer leaves out.
 MAY_COME_WITHIN = timedelta(days=1)
@@ -32,8 +33,10 @@ TOLERANCE_RATE = Decimal("0.0001")
 def ask_awaited(*, venue: Venue, clock: Callable[[], datetime]) -> int:
     """Ask for the minutes that are over and due, some hundred a call; of how many there was an answer.
 
-    A coin whose market does not answer stops no other.
+    A coin whose market does not answer stops no other. Coins and venues that are no longer ours are not asked.
     """
+    _end(_awaited().exclude(underlying__in=list(settings.COINS)))
+    _end(_awaited().exclude(venue__in=("", venue.name)))
     answered = 0
     for underlying in settings.COINS:
         for _ in range(CALLS_AT_MOST):
@@ -46,7 +49,10 @@ def ask_awaited(*, venue: Venue, clock: Callable[[], datetime]) -> int:
                 told = venue.minutes(underlying=underlying, first=minutes[0], count=count)
             except VenueError as error:
                 log.info("no averages of minutes", coin=underlying, error=str(error))
-                _wait(underlying, minutes, now)
+                if error.kind == NO_MINUTES:
+                    _end(_awaited(underlying))
+                else:
+                    _awaited(underlying, minutes).update(due_at=now + AGAIN_AFTER)
                 break
             answered += _store(underlying, minutes, {each.begins_at: each for each in told}, now)
     return answered
@@ -67,9 +73,7 @@ def average(minute: MinuteOfTrades) -> Decimal | None:
 
 def _due(underlying: str, now: datetime) -> list[datetime]:
     """The oldest minutes to ask for that fit into one call, in their order."""
-    waiting = Execution.objects.filter(
-        underlying=underlying, answer=Execution.Answer.AWAITED, minute__lte=now - OVER_AFTER, due_at__lte=now
-    )
+    waiting = _awaited(underlying).filter(minute__lte=now - OVER_AFTER, due_at__lte=now)
     return list(
         _together(waiting.order_by("minute").values_list("minute", flat=True).distinct()[:MINUTES_AT_MOST])
     )
@@ -88,29 +92,40 @@ def _store(
     underlying: str, minutes: list[datetime], told: dict[datetime, MinuteOfTrades], now: datetime
 ) -> int:
     """Each minute's answer; how many were decided."""
-    waiting, decided = [], 0
+    known, left_out = 0, []
     for minute in minutes:
         candle = told.get(minute)
         price = average(candle) if candle is not None else None
-        if candle is not None and price is not None:
-            _answer(underlying, minute, Execution.Answer.KNOWN, minute_price=price, minute_coin=candle.coin)
-        elif now - minute > MAY_COME_WITHIN:
-            _answer(underlying, minute, Execution.Answer.NONE)
-        else:
-            waiting.append(minute)
+        if candle is None or price is None:
+            left_out.append(minute)
             continue
-        decided += 1
-    _wait(underlying, waiting, now)
-    return decided
+        _awaited(underlying, [minute]).update(
+            answer=Execution.Answer.KNOWN, minute_price=price, minute_coin=candle.coin
+        )
+        known += 1
+    return known + _leave_out(underlying, left_out, now)
 
 
-def _answer(underlying: str, minute: datetime, answer: Execution.Answer, **amounts: Decimal) -> None:
-    awaited = Execution.objects.filter(underlying=underlying, minute=minute, answer=Execution.Answer.AWAITED)
-    awaited.update(answer=answer, **amounts)
+def _leave_out(underlying: str, minutes: list[datetime], now: datetime) -> int:
+    """There is none after a day and two answers without it, AGAIN_AFTER apart; of how many minutes that was so."""
+    if not minutes:
+        return 0
+    awaited = _awaited(underlying, minutes)
+    gone = awaited.filter(minute__lt=now - MAY_COME_WITHIN, left_out_at__lte=now - AGAIN_AFTER)
+    ended = set(gone.values_list("minute", flat=True))
+    _end(gone)
+    awaited.update(left_out_at=Coalesce("left_out_at", Value(now)), due_at=now + AGAIN_AFTER)
+    return len(ended)
 
 
-def _wait(underlying: str, minutes: list[datetime], now: datetime) -> None:
-    awaited = Execution.objects.filter(
-        underlying=underlying, minute__in=minutes, answer=Execution.Answer.AWAITED
-    )
-    awaited.update(due_at=now + AGAIN_AFTER)
+def _awaited(underlying: str | None = None, minutes: list[datetime] | None = None) -> QuerySet[Execution]:
+    """What waits for its minute; of one coin, of some minutes."""
+    rows = Execution.objects.filter(answer=Execution.Answer.AWAITED)
+    if underlying is not None:
+        rows = rows.filter(underlying=underlying)
+    return rows if minutes is None else rows.filter(minute__in=minutes)
+
+
+def _end(rows: QuerySet[Execution]) -> None:
+    if ended := rows.update(answer=Execution.Answer.NONE):
+        log.info("minutes that nobody tells", conversions=ended)

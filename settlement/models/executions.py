@@ -12,13 +12,14 @@ class Execution(models.Model):
     there is none (only carried coin, or exercises, which were priced by a settlement average). `sent_price` is halfway
     between bid and ask when the order was sent that was executed; null where nobody noted it. `minute_price` is the
     volume-weighted average of all trades at the venue in the minute of the first fill, ours among them, and
-    `minute_coin` their coin; both stay null unless the venue's answer is known.
+    `minute_coin` their coin; both stay null unless the venue's answer is known. Only `venue` is asked; it is
+    empty where nobody noted it.
     """
 
     class Answer(models.TextChoices):
         AWAITED = "AWAITED", "the venue is still to be asked, or has not answered"
         KNOWN = "KNOWN", "the venue has told it"
-        NONE = "NONE", "the venue has answered, and has no such minute"
+        NONE = "NONE", "the venue has no such minute, or nobody asks it any more"
 
     conversion = models.OneToOneField(
         Conversion,
@@ -27,6 +28,7 @@ class Execution(models.Model):
         db_constraint=False,
         related_name="execution",
     )
+    venue = models.CharField(max_length=32, db_default="")
     underlying = models.CharField(max_length=8)
     side = models.CharField(max_length=4, choices=Conversion.Side)
     coin = models.DecimalField(max_digits=20, decimal_places=8)
@@ -36,6 +38,7 @@ class Execution(models.Model):
     sent_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
     answer = models.CharField(max_length=7, choices=Answer, default=Answer.AWAITED)
     due_at = models.DateTimeField()  # when the venue is asked, or asked again
+    left_out_at = models.DateTimeField(null=True)  # when the venue first answered without it
     minute_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
     minute_coin = models.DecimalField(max_digits=28, decimal_places=8, null=True)
 
@@ -64,12 +67,13 @@ class ExecutionsRead(models.Model):
     """One row: how far the state changes are read for conversions that were booked.
 
     `counted` is the last one that is read, `seen` the last there was at `seen_at`: it is read when what was being
-    written beside it is committed or undone.
+    written beside it is committed or undone, which are transactions below `seen_xid`.
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     counted = models.BigIntegerField(default=0)
     seen = models.BigIntegerField(default=0)
+    seen_xid = models.BigIntegerField(default=0, db_default=0)  # the first that had not begun
     seen_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:

@@ -113,7 +113,19 @@ _SYMBOL, _ACCOUNT, _VENUE = Scope.SYMBOL, Scope.ACCOUNT, Scope.VENUE
 # DoesNotFit and BadAnswer. What a firewall or a region's gate says is not the venue's own word, so it proves nothing of
 # the order that met it.
 OWN_KINDS = frozenset(
-    {"ServerError", "Banned", "Firewall", "Region", "HeldBack", "NotConnected", "BadAnswer", "DoesNotFit"}
+    {
+        *(
+            "ServerError",
+            "Banned",
+            "Firewall",
+            "Region",
+            "HeldBack",
+            "NotConnected",
+            "BadAnswer",
+            "DoesNotFit",
+        ),
+        "NoMinutes",
+    }
 )
 MAY_HAVE_EXECUTED = frozenset(
     {

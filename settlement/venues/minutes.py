@@ -13,6 +13,7 @@ from settlement.venues.reading import finite, moment_of
 
 MINUTE = timedelta(minutes=1)
 MINUTES_AT_MOST = 500
+NO_MINUTES = "NoMinutes"  # the kind of VenueError of a venue that is never asked
 OPENED, HIGH, LOW, COIN, USDT = 0, 2, 3, 5, 7  # places in a candle
 
 
@@ -23,7 +24,7 @@ def minutes_of(exchange: Any, symbol: str, first: datetime, count: int) -> list[
     ArithmeticError for an answer of another form.
     """
     if exchange.id != "binance":
-        raise VenueError(kind="NotSupported", message=f"no averages of minutes are read from {exchange.id}")
+        raise VenueError(kind=NO_MINUTES, message=f"no averages of minutes are read from {exchange.id}")
     if count > MINUTES_AT_MOST:
         raise ValueError(f"more than {MINUTES_AT_MOST} minutes at once: {count}")
     end = first + count * MINUTE

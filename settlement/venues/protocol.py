@@ -108,8 +108,8 @@ class MinuteOfTrades:
 class VenueError(Exception):
     """A call that did not give a usable answer.
 
-    `kind` names the sort of failure (a ccxt exception class or one of `policy.OWN_KINDS`), `code` is the venue's own,
-    `status` HTTP's (None: nothing came), `retry_after_seconds` what it asked for, `raw` the answer as it came.
+    `kind` names the sort of failure (a ccxt exception class or one of `error_table.OWN_KINDS`), `code` is the venue's
+    own, `status` HTTP's (None: nothing came), `retry_after_seconds` what it asked for, `raw` the answer as it came.
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """Booked conversions are entered beside their benchmarks, and the venue tells the minutes: known, none, or awaited."""
 
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -7,10 +8,12 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
+from infra.db.rows import rows_of
 from settlement.execution import measuring, minutes
 from settlement.models import Attempt, Execution, ExecutionsRead, StateChange
 from settlement.venues.protocol import MinuteOfTrades, VenueError
 from tests.support.desk_bench import POST, event, take_in
+from tools.stack.supervision import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
 MINUTE = timedelta(minutes=1)
@@ -21,7 +24,19 @@ def enter():
     """Two runs, so far from each other that what the first has seen is decided."""
     now = timezone.now()
     measuring.enter_booked(clock=lambda: now)
-    return measuring.enter_booked(clock=lambda: now + measuring.DECIDED_AFTER)
+    return enter_decided(now + measuring.DECIDED_AFTER)
+
+
+def enter_decided(now):
+    """Another run, once what ran beside the last one has ended."""
+    wait_for_others()
+    return measuring.enter_booked(clock=lambda: now)
+
+
+def wait_for_others():
+    """Transactions in other databases of the server count, too: other tests' may take long."""
+    seen_xid = ExecutionsRead.objects.get().seen_xid
+    assert wait_until(lambda: rows_of("desk", measuring.RUNNING)[0][0] >= seen_xid, within_seconds=300)
 
 
 def awaited(number, minute=NOON, **changes):
@@ -40,6 +55,8 @@ def awaited(number, minute=NOON, **changes):
 
 class Told:
     """A venue that tells the minutes it is given, or raises; it notes what it was asked."""
+
+    name = "binance"
 
     def __init__(self, *told, error=None):
         self.told, self.error, self.asked = list(told), error, []
@@ -71,6 +88,7 @@ def test_a_conversion_is_entered_once_with_the_prices_of_its_orders_and_of_its_s
     assert enter() == 0
     row = Execution.objects.get()
     assert (row.conversion_id, row.underlying, row.side) == (made.pk, "BTC", "buy")
+    assert row.venue == "binance"
     assert (row.coin, row.usdt) == (made.filled_coin, made.filled_usdt)
     assert row.order_price == Decimal("90300.00000000")
     assert row.sent_price == made.reference_price
@@ -120,33 +138,65 @@ def test_exercises_have_no_price_at_an_order_and_crossings_are_not_entered(desk)
     assert Execution.objects.get().order_price is None
 
 
-def test_what_is_being_written_while_others_are_read_is_not_passed_over(desk):
-    """Ids come before commits: a booking that commits late has a lower id than one that is there already."""
-    first, second = desk.settle(event()), desk.settle(event())
-    booked = StateChange.objects.get(subject="conversion", subject_id=first.pk, to_state="BOOKED")
-    now = timezone.now()
+@contextmanager
+def unguarded(table):
+    """A table that lets its rows be deleted, as long as this goes on."""
     with connections["desk"].cursor() as cursor:
-        cursor.execute("ALTER TABLE settlement_statechange DISABLE TRIGGER USER")
-        key = booked.pk
-        booked.delete()
-        measuring.enter_booked(clock=lambda: now)
-        booked.pk = key
-        booked.save(force_insert=True)  # its transaction ends only now
-        cursor.execute("ALTER TABLE settlement_statechange ENABLE TRIGGER USER")
-    measuring.enter_booked(clock=lambda: now + measuring.DECIDED_AFTER)
-    assert set(Execution.objects.values_list("pk", flat=True)) == {first.pk, second.pk}
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        try:
+            yield
+        finally:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+def test_a_booking_that_commits_late_is_entered_once_it_does_however_late(desk):
+    """Ids come before commits: what commits late has a lower id than a change that is there already."""
+    late, there = desk.settle(event()), desk.settle(event())
+    row = StateChange.objects.get(subject="conversion", subject_id=late.pk, to_state="BOOKED")
+    with unguarded("settlement_statechange"):
+        StateChange.objects.filter(pk=row.pk).delete()
+    now = timezone.now()
+    writing = connections["desk"].copy()
+    try:
+        writing.set_autocommit(False)
+        with writing.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO settlement_statechange (id, subject, subject_id, from_state, to_state, at, by, why)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                [row.pk, row.subject, late.pk, row.from_state, row.to_state, row.at, row.by, row.why],
+            )
+        for run in range(3):
+            assert measuring.enter_booked(clock=lambda: now + run * timedelta(hours=1)) == 0  # noqa: B023
+        writing.commit()
+    finally:
+        writing.close()
+    assert enter_decided(now + timedelta(hours=3)) == 2
+    assert set(Execution.objects.values_list("pk", flat=True)) == {late.pk, there.pk}
+
+
+def test_a_server_that_has_begun_fewer_transactions_makes_it_look_anew(desk):
+    desk.settle(event())
+    now = timezone.now()
+    measuring.enter_booked(clock=lambda: now)
+    seen = ExecutionsRead.objects.get().seen_xid
+    ExecutionsRead.objects.update(seen_xid=seen + 10**9)
+    later = now + measuring.DECIDED_AFTER
+    assert measuring.enter_booked(clock=lambda: later) == 0
+    assert seen <= ExecutionsRead.objects.get().seen_xid < seen + 10**9
+    assert enter_decided(later + measuring.DECIDED_AFTER) == 1
 
 
 def test_a_run_that_is_undone_is_done_by_the_next(desk):
     desk.settle(event())
     now = timezone.now()
     measuring.enter_booked(clock=lambda: now)
+    wait_for_others()
     with transaction.atomic(using="desk"):
         measuring._enter_some(now=now + measuring.DECIDED_AFTER)
         assert Execution.objects.count() == 1
         transaction.set_rollback(True, using="desk")
     assert not Execution.objects.exists()
-    assert measuring.enter_booked(clock=lambda: now + measuring.DECIDED_AFTER) == 1
+    assert enter_decided(now + measuring.DECIDED_AFTER) == 1
 
 
 def test_a_clock_that_was_ahead_makes_it_look_anew(desk):
@@ -155,7 +205,7 @@ def test_a_clock_that_was_ahead_makes_it_look_anew(desk):
     measuring.enter_booked(clock=lambda: now + timedelta(days=3))
     assert measuring.enter_booked(clock=lambda: now) == 0
     assert ExecutionsRead.objects.get().seen_at == now
-    assert measuring.enter_booked(clock=lambda: now + measuring.DECIDED_AFTER) == 1
+    assert enter_decided(now + measuring.DECIDED_AFTER) == 1
 
 
 def test_the_average_of_a_minute_is_its_usdt_over_its_coin(desk):
@@ -193,6 +243,21 @@ def test_a_minute_that_the_venue_does_not_have_is_awaited_for_a_day_and_then_non
     assert ask(venue, NOON + timedelta(days=1, minutes=1)) == 1
     row.refresh_from_db()
     assert (row.answer, row.minute_price) == ("NONE", None)
+
+
+@pytest.mark.parametrize("first", [[], VenueError(kind="NetworkError")], ids=["left out", "no answer"])
+def test_a_minute_of_long_ago_is_asked_for_twice_before_it_is_none(desk, first):
+    """After days without this program the venue's first answer may be a bad one."""
+    awaited(1)
+    late = NOON + timedelta(days=3)
+    ask(Told(error=first) if isinstance(first, VenueError) else Told(*first), late)
+    awaited(2)  # entered meanwhile
+    again = late + minutes.AGAIN_AFTER
+    assert ask(Told(), again) == (first == [])
+    answers = dict(Execution.objects.values_list("pk", "answer"))
+    assert answers == {1: "NONE" if first == [] else "AWAITED", 2: "AWAITED"}
+    assert ask(Told(candle()), again + minutes.AGAIN_AFTER) == 1
+    assert Execution.objects.get(pk=2).answer == "KNOWN"
 
 
 def test_a_venue_that_does_not_answer_is_asked_again_however_late_it_is(desk):
@@ -238,4 +303,22 @@ def test_a_venue_without_usdt_in_its_candles_is_not_guessed_at(desk, monkeypatch
     monkeypatch.setattr(desk.venue.real._exchange(), "id", "other")
     with pytest.raises(VenueError) as refused:
         desk.venue.minutes(underlying="BTC", first=NOON, count=1)
-    assert refused.value.kind == "NotSupported"
+    assert refused.value.kind == minutes.NO_MINUTES
+
+
+def test_minutes_that_no_venue_is_asked_for_are_none(desk, settings):
+    awaited(1, venue="binance")
+    awaited(2, venue="other")
+    awaited(3, underlying="OLD")
+    venue = Told(error=VenueError(kind="NetworkError"))
+    assert ask(venue) == 0
+    assert [coin for coin, *_ in venue.asked] == ["BTC"]
+    assert dict(Execution.objects.values_list("pk", "answer")) == {1: "AWAITED", 2: "NONE", 3: "NONE"}
+
+
+@pytest.mark.parametrize(("kind", "answer"), [(minutes.NO_MINUTES, "NONE"), ("NotSupported", "AWAITED")])
+def test_a_venue_that_has_no_averages_ends_the_waiting(desk, kind, answer):
+    awaited(1)
+    awaited(2, NOON + timedelta(hours=9))  # not due
+    ask(Told(error=VenueError(kind=kind)))
+    assert set(Execution.objects.values_list("answer", flat=True)) == {answer}
