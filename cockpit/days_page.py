@@ -86,6 +86,18 @@ def show_day(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
+def show_bar(request: HttpRequest, pk: int) -> HttpResponse:
+    """How far the worker is, without what was stated; once that is over the whole page is loaded anew."""
+    _need(request, SEE)
+    statement = get_object_or_404(DayStatement.objects.only("day"), pk=pk)
+    work = day_work.latest(statement.day)
+    if work is None or work.ended_at is not None:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    context = {"statement": statement, "bar": _bar(work, clock.of("default").now())}
+    return render(request, "cockpit/day_bar.html", context)
+
+
+@require_safe
 def file(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The statement as CSV."""
     _need(request, SEE)

@@ -26,6 +26,7 @@ urlpatterns = [
     path("admin/days/", admin.site.admin_view(days_page.show_days), name="days"),
     path("admin/days/make/", admin.site.admin_view(days_page.make), name="make_day"),
     path("admin/days/<int:pk>/", admin.site.admin_view(days_page.show_day), name="day"),
+    path("admin/days/<int:pk>/bar/", admin.site.admin_view(days_page.show_bar), name="day_bar"),
     path("admin/days/<int:pk>/close/", admin.site.admin_view(days_page.close), name="close_day"),
     path("admin/days/<int:pk>/file.csv", admin.site.admin_view(days_page.file), name="day_file"),
     path("admin/figures/", views.figures, name="figures"),

@@ -4,6 +4,7 @@ Django is imported late: this may load before its set-up.
 """
 
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,6 +45,30 @@ def worked(clock: "Clock", venue: "CcxtVenue", paper_venue: PaperVenue) -> "Tall
     from tests.support.cockpit import work
 
     return work(clock, venue, paper_venue)
+
+
+@pytest.fixture
+def past(two_systems: None, venue: "CcxtVenue") -> None:
+    """A little history, all in order."""
+    from tests.support.history import write_history
+
+    write_history(venue)
+
+
+@pytest.fixture
+def today(past: None) -> date:
+    """The day of the history: of its newest leg, however close to midnight that was written."""
+    from counter.models import Transfer
+
+    return Transfer.objects.latest("id").created_at.date()
+
+
+@pytest.fixture
+def later(today: date) -> datetime:
+    """When that day is over for the books."""
+    from django.utils import timezone
+
+    return timezone.now() + timedelta(days=1, minutes=10)
 
 
 @pytest.fixture
