@@ -10,15 +10,15 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import structlog
-from django.db import Error, connections
+from django.db import Error
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from cockpit.sharing import Shared
 from infra.csv_lines import csv_lines, text_cell
-from infra.db.not_now import is_not_now
+from infra.db.not_now import is_not_now, leave_session
 from infra.db.rows import rows_of
-from ledger.decimals import quotient
+from ledger.decimals import EXACT, quotient
 from settlement.execution.gains import Gain, gain
 from settlement.models import Execution
 from settlement.venues.protocol import PRICE_UNIT
@@ -85,8 +85,8 @@ def in_all(parts: list[Sums]) -> list[Sums]:
         totals[each.coin] = Sums(
             each.coin,
             so_far.conversions + each.conversions,
-            so_far.amount + each.amount,
-            so_far.usdt + each.usdt,
+            EXACT.add(so_far.amount, each.amount),
+            EXACT.add(so_far.usdt, each.usdt),
             so_far.awaited + each.awaited,
             {name: so_far.gains.get(name, Gain()) + each.gains[name] for name in BENCHMARKS.values()},
         )
@@ -181,8 +181,9 @@ def _sums(day: Any, coin: str, count: int, amount: Decimal, usdt: Decimal, await
     return Sums(coin, count, amount, usdt, awaited, gains, day)
 
 
-# The last 24 hours by coin, for all who ask at the same time; a desk that does not answer says nothing.
-shared_last_day = Shared(lambda *, now: _last_day(now))
+# The last 24 hours by coin, added up once a minute however often it is asked for; a desk that does not answer says
+# nothing.
+shared_last_day = Shared(lambda *, now: _last_day(now), seconds=60)
 
 
 def _last_day(now: datetime) -> list[Sums]:
@@ -192,5 +193,5 @@ def _last_day(now: datetime) -> list[Sums]:
         if not is_not_now(error):
             raise
         log.warning("executions cannot be read", error=repr(error))
-        connections["desk"].close()
+        leave_session(error)
         return []

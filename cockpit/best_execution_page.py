@@ -6,8 +6,10 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 from urllib.parse import urlencode
 
+import structlog
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,15 +19,21 @@ from cockpit import best_execution, charts
 from cockpit.best_execution import Sums
 from cockpit.numbers import decimal_text, exact_text, usdt_text
 from infra.coordination import clock
+from infra.db.not_now import is_not_now, leave_session, sqlstate
 from ledger.decimals import rounded
 from settlement.execution.gains import Gain
 from settlement.models import Execution
+
+log = structlog.get_logger(__name__)
 
 SEE = "settlement.view_conversion"
 DAYS_SHOWN = 7
 DAYS_AT_MOST = 92
 WORST_SHOWN = 10
 NOTHING = "–"
+CANCELED = "57014"  # by the bound on how long a statement may take
+TOO_MUCH = "Too much to add up at once: fewer days"
+NO_ANSWER = "The desk's database does not answer: look again in a moment"
 SMALL = Decimal("0.000001")
 
 
@@ -54,7 +62,15 @@ def show(request: HttpRequest) -> HttpResponse:
     """The page, of the days `from` to `to`; the last seven unless they are given."""
     _need(request)
     first, last, refusal = _days(request)
-    sums = best_execution.by_day(first=first, last=last)
+    try:
+        sums = best_execution.by_day(first=first, last=last)
+        worst = best_execution.worst(first=first, last=last, count=WORST_SHOWN)
+    except Error as error:
+        if not is_not_now(error):
+            raise
+        log.warning("executions cannot be shown", first=str(first), last=str(last), error=repr(error))
+        leave_session(error)
+        sums, worst, refusal = [], [], TOO_MUCH if sqlstate(error) == CANCELED else NO_ANSWER
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Best execution",
@@ -63,7 +79,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "refusal": refusal,
         "days": [_line(each, str(each.day)) for each in sums],
         "totals": [_line(each, "all days") for each in best_execution.in_all(sums)],
-        "worst": [_worst(each) for each in best_execution.worst(first=first, last=last, count=WORST_SHOWN)],
+        "worst": [_worst(each) for each in worst],
         "awaited": sum(each.awaited for each in sums),
         "file": f"{reverse('best_execution_file')}?{urlencode({'from': first, 'to': last})}",
     }
@@ -99,7 +115,7 @@ def _days(request: HttpRequest) -> tuple[date, date, str]:
         first = date.fromisoformat(begins)
     except ValueError:
         return *usual, "A day is written like 2026-11-30"
-    if not date(2000, 1, 1) <= first <= last <= today + timedelta(days=1):
+    if not date(2000, 1, 1) <= first <= last <= today:
         return *usual, "The first day is not before the last, and none is to come"
     if last - first >= timedelta(days=DAYS_AT_MOST):
         return *usual, f"{DAYS_AT_MOST} days at most"

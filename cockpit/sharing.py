@@ -13,16 +13,17 @@ Read = TypeVar("Read")
 
 
 class Shared(Generic[Read]):
-    """One reading for everybody who asks this process within a second; who asks meanwhile waits for it."""
+    """One reading for everybody who asks this process within `seconds`; who asks meanwhile waits for it."""
 
-    def __init__(self, read: Callable[..., Read]) -> None:
+    def __init__(self, read: Callable[..., Read], *, seconds: float = SHARED_FOR_SECONDS) -> None:
         self._read = read
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._found: Read | None = None
         self._good_until = 0.0
 
     def current(self, *, now: datetime) -> Read:
-        """A reading that is SHARED_FOR_SECONDS old at most, or older where reading takes long.
+        """A reading that is so many seconds old at most, or older where reading takes long.
 
         Raises: what reading raises, DatabaseError above all.
         """
@@ -31,7 +32,7 @@ class Shared(Generic[Read]):
             if self._found is None or started >= self._good_until:
                 self._found = self._read(now=now)
                 ended = time.monotonic()
-                self._good_until = ended + max(SHARED_FOR_SECONDS, PAUSE_TIMES * (ended - started))
+                self._good_until = ended + max(self._seconds, PAUSE_TIMES * (ended - started))
             return self._found
 
     def forget(self) -> None:

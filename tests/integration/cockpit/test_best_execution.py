@@ -3,14 +3,16 @@
 import csv
 import io
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from types import SimpleNamespace
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from cockpit import best_execution
+from cockpit import best_execution, sharing
 from infra.coordination import clock
 from settlement.models import Execution
 from tests.support.staff import staff as staff_of
@@ -133,6 +135,48 @@ def test_days_that_are_none_are_refused_with_a_word(rows, days):
     assert page.status_code == 200
     assert 'role="alert"' in page.content.decode()
     assert client.get("/admin/best-execution/file.csv", days).status_code == 400
+
+
+def test_tomorrow_is_still_to_come(rows, now):
+    client, tomorrow = staff_of("vic", role="viewer"), now.date() + timedelta(days=1)
+    assert client.get("/admin/best-execution/file.csv", {"to": tomorrow}).status_code == 400
+    assert client.get("/admin/best-execution/file.csv", {"to": now.date()}).status_code == 200
+
+
+def test_days_that_take_too_long_to_add_up_are_said_to_be_too_many(rows, monkeypatch):
+    def canceled(**days):
+        with connections["desk"].cursor() as cursor:
+            cursor.execute("SET statement_timeout = '1ms'; SELECT pg_sleep(5)")
+
+    monkeypatch.setattr(best_execution, "worst", canceled)
+    try:
+        page = staff_of("vic", role="viewer").get("/admin/best-execution/")
+    finally:
+        connections["desk"].close()
+    assert page.status_code == 200
+    assert "Too much to add up at once: fewer days" in page.content.decode()
+
+
+def test_a_desk_that_does_not_answer_is_said_to_be_away(rows, desk_away):
+    page = staff_of("vic", role="viewer").get("/admin/best-execution/")
+    assert "database does not answer" in page.content.decode()
+
+
+def test_sums_keep_every_digit_in_any_context_of_the_thread(rows, now):
+    parts = best_execution.by_day(first=now.date() - timedelta(days=1), last=now.date())
+    with localcontext(prec=3):
+        totals = {each.coin: each for each in best_execution.in_all(parts)}
+    assert (totals["BTC"].amount, totals["BTC"].usdt) == (5, 450_500)
+
+
+def test_prometheus_is_told_of_the_same_sums_for_a_minute(rows, monkeypatch):
+    asked, read = [], best_execution.by_coin
+    monkeypatch.setattr(best_execution, "by_coin", lambda **span: asked.append(span) or read(**span))
+    ticks = iter((0, 0, 59, 61, 61))
+    monkeypatch.setattr(sharing, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    for _ in range(3):
+        assert best_execution.shared_last_day.current(now=timezone.now())
+    assert len(asked) == 2
 
 
 def test_who_may_not_see_conversions_sees_no_executions(rows):
