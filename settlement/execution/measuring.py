@@ -29,7 +29,8 @@ HEAD = """
 RUNNING = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 """
-# The executed order is the last one sent: a conversion is sent again only when nothing of it was executed.
+# The executed order is the last one sent: a conversion is sent again only when nothing of it was executed. What was
+# booked by hand was executed at what people say, and is left out.
 ENTER = """
     INSERT INTO settlement_execution
         (conversion_id, venue, underlying, side, coin, usdt, minute, order_price, sent_price, answer, due_at)
@@ -42,6 +43,7 @@ ENTER = """
     JOIN settlement_conversion AS c ON c.id = booked.subject_id AND c.filled_coin > 0 AND c.filled_usdt > 0
     CROSS JOIN LATERAL (
         SELECT date_trunc('minute', min(traded_at)) AS minute FROM settlement_fill WHERE conversion_id = c.id
+        HAVING bool_and(intervention_id IS NULL)
     ) AS f
     LEFT JOIN LATERAL (
         SELECT round(sum(index_price * coin) / sum(coin), 8) AS price FROM acceptance_acceptedorder

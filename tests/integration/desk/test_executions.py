@@ -149,6 +149,14 @@ def unguarded(table):
             cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
+def test_what_people_have_booked_by_hand_is_left_out(desk):
+    by_hand, told = desk.settle(event()), desk.settle(event())
+    with unguarded("settlement_fill"):
+        by_hand.fills.update(intervention_id=7)
+    assert enter() == 1
+    assert Execution.objects.get().pk == told.pk
+
+
 def test_a_booking_that_commits_late_is_entered_once_it_does_however_late(desk):
     """Ids come before commits: what commits late has a lower id than a change that is there already."""
     late, there = desk.settle(event()), desk.settle(event())
