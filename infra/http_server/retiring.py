@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from infra.http_server import serving
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -55,6 +57,7 @@ class Retiring:
                 self._at_start()
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._retire)
                 await send({"type": "lifespan.startup.complete"})
+                serving.tell()
             elif message["type"] == "lifespan.shutdown":
                 await send({"type": "lifespan.shutdown.complete"})
                 return
