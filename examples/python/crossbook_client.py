@@ -341,7 +341,7 @@ class Client:
                     timeout=(self._timeout_seconds, SILENT_SECONDS),
                 ) as answer:
                     if not answer.ok and answer.status_code not in TRY_AGAIN:
-                        raise _error(answer)
+                        self._go_by_the_server_or_raise(_error(answer))
                     for event in _events(answer.iter_lines(chunk_size=None)) if answer.ok else ():
                         last_id, pause = event.id or last_id, FIRST_PAUSE_SECONDS
                         yield event
@@ -396,14 +396,19 @@ class Client:
             refused = _error(answer)
             problem, refused.had_no_answer = str(refused), had_no_answer
             had_no_answer |= answer.status_code in (502, 503, 504) and refused.code not in NOTHING_DONE
-            if refused.code == "signature_expired" and not attempt:
-                self._signed.go_by(datetime.fromisoformat(refused.detail["now"]))
-            elif answer.status_code not in TRY_AGAIN:
+            nothing_done = answer.status_code == 429 or (answer.status_code == 401 and not had_no_answer)
+            if attempt == TRIES - 1 and nothing_done:
                 raise refused
-            elif attempt == TRIES - 1 and answer.status_code == 429:
-                raise refused  # nothing was done
+            if answer.status_code not in TRY_AGAIN:
+                self._go_by_the_server_or_raise(refused)
             pause = max(pause, float(answer.headers.get("Retry-After", 0)))
         raise OutcomeUnknown(problem)
+
+    def _go_by_the_server_or_raise(self, refused: CrossbookError) -> None:
+        """Before another try of what was refused for its time only: by a wrong clock, or long on its way."""
+        if refused.code != "signature_expired":
+            raise refused
+        self._signed.go_by(datetime.fromisoformat(refused.detail["now"]))
 
 
 def _error(answer: requests.Response) -> CrossbookError:

@@ -138,6 +138,17 @@ def test_the_client_goes_by_the_servers_clock(client):
     client._signed.clock_ahead_seconds = -3600
     assert client.balance() == Decimal(10000)
     assert abs(client._signed.clock_ahead_seconds) < 30
+    client._signed.clock_ahead_seconds = -3600
+    assert next(client.events()).name == "snapshot"
+
+
+def test_a_request_that_comes_too_late_more_than_once_is_signed_anew(client, monkeypatch):
+    """As one that waits for a process which is being replaced."""
+    client._signed.clock_ahead_seconds = -3600
+    go_by, late = client._signed.go_by, [True]
+    monkeypatch.setattr(client._signed, "go_by", lambda now: late.pop() if late else go_by(now))
+    assert client.balance() == Decimal(10000)
+    assert not late
 
 
 def test_curl_and_openssl_place_the_same_order(web, signer):
