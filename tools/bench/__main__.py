@@ -1,4 +1,6 @@
-"""`python -m tools.bench [--quick] [SCENARIO ...]`: measure, print the table, leave `var/bench.json`.
+"""`python -m tools.bench [--quick] [--cores N] [SCENARIO ...]`: measure, print the table, leave `var/bench.json`.
+
+On N cores of the machine it leaves `var/bench-cores-N.json` instead.
 
 Exit code 1 when an audit found something broken, an accepted order was never reported, or something that was asked for
 could not be measured, which the table says; 2 when the servers did not even start; 0 otherwise.
@@ -31,12 +33,12 @@ from tools.bench.servers import ServerFailed, remove, servers
 from tools.bench.session import Session
 from tools.bench.sizes import FULL, QUICK
 from tools.bench.table import show
+from tools.bench.write_figures import REPORT, report_of_cores
 from tools.embedded import secret_files
 from tools.stack import StackFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 VAR_DIR = ROOT / "var" / "bench"
-REPORT = ROOT / "var" / "bench.json"
 LOCK = ROOT / "var" / "bench.lock"
 WIDTH = 120  # of what is printed into a file
 TROUBLE, NOT_MEASURED, INTERRUPTED = 1, 2, 130
@@ -54,7 +56,8 @@ def main() -> int:
     with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return run(quick=options.quick, names=options.scenarios, console=console)
+            report = report_of_cores(options.cores) if options.cores else REPORT
+            return run(quick=options.quick, names=options.scenarios, console=console, report_file=report)
         except BlockingIOError:
             console.print("a bench runs already", style="red")
         except ServerFailed as failure:
@@ -65,7 +68,7 @@ def main() -> int:
     return NOT_MEASURED
 
 
-def run(*, quick: bool, names: list[str], console: Console) -> int:
+def run(*, quick: bool, names: list[str], console: Console, report_file: Path) -> int:
     """Measure, show, and keep the servers' data only if something is wrong with them.
 
     The report is written also when the run ends before its time. Raises: ServerFailed before anything is measured.
@@ -94,7 +97,7 @@ def run(*, quick: bool, names: list[str], console: Console) -> int:
             }
             report["machine"]["load_average_at_end"] = load_average()
             report["seconds"] = round(time.monotonic() - started, 1)
-            REPORT.write_text(json.dumps(report, indent=2) + "\n")
+            report_file.write_text(json.dumps(report, indent=2) + "\n")
     show(report, console=console)
     if session.trouble:
         console.print(f"data and logs are kept in {VAR_DIR.relative_to(ROOT)}", style="red")

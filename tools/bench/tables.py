@@ -48,6 +48,24 @@ def tables(report: Report) -> Iterator[Table]:
             yield table(figures)
 
 
+def by_cores(runs: Mapping[str, Mapping[str, Any]]) -> Table:
+    """What was reached a second on each number of cores, and on each as a multiple of the fewest."""
+    fewest = next(iter(runs.values()))["rates"]
+    names = dict.fromkeys(name for run in runs.values() for name in run["rates"])
+    return Table(
+        title="A second, by cores; in brackets: times that of the fewest",
+        headings=("", *runs),
+        rows=[
+            (name, *(_of_fewest(run["rates"].get(name), fewest.get(name)) for run in runs.values()))
+            for name in names
+        ],
+    )
+
+
+def _of_fewest(rate: float | None, fewest: float | None) -> str:
+    return _number(rate) + (f" ({rate / fewest:.2f})" if rate and fewest else "") or NONE
+
+
 def refusals(report: Report) -> Table | None:
     """Measurements in which not every order was accepted, with the codes of those that were not."""
     rows = [

@@ -1,7 +1,8 @@
 """`python -m tools.bench.write_figures [--from FILE]`: what the bench measured, into the documents that show it.
 
-Takes var/bench.json, keeps what the documents need of it as docs/figures.json, and writes the tables of README.md,
-docs/performance.md and docs/guarantees.md anew. Exit code 1, and nothing written, for a run that was not in order.
+Takes var/bench.json, and var/bench-cores-N.json of runs on some cores, keeps what the documents need of them as
+docs/figures.json, and writes the tables of README.md, docs/performance.md and docs/guarantees.md anew. What has not
+been measured since stays as it is recorded. Exit code 1, and nothing written, for a run that was not in order.
 """
 
 import argparse
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.bench.tables import Table, origin, tables
+from tools.bench.tables import RATES, Table, by_cores, origin, tables
 
 ROOT = Path(__file__).resolve().parents[2]
+MOST_CORES = 64  # of which reports are looked for
 REPORT = ROOT / "var" / "bench.json"
 RECORDED = ROOT / "docs" / "figures.json"
 # What the documents do not show.
@@ -22,6 +24,8 @@ NOT_KEPT = {"audits", "loads", "planned_seconds", "took_seconds"}
 # What was asked for: docs/guarantees.md.
 ASKED_MS, ASKED_ORDERS_PER_S = 100, 10_000
 NOT_KEPT_OF_RUN = {"memory_mib", "settle_ms", "cpu_seconds"}
+# What is kept of a run on some cores, beside its figures a second.
+KEPT_OF_CORES = {"started_at", "commit", "machine", "quick", "seconds"}
 
 
 class NotInOrder(Exception):
@@ -31,10 +35,16 @@ class NotInOrder(Exception):
 def main() -> int:
     """Record and write. See the module."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.write_figures", description=__doc__)
-    parser.add_argument("--from", dest="source", type=Path, default=REPORT, help="a report of the bench")
+    parser.add_argument("--from", dest="source", type=Path, help="a report of the bench")
     source = parser.parse_args().source
     try:
-        recorded = recorded_of(json.loads(source.read_text()))
+        before = json.loads(RECORDED.read_text())
+        reports = {count: _read(report_of_cores(count)) for count in range(1, MOST_CORES + 1)}
+        if source is None and not REPORT.exists() and any(reports.values()):
+            recorded = dict(before)
+        else:
+            recorded = recorded_of(json.loads((source or REPORT).read_text()))
+        recorded["by_cores"] = recorded_by_cores(before.get("by_cores", {}), reports)
         written = {path: written_into(path.read_text(), recorded) for path in DOCUMENTS}
     except (OSError, ValueError, NotInOrder) as error:
         print(f"nothing was written: {error}", file=sys.stderr)
@@ -44,6 +54,31 @@ def main() -> int:
         path.write_text(text)
         print(f"{path.relative_to(ROOT)}: figures of {recorded['started_at']}")
     return 0
+
+
+def report_of_cores(count: int) -> Path:
+    """Where a run on so many cores leaves its report."""
+    return REPORT.with_name(f"bench-cores-{count}.json")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def recorded_by_cores(
+    before: Mapping[str, Any], reports: Mapping[int, Mapping[str, Any] | None]
+) -> dict[str, Any]:
+    """What is kept of runs on some cores, by their number, as text. Raises: NotInOrder for one that failed."""
+    found = dict(before)
+    for count, report in reports.items():
+        if report:
+            whole = recorded_of(report)
+            kept = {name: value for name, value in whole.items() if name in KEPT_OF_CORES}
+            rates = {name: whole[name][rate] for name, rate in RATES.items() if whole.get(name, {}).get(rate)}
+            if of_100 := whole.get("batch", {}).get("of_100", {}).get("orders_per_s"):
+                rates["batch of 100"] = of_100
+            found[str(count)] = kept | {"rates": rates}
+    return dict(sorted(found.items(), key=lambda each: int(each[0])))
 
 
 def recorded_of(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +121,15 @@ def every_table(recorded: Mapping[str, Any]) -> str:
 def summary(recorded: Mapping[str, Any]) -> str:
     """The first table, side by side, and where it is from."""
     return f"{markdown(next(tables(recorded)))}\n\n{origin(recorded)}."
+
+
+def cores(recorded: Mapping[str, Any]) -> str:
+    """How the figures grow with the cores, and where they are from."""
+    runs = recorded.get("by_cores", {})
+    if not runs:
+        return 'Not measured yet: `make bench-quick ARGS="--cores 1"`, the same with 2, then `make bench-figures`.'
+    origins = [f"{origin(run)}." for run in runs.values()]
+    return "\n\n".join([markdown(by_cores(runs)), *origins])
 
 
 def asked(recorded: Mapping[str, Any]) -> str:
@@ -156,6 +200,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "summary": summary,
     "tables": every_table,
     "asked": asked,
+    "cores": cores,
 }
 
 if __name__ == "__main__":

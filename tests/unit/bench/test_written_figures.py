@@ -5,7 +5,15 @@ import json
 import pytest
 
 from tools.bench import write_figures
-from tools.bench.write_figures import DOCUMENTS, RECORDED, NotInOrder, recorded_of, written_into
+from tools.bench.write_figures import (
+    DOCUMENTS,
+    RECORDED,
+    NotInOrder,
+    cores,
+    recorded_by_cores,
+    recorded_of,
+    written_into,
+)
 
 
 def recorded() -> dict:
@@ -66,6 +74,38 @@ def test_a_run_is_recorded_without_what_no_document_shows():
     assert found["audits"] == {"run": 2, "broken": 0}
     assert "loads" not in found
     assert found["end_to_end"]["runs"] == [{"offered_per_s": 1000}]
+
+
+def on_cores(**figures) -> dict:
+    """A report of a run on some cores."""
+    known = recorded() | {"trouble": [], "audits": [], "loads": []}
+    return {
+        name: known[name] for name in ("started_at", "commit", "machine", "quick", "trouble", "audits")
+    } | figures
+
+
+def test_figures_by_cores_stand_side_by_side_as_multiples_of_the_fewest():
+    one = on_cores(batch={"orders_per_s": 7000, "of_100": {"orders_per_s": 5000}})
+    two = on_cores(batch={"orders_per_s": 14000, "of_100": {}}, single={"orders_per_s": 3000})
+    text = cores({"by_cores": recorded_by_cores({}, {1: one, 2: two, 3: None})})
+    assert "| | 1 | 2 |" in text
+    assert "| batch | 7,000 (1.00) | 14,000 (2.00) |" in text
+    assert "| batch of 100 | 5,000 (1.00) | none |" in text
+    assert "| single | none | 3,000 |" in text
+
+
+def test_a_number_of_cores_that_was_not_measured_since_keeps_its_figures():
+    before = recorded_by_cores({}, {2: on_cores(single={"orders_per_s": 3000})})
+    found = recorded_by_cores(before, {1: on_cores(single={"orders_per_s": 1500})})
+    assert {count: run["rates"] for count, run in found.items()} == {
+        "1": {"single": 1500},
+        "2": {"single": 3000},
+    }
+
+
+def test_a_failed_run_on_some_cores_is_shown_by_no_document():
+    with pytest.raises(NotInOrder, match="refused"):
+        recorded_by_cores({}, {1: on_cores() | {"trouble": ["batch: refused"]}})
 
 
 def test_nothing_is_written_from_a_failed_run(tmp_path, monkeypatch, capsys):
