@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.databases import copied
+from tests.support.insisting import Customer
 from tests.support.management import Management
 from tests.support.skips import needs
 from tools import stack
@@ -30,6 +33,7 @@ CHROMIUM = next(
 seen_in_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason=needs("chromium", "no page was seen in a browser")
 )
+ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-of-the-test"
 PLACED_WITHIN_SECONDS = 60.0
 SEEN_WITHIN_MS = 60_000  # generous for a machine that does other things
@@ -76,6 +80,28 @@ class Cockpit:
     def manage(self, *arguments: str) -> str:
         """What a command of this stack prints."""
         return self._management.run(*arguments)
+
+    def customer(self, name: str) -> Customer:
+        """Make a customer with money and an API key."""
+        self.manage("create_customer", name, "--deposit", "1000000")
+        printed = self.manage("create_api_key", name)
+        key, secret = (line.partition("=")[2] for line in printed.split())
+        return Customer(self.info.web_url, key, secret)
+
+    def tool(self, command: str) -> str:
+        """What `python -m tools.stack` prints for this stack. Raises: AssertionError with it if it fails."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.stack", "--var-dir", str(self.var_dir), command],
+            cwd=ROOT,
+            env=self._given,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
 
     def hire(self, name: str, role: str) -> None:
         """Make a member of staff with a role."""

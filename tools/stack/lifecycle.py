@@ -150,7 +150,7 @@ def run(
         for command in plan.preparations:
             tell(" ".join(command[1:]))
         with took.measured("preparations"):
-            _prepare(plan.preparations, environment)
+            prepare(plan.preparations, environment)
         tell(f"apps: {' '.join(plan.names(programs.APPS))}")
         with took.measured("apps"):
             wait_until(lambda: Supervisor(plan.var_dir).answers(), within_seconds=within_seconds)
@@ -264,7 +264,7 @@ def _launched(program: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "tools.stack.launch", program, "SIGTERM", "--")
 
 
-def _prepare(commands: Sequence[tuple[str, ...]], environment: dict[str, str]) -> None:
+def prepare(commands: Sequence[tuple[str, ...]], environment: dict[str, str]) -> None:
     """Run them side by side: each is of a database of its own. Raises: StackFailed, once all have ended."""
     begun = [
         subprocess.Popen(

@@ -1,14 +1,14 @@
 """Replacing the programs of a running stack one after another by the code of now, while it goes on serving.
 
-Invariant: nothing is touched unless the new code loads and its migrations are made; one program at a time is away.
+Invariant: nothing is touched unless the new code loads and its migrations are made; one program at a time is away, and
+none while the one that it stands in for may not be back.
 """
 
 import os
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import psycopg
 
 from tools.embedded import keys
 from tools.stack import programs
-from tools.stack.lifecycle import ROOT, StackInfo
+from tools.stack.lifecycle import StackInfo, prepare
 from tools.stack.readiness import StackFailed, log_tail
 from tools.stack.supervision import ProcessInfo, Supervisor, configuration_file, wait_until
 
@@ -27,13 +27,14 @@ SETTLED_SECONDS = 5
 # Masters that replace their processes themselves, without a moment in which nobody serves.
 SERVING = ("web", "stream")
 WITHOUT_DATABASE = ("flower", "prices")
-CONNECTED = "SELECT FROM pg_stat_activity WHERE application_name = %s"
+STANDBY = "-standby"
+CONNECTED = "SELECT application_name FROM pg_stat_activity"
 
 Tell = Callable[[str], object]
 
 
 def roll(info: StackInfo, *, tell: Tell) -> None:
-    """Load the new code once, migrate, then replace web and stream, and every other app after them.
+    """Load the new code once, migrate, then have web and stream replace their processes, and restart every other app.
 
     Raises: StackFailed, with the rest left as it is, when a step does not succeed.
     """
@@ -43,19 +44,24 @@ def roll(info: StackInfo, *, tell: Tell) -> None:
             "stop the stack and start it (make down up); nothing was changed"
         )
     keys.ensure(info.var_dir)  # what the new code wants besides
-    for command in (programs.LOADS, *programs.MIGRATIONS):
-        tell(" ".join(command[1:]))
-        _run(command, info)
+    for commands in ([programs.LOADS], programs.MIGRATIONS):
+        for command in commands:
+            tell(" ".join(command[1:]))
+        prepare(commands, {**os.environ, **info.environment})
     supervisor = Supervisor(info.var_dir)
     apps = [each for each in supervisor.processes() if each.group == programs.APPS]
-    for process in sorted(apps, key=lambda each: each.name not in SERVING):
+    masters = [_Master(each, info) for each in apps if each.name in SERVING]
+    restarts = _Restarts(supervisor, info)
+    others = [each.name for each in apps if each.name not in SERVING]
+    # Who stands in for another goes last: by then the other has settled.
+    for name in sorted(others, key=lambda name: name.endswith(STANDBY)):
         started = time.monotonic()
-        if process.name in SERVING:
-            _replace_processes(process, info)
-        else:
-            supervisor.restart(process.name)
-            _wait_settled(process.name, supervisor, info)
-        tell(f"replaced {process.name} in {time.monotonic() - started:.1f} s")
+        restarts.restart(name)
+        tell(f"replaced {name} in {time.monotonic() - started:.1f} s")
+    restarts.wait_settled(others)
+    for master in masters:
+        master.wait_replaced()
+        tell(f"replaced {master.name}")
 
 
 def modules_gone(var_dir: Path) -> list[str]:
@@ -71,52 +77,91 @@ def _exists(module: str) -> bool:
         return False
 
 
-def _run(command: tuple[str, ...], info: StackInfo) -> None:
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **info.environment},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        raise StackFailed(f"{' '.join(command[1:])} failed\n{(done.stdout + done.stderr)[-3000:]}")
+class _Master:
+    """A master that was told to replace its processes: a new one for each, before the old one ends."""
+
+    def __init__(self, process: ProcessInfo, info: StackInfo) -> None:
+        self.name = process.name
+        self._var_dir = info.var_dir
+        if process.pid is None:
+            raise StackFailed(f"{self.name} does not run\n{log_tail(self._var_dir, self.name)}")
+        self._process = psutil.Process(process.pid)
+        self._old = self._process.children()
+        self._process.send_signal(signal.SIGHUP)
+
+    def wait_replaced(self) -> None:
+        """Until the old ones have ended. Raises: StackFailed."""
+        if not wait_until(
+            lambda: not self._process.is_running() or self._is_replaced(),
+            within_seconds=REPLACED_WITHIN_SECONDS,
+        ):
+            raise StackFailed(f"{self.name} was not replaced\n{log_tail(self._var_dir, self.name)}")
+        if not self._process.is_running():
+            raise StackFailed(f"{self.name} ended\n{log_tail(self._var_dir, self.name)}")
+
+    def _is_replaced(self) -> bool:
+        left = any(child.is_running() for child in self._old)
+        return not left and len(self._process.children()) == len(self._old)
 
 
-def _replace_processes(process: ProcessInfo, info: StackInfo) -> None:
-    """Have its master start a new process for each old one, and wait until the old ones have ended."""
-    if process.pid is None:
-        raise StackFailed(f"{process.name} does not run\n{log_tail(info.var_dir, process.name)}")
-    master = psutil.Process(process.pid)
-    old = master.children()
-    master.send_signal(signal.SIGHUP)
+class _Restarts:
+    """The programs that were restarted, one after another; each of them has to be up whenever the next one goes."""
 
-    def replaced() -> bool:
-        return not any(child.is_running() for child in old) and len(master.children()) == len(old)
+    def __init__(self, supervisor: Supervisor, info: StackInfo) -> None:
+        self._supervisor = supervisor
+        self._info = info
+        self._restarted: list[str] = []
 
-    if not wait_until(lambda: not master.is_running() or replaced(), within_seconds=REPLACED_WITHIN_SECONDS):
-        raise StackFailed(f"{process.name} was not replaced\n{log_tail(info.var_dir, process.name)}")
-    if not master.is_running():
-        raise StackFailed(f"{process.name} ended\n{log_tail(info.var_dir, process.name)}")
+    def restart(self, name: str) -> None:
+        """Restart one, once the one that it stands in for has settled, and wait until it has loaded.
+
+        Raises: StackFailed.
+        """
+        self.wait_settled([partner] if (partner := name.removesuffix(STANDBY)) in self._restarted else [])
+        self._supervisor.restart(name)
+        self._restarted.append(name)
+        self._wait(self._restarted, self._has_loaded)
+
+    def wait_settled(self, names: Sequence[str]) -> None:
+        """Until each has stayed up and works: only then a standby can take over. Raises: StackFailed."""
+        self._wait(names, self._has_settled)
+
+    def _wait(self, names: Sequence[str], holds: Callable[[ProcessInfo, Collection[str]], bool]) -> None:
+        lacking = list(names)
+
+        def none_is_lacking() -> bool:
+            connected = connected_to(self._info)
+            lacking[:] = [
+                each.name
+                for each in self._supervisor.processes()
+                if each.name in names and not holds(each, connected)
+            ]
+            return not lacking
+
+        if lacking and not wait_until(
+            none_is_lacking, within_seconds=REPLACED_WITHIN_SECONDS, every_seconds=0.2
+        ):
+            told = "\n".join(
+                f"{name} does not stay up\n{log_tail(self._info.var_dir, name)}" for name in lacking
+            )
+            raise StackFailed(told)
+
+    @staticmethod
+    def _has_loaded(process: ProcessInfo, connected: Collection[str]) -> bool:
+        if process.pid is None:
+            return False
+        return process.name in WITHOUT_DATABASE or f"{process.name} {process.pid}" in connected
+
+    @classmethod
+    def _has_settled(cls, process: ProcessInfo, connected: Collection[str]) -> bool:
+        stays = process.state == "RUNNING" and process.uptime_seconds >= SETTLED_SECONDS
+        return stays and cls._has_loaded(process, connected)
 
 
-def _wait_settled(name: str, supervisor: Supervisor, info: StackInfo) -> None:
-    """Until it stays up and works: only then a standby can take over from the program that is next."""
-
-    def settled() -> bool:
-        found = {each.name: each for each in supervisor.processes()}[name]
-        stays = found.state == "RUNNING" and found.uptime_seconds >= SETTLED_SECONDS
-        return stays and (name in WITHOUT_DATABASE or _is_connected(f"{name} {found.pid}", info))
-
-    if not wait_until(settled, within_seconds=REPLACED_WITHIN_SECONDS, every_seconds=0.2):
-        raise StackFailed(f"{name} does not stay up\n{log_tail(info.var_dir, name)}")
-
-
-def _is_connected(application_name: str, info: StackInfo) -> bool:
-    """Whether the process of that name (`config.settings`) has a connection to either database."""
+def connected_to(info: StackInfo) -> set[str]:
+    """The names (`config.settings`) of the processes that have a connection to either database."""
+    names: set[str] = set()
     for url in {info.environment["DATABASE_URL"], info.environment["DESK_DATABASE_URL"]}:
         with psycopg.connect(url, connect_timeout=5) as connection:
-            if connection.execute(CONNECTED, [application_name]).fetchone() is not None:
-                return True
-    return False
+            names.update(name for (name,) in connection.execute(CONNECTED))
+    return names
