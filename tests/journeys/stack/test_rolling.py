@@ -1,4 +1,4 @@
-"""Every program of a running stack is replaced, twice, while customers order and listen."""
+"""Every program of a running stack is replaced while customers order and listen."""
 
 import threading
 from collections import Counter
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psutil
+import pytest
 
 from examples.python.crossbook_client import Event
 from tests.support.browsing import Cockpit
@@ -17,7 +18,7 @@ from tools.stack.supervision import wait_until
 
 CUSTOMERS = 3
 ORDERS_A_SECOND = 10
-ROLLS = 2
+ROLLS = 1  # after which each leader is the one that stood by, and was back
 SOON = 180.0  # on a machine that does other things
 
 
@@ -50,7 +51,9 @@ def orders_in(event: Event) -> list[dict[str, Any]]:
     return [event.data] if event.name == "order" else []
 
 
-def test_every_program_is_replaced_twice_while_customers_order_and_listen(stack: Cockpit) -> None:
+# Minutes on a machine that does other things, for no more than it shows alone.
+@pytest.mark.timed
+def test_every_program_is_replaced_while_customers_order_and_listen(stack: Cockpit) -> None:
     customers = [stack.customer(f"insisting-{number}") for number in range(CUSTOMERS)]
     with listening(customers) as listeners:
         assert wait_until(lambda: all(each.heard for each in listeners), within_seconds=SOON)
