@@ -34,6 +34,8 @@ from settlement.models import (
     Conversion,
     DeskAccount,
     DeskTransfer,
+    Execution,
+    ExecutionsRead,
     Fill,
     FundsTransfer,
     Intervention,
@@ -121,6 +123,20 @@ class FillAdmin(SearchedAdmin):
     ]
     search_help_text = "Id of the conversion"
     number_fields = ["conversion_id"]
+
+
+@admin.register(Execution)
+class ExecutionAdmin(SearchedAdmin):
+    list_display = [
+        *("conversion_id", "minute", "side", "underlying", "coin", "usdt"),
+        *("order_price", "sent_price", "minute_price", "answer"),
+    ]
+    search_help_text = "Id of the conversion"
+
+
+@admin.register(ExecutionsRead)
+class ExecutionsReadAdmin(SearchedAdmin):
+    list_display = ["id", "counted", "seen", "seen_at"]
 
 
 @admin.register(Allocation)

@@ -25,6 +25,8 @@ from settlement.models import (
     ClearingPayment,
     Conversion,
     DeskTransfer,
+    Execution,
+    ExecutionsRead,
     Fill,
     Intervention,
     LateFee,
@@ -125,6 +127,10 @@ def test_every_table_of_the_desk_can_be_read_and_not_changed(desk, model):
     LateFee.objects.create(
         conversion_id=fee, asset="BNB", amount=1, taken_at=then, worth_usdt=1, valued_at=then
     )
+    Execution.objects.create(
+        conversion_id=fee, underlying="BTC", side="BUY", coin=1, usdt=1, minute=then, due_at=then
+    )
+    ExecutionsRead.objects.get_or_create()
     batch = Batch.objects.create(
         kind=Intervention.Kind.KEEP_OURS,
         subject=Subject.CONFLICT,
