@@ -21,7 +21,7 @@ from rest_framework.authtoken.models import Token
 
 from config.settings.places import database_of
 from infra.db.engine.base import DatabaseWrapper
-from infra.db.engine.hosts import Host
+from infra.db.engine.hosts import LEFT_ALONE_SECONDS, Host, hosts
 from infra.db.engine.silence import WatchedConnection, is_there
 from infra.db.not_now import is_not_now
 from tests.support.databases import conninfo, copy_rows
@@ -181,6 +181,26 @@ def pooler(pair: Pair, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "pgbouncer.ini").write_text(text)
     with running_as_a_server(tmp_path, "pgbouncer", str(tmp_path / "pgbouncer.ini")):
         yield f"postgresql://{postgres.ROLE}@127.0.0.1:{port}/crossbook"
+
+
+def test_a_kept_connection_to_a_host_whose_silence_another_thread_has_met_is_left_unasked(pair):
+    pair.mend()
+    settings = connections["default"].settings_dict
+    several = DatabaseWrapper({**settings, **database_of(pair.url("crossbook"))}, "default")
+    alone = DatabaseWrapper({**settings, **database_of(pair.primary.url())}, "default")
+    host = Host("127.0.0.1", pair.primary.port)
+    try:
+        several.ensure_connection()
+        alone.ensure_connection()
+        assert (several.is_usable(), alone.is_usable()) == (True, True)
+        hosts.is_silent(host)
+        assert (several.is_usable(), alone.is_usable()) == (False, True)
+        time.sleep(LEFT_ALONE_SECONDS)
+        hosts.connect(lambda _: "it answers", [host])
+        assert (several.is_usable(), alone.is_usable()) == (True, True)
+    finally:
+        several.close()
+        alone.close()
 
 
 @pytest.mark.timed

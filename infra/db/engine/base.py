@@ -58,8 +58,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.connection is None:
             return False
         try:
+            if self._is_left_for_another():
+                return False
             with self.connection.cursor() as cursor:
                 cursor.execute("SELECT current_setting('transaction_read_only')")
                 return cursor.fetchone() == ("off",)
         except psycopg.Error:
             return False
+
+    def _is_left_for_another(self) -> bool:
+        """Whether this thread need not ask: another one met the host's silence, and there are others to go to."""
+        info = self.connection.info
+        was_silent = hosts.was_silent(Host(info.host, info.port))
+        return was_silent and len(hosts_of(self.get_connection_params())) > 1

@@ -61,6 +61,11 @@ class Hosts:
         with self._lock:
             self._left_alone_until[host] = time.monotonic() + LEFT_ALONE_SECONDS
 
+    def was_silent(self, host: Host) -> bool:
+        """Whether it has answered nobody since somebody took note."""
+        with self._lock:
+            return host in self._left_alone_until
+
     def connect(self, connect: Callable[[Host], T], among: Sequence[Host]) -> T:
         """What `connect` makes of the first host that takes it.
 
