@@ -66,13 +66,15 @@ def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
 @for_customers
 @require_safe
 def order(request: HttpRequest, customer: Customer, *, order_id: int) -> HttpResponse:
-    """One order on its way, for refreshing."""
+    """One order on its way, for refreshing; with its last answer the balance and the positions it has left."""
     found = SyncOrder.objects.filter(customer_id=customer.pk, pk=order_id).first()
     if found is None:
         raise Http404
-    shown = placed(found)
-    status = STOP_ASKING if shown.is_settled else 200
-    return render(request, "trade/placed.html", {"placed": shown}, status=status)
+    context: dict[str, Any] = {"placed": placed(found)}
+    if not context["placed"].is_settled:
+        return render(request, "trade/order.html", context)
+    context["book"] = book_for(request, customer, now=clock.of("default").now())
+    return render(request, "trade/order.html", context, status=STOP_ASKING)
 
 
 def _posted(request: HttpRequest, customer: Customer, now: datetime) -> Ticket:

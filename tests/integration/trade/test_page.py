@@ -196,6 +196,17 @@ def test_order_is_shown_on_its_way(visitor, option):
     assert status == 286, "htmx goes on asking for an order that is settled"
 
 
+def test_the_last_answer_of_an_order_brings_what_it_has_left(visitor, option):
+    order = place_open(visitor.customer, option)
+    on_its_way = visitor.get(f"orders/{order.id}/", page=1)
+    assert "hx-swap-oob" not in on_its_way
+    SyncOrder.objects.filter(pk=order.id).update(state="SETTLED", settlement_price=Decimal("90001.5"))
+    settled = visitor.get(f"orders/{order.id}/", page=1)
+    assert '<div id="book" hx-swap-oob="patch:#book">' in settled
+    assert "Balance 977.38 USDT" in words_in(settled)
+    assert f"{option.symbol} 1 contract " in words_in(settled)
+
+
 def test_an_end_by_expiry_is_told(visitor, option):
     place_open(visitor.customer, option)
     for state, told in (

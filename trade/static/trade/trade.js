@@ -65,9 +65,10 @@
         }
     }
 
-    // What was refreshed while an order was under way tells of before it: the order's own answer brings what is new.
+    // What was refreshed while an order was under way tells of before it: its own answers bring what is new.
     document.addEventListener("htmx:beforeSwap", function (event) {
-        if (event.detail.elt.matches("[data-order]")) htmx.trigger("#book", "htmx:abort");
+        const isSettled = event.detail.xhr.status === 286; // the last answer to what asks again and again
+        if (isSettled || event.detail.elt.matches("[data-order]")) htmx.trigger("#book", "htmx:abort");
     });
 
     // An order without an answer may have been taken: its name is asked for until there is an order of it, or a new ticket.
