@@ -71,6 +71,8 @@ os.environ["BROKER_URL"] = (
 for name in ("VENUE_URL", "COUNTER_URL", "MARKET_DATA", "SENTRY_DSN"):
     os.environ.pop(name, None)
 os.environ["SENTRY_RELEASE"] = "tests"  # or Sentry asks git each time
+# A busy machine may not reach an order for seconds; tests of the deadline use `promised_deadline`.
+os.environ["ORDER_WITHIN_SECONDS"] = "20"
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 settings.STATIC_ROOT.mkdir(exist_ok=True)  # loads the settings, upon which pytest-django sets Django up
 settings.PASSWORD_HASHERS = ["tests.support.hashing.Quick"]

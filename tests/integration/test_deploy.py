@@ -121,7 +121,7 @@ def status_of(address: str, path: str) -> int:
 
 
 def test_haproxy_lets_nobody_in_to_what_is_the_desks_however_it_is_written(haproxy):
-    assert wait_until(lambda: status_of(haproxy, "/trade/") == 200, within_seconds=20)
+    assert wait_until(lambda: status_of(haproxy, "/trade/") == 200, within_seconds=60)
     for path in ("/internal/v1/x", "/%69nternal/v1/x", "/metrics", "/metric%73", "/metrics?x"):
         assert (path, status_of(haproxy, path)) == (path, 403)
     assert status_of(haproxy, "/api/v1/orders") == 200

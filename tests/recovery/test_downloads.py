@@ -14,6 +14,7 @@ from rest_framework.authtoken.models import Token
 from counter.models import Account
 from tests.support.databases import conninfo
 from tests.support.factories import make_customer
+from tests.support.web import SOON
 from tools.stack.supervision import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,7 +100,7 @@ def test_who_does_not_read_keeps_nobody_else_waiting(web):
         assert answer.status_code == 503
         for _ in range(30):
             answer = requests.get(
-                f"{web.url}/api/v1/ledger", headers={"Authorization": f"Token {token}"}, timeout=5
+                f"{web.url}/api/v1/ledger", headers={"Authorization": f"Token {token}"}, timeout=SOON
             )
             assert answer.status_code == 200
     finally:

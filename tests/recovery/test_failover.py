@@ -28,7 +28,7 @@ from tests.support.databases import conninfo, copy_rows
 from tests.support.factories import make_customer, make_option
 from tests.support.replicas import Pair, answers, running_as_a_server
 from tests.support.skips import needs
-from tests.support.web import Web
+from tests.support.web import PROMISED_SECONDS, Web
 from tools.embedded import postgres, valkey
 from tools.stack.supervision import wait_until
 
@@ -60,6 +60,7 @@ def web(
             DATABASE_URL=pair.url("crossbook"),
             DESK_DATABASE_URL=pair.url("desk"),
             QUOTE_STALE_AFTER_SECONDS="86400",
+            ORDER_WITHIN_SECONDS=str(PROMISED_SECONDS),
         )
     yield made
     made.stop()

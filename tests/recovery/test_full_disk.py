@@ -17,6 +17,7 @@ from tests.recovery.test_stack_supervisor import _answers, _pid, _plan
 from tests.support.management import Management
 from tests.support.small_disk import small_disk
 from tests.support.template import kept_data
+from tests.support.web import SOON
 from tools import stack
 from tools.embedded import processes
 from tools.stack import lifecycle, programs
@@ -193,7 +194,7 @@ def refuses_and_returns(disk, info, management):
             time.sleep(1)
     assert OF_THE_DATABASE & set(codes), "the database never ran out of space"
     assert set(codes) <= OF_THE_DATABASE | {"desk_behind"}  # which cannot store what it settles either
-    assert requests.get(f"{info.web_url}/healthz", timeout=5).status_code == 200
+    assert requests.get(f"{info.web_url}/healthz", timeout=SOON).status_code == 200
 
     disk.free()
     assert wait_until(lambda: _placed_one(customer), within_seconds=RETURNS_WITHIN_SECONDS, every_seconds=1)

@@ -16,6 +16,7 @@ from counter.limits.in_force import Setting, set_customer_limit
 from counter.models import Account, SyncOrder
 from counter.trading.switches import State, throw
 from tests.support.factories import make_customer, make_option
+from tests.support.web import PROMISED_SECONDS
 from tools.stack.supervision import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,8 +144,11 @@ def writers(web):
         return [pid for (pid,) in cursor.fetchall()]
 
 
-def test_nothing_is_placed_after_a_refusal_though_an_earlier_attempt_hung_in_the_other_process(web):
+def test_nothing_is_placed_after_a_refusal_though_an_earlier_attempt_hung_in_the_other_process(
+    transactional_db, programs
+):
     """The database of one process pauses; the client gives up and is refused by the other; the pause ends."""
+    web = programs.web(ORDER_WITHIN_SECONDS=str(PROMISED_SECONDS))
     option, token = make_option(), Token.objects.create(user=make_customer().user).key
     headers = {"Authorization": f"Token {token}"}
 
@@ -158,7 +162,7 @@ def test_nothing_is_placed_after_a_refusal_though_an_earlier_attempt_hung_in_the
 
     for number in range(20):
         assert send(f"warm-{number}", 20).status_code == 201
-    assert wait_until(lambda: len(writers(web)) == 2, within_seconds=20)
+    assert wait_until(lambda: len(writers(web)) == 2, within_seconds=60)
     paused, _ = writers(web)
     os.kill(paused, signal.SIGSTOP)
     try:

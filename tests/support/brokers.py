@@ -150,7 +150,7 @@ class Broker:
     def read_and_die(self) -> None:
         """Take a message of the sync queue and lose the connection; returns once it waits there again, or has gone."""
         with self._channel() as channel:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while channel.basic_get(message_queue().name) is None and self.depth(message_queue().name):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

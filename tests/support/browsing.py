@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ seen_in_chromium = pytest.mark.skipif(
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-of-the-test"
 PLACED_WITHIN_SECONDS = 60.0
+A_DAY = timedelta(days=1)
 SEEN_WITHIN_MS = 60_000  # generous for a machine that does other things
 MAKE_STAFF = """
 from django.contrib.auth.models import Group, User
@@ -53,6 +55,11 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def expiry_of(symbol: str) -> date:
+    """The day that an option's symbol names."""
+    return datetime.strptime(f"{symbol.split('-')[1]}Z", "%d%b%y%z").date()
 
 
 class Cockpit:
@@ -108,20 +115,25 @@ class Cockpit:
         self.manage("shell", "-c", MAKE_STAFF.format(name=name, password=PASSWORD, role=role))
 
     def symbol(self, coin: str = "BTC") -> str:
-        """An option of the coin that has a price now, once there is one."""
+        """An option of the coin that has a price now and lives on for days, once there is one."""
         found: list[str] = []
 
         def is_quoted() -> bool:
-            quotes = self._get("quotes")["results"]
-            found[:] = [
-                quote["symbol"]
-                for quote in quotes
-                if quote["symbol"].startswith(coin) and quote["cost"] and quote["proceeds"]
-            ]
+            found[:] = [quote["symbol"] for quote in self._offered() if quote["symbol"].startswith(coin)]
             return bool(found)
 
         assert wait_until(is_quoted, within_seconds=SEEN_WITHIN_MS / 1000)
         return found[0]
+
+    def _offered(self) -> list[dict[str, str]]:
+        """What can be bought and sold, at any time of the day: an option's last hours have prices of their own."""
+        return [
+            quote
+            for quote in self._get("quotes")["results"]
+            if quote["cost"]
+            and quote["proceeds"]
+            and expiry_of(quote["symbol"]) > datetime.now(UTC).date() + A_DAY
+        ]
 
     def order(self, client_order_id: str, *, symbol: str) -> int:
         """Open one position; the order's id. Sent again while the answer is 503, as the API tells its callers."""
@@ -138,8 +150,7 @@ class Cockpit:
     def open_many(self, name: str, *, options: int, positions: int) -> None:
         """Make a customer with so many positions, the options taking turns."""
         token = self.manage("create_customer", name, "--password", PASSWORD, "--deposit", "100000").strip()
-        quotes = self._get("quotes")["results"]
-        offered = [quote for quote in quotes if quote["cost"] and quote["proceeds"]][:options]
+        offered = self._offered()[:options]
         assert len(offered) == options
         orders = [
             {

@@ -94,7 +94,7 @@ class Desk:
         self.paper = paper
         self.account = account
         # What an earlier test took out of the book comes back within two seconds.
-        assert wait_until(paper.offers_both_sides, within_seconds=10)
+        assert wait_until(paper.offers_both_sides, within_seconds=60)
 
     def convert(self, underlying: str = "BTC") -> Conversion:
         """One conversion, in the state in which it ended."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -79,6 +79,14 @@ def programs(
 def web(transactional_db: None, programs: "Programs") -> "Web":
     """The web program, shared with other tests; quotes stay fresh for a day."""
     return programs.web()
+
+
+@pytest.fixture
+def promised_deadline(settings: Any) -> None:
+    """An order is decided within what its customers are promised, not within what a busy machine needs."""
+    from tests.support.web import PROMISED_SECONDS
+
+    settings.ORDER_WITHIN_SECONDS = PROMISED_SECONDS
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.support.browsing import PASSWORD, SEEN_WITHIN_MS, Cockpit
+from tests.support.browsing import PASSWORD, SEEN_WITHIN_MS, Cockpit, expiry_of
 from tools.stack.supervision import wait_until
 
 PHONE = {"width": 390, "height": 844}
@@ -48,10 +48,10 @@ class Shopper:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.log_in(name)
 
-    def log_in(self, name: str, *, opens: str | None = "/trade/") -> None:
-        """By the form, as everybody does; by that of the page that is open if it `opens` none."""
-        if opens is not None:
-            self.page.goto(opens)
+    def log_in(self, name: str, *, is_asked: bool = False) -> None:
+        """By the form, as everybody does, to options that live on for days; by the form of the page that asks."""
+        if not is_asked:
+            self.page.goto(f"/trade/?expiry={expiry_of(self.stack.symbol())}")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Log in").click()

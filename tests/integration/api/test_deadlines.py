@@ -19,6 +19,8 @@ from tests.support.asgi import GONE, AsgiClient
 from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.queueing import SOON, until
 
+pytestmark = pytest.mark.usefixtures("promised_deadline")
+
 
 def order_of(option, name="a", **changes):
     return {"type": "open", "client_order_id": name, "symbol": option.symbol, "contracts": 1} | changes

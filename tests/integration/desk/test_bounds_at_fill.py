@@ -33,7 +33,7 @@ def settled(order_id, venue):
         desk.run_desk(venue)
         return SyncOrder.objects.get(pk=order_id).state == "SETTLED"
 
-    assert wait_until(done, within_seconds=20)
+    assert wait_until(done, within_seconds=60)
     return SyncOrder.objects.get(pk=order_id)
 
 

@@ -260,6 +260,7 @@ def test_a_file_that_is_none_of_ours_holds_nobody_back_and_is_written_anew(a_fol
     assert not refuses(Breaker("http://other.test"))
 
 
+@pytest.mark.timed
 def test_a_process_that_was_stopped_with_the_lock_keeps_nobody_waiting(a_folder):
     one = Breaker("http://venue.test")
     one.note(*BAN)

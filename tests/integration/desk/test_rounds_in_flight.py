@@ -47,11 +47,11 @@ def held(*names: str) -> Iterator[None]:
     def hold(name: str) -> None:
         with exclusive(name, using="desk") as alone:
             taken.append(alone)
-            done.wait(30)
+            done.wait(60)
 
     holders = [beside(lambda name=name: hold(name)) for name in names]
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(taken) < len(names):
             assert time.monotonic() < deadline
             time.sleep(0.005)

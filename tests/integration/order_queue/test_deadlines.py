@@ -25,7 +25,7 @@ from tests.support.databases import held_account, waiting_for_a_lock
 from tests.support.factories import make_customer, make_option
 from tests.support.queueing import SOON, accepted, opening, until, writer_busy
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("promised_deadline")]
 
 ENDS_AFTER = timedelta(seconds=1)
 

@@ -16,7 +16,7 @@ from tests.support.paper_process import ROOT, VenueProcess, running_venue
 
 SYMBOL = "BTC/USDT"
 AMPLE = ("--weight-per-minute", "1000000", "--connections-per-5m", "100000", "--volatility", "0")
-BEGINS_WITHIN_SECONDS = 30.0
+BEGINS_WITHIN_SECONDS = 120.0  # beside two other workers
 FOR_EVER = 3600.0  # however late a busy machine asks
 
 
@@ -28,7 +28,7 @@ def listening(venue, var_dir, settings):
     process = subprocess.Popen([sys.executable, "-m", "config.prices"], cwd=ROOT, env=environment)
     reader = PushedBooks(client="binance", url=venue.url)
     try:
-        follows(venue, reader, "90000", within_seconds=BEGINS_WITHIN_SECONDS)
+        follows(venue, reader, "90000")
         yield process, reader
     finally:
         process.kill()
@@ -58,9 +58,9 @@ def shown(reader, within_seconds=1.0):
     return None if book is None else Decimal(book.bid)
 
 
-def follows(venue, reader, price, *, within_seconds=5.0):
+def follows(venue, reader, price):
     """Pin the price until the reader shows it: a stream tells of changes only."""
-    until = time.monotonic() + within_seconds
+    until = time.monotonic() + BEGINS_WITHIN_SECONDS
     while time.monotonic() < until:
         pin(venue, str(Decimal(price) + 1))
         pin(venue, price)
@@ -75,7 +75,7 @@ def test_the_latest_top_is_there_for_all_processes_and_the_program_ends_when_tol
     for price in ("90010", "89000", "91000"):
         follows(venue, reader, price)
     process.terminate()
-    assert process.wait(timeout=5) == 0
+    assert process.wait(timeout=60) == 0
 
 
 def test_a_stalled_stream_leaves_no_price_after_a_second_and_goes_on_when_it_moves(heard):
@@ -119,7 +119,7 @@ def test_an_exchange_whose_prices_are_not_pushed_is_told_of_once_and_left_alone(
             told += capfd.readouterr().err
         assert "pushes no prices" in told
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.wait()
@@ -140,7 +140,7 @@ def test_a_venue_that_counts_from_one_again_is_heard(tmp_path, settings):
         first.kill()
         again = VenueProcess(*AMPLE, port=int(first.url.rpartition(":")[2]))
         try:
-            follows(again, reader, "91000", within_seconds=15.0)
+            follows(again, reader, "91000")
         finally:
             again.stop()
 

@@ -184,7 +184,7 @@ def test_a_page_that_is_out_of_date_and_a_session_that_ended_say_so_and_lead_bac
         "Buy for", until=shopper.page.get_by_text("Your session had ended when you pressed.")
     )
     accessible(shopper.page)
-    shopper.log_in("kim", opens=None)
+    shopper.log_in("kim", is_asked=True)
     expect(shopper.page.get_by_role("heading", name="Buy BTC")).to_be_visible()
     expect(shopper.page.get_by_label("Contracts")).to_have_value("2")
     assert shopper.orders() == 0

@@ -50,7 +50,7 @@ def trades(monkeypatch):
             seed=1,
         )
         made.begin()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(load.sent) < adversaries.FIRST_POSITIONS + 6 and time.monotonic() < deadline:
             time.sleep(0.01)
         made.stop()
