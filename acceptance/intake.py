@@ -24,6 +24,7 @@ from acceptance.validity import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable
 from counter.contracts import SyncEvent, encode
 from infra.coordination.leadership import Term
 from infra.db.arrays import array, columns
+from infra.db.engine.replication import answer_for_what_was_read
 from infra.db.lifecycles import initial_state
 from infra.observability import correlation
 
@@ -112,7 +113,7 @@ def ingest(
         again = [
             event for event in valid if event.order_id not in inserted or event is not first[event.order_id]
         ]
-        held = _held({event.order_id for event in again})
+        held = _held({event.order_id for event in again}, alone=not inserted)
         known = [event for event in again if held[event.order_id] == _content(event)]
         other = [event for event in again if held[event.order_id] != _content(event)]
         _keep_aside(other, Conflict.Reason.OTHER_CONTENT, door, now)
@@ -169,11 +170,13 @@ def _insert(events: Sequence[SyncEvent], door: AcceptedOrder.Door, now: datetime
 _content = attrgetter(*CONTENT)
 
 
-def _held(order_ids: Collection[int]) -> dict[int, tuple[Any, ...]]:
-    """The content that is stored under these order ids."""
+def _held(order_ids: Collection[int], *, alone: bool) -> dict[int, tuple[Any, ...]]:
+    """The content that is stored under these order ids, for sure; `alone` in a transaction that has written nothing."""
     if not order_ids:
         return {}
     with connections["desk"].cursor() as cursor:
+        if alone:
+            answer_for_what_was_read(cursor)
         cursor.execute(HELD, [settings.COUNTER_SOURCE, array(list(order_ids))])
         return {row[1]: row for row in cursor.fetchall()}
 

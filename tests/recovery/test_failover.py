@@ -22,6 +22,7 @@ from rest_framework.authtoken.models import Token
 from config.settings.places import database_of
 from infra.db.engine.base import DatabaseWrapper
 from infra.db.engine.hosts import LEFT_ALONE_SECONDS, Host, hosts
+from infra.db.engine.replication import ReplicatedConnection, answer_for_what_was_read
 from infra.db.engine.silence import WatchedConnection, is_there
 from infra.db.not_now import is_not_now
 from tests.support.databases import conninfo, copy_rows
@@ -235,6 +236,52 @@ def test_without_its_standby_a_commit_is_not_answered_with_201_before_the_standb
     until_placed(client, "alone")
     assert_all_there_once(pair, client)
     assert stored(pair).count("alone") == 1
+
+
+CUT_THE_WAIT_SHORT = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
+def test_an_order_whose_wait_was_cut_short_is_not_answered_before_the_standby_has_it(pair, client):
+    """It is visible by then, so sending it again finds it: what is found may still be lost by a failover."""
+    pair.standby.signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(client.send, "cut")
+            assert wait_until(
+                lambda: pair.primary.ask(CUT_THE_WAIT_SHORT) and "cut" in stored(pair), within_seconds=SOON
+            )
+            assert first.result().status_code == 503
+        assert client.send("cut").status_code == 503
+    finally:
+        pair.standby.signal(signal.SIGCONT)
+    until_placed(client, "cut")
+    assert_all_there_once(pair, client)
+
+
+def test_what_was_only_read_is_answered_for_once_the_standby_has_it(pair):
+    """Such as an order that the desk has already: its message is taken off the queue after this commit."""
+    pair.mend()
+
+    def read(*, answers: bool) -> None:
+        with (
+            ReplicatedConnection.connect(pair.primary.url(), autocommit=True) as session,
+            session.transaction(),
+        ):
+            assert session.execute("SELECT 1").fetchone() == (1,)
+            if answers:
+                answer_for_what_was_read(session)
+
+    pair.standby.signal(signal.SIGSTOP)
+    try:
+        read(answers=False)
+        with ThreadPoolExecutor() as pool:
+            answered = pool.submit(read, answers=True)
+            assert wait_until(lambda: pair.primary.ask(CUT_THE_WAIT_SHORT), within_seconds=SOON)
+            with pytest.raises(psycopg.OperationalError, match="not known to be replicated"):
+                answered.result(SOON)
+    finally:
+        pair.standby.signal(signal.SIGCONT)
+    read(answers=True)
 
 
 @pytest.mark.timed

@@ -1,7 +1,8 @@
 """A commit that is believed only if nothing cut short its wait for a synchronous standby.
 
 PostgreSQL ends a wait that is cancelled, by `statement_timeout` for instance, in success and a warning: the transaction
-is visible here then, and lost by a failover. Its outcome is unknown, so here it is an error.
+is visible here then, and lost by a failover. Its outcome is unknown, so here it is an error. Who finds such a row later
+must not answer for it either: a transaction that writes or locks a row waits for the standby, one that reads does not.
 """
 
 from functools import partial
@@ -15,6 +16,16 @@ from infra.db.engine.silence import WatchedConnection
 # The server's function that waits, which it names with each of its warnings, in every language: their SQLSTATE is
 # 01000, which a statement's own warnings have too.
 WAIT_FOR_STANDBY = "SyncRepWaitForLSN"
+
+# Whatever a transaction writes to the log, its commit is believed only once the standby has the log up to there.
+LOGGED = """
+    SELECT pg_logical_emit_message(true, 'answered', '') WHERE current_setting('synchronous_standby_names') <> ''
+"""
+
+
+def answer_for_what_was_read(cursor: Any) -> None:
+    """Have the caller's transaction commit only once a synchronous standby has the rows that it has found."""
+    cursor.execute(LOGGED)
 
 
 class ReplicatedConnection(WatchedConnection):

@@ -10,6 +10,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
@@ -179,6 +180,14 @@ def test_what_is_known_already_sends_no_chain(broker_url):
     take_in(order)
     take_in(order)
     assert waiting(broker_url) == 1
+
+
+def test_what_is_known_already_is_answered_for_only_once_a_standby_has_it(broker_url):
+    order = event()
+    for is_known in (False, True):
+        with CaptureQueriesContext(connections["desk"]) as asked:
+            assert take_in(order).stored == [order.order_id]
+        assert any("pg_logical_emit_message" in query["sql"] for query in asked) is is_known
 
 
 @pytest.mark.timed
