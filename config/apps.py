@@ -1,5 +1,7 @@
 """Starts what every process needs once Django is loaded: the Celery app, structured logs, Sentry."""
 
+import gc
+
 from django.apps import AppConfig
 
 
@@ -18,3 +20,5 @@ class WiringConfig(AppConfig):
         logging.configure()
         after_migrations(roles.fill, database="default")
         after_migrations(schedules.make_missing, database="default")
+        # What is loaded lasts: to look through it at each collection and at the end took a quarter of a command's CPU.
+        gc.freeze()

@@ -1,5 +1,6 @@
 """Entry point for granian: orders on the event loop, where a waiting order costs no thread; all else on threads."""
 
+import gc
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
@@ -31,6 +32,7 @@ guard = ConnectionGuard(of_address=settings.CONNECTIONS_PER_ADDRESS, is_trusted=
 
 def start() -> None:
     """Bound what may be held: a thread by a statement, a place by a client."""
+    gc.freeze()  # what has been loaded since Django was
     bound_statements()
     guard.start()
 

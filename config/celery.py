@@ -1,5 +1,6 @@
 """The Celery app; tasks are doors only, truth is in the database, so a task may run twice or never."""
 
+import gc
 import importlib
 from typing import Any
 
@@ -32,6 +33,12 @@ def send_ids_along(headers: dict[str, Any], **signal: Any) -> None:
 def sign(headers: dict[str, Any], body: Any, **signal: Any) -> None:
     """Workers run what this stack has sent, and nothing else."""
     signed_tasks.sign(body, headers)
+
+
+@worker_init.connect
+def spare_what_is_loaded(**signal: Any) -> None:
+    """Have neither the collector nor a fork's first collection touch what all processes of a worker share."""
+    gc.freeze()
 
 
 @worker_init.connect

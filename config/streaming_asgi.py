@@ -1,5 +1,7 @@
 """Entry point for granian of the stream program."""
 
+import gc
+
 import django
 
 from config.environment import load_settings
@@ -22,6 +24,7 @@ streams = Streams()
 
 def start() -> None:
     """Begin to read, with statements that end in time."""
+    gc.freeze()  # what has been loaded since Django was
     bound_statements()
     guard.start()
     streams.start()
