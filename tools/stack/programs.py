@@ -15,9 +15,9 @@ WEB_PORT = 8000
 FLOWER_USER = "crossbook"
 # beat now and then misses its signal while it talks to the database; it keeps nothing that a kill could lose.
 STOP_SECONDS = {"beat": 4, "beat-standby": 4}
-# How far a program steps back where cores are short (`nice`): what has been accepted is hedged and reported before more
-# is accepted, and watching waits for both. The rest have no number: databases, broker, venue, desk, prices.
-NICE = {"web": 5, "stream": 5, "flower": 10}
+# How far a program steps back where cores are short (`nice`): watching waits for settling. The rest have no number, web
+# among them: the desk waits for what web publishes, and reports to it.
+NICE = {"stream": 5, "flower": 10}
 # Of these two run, alike in all but their names: one leads, the other takes its place.
 LED = ("intake", "beat", "feed")
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
