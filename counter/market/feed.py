@@ -24,8 +24,8 @@ from counter.expiring.index_record import averages_so_far
 from counter.limits import in_force
 from counter.market import chain, listing, quotes
 from counter.market.book_watch import BookWatch
-from counter.market.index import Index
-from counter.market.index_level import Point, Span
+from counter.market.index import Index, Reading
+from counter.market.index_level import Span
 from counter.market.index_rejections import RejectionCounts
 from counter.market.index_sources import configured
 from counter.market.model_quotes import ModelQuote, cautious_quote, model_quote
@@ -85,15 +85,13 @@ class Feed:
             self._withdraw(unknown, now)
         if reading.leaps:
             self._judge(reading.leaps)
-        count = 0
         for coin in settings.COINS:
-            point = reading.prices.get(coin)
-            if point is None:
+            if coin not in reading.prices:
                 causes = sorted({f"{each.source} {each.cause}" for each in reading.rejected.get(coin, [])})
                 self._tell(coin, ", ".join(causes) or "no confirmed sample yet")
-                continue
-            with self._apart(coin):
-                count += self._publish(coin, point, reading.spans[coin], now)
+        count = 0
+        for coins in self._together(reading):
+            count += self._try_to_publish(coins, reading, now)
         self._rejections.add(reading.rejected)
         if self._rejections:
             with self._writing():
@@ -101,13 +99,52 @@ class Feed:
             self._rejections.clear()
         return count
 
-    def _publish(self, coin: str, point: Point, span: Span, now: datetime) -> int:
-        """Index and quotes of one coin, in one transaction."""
-        self._list_if_due(coin, point.price, now)
+    def _together(self, reading: Reading) -> list[list[str]]:
+        """The coins that are published with each other: all whose price is of one moment, but for those in trouble."""
+        found: dict[tuple[datetime, str], list[str]] = {}
+        for coin, point in reading.prices.items():
+            apart = coin if self._troubles.get(coin, "") else ""
+            found.setdefault((point.at, apart), []).append(coin)
+        return list(found.values())
+
+    def _try_to_publish(self, coins: Sequence[str], reading: Reading, now: datetime) -> int:
+        """How many options were quoted. Coins that cannot be published together are published each by itself.
+
+        What goes wrong with one coin is told, and goes no further; but without database or lead nothing goes on.
+
+        Raises: LeadershipLost; database errors of which `is_not_now` holds.
+        """
+        try:
+            count = self._publish(coins, reading, now)
+        except LeadershipLost:
+            raise
+        except Exception as error:
+            if is_not_now(error):
+                raise
+            if len(coins) > 1:
+                log.debug("not quoted together", coins=coins, error=repr(error))
+                return sum(self._try_to_publish([coin], reading, now) for coin in coins)
+            self._tell(coins[0], repr(error))
+            return 0
+        for coin in coins:
+            self._tell(coin, "")
+        return count
+
+    def _publish(self, coins: Sequence[str], reading: Reading, now: datetime) -> int:
+        """Index and quotes of coins whose price is of one moment, in one transaction."""
+        prices = {coin: reading.prices[coin].price for coin in coins}
+        at = reading.prices[coins[0]].at
+        for coin, price in prices.items():
+            self._list_if_due(coin, price, now)
         with self._writing():
-            quotes.record_index(prices={coin: point.price}, now=point.at)
-            fresh = self._quotes(coin, point.price, span, now)
-            quotes.update_quotes(quotes=fresh, now=point.at)
+            quotes.record_index(prices=prices, now=at)
+            averages = self._averages(coins, now)
+            fresh = [
+                quote
+                for coin, price in prices.items()
+                for quote in self._quotes(coin, price, reading.spans[coin], averages, now)
+            ]
+            quotes.update_quotes(quotes=fresh, now=at)
         return len(fresh)
 
     def _withdraw(self, coins: Iterable[str], now: datetime) -> None:
@@ -121,23 +158,6 @@ class Feed:
         with transaction.atomic():
             self._term.fence()
             yield
-
-    @contextmanager
-    def _apart(self, coin: str) -> Iterator[None]:
-        """What goes wrong with one coin is told, and goes no further; but without database or lead nothing goes on.
-
-        Raises: LeadershipLost; database errors of which `is_not_now` holds.
-        """
-        try:
-            yield
-        except LeadershipLost:
-            raise
-        except Exception as error:
-            if is_not_now(error):
-                raise
-            self._tell(coin, repr(error))
-        else:
-            self._tell(coin, "")
 
     def _tell(self, coin: str, trouble: str) -> None:
         """Say once what keeps a coin from being quoted, and once that it is over."""
@@ -163,15 +183,15 @@ class Feed:
         self._options[coin] = list(Option.objects.filter(expires_at__gt=now, underlying=coin))
         self._listed_at[coin] = now
 
-    def _quotes(self, coin: str, index: Decimal, span: Span, now: datetime) -> list[quotes.NewQuote]:
+    def _quotes(
+        self, coin: str, index: Decimal, span: Span, averages: Mapping[Window, AverageSoFar], now: datetime
+    ) -> list[quotes.NewQuote]:
         """Quotes of a coin's living options; one that the model has no price for keeps no other from its own.
 
         Raises: VolatilityError, ModelInputInvalid when that is so of all.
         """
-        alive = [option for option in self._options[coin] if option.expires_at > now]
-        averages = self._averages(coin, alive, now)
         made, refused = [], None
-        for option in alive:
+        for option in self._alive(coin, now):
             if _window(option) in self._unknown[coin]:
                 continue
             try:
@@ -183,20 +203,32 @@ class Feed:
             raise refused
         return made
 
-    def _averages(self, coin: str, alive: Sequence[Option], now: datetime) -> dict[Window, AverageSoFar]:
+    def _alive(self, coin: str, now: datetime) -> list[Option]:
+        return [option for option in self._options[coin] if option.expires_at > now]
+
+    def _averages(self, coins: Sequence[str], now: datetime) -> dict[Window, AverageSoFar]:
         """What is known of the settlement indexes whose windows have begun, after this tick's index was recorded.
 
         Options whose index will have to be entered by a person are not quoted: what they will be worth is not known.
+        One statement for each moment of expiry whose window has begun.
         """
-        begun = sorted({option.expires_at for option in alive if option.expires_at - WINDOW <= now})
+        begun: dict[datetime, set[str]] = {}
+        for coin in coins:
+            for option in self._alive(coin, now):
+                if option.expires_at - WINDOW <= now:
+                    begun.setdefault(option.expires_at, set()).add(coin)
         found = {
-            (coin, expires_at): averages_so_far([coin], expires_at=expires_at, now=now)[coin]
-            for expires_at in begun
+            (coin, expires_at): average
+            for expires_at in sorted(begun)
+            for coin, average in averages_so_far(begun[expires_at], expires_at=expires_at, now=now).items()
         }
-        unknown = frozenset(window for window, average in found.items() if average is None)
-        for _, expires_at in unknown - self._unknown.get(coin, frozenset()):
-            log.error("not quoted: the record of the index has a gap", coin=coin, expiry=str(expires_at))
-        self._unknown[coin] = unknown
+        for coin in coins:
+            unknown = frozenset(
+                window for window, average in found.items() if average is None and window[0] == coin
+            )
+            for _, expires_at in unknown - self._unknown.get(coin, frozenset()):
+                log.error("not quoted: the record of the index has a gap", coin=coin, expiry=str(expires_at))
+            self._unknown[coin] = unknown
         return {window: average for window, average in found.items() if average is not None}
 
     def _quote(

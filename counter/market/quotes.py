@@ -15,11 +15,12 @@ from django.db import connection, models
 
 from counter.circuit_breaker import State, Terms
 from counter.market.listing import Listing
-from counter.models import IndexPrice, Option, Quote
+from counter.models import Option, Quote
 from counter.pricing import formulas
 from counter.trading.status import Trading, trading_by_coin
 from counter.trading.status import terms as trading_terms
 from infra.coordination.ages import AHEAD_INTERVAL, age
+from infra.db.arrays import array, columns
 
 # The lowest ask and the highest bid of the last seconds are kept by two spans, the present one and the one before: what
 # was quoted longest ago goes with its span, and nothing has to be remembered by the feed.
@@ -55,9 +56,18 @@ UPSERT = f"""
 
 
 # By the database's clock as well: a process that is behind would forget what is true.
-FORGET_AHEAD = f"""
-    DELETE FROM counter_indexprice
-    WHERE underlying = ANY(%s::varchar[]) AND at > greatest(%s::timestamptz, clock_timestamp()) + {AHEAD_INTERVAL}
+RECORD = f"""
+    WITH sample AS (
+        SELECT * FROM unnest(%s::varchar[], %s::numeric[]) AS v(underlying, price)
+        CROSS JOIN (SELECT %s::timestamptz AS at) AS moment
+    ), forgotten AS (
+        DELETE FROM counter_indexprice AS p USING sample AS s
+        WHERE p.underlying = s.underlying AND p.at > greatest(s.at, clock_timestamp()) + {AHEAD_INTERVAL}
+        RETURNING p.id
+    ), recorded AS (
+        INSERT INTO counter_indexprice (underlying, price, at) SELECT underlying, price, at FROM sample
+    )
+    SELECT count(*) FROM forgotten
 """  # noqa: S608 - our own
 
 log = structlog.get_logger(__name__)
@@ -107,9 +117,8 @@ def update_quotes(*, quotes: Sequence[NewQuote], now: datetime) -> int:
     Symbols that are not listed, and options with a newer quote, are passed over.
     """
     latest = list({quote.symbol: quote for quote in quotes}.values())
-    columns = [[getattr(quote, field.name) for quote in latest] for field in fields(NewQuote)]
     with connection.cursor() as cursor:
-        cursor.execute(UPSERT, [*columns, now])
+        cursor.execute(UPSERT, [*columns(latest, [field.name for field in fields(NewQuote)]), now])
         return cursor.rowcount
 
 
@@ -129,12 +138,10 @@ def record_index(*, prices: Mapping[str, Decimal], now: datetime) -> None:
     What lies ahead was dated by a wrong clock, and would come into the average of an expiry to come.
     """
     with connection.cursor() as cursor:
-        cursor.execute(FORGET_AHEAD, [list(prices), now])
-        if cursor.rowcount:
-            log.error("samples of the index lay in the future: a clock was wrong", forgotten=cursor.rowcount)
-    IndexPrice.objects.bulk_create(
-        [IndexPrice(underlying=underlying, price=price, at=now) for underlying, price in prices.items()]
-    )
+        cursor.execute(RECORD, [array(list(prices)), array(list(prices.values())), now])
+        [[forgotten]] = cursor.fetchall()
+    if forgotten:
+        log.error("samples of the index lay in the future: a clock was wrong", forgotten=forgotten)
 
 
 def list_options(*, listings: Sequence[Listing], now: datetime) -> list[str]:

@@ -5,7 +5,7 @@ lies ahead.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
@@ -17,12 +17,14 @@ from django.db import close_old_connections, connection, transaction
 
 from counter.circuit_breaker import IN_USDT, Limit, Reason, Standing, State, Terms, judge
 from counter.models import DeskCondition, TradingStatus, TradingStatusChange, TradingSwitch
-from counter.trading.switches import stop_of
+from counter.trading.switches import stops_of
 from counter.trading.unsettled import Unsettled, read_unsettled
 from infra.coordination import clock
 from infra.coordination.ages import AHEAD_INTERVAL, age, lies_ahead
 from infra.coordination.leadership import LeadershipLost, Term
+from infra.db.arrays import array
 from infra.db.lifecycles import moves
+from infra.db.not_now import is_not_now
 from ledger.decimals import EXACT, calculating, product, rounded
 
 log = structlog.get_logger(__name__)
@@ -38,12 +40,35 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 UNSETTLED_PAUSE_TIMES = 50
 UNSETTLED_PAUSE_AT_MOST = timedelta(seconds=10)
 BookMeasures = Callable[[datetime], Mapping[str, Mapping[Reason, Decimal]]]
+Measured = dict[str, dict[Reason, Decimal]]  # by coin and cause
 NO_LEAPS: Mapping[str, datetime] = {}
 NEWEST_QUOTES = f"""
     SELECT DISTINCT ON (o.underlying) o.underlying, q.quoted_at, q.index_price
     FROM counter_option AS o JOIN counter_quote AS q ON q.option_id = o.id
     WHERE o.expires_at > %(now)s AND q.quoted_at <= %(now)s + {AHEAD_INTERVAL}
     ORDER BY o.underlying, q.quoted_at DESC
+"""  # noqa: S608 - our own
+KEPT = {
+    "underlying": "varchar",
+    "spread_rate": "numeric",
+    "reasons": "text",
+    "why": "text",
+    "exposure_usdt": "numeric",
+    "book_delta_usdt": "numeric",
+    "book_vega_usdt": "numeric",
+    "payout_float_usdt": "numeric",
+    "pays_at_once": "boolean",
+    "stop": "varchar",
+    "easing_since": "timestamptz",
+    "judged_at": "timestamptz",
+}
+KEEP = f"""
+    UPDATE counter_tradingstatus AS t SET spread_rate = v.spread_rate, reasons = v.reasons::varchar[], why = v.why,
+        exposure_usdt = v.exposure_usdt, book_delta_usdt = v.book_delta_usdt, book_vega_usdt = v.book_vega_usdt,
+        payout_float_usdt = v.payout_float_usdt, pays_at_once = v.pays_at_once, stop = v.stop,
+        easing_since = v.easing_since, judged_at = v.judged_at
+    FROM unnest({", ".join(f"%s::{kind}[]" for kind in KEPT.values())}) AS v({", ".join(KEPT)})
+    WHERE t.underlying = v.underlying
 """  # noqa: S608 - our own
 TRANSITIONS = {
     State.WIDE: TradingStatus.widen,
@@ -139,6 +164,8 @@ class Watch:
     def judge(self, *, now: datetime, leaps: Mapping[str, datetime] = NO_LEAPS) -> None:
         """Judge every coin of COINS by what is measured at `now`; `leaps`: since when a coin's index leaps.
 
+        In one transaction, or where that fails in one for each coin: those before the one that cannot be judged are.
+
         Raises: LeadershipLost, database errors; nothing is changed then.
         """
         self._started_at = min(self._started_at, now)  # the database's clock may have been set back
@@ -151,15 +178,28 @@ class Watch:
         paid = sum((unsettled.paid for unsettled in self._unsettled.values()), ZERO)
         told = {condition.underlying: condition for condition in DeskCondition.objects.all()}
         book = self._book(now) if self._book else {}
+        measured: Measured = {}
         for underlying in settings.COINS:
             measures = self._measures(underlying, quotes.get(underlying), told.get(underlying), now)
             measures |= book.get(underlying, {})
             if underlying in leaps:
                 measures[Reason.INDEX_LEAP] = _seconds(age(leaps[underlying], now=now))
-            with transaction.atomic():
-                if self._term is not None:
-                    self._term.fence()
-                _store(underlying, measures, paid, now)
+            measured[underlying] = measures
+        try:
+            self._store(measured, paid, now)
+        except LeadershipLost:
+            raise
+        except Exception as error:
+            if is_not_now(error) or len(measured) == 1:
+                raise
+            for underlying, measures in measured.items():
+                self._store({underlying: measures}, paid, now)
+
+    def _store(self, measured: Measured, paid: Decimal, now: datetime) -> None:
+        with transaction.atomic():
+            if self._term is not None:
+                self._term.fence()
+            _store(measured, paid, now)
 
     def _read_unsettled(self, now: datetime) -> timedelta:
         """Read it, and as overdue what will be so before it is read again; how long that took."""
@@ -223,47 +263,65 @@ def _seconds(passed: timedelta) -> Decimal:
     return EXACT.multiply(Decimal(passed // timedelta(milliseconds=1)), MILLISECOND)
 
 
-def _store(underlying: str, measures: Mapping[Reason, Decimal], paid: Decimal, now: datetime) -> None:
-    """Judge one coin on its locked row, and keep what changed, in the caller's transaction.
+def _store(measured: Measured, paid: Decimal, now: datetime) -> None:
+    """Judge coins on their locked rows, and keep what changed, in the caller's transaction.
 
     `paid` is the USDT of all coins that customers were paid at once and whose orders are not settled.
     """
-    status = _locked(underlying, now)
+    statuses = _locked(sorted(measured), now)
+    stops = stops_of(measured)  # read under the rows' locks, which throwing a switch takes too
+    kept: list[dict[str, Any]] = []
     # By the database's clock as well: who was held up on the way here is only late.
-    if lies_ahead(status.judged_at, now=max(now, clock.of("default").now())):
-        log.warning(
-            "a coin was judged in the future: a clock was wrong", coin=underlying, at=status.judged_at
-        )
-    elif status.judged_at >= now:
-        return
-    limits = limits_of(underlying)
+    latest = max(now, clock.of("default").now())
+    for status in statuses:
+        underlying = status.underlying
+        if lies_ahead(status.judged_at, now=latest):
+            log.warning(
+                "a coin was judged in the future: a clock was wrong", coin=underlying, at=status.judged_at
+            )
+        elif status.judged_at >= now:
+            continue
+        after, changes = _judged(status, measured[underlying], now)
+        changes |= {"stop": stops[underlying], "payout_float_usdt": paid, "judged_at": now}
+        changes["pays_at_once"] &= paid < settings.INSTANT_PAYOUT_FLOAT_USDT
+        if after.state != status.state:
+            _move(status, after.state, changes, now)
+        else:
+            kept.append({"underlying": underlying, **changes})
+    if kept:
+        with connection.cursor() as cursor:
+            cursor.execute(KEEP, [array([_stored(row[name]) for row in kept]) for name in KEPT])
+
+
+def _judged(
+    status: TradingStatus, measures: Mapping[Reason, Decimal], now: datetime
+) -> tuple[Standing, dict[str, Any]]:
+    """A coin's standing by what was measured, and what its row says of it."""
+    limits = limits_of(status.underlying)
     reasons = tuple(reason for reason in Reason if reason in status.reasons)
-    before = Standing(State(status.state), reasons, status.easing_since)
     after = judge(
-        before=before,
+        before=Standing(State(status.state), reasons, status.easing_since),
         measures=measures,
         limits=limits,
         reopen_below=settings.REOPEN_BELOW_RATE,
         reopen_after=timedelta(seconds=settings.REOPEN_AFTER_SECONDS),
         now=now,
     )
-    changes: dict[str, Any] = {
+    return after, {
         "spread_rate": spread_rate_of(after.state),
         "reasons": list(map(str, after.reasons)),
         "why": _why(after, measures, limits),
         "exposure_usdt": _usdt(measures.get(Reason.EXPOSURE)),
         "book_delta_usdt": _usdt(measures.get(Reason.BOOK_DELTA)),
         "book_vega_usdt": _usdt(measures.get(Reason.BOOK_VEGA)),
-        "payout_float_usdt": paid,
-        "pays_at_once": paid < settings.INSTANT_PAYOUT_FLOAT_USDT and Reason.INDEX_LEAP not in after.reasons,
-        "stop": stop_of(underlying),  # read under the row's lock, which throwing a switch takes too
+        "pays_at_once": Reason.INDEX_LEAP not in after.reasons,
         "easing_since": after.easing_since,
-        "judged_at": now,
     }
-    if after.state != before.state:
-        _move(status, after.state, changes, now)
-    else:
-        TradingStatus.objects.filter(pk=status.pk).update(**changes)
+
+
+def _stored(value: Any) -> Any:
+    """An array within an array is its literal."""
+    return array(value) if isinstance(value, list) else value
 
 
 def spread_rate_of(state: State) -> Decimal:
@@ -271,17 +329,20 @@ def spread_rate_of(state: State) -> Decimal:
     return settings.SPREAD_RATE if state is State.NORMAL else settings.WIDE_SPREAD_RATE
 
 
-def _locked(underlying: str, now: datetime) -> TradingStatus:
-    """The coin's row, locked; one that has never been judged begins as usual, also when two judge it at once."""
-    rows = TradingStatus.objects.select_for_update()
-    status = rows.filter(underlying=underlying).first()
-    if status is None:
+def _locked(coins: Sequence[str], now: datetime) -> list[TradingStatus]:
+    """The coins' rows, locked in their order; one that has never been judged begins as usual, also when two judge it
+    at once.
+    """
+    rows = TradingStatus.objects.select_for_update().filter(underlying__in=coins).order_by("underlying")
+    found = list(rows)
+    if len(found) < len(coins):
         new = {"spread_rate": settings.SPREAD_RATE, "since": now, "judged_at": NEVER}
-        made, is_new = TradingStatus.objects.get_or_create(underlying=underlying, defaults=new)
-        if is_new:
-            _record(made, from_state="", changes={}, now=now)
-        status = rows.get(underlying=underlying)
-    return status
+        for underlying in coins:
+            made, is_new = TradingStatus.objects.get_or_create(underlying=underlying, defaults=new)
+            if is_new:
+                _record(made, from_state="", changes={}, now=now)
+        found = list(rows.all())
+    return found
 
 
 @moves(TradingStatus.widen)

@@ -4,6 +4,7 @@ What the switches of a coin and of all coins come to stands on the coin's tradin
 reads with its options: one that is decided after the commit obeys, in every process.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -72,16 +73,20 @@ def throw(
     return True
 
 
-def stop_of(underlying: str) -> State:
-    """What the switches let through of a coin: the worse of its own and that of all."""
-    rows = TradingSwitch.objects.filter(underlying__in=[underlying, ALL_COINS])
-    return max((State(switch.state) for switch in rows), key=SEVERITY.__getitem__, default=State.RUNNING)
+def stops_of(coins: Iterable[str]) -> dict[str, State]:
+    """What the switches let through of each of these coins: the worse of its own and that of all."""
+    wanted = list(coins)
+    switches = TradingSwitch.objects.filter(underlying__in=[*wanted, ALL_COINS])
+    thrown = {switch.underlying: State(switch.state) for switch in switches}
+    return {
+        coin: max((thrown.get(name, State.RUNNING) for name in (coin, ALL_COINS)), key=SEVERITY.__getitem__)
+        for coin in wanted
+    }
 
 
 def _apply(now: datetime) -> None:
     """Put on each coin's status what its switches come to; a coin that was never judged gets one."""
-    for underlying in sorted(settings.COINS):
-        stop = stop_of(underlying)
+    for underlying, stop in stops_of(sorted(settings.COINS)).items():
         new = {"spread_rate": settings.SPREAD_RATE, "since": now, "judged_at": now, "stop": stop}
         status, is_new = TradingStatus.objects.get_or_create(underlying=underlying, defaults=new)
         if not is_new and status.stop != stop:

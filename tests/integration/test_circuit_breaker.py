@@ -325,6 +325,16 @@ def test_two_feeds_that_judge_at_once_leave_one_history(bench):
         assert list(path.values_list("to_state", flat=True)) == ["NORMAL", "WIDE", "HALTED"]
 
 
+def test_a_coin_that_cannot_be_judged_keeps_those_before_it_from_nothing(bench, settings):
+    bench.judged(0)
+    settings.BREAKER_EXPOSURE_USDT = {"BTC": settings.BREAKER_EXPOSURE_USDT["BTC"]}
+    now = bench.started_at + timedelta(seconds=1)
+    with pytest.raises(KeyError):
+        bench.watch.judge(now=now)
+    assert TradingStatus.objects.get(underlying="BTC").judged_at == now
+    assert TradingStatus.objects.get(underlying="ETH").judged_at < now
+
+
 def test_a_feed_that_cannot_judge_goes_on_and_its_coins_count_as_halted_soon(bench, monkeypatch):
     bench.judged(0)
 

@@ -1,6 +1,7 @@
 """The feed prices by what its sources agree on: bad samples are counted and sold at by nobody, on a real database."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
@@ -190,12 +191,50 @@ def test_another_process_goes_on_from_the_level_that_was_published(feeding, term
     assert set(reading.leaps) == {"BTC"}
 
 
-def test_a_tick_writes_with_few_statements(feeding):
-    feeding.tick(3)
-    feeding.now += SECOND
+def round_of(feeding):
+    """The statements of one round: a tick, and the judgement of all coins."""
     with CaptureQueriesContext(connection) as captured:
-        feeding.feed.tick(now=feeding.now)
-    statements = [query["sql"] for query in captured if "SAVEPOINT" not in query["sql"]]
-    writes = [sql for sql in statements if sql.lstrip().startswith("INSERT")]
-    assert len(writes) == 4  # index and quotes of two coins
-    assert len(statements) <= 14  # with begin, lead, commit, and what is dated ahead of the clock
+        feeding.tick()
+    return [query["sql"].lstrip() for query in captured]
+
+
+def test_a_round_takes_few_statements_and_as_many_for_two_coins_as_for_one(feeding, settings):
+    feeding.tick(3)
+    of_two = round_of(feeding)
+    # Two transactions, each with begin, lead in two and commit: index and quotes; the statuses' lock, switches, change.
+    # Before the second what it judges by is measured, in three.
+    assert len(of_two) <= 16
+    assert feeding.recorded("ETH")[-1] == 3_000
+    settings.COINS = {"BTC": settings.COINS["BTC"]}
+    assert len(round_of(feeding)) == len(of_two)
+
+
+@contextmanager
+def unstorable(coin):
+    """For the block, the database takes no index of a coin."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"ALTER TABLE counter_indexprice ADD CONSTRAINT unstorable CHECK (underlying <> '{coin}') NOT VALID"
+        )
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE counter_indexprice DROP CONSTRAINT unstorable")
+
+
+@pytest.mark.parametrize(("odd", "other"), [("ETH", "BTC"), ("BTC", "ETH")])
+def test_a_coin_that_cannot_be_stored_leaves_the_others_quotes_written(feeding, odd, other):
+    def newest(coin):
+        return Quote.objects.filter(option__underlying=coin).latest("quoted_at").quoted_at
+
+    feeding.tick(3)
+    together, before = round_of(feeding), feeding.now
+    with unstorable(odd):
+        for _ in range(2):
+            feeding.tick()
+            assert (newest(odd), newest(other)) == (before, feeding.now)
+        assert len(feeding.recorded(other)) == len(feeding.recorded(odd)) + 2
+    feeding.tick()
+    assert newest(odd) == newest(other) == feeding.now
+    assert len(round_of(feeding)) == len(together), "both in one transaction again"
