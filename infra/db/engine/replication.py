@@ -17,7 +17,7 @@ from infra.db.engine.silence import WatchedConnection
 # 01000, which a statement's own warnings have too.
 WAIT_FOR_STANDBY = "SyncRepWaitForLSN"
 
-# Whatever a transaction writes to the log, its commit is believed only once the standby has the log up to there.
+# Once a transaction has written to the log, its commit is believed only once the standby has the log up to there.
 LOGGED = """
     SELECT pg_logical_emit_message(true, 'answered', '') WHERE current_setting('synchronous_standby_names') <> ''
 """
