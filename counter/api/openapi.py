@@ -40,11 +40,10 @@ _ANYWHERE = (
     *("signature_invalid", "signature_expired", "signature_replayed"),
     *("customer_required", "scope_required", "ip_not_allowed", "permission_denied"),
 )
-_ALWAYS = (
-    *(*_ANYWHERE, "method_not_allowed", "not_acceptable", "throttled"),
-    *("internal_error", "overloaded", "unavailable"),
-)
+_OF_ALL = ("method_not_allowed", "not_acceptable", "internal_error", "overloaded", "unavailable")
+_ALWAYS = (*_ANYWHERE, *_OF_ALL, "throttled")
 
+PUBLIC_ERRORS = ("invalid_request", *_OF_ALL)
 READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
 STREAM_ERRORS = (*READING_ERRORS, "too_many_streams")
 PLACING_ERRORS = (

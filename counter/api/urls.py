@@ -4,7 +4,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularSwaggerView
 
-from counter.api import books, health, internal, ledger, market, orders, wallet, withdrawals
+from counter.api import books, health, internal, ledger, market, orders, server_time, wallet, withdrawals
 from counter.api.errors import unknown_address
 from counter.api.schema import SchemaView
 
@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/v1/withdrawals", withdrawals.WithdrawalsView.as_view()),
     path("api/v1/instruments", market.InstrumentsView.as_view()),
     path("api/v1/quotes", market.QuotesView.as_view()),
+    path("api/v1/time", server_time.TimeView.as_view()),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path(
         "api/docs",

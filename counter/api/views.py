@@ -2,6 +2,7 @@
 
     addresses        who is asked                                           by
     /api/v1/         a key's signature, else a token, else a session        CustomerView
+    /api/v1/time     anybody                                                PublicView
     /internal/v1/    the desk's signature                                   DeskView
     /wallet/v1/      the wallet service's signature                         WalletView
 
@@ -90,6 +91,15 @@ class CustomerView(ApiView):
         if self.standing is not None:
             tell_standing(response, self.standing)
         return response
+
+
+class PublicView(ApiView):
+    """A view for anybody: credentials are not looked at, so wrong ones keep nobody out."""
+
+    authentication_classes = []
+    permission_classes = []
+    throttle_classes = []
+    http_method_names = ["get", "head"]
 
 
 class ServiceView(ApiView):

@@ -217,6 +217,10 @@ class Client:
 
     # --- what is for sale -----------------------------------------------------------------------------------------
 
+    def server_time(self) -> datetime:
+        """The time by which the server judges signatures; other calls go by it as soon as ours is too far off."""
+        return datetime.fromisoformat(self._get("/api/v1/time")["now"])
+
     def instruments(self, *, underlying: str | None = None) -> list[Instrument]:
         """Options that have not expired."""
         return _all_of(Instrument, self._get("/api/v1/instruments", underlying=underlying))

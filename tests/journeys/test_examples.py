@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -138,6 +139,7 @@ def test_the_client_goes_by_the_servers_clock(client):
     client._signed.clock_ahead_seconds = -3600
     assert client.balance() == Decimal(10000)
     assert abs(client._signed.clock_ahead_seconds) < 30
+    assert abs(client.server_time() - timezone.now()) < timedelta(seconds=30)
     client._signed.clock_ahead_seconds = -3600
     assert next(client.events()).name == "snapshot"
 

@@ -22,7 +22,7 @@ from crossbook.api.account import (
     list_withdrawals,
     read_statement,
 )
-from crossbook.api.market import ask_firm_quote, list_instruments, list_quotes
+from crossbook.api.market import ask_firm_quote, list_instruments, list_quotes, read_time
 from crossbook.api.orders import list_orders, place_order, place_orders, read_order
 from crossbook.api.positions import list_positions, read_position
 from crossbook.api.stream import stream
@@ -90,6 +90,8 @@ def first_event() -> tuple[str, Snapshot]:
     return event.removeprefix("event: "), Snapshot.from_dict(json.loads(data.removeprefix("data: ")))
 
 
+now = call(read_time)
+assert now.now_ms == int(now.now.timestamp() * 1000)
 instrument = call(list_instruments, symbol=symbol).results[0]
 quote = call(list_quotes, symbol=symbol).results[0]
 assert not quote.is_stale

@@ -48,6 +48,10 @@ function first<T>(list: readonly T[]): T {
 
 const client = clientOf(url);
 
+const now = good(await client.GET("/api/v1/time"));
+if (Date.parse(now.now) !== now.now_ms) {
+  throw new Error("the server tells two times");
+}
 const instrument = first(good(await client.GET("/api/v1/instruments", { params: { query: { symbol } } })).results);
 const quote: Schemas["QuoteBody"] = first(
   good(await client.GET("/api/v1/quotes", { params: { query: { symbol } } })).results,

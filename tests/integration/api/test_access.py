@@ -114,7 +114,7 @@ def test_schema_describes_the_public_addresses_and_no_others():
             for name in ("positions/{position_id}", "accounts", "ledger", "instruments", "quotes")
         ),
         "/api/v1/stream",
-        *("/api/v1/withdrawals", "/api/v1/ledger.csv", "/api/v1/statements/{month}"),
+        *("/api/v1/withdrawals", "/api/v1/ledger.csv", "/api/v1/statements/{month}", "/api/v1/time"),
     }
     components = schema["components"]["schemas"]
     asked = set(re.findall(r"#/components/schemas/(\w+)", str(schema)))
