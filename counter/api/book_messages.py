@@ -7,11 +7,14 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
-from counter.api.pages import PositionState
+from counter.api.times import TimedQuery
 from counter.contracts import Moment
 from counter.limits.in_force import limits_of
 from counter.models import Account, Position
 
+PositionState = Annotated[
+    Literal["open", "closing", "closed", "exercised", "expired"], Meta(title="PositionState")
+]
 _ENDED = (Position.State.EXERCISED, Position.State.EXPIRED)
 
 
@@ -35,6 +38,12 @@ class PositionBody(msgspec.Struct):
     settlement_index: Annotated[
         Price | None, Meta(description="What it was exercised or expired at; null for any other state.")
     ]
+
+
+class PositionQuery(TimedQuery, kw_only=True):
+    """Filters of positions; the times are those of `opened_at`."""
+
+    state: PositionState | None = None
 
 
 class PositionPage(msgspec.Struct):

@@ -8,13 +8,15 @@ from counter.api.book_messages import (
     AccountList,
     PositionBody,
     PositionPage,
+    PositionQuery,
     limited_account,
     position_body,
 )
 from counter.api.errors import ApiError
 from counter.api.openapi import READING_ERRORS, answers, described
-from counter.api.pages import PositionQuery, page_of
+from counter.api.pages import page_of
 from counter.api.parsers import query_of
+from counter.api.times import between
 from counter.api.views import CustomerView
 from counter.models import Account, Position
 
@@ -35,7 +37,7 @@ class PositionsView(CustomerView):
         positions = Position.objects.filter(customer_id=self.customer_id).select_related("option")
         if query.state is not None:
             positions = positions.filter(state=query.state.upper())
-        rows, next_cursor = page_of(positions, query)
+        rows, next_cursor = page_of(between(positions, query, "opened_at"), query)
         return Response(PositionPage([position_body(row) for row in rows], next_cursor))
 
 

@@ -23,11 +23,11 @@ from counter.api.ledger_messages import (
     MonthlyStatementBody,
     ledger_entry_body,
     monthly_statement_body,
-    read_time,
 )
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.parsers import query_of
 from counter.api.renderers import MessageRenderer
+from counter.api.times import read_time
 from counter.api.views import CustomerView
 from counter.models import Account
 from counter.money.monthly import monthly_statement

@@ -1,28 +1,26 @@
 """Ledger entries and monthly statements as customers read them."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, field
 
-from counter.api.errors import ApiError
 from counter.api.fields import OrderType, Query, Usdt, coin, usdt
 from counter.api.pages import PageQuery
+from counter.api.times import TIME
 from counter.contracts import Moment
 from counter.money.monthly import MonthlyStatement
 from counter.money.statements import LedgerEntry
 
 LONGEST_RANGE = timedelta(days=366)
 
-# Texts here, which `read_time` reads: of a query a number would pass for a time as well.
-_TIME = {"format": "date-time"}
 From = Annotated[
     str,
-    Meta(description="Begin with the first entry made at this time or later.", extra_json_schema=_TIME),
+    Meta(description="Begin with the first entry made at this time or later.", extra_json_schema=TIME),
 ]
 To = Annotated[
-    str, Meta(description="End before the first entry made at this time or later.", extra_json_schema=_TIME)
+    str, Meta(description="End before the first entry made at this time or later.", extra_json_schema=TIME)
 ]
 Signed = Annotated[str, Meta(description="USDT, 6 decimals: positive in, negative out.")]
 FineUsdt = Annotated[str, Meta(description="USDT, 8 decimals.", examples=["0.04500000"])]
@@ -103,19 +101,6 @@ class MonthlyStatementBody(msgspec.Struct):
         FineUsdt, Meta(description="USDT, 8 decimals: the venue's commission on payouts at fill.")
     ]
     closing_balance: Usdt
-
-
-def read_time(asked: str | None, name: str) -> datetime | None:
-    """A time as asked by the parameter `name`, with its offset from UTC.
-
-    Raises: ApiError.
-    """
-    if asked is None:
-        return None
-    try:
-        return msgspec.convert(asked, Moment)
-    except msgspec.ValidationError as error:
-        raise ApiError("invalid_request", str(error), path=f"$.{name}") from error
 
 
 def ledger_entry_body(entry: LedgerEntry) -> LedgerEntryBody:

@@ -1,7 +1,7 @@
 """Orders as customers send and read them; these classes are also what the OpenAPI schema says."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from django.conf import settings
@@ -26,10 +26,12 @@ from counter.api.fields import (
     read_amount,
     usdt,
 )
-from counter.api.pages import OrderState
+from counter.api.times import TimedQuery
 from counter.contracts import Moment
 from counter.models import SyncOrder
 from counter.orders.requests import CloseRequest, OpenRequest, Order, OrderRequest
+
+OrderState = Annotated[Literal["pending", "synced", "settled"], Meta(title="OrderState")]
 
 
 class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", tag="open"):
@@ -150,6 +152,14 @@ class StoredOrder(PlacedOrder):
 
     state: OrderState
     settlement: Settlement | None
+
+
+class OrderQuery(TimedQuery, kw_only=True):
+    """Filters of orders; the times are those of `placed_at`."""
+
+    client_order_id: OrderName | None = None
+    state: OrderState | None = None
+    symbol: Symbol | None = None
 
 
 class OrderPage(msgspec.Struct):

@@ -20,15 +20,17 @@ from counter.api.order_messages import (
     OrderOutcome,
     OrderOutcomes,
     OrderPage,
+    OrderQuery,
     PlacedOrder,
     StoredOrder,
     placed_order,
     stored_order,
 )
-from counter.api.pages import OrderQuery, page_of
+from counter.api.pages import page_of
 from counter.api.parsers import decode, query_of
 from counter.api.received import until_of
 from counter.api.repeats import check_no_repeats
+from counter.api.times import between
 from counter.api.views import CustomerView
 from counter.limits.refusals import refusals
 from counter.models import SyncOrder
@@ -174,7 +176,7 @@ class OrdersView(CustomerView):
             orders = orders.filter(state=query.state.upper())
         if query.symbol is not None:
             orders = orders.filter(symbol=query.symbol)
-        rows, next_cursor = page_of(orders, query)
+        rows, next_cursor = page_of(between(orders, query, "placed_at"), query)
         return Response(OrderPage([stored_order(row) for row in rows], next_cursor))
 
 

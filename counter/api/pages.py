@@ -1,16 +1,12 @@
 """Lists by cursor: newest first, each page a range of ids, so that page 10,000 costs what page 1 does."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from django.db import models
 from msgspec import Meta
 
-from counter.api.fields import OrderName, Query, RowId, Symbol
+from counter.api.fields import Query, RowId
 
-OrderState = Annotated[Literal["pending", "synced", "settled"], Meta(title="OrderState")]
-PositionState = Annotated[
-    Literal["open", "closing", "closed", "exercised", "expired"], Meta(title="PositionState")
-]
 M = TypeVar("M", bound=models.Model)
 
 
@@ -19,20 +15,6 @@ class PageQuery(Query, kw_only=True):
 
     cursor: Annotated[RowId, Meta(description="`next_cursor` of the page before.")] | None = None
     limit: Annotated[int, Meta(ge=1, le=500, description="Rows in a page.")] = 100
-
-
-class OrderQuery(PageQuery, kw_only=True):
-    """Filters of orders."""
-
-    client_order_id: OrderName | None = None
-    state: OrderState | None = None
-    symbol: Symbol | None = None
-
-
-class PositionQuery(PageQuery, kw_only=True):
-    """Filters of positions."""
-
-    state: PositionState | None = None
 
 
 def page_of(rows: models.QuerySet[M], query: PageQuery) -> tuple[list[M], str | None]:

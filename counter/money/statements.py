@@ -7,16 +7,15 @@ where it ends.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
 
+from infra.db.ids_by_time import begin_id
+
 MAX_ID = 2**63 - 1
-# Ids go with time, but for clocks that differ and transactions that last.
-SKEW = timedelta(minutes=5)
-NOTHING_BEFORE = datetime(2000, 1, 1, tzinfo=UTC)
 PAGE = 1000
 
 # Each side is read from its own partial index and stops at the limit, however long the history is.
@@ -38,19 +37,6 @@ _ENTRIES = """
     ORDER BY e.id {direction}
 """
 NEWEST_FIRST, OLDEST_FIRST = (_ENTRIES.format(direction=direction) for direction in ("DESC", "ASC"))
-# The first id of a time or later, found by halving: some twenty looks into the primary key among millions.
-FIRST_ID = """
-    WITH RECURSIVE halving (low, high) AS (
-        SELECT COALESCE(min(id), 0), COALESCE(max(id), -1) + 1 FROM counter_transfer
-        UNION ALL
-        SELECT CASE WHEN seen.created_at < %(at)s THEN seen.id + 1 ELSE low END,
-               CASE WHEN seen.created_at < %(at)s THEN high ELSE middle END
-        FROM (SELECT low, high, low + (high - low) / 2 AS middle FROM halving WHERE low < high) AS h
-        CROSS JOIN LATERAL (
-            SELECT id, created_at FROM counter_transfer WHERE id >= middle ORDER BY id LIMIT 1) AS seen
-    )
-    SELECT max(low) FROM halving
-"""
 FIRST_ENTRY = """
     SELECT min(id) FROM (
         (SELECT id FROM counter_transfer
@@ -109,9 +95,8 @@ def ids_between(*, account_id: int, from_time: datetime | None, to_time: datetim
 
 def first_entry_id(account_id: int, at: datetime) -> int:
     """Id of the account's first entry made at a time or later, MAX_ID when there is none."""
+    first = begin_id("counter_transfer", "created_at", at)
     with connection.cursor() as cursor:
-        cursor.execute(FIRST_ID, {"at": max(at, NOTHING_BEFORE) - SKEW})
-        (first,) = cursor.fetchone()
         cursor.execute(FIRST_ENTRY, {"account": account_id, "first": first, "at": at})
         (found,) = cursor.fetchone()
     return MAX_ID if found is None else found

@@ -303,9 +303,16 @@ class Client:
         found = self._get("/api/v1/orders", client_order_id=client_order_id)
         return next(iter(_all_of(Order, found)), None)
 
-    def orders(self, *, state: str | None = None, symbol: str | None = None) -> Iterator[Order]:
-        """All orders, newest first."""
-        return self._pages(Order, "/api/v1/orders", state=state, symbol=symbol)
+    def orders(
+        self,
+        *,
+        state: str | None = None,
+        symbol: str | None = None,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Iterator[Order]:
+        """All orders, newest first; those placed from `begin` on and before `end`, which have time zones."""
+        return self._pages(Order, "/api/v1/orders", state=state, symbol=symbol, **_times(begin, end))
 
     # --- what the customer has ----------------------------------------------------------------------------------------
 
@@ -314,13 +321,15 @@ class Client:
         [account] = self._get("/api/v1/accounts")["results"]
         return Decimal(account["balance"])
 
-    def positions(self, *, state: str | None = None) -> Iterator[Position]:
-        """All positions, newest first."""
-        return self._pages(Position, "/api/v1/positions", state=state)
+    def positions(
+        self, *, state: str | None = None, begin: datetime | None = None, end: datetime | None = None
+    ) -> Iterator[Position]:
+        """All positions, newest first; those opened from `begin` on and before `end`."""
+        return self._pages(Position, "/api/v1/positions", state=state, **_times(begin, end))
 
-    def ledger(self) -> Iterator[LedgerEntry]:
-        """All movements on the account, newest first."""
-        return self._pages(LedgerEntry, "/api/v1/ledger")
+    def ledger(self, *, begin: datetime | None = None, end: datetime | None = None) -> Iterator[LedgerEntry]:
+        """All movements on the account, newest first; those made from `begin` on and before `end`."""
+        return self._pages(LedgerEntry, "/api/v1/ledger", **_times(begin, end))
 
     # --- the stream ---------------------------------------------------------------------------------------------------
 
@@ -439,6 +448,14 @@ def _events(lines: Iterator[bytes]) -> Iterator[Event]:
         elif not line and data:
             yield Event(name, event_id, json.loads("\n".join(data)))
             name, event_id, data = "message", None, []
+
+
+def _times(begin: datetime | None, end: datetime | None) -> dict[str, str | None]:
+    """`from` and `to` of a list."""
+    return {
+        "from": None if begin is None else begin.isoformat(),
+        "to": None if end is None else end.isoformat(),
+    }
 
 
 def _all_of(kind: type[T], page: dict[str, Any]) -> list[T]:

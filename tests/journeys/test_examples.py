@@ -82,7 +82,15 @@ def test_the_client_reads_page_after_page(client, monkeypatch):
         client.open(client_order_id=f"p-{number}", symbol=option.symbol, contracts=1)
     asked = client._get
     monkeypatch.setattr(client, "_get", lambda path, **query: asked(path, limit=2, **query))
-    assert [order.client_order_id for order in client.orders()] == [f"p-{n}" for n in (4, 3, 2, 1, 0)]
+    orders = list(client.orders())
+    assert [order.client_order_id for order in orders] == [f"p-{n}" for n in (4, 3, 2, 1, 0)]
+    later = orders[1].placed_at
+    assert [order.client_order_id for order in client.orders(begin=later)] == ["p-4", "p-3"]
+    assert [order.client_order_id for order in client.orders(end=later)] == ["p-2", "p-1", "p-0"]
+    assert [position.id for position in client.positions(begin=later)] == [
+        order.position_id for order in orders[:2]
+    ]
+    assert {entry.order_id for entry in client.ledger(begin=later)} == {order.id for order in orders[:2]}
 
 
 def test_the_client_sends_again_what_had_no_answer_and_it_is_one_order(client, monkeypatch):

@@ -263,6 +263,8 @@ def _read_api(ground: Ground) -> None:
         f"/api/v1/orders?client_order_id={orders[-1]['client_order_id']}",
         *(f"/api/v1/orders?symbol={orders[-1]['symbol']}", f"/api/v1/orders/{orders[-1]['id']}"),
         *("/api/v1/positions", "/api/v1/positions?state=open", "/api/v1/positions?state=closed"),
+        *(f"/api/v1/orders?from={begun}", f"/api/v1/orders?to={begun}"),
+        *(f"/api/v1/positions?from={begun}", f"/api/v1/positions?to={begun}"),
         f"/api/v1/positions/{positions[-1]['id']}",
         *("/api/v1/ledger", f"/api/v1/ledger?cursor={2**40}", "/api/v1/withdrawals"),
         *(f"/api/v1/ledger?from={begun}", f"/api/v1/ledger?to={begun}", f"/api/v1/statements/{begun[:7]}"),
