@@ -42,7 +42,7 @@ ORDER_CODES: dict[str, ErrorCode] = {
     ),
     RejectCode.CONTRACTS_LIMIT: ErrorCode(422, "More contracts than the customer may have open."),
     RejectCode.NOTIONAL_LIMIT: ErrorCode(422, "More USDT than the customer may have open."),
-    RejectCode.SERIES_LIMIT: ErrorCode(409, "No more of the option is sold at present."),
+    RejectCode.SERIES_LIMIT: ErrorCode(409, "Not so much of the option is sold at present."),
     RejectCode.PAYOUT_AT_FILL_ONLY: ErrorCode(
         409, "Closes are not paid at once at present; with payout at_fill they are taken."
     ),

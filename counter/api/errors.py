@@ -1,7 +1,8 @@
 """Errors as the API answers them: one shape for all, with a stable code from `counter.api.codes`."""
 
 import sys
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -10,12 +11,14 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
+from msgspec import Meta
 from rest_framework import exceptions
 
 from counter.access.admission import Replayed, TooFast
 from counter.access.rate_limit import Standing
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
+from counter.api.fields import usdt
 from counter.limits.refusals import TooManyRefusals
 from counter.money.cash import AccountError
 from counter.orders.requests import RejectCode, Rejected
@@ -34,11 +37,15 @@ _CANNOT_NOW = {
 CHALLENGE = "ApiKey, Token"  # by what customers' programs say who they are
 
 
+_AMOUNT = "USDT with 6 decimals, or a whole number of contracts or orders."
+
+
 class Problem(msgspec.Struct, omit_defaults=True):
     """`code` is stable and for programs, `message` for people, `detail` says where in the request.
 
     Of an order that was refused `final` says whether that holds for every outcome of earlier attempts with its
     client_order_id; if not, those are over in `final_after_ms`.
+    Of one that goes beyond a limit `field`, `limit` and `left` say of what, how much it is, and how much there is left.
     """
 
     code: str
@@ -46,6 +53,24 @@ class Problem(msgspec.Struct, omit_defaults=True):
     detail: dict[str, str] | None = None
     final: bool | None = None
     final_after_ms: int | None = None
+    field: Annotated[
+        str | None,  # and no enum: one may be added
+        Meta(
+            description="What is limited: `contracts`, `notional` (USDT), `orders_per_s` or `balance` (USDT); "
+            "others may be added.",
+            examples=["contracts"],
+        ),
+    ] = None
+    limit: Annotated[
+        str | None,
+        Meta(
+            description=f"{_AMOUNT} Left out of `series_limit` and `insufficient_balance`.", examples=["5000"]
+        ),
+    ] = None
+    left: Annotated[
+        str | None,
+        Meta(description=f"{_AMOUNT} For one more order, when this one was decided.", examples=["120"]),
+    ] = None
 
 
 class ErrorBody(msgspec.Struct):
@@ -95,10 +120,17 @@ def _throttled(standing: Standing) -> HttpResponse:
 
 def refusal_of(rejected: Rejected) -> Problem:
     """A refused order, with whether that is the last word: docs/decisions/deadlines.md says why it may not be."""
-    if CODES[rejected.code].final:
-        return Problem(rejected.code, rejected.message, final=True)
-    after_ms = round(settings.ORDER_WITHIN_SECONDS * 1000)
-    return Problem(rejected.code, rejected.message, final=False, final_after_ms=after_ms)
+    problem = Problem(rejected.code, rejected.message, final=CODES[rejected.code].final)
+    if not problem.final:
+        problem.final_after_ms = round(settings.ORDER_WITHIN_SECONDS * 1000)
+    if (reached := rejected.reached) is not None:
+        problem.field, problem.left = reached.field, _told(reached.left)
+        problem.limit = None if reached.limit is None else _told(reached.limit)
+    return problem
+
+
+def _told(amount: int | Decimal) -> str:
+    return usdt(amount) if isinstance(amount, Decimal) else str(amount)
 
 
 def refusal_message(rejected: Rejected) -> JsonAnswer:

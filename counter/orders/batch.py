@@ -21,6 +21,7 @@ from counter.orders.requests import (
     Order,
     OrderRequest,
     Outcome,
+    Reached,
     RejectCode,
     Rejected,
 )
@@ -122,7 +123,9 @@ class OrderBatch:
         self._limits.check_open(account, option, request.contracts, price.amount)
         if price.amount > account.balance:
             raise Refused(
-                RejectCode.INSUFFICIENT_BALANCE, f"cost {price.amount} USDT, balance {account.balance} USDT"
+                RejectCode.INSUFFICIENT_BALANCE,
+                f"cost {price.amount} USDT, balance {account.balance} USDT",
+                Reached("balance", left=account.balance),
             )
         check_fits(price.coin, price.amount)
         order_id = next(self._order_ids)

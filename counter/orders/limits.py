@@ -10,13 +10,14 @@ from decimal import Decimal
 
 from counter.limits.customer import CustomerLimits
 from counter.orders.prices import Refused
-from counter.orders.requests import RejectCode
+from counter.orders.requests import Reached, RejectCode
 from counter.orders.rows import AccountRow, OptionRow
 from infra.coordination.ages import lies_ahead
 
 SECOND = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
 MICROSECONDS = SECOND // MICROSECOND
+ZERO = Decimal(0)
 
 
 class OrderLimits:
@@ -37,8 +38,11 @@ class OrderLimits:
         if account.room is None:
             account.room = self._room(account)
         if account.accepted >= account.room:
+            orders_per_s = self._orders_per_s(account)
             raise Refused(
-                RejectCode.TOO_MANY_ORDERS, f"more than {self._orders_per_s(account)} orders a second"
+                RejectCode.TOO_MANY_ORDERS,
+                f"more than {orders_per_s} orders a second",
+                Reached("orders_per_s", left=0, limit=orders_per_s),
             )
 
     def check_open(self, account: AccountRow, option: OptionRow, contracts: int, cost: Decimal) -> None:
@@ -51,16 +55,21 @@ class OrderLimits:
             raise Refused(
                 RejectCode.CONTRACTS_LIMIT,
                 f"{account.open_contracts} contracts are open, at most {limit} may be",
+                Reached("contracts", left=max(limit - account.open_contracts, 0), limit=limit),
             )
         notional = self._default.notional if account.notional_limit is None else account.notional_limit
         if account.open_cost + cost > notional:
             raise Refused(
-                RejectCode.NOTIONAL_LIMIT, f"{account.open_cost} USDT are open, at most {notional:f} may be"
+                RejectCode.NOTIONAL_LIMIT,
+                f"{account.open_cost} USDT are open, at most {notional:f} may be",
+                Reached("notional", left=max(notional - account.open_cost, ZERO), limit=notional),
             )
         if option.contracts_left is None or option.notional_left is None:
             return  # never measured: no feed has run
-        if contracts > option.contracts_left or cost > option.notional_left:
-            raise Refused(RejectCode.SERIES_LIMIT, f"of {option.symbol} no more is sold at present")
+        if contracts > option.contracts_left:
+            raise _sold_out(option, Reached("contracts", left=option.contracts_left))
+        if cost > option.notional_left:
+            raise _sold_out(option, Reached("notional", left=option.notional_left))
 
     def count_open(self, account: AccountRow, option: OptionRow, contracts: int, cost: Decimal) -> None:
         """Count what an accepted open adds."""
@@ -97,3 +106,7 @@ class OrderLimits:
 
     def _orders_per_s(self, account: AccountRow) -> int:
         return account.orders_limit or self._default.orders_per_s
+
+
+def _sold_out(option: OptionRow, reached: Reached) -> Refused:
+    return Refused(RejectCode.SERIES_LIMIT, f"of {option.symbol} not so much is sold at present", reached)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from counter.circuit_breaker import Terms
 from counter.contracts import AT_FILL_TOLERANCE_RATE
 from counter.option_state import OptionState
-from counter.orders.requests import RejectCode, Rejected
+from counter.orders.requests import Reached, RejectCode, Rejected
 from counter.orders.rows import OptionRow
 from counter.pricing import formulas
 from infra.coordination.ages import lies_ahead
@@ -25,9 +25,9 @@ MAX_COIN = Decimal(10**12)
 class Refused(Exception):
     """Carries a rejection out of the decision on one request."""
 
-    def __init__(self, code: RejectCode, message: str) -> None:
+    def __init__(self, code: RejectCode, message: str, reached: Reached | None = None) -> None:
         super().__init__(message)
-        self.rejected = Rejected(code, message)
+        self.rejected = Rejected(code, message, reached)
 
 
 class Price(NamedTuple):

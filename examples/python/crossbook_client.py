@@ -44,12 +44,19 @@ class CrossbookError(Exception):
     """The API refused: `code` is stable and for programs; docs/api-errors.md lists them."""
 
     def __init__(
-        self, status: int, code: str, message: str, detail: dict[str, str], final_after_ms: int = 0
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: dict[str, str],
+        final_after_ms: int = 0,
+        left: Decimal | None = None,
     ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
         self.detail = detail
+        self.left = left  # of the limit or the balance that the order would have gone beyond
         # Until then an earlier attempt of the same client_order_id that had no answer may still be placed.
         self.final_after_ms = final_after_ms
         self.had_no_answer = False  # an earlier attempt of the same call
@@ -430,7 +437,8 @@ def _error(answer: requests.Response) -> CrossbookError:
     except (ValueError, KeyError, TypeError):  # of something between us and Crossbook
         return CrossbookError(answer.status_code, "unreadable", answer.text[:200], {})
     detail, after_ms = told.get("detail") or {}, told.get("final_after_ms", 0)
-    return CrossbookError(answer.status_code, told["code"], told["message"], detail, after_ms)
+    left = Decimal(told["left"]) if "left" in told else None
+    return CrossbookError(answer.status_code, told["code"], told["message"], detail, after_ms, left)
 
 
 def _events(lines: Iterator[bytes]) -> Iterator[Event]:

@@ -73,7 +73,10 @@ def test_the_client_opens_reads_and_closes(client, signer):
     assert entries[0].balance_after == client.balance()
     with pytest.raises(crossbook.CrossbookError) as refused:
         client.open(client_order_id="c-4", symbol=option.symbol, contracts=1, max_cost=Decimal("0.01"))
-    assert (refused.value.status, refused.value.code) == (409, "price_moved")
+    assert (refused.value.status, refused.value.code, refused.value.left) == (409, "price_moved", None)
+    with pytest.raises(crossbook.CrossbookError) as refused:
+        client.open(client_order_id="c-5", symbol=option.symbol, contracts=10_000)
+    assert (refused.value.code, refused.value.left) == ("insufficient_balance", client.balance())
 
 
 def test_the_client_reads_page_after_page(client, monkeypatch):

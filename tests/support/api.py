@@ -35,6 +35,7 @@ def error_of(response: Any, status: int) -> dict[str, Any]:
     assert response["Content-Type"] == "application/json"
     body = response.json()
     assert set(body) == {"error"}
-    assert set(body["error"]) <= {"code", "message", "detail", "final", "final_after_ms"}
+    told = {"code", "message", "detail", "final", "final_after_ms", "field", "limit", "left"}
+    assert set(body["error"]) <= told
     assert body["error"]["message"]
     return body["error"]

@@ -147,6 +147,11 @@ refused = place_order.sync(
     body=CloseByPosition(type_="close", client_order_id="e", position_id=opened.position_id, contracts=1),
 )
 assert isinstance(refused, ErrorBody)
+too_much = place_order.sync(
+    client=client,
+    body=OpenOrder(type_="open", client_order_id="f", symbol=symbol, contracts=1_000_000),
+)
+assert isinstance(too_much, ErrorBody)
 
 sys.stdout.write(
     json.dumps(
@@ -165,6 +170,10 @@ sys.stdout.write(
             "withdrawal": [withdrawal.state, withdrawal.amount],
             "event": event,
             "error": [refused.error.code, refused.error.final],
+            "limited": [
+                *(too_much.error.code, too_much.error.field),
+                *(too_much.error.limit, too_much.error.left),
+            ],
         }
     )
 )

@@ -147,6 +147,13 @@ const refused = await client.POST("/api/v1/orders", {
 if (refused.error === undefined) {
   throw new Error("a closed position was closed");
 }
+const tooMuch = await client.POST("/api/v1/orders", {
+  body: { type: "open", client_order_id: "f", symbol, contracts: 1_000_000 },
+});
+if (tooMuch.error === undefined) {
+  throw new Error("more was opened than the limit allows");
+}
+const limited: Schemas["Problem"] = tooMuch.error.error;
 
 console.log(
   JSON.stringify({
@@ -164,5 +171,6 @@ console.log(
     withdrawal: [withdrawal.state, withdrawal.amount],
     event,
     error: [refused.error.error.code, refused.error.error.final],
+    limited: [limited.code, limited.field, limited.limit, limited.left],
   }),
 );

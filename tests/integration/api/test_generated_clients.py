@@ -92,6 +92,7 @@ def check(seen, customer):
     assert seen["withdrawal"] == ["reserved", "5.000000"]
     assert seen["event"] == "snapshot"
     assert seen["error"] == ["position_too_small", False]
+    assert seen["limited"] == ["notional_limit", "notional", "5000000.000000", "5000000.000000"]
 
 
 def test_a_python_client_does_all_that_a_customer_can(schema, asking, tmp_path):
