@@ -4,13 +4,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from counter.models import Account, Option, Transfer
+from counter.models import Account, Option
 from counter.money import withdrawals
-from counter.money.statements import NEWEST_FIRST
 from tests.support.api import error_of
 from tests.support.factories import make_option, make_quote, place_close, place_open
 
@@ -124,19 +122,6 @@ def test_ledger_pages_join_without_gap_or_overlap(caller, option, limit):
         query["cursor"] = page["next_cursor"]
     assert seen == everything
     assert len(seen) == 10
-
-
-def test_ledger_is_read_from_the_customers_own_index_entries(caller, option):
-    account = Account.objects.get(customer=caller.customer)
-    assert Transfer.objects.filter(credit_account=account).exists()
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(
-            "EXPLAIN " + NEWEST_FIRST, {"account": account.pk, "first": 0, "end": 10**15, "limit": 50}
-        )
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "transfer_customer_credit" in plan
-    assert "transfer_customer_debit" in plan
 
 
 # --- instruments and quotes -----------------------------------------------------------------------------------------
