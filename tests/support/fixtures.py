@@ -82,6 +82,12 @@ def web(transactional_db: None, programs: "Programs") -> "Web":
 
 
 @pytest.fixture
+def programs_ended(programs: "Programs") -> None:
+    """No program is connected to the databases, as a restore needs it; the next test that wants one starts it."""
+    programs.stop()
+
+
+@pytest.fixture
 def promised_deadline(settings: Any) -> None:
     """An order is decided within what its customers are promised, not within what a busy machine needs."""
     from tests.support.web import PROMISED_SECONDS

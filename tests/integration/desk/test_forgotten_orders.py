@@ -200,6 +200,7 @@ def restore_counter(backup) -> None:
     backups.restore(urls=urls, backup=backup, now=datetime.now(UTC), names=["crossbook"])
 
 
+@pytest.mark.usefixtures("programs_ended")
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_a_restored_counter_gives_no_id_out_again_and_what_it_forgot_is_ended_by_people(
     desk, tmp_path, by_hand

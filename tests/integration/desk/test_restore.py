@@ -33,7 +33,10 @@ from tests.support.desk_bench import POST, Desk, assert_books_agree, order_state
 from tests.support.dumping import back_up, put_back
 from tests.support.factories import make_customer, make_option, place_close, place_open
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "desk"]),
+    pytest.mark.usefixtures("programs_ended"),
+]
 
 LATER_SECONDS = 120.0
 
