@@ -16,7 +16,7 @@ from counter.api.errors import ApiError
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.pages import page_of
 from counter.api.parsers import query_of
-from counter.api.times import between
+from counter.api.times import between_orders
 from counter.api.views import CustomerView
 from counter.models import Account, Position
 
@@ -37,7 +37,7 @@ class PositionsView(CustomerView):
         positions = Position.objects.filter(customer_id=self.customer_id).select_related("option")
         if query.state is not None:
             positions = positions.filter(state=query.state.upper())
-        rows, next_cursor = page_of(between(positions, query, "opened_at"), query)
+        rows, next_cursor = page_of(between_orders(positions, query, "opened_at"), query)
         return Response(PositionPage([position_body(row) for row in rows], next_cursor))
 
 

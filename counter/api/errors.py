@@ -19,6 +19,7 @@ from counter.access.rate_limit import Standing
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
 from counter.api.fields import usdt
+from counter.limits.reached import Reached
 from counter.limits.refusals import TooManyRefusals
 from counter.money.cash import AccountError
 from counter.orders.requests import RejectCode, Rejected
@@ -37,7 +38,7 @@ _CANNOT_NOW = {
 CHALLENGE = "ApiKey, Token"  # by what customers' programs say who they are
 
 
-_AMOUNT = "USDT with 6 decimals, or a whole number of contracts or orders."
+_AMOUNT = "USDT with 6 decimals, or a whole number of what is limited."
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -56,8 +57,8 @@ class Problem(msgspec.Struct, omit_defaults=True):
     field: Annotated[
         str | None,  # and no enum: one may be added
         Meta(
-            description="What is limited: `contracts`, `notional` (USDT), `orders_per_s` or `balance` (USDT); "
-            "others may be added.",
+            description="What is limited: `contracts`, `notional` (USDT), `orders_per_s`, `balance` (USDT), `quotes`, "
+            "`quotes_notional` (USDT), `orders`, `body_bytes` or `streams`; others may be added.",
             examples=["contracts"],
         ),
     ] = None
@@ -69,7 +70,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     ] = None
     left: Annotated[
         str | None,
-        Meta(description=f"{_AMOUNT} For one more order, when this one was decided.", examples=["120"]),
+        Meta(description=f"{_AMOUNT} For one more, when this one was decided.", examples=["120"]),
     ] = None
 
 
@@ -82,15 +83,18 @@ class ErrorBody(msgspec.Struct):
 class ApiError(Exception):
     """A request that is answered with an error; `code` is one of `CODES`."""
 
-    def __init__(self, code: str, message: str = "", **detail: str) -> None:
+    def __init__(self, code: str, message: str = "", reached: Reached | None = None, **detail: str) -> None:
         super().__init__(message or CODES[code].meaning)
         self.code = code
+        self.reached = reached
         self.detail = detail
 
 
-def error_message(code: str, message: str = "", detail: dict[str, str] | None = None) -> JsonAnswer:
+def error_message(
+    code: str, message: str = "", detail: dict[str, str] | None = None, reached: Reached | None = None
+) -> JsonAnswer:
     """The one error shape, with the status and Retry-After of its code."""
-    return _message(Problem(code, message or CODES[code].meaning, detail or None))
+    return _message(_limited(Problem(code, message or CODES[code].meaning, detail or None), reached))
 
 
 def _message(problem: Problem) -> JsonAnswer:
@@ -99,9 +103,11 @@ def _message(problem: Problem) -> JsonAnswer:
     return json_message(ErrorBody(error=problem), status=known.status, headers=headers)
 
 
-def error_answer(code: str, message: str = "", detail: dict[str, str] | None = None) -> HttpResponse:
+def error_answer(
+    code: str, message: str = "", detail: dict[str, str] | None = None, reached: Reached | None = None
+) -> HttpResponse:
     """The one error shape as a response."""
-    return error_message(code, message, detail).response()
+    return error_message(code, message, detail, reached).response()
 
 
 def tell_standing(answer: JsonAnswer | HttpResponse, standing: Standing) -> None:
@@ -120,10 +126,15 @@ def _throttled(standing: Standing) -> HttpResponse:
 
 def refusal_of(rejected: Rejected) -> Problem:
     """A refused order, with whether that is the last word: docs/decisions/deadlines.md says why it may not be."""
-    problem = Problem(rejected.code, rejected.message, final=CODES[rejected.code].final)
+    problem = Problem(rejected.code, rejected.message, rejected.detail, final=CODES[rejected.code].final)
     if not problem.final:
         problem.final_after_ms = round(settings.ORDER_WITHIN_SECONDS * 1000)
-    if (reached := rejected.reached) is not None:
+    return _limited(problem, rejected.reached)
+
+
+def _limited(problem: Problem, reached: Reached | None) -> Problem:
+    """With the limit that was reached, if there is one."""
+    if reached is not None:
         problem.field, problem.left = reached.field, _told(reached.left)
         problem.limit = None if reached.limit is None else _told(reached.limit)
     return problem
@@ -141,12 +152,12 @@ def refusal_message(rejected: Rejected) -> JsonAnswer:
 def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
     """REST framework's exception handler: no exception leaves the API in any other shape."""
     if isinstance(error, ApiError):
-        response = error_answer(error.code, str(error), error.detail)
+        response = error_answer(error.code, str(error), error.detail, error.reached)
         if challenge := getattr(error, "auth_header", None):
             response["WWW-Authenticate"] = challenge
         return response
     if isinstance(error, AccountError):
-        return error_answer(error.code, str(error))
+        return error_answer(error.code, str(error), reached=error.reached)
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
     if isinstance(error, Replayed):
@@ -158,7 +169,8 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
     if isinstance(error, PermissionDenied):
         return error_answer("permission_denied")
     if isinstance(error, RequestDataTooBig):
-        return error_answer("body_too_large")
+        longest = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+        return error_answer("body_too_large", reached=Reached("body_bytes", left=longest, limit=longest))
     if isinstance(error, SuspiciousOperation):  # more than a thousand parameters, for instance
         return error_answer("invalid_request")
     if isinstance(error, TooManyRefusals):

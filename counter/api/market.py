@@ -89,5 +89,5 @@ class QuotesView(CustomerView):
         """
         quote = give(request=self.message.request(self.customer_id), now=clock.of("default").now())
         if isinstance(quote, Rejected):
-            raise ApiError(quote.code, quote.message)
+            raise ApiError(quote.code, quote.message, quote.reached)
         return Response(firm_quote_body(quote), status=201)

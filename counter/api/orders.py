@@ -32,6 +32,7 @@ from counter.api.received import until_of
 from counter.api.repeats import check_no_repeats
 from counter.api.times import between
 from counter.api.views import CustomerView
+from counter.limits.reached import Reached
 from counter.limits.refusals import refusals
 from counter.models import SyncOrder
 from counter.orders.queue import order_queue
@@ -239,7 +240,9 @@ def _read_batch(raw: bytes, customer_id: int) -> list[OrderRequest | OrderOutcom
 def _check_size(orders: list[object] | list[msgspec.Raw] | list[AnyOrder]) -> None:
     if len(orders) > settings.MAX_BATCH_ORDERS:
         raise ApiError(
-            "batch_too_large", f"{len(orders)} orders, at most {settings.MAX_BATCH_ORDERS} in a batch"
+            "batch_too_large",
+            f"{len(orders)} orders, at most {settings.MAX_BATCH_ORDERS} in a batch",
+            Reached("orders", left=settings.MAX_BATCH_ORDERS, limit=settings.MAX_BATCH_ORDERS),
         )
     if not orders:
         raise ApiError("invalid_request", "a batch has at least one order", path="$.orders")

@@ -81,4 +81,6 @@ def query_of(request: Request, kind: type[T]) -> T:
 
 def _invalid(error: msgspec.ValidationError) -> ApiError:
     message, found, path = str(error).partition(" - at `")
-    return ApiError("invalid_request", message, **({"path": path.rstrip("`")} if found else {}))
+    if not found:
+        return ApiError("invalid_request", message)
+    return ApiError("invalid_request", message, path=path.rstrip("`"))

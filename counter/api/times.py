@@ -41,15 +41,24 @@ def read_time(asked: str | None, name: str) -> datetime | None:
 
 
 def between(rows: models.QuerySet[M], query: TimedQuery, moment: str) -> models.QuerySet[M]:
-    """Those of orders, or of what has an order's id, whose `moment` lies between the times that are asked for.
+    """Those of `rows` whose `moment`, the time at which they got their id, lies between the times that are asked for.
 
-    The order's time is that moment too: its ids bound what is read, so an old month costs what a new one does.
-    Raises: ApiError.
+    Ids bound what is read, so an old month costs what a new one does. Raises: ApiError.
     """
+    return _between(rows, query, moment, rows.model._meta.db_table, moment)
+
+
+def between_orders(rows: models.QuerySet[M], query: TimedQuery, moment: str) -> models.QuerySet[M]:
+    """The same of what has an order's id and, as its `moment`, the order's time. Raises: ApiError."""
+    return _between(rows, query, moment, SyncOrder._meta.db_table, "placed_at")
+
+
+def _between(
+    rows: models.QuerySet[M], query: TimedQuery, moment: str, table: str, known_as: str
+) -> models.QuerySet[M]:
     from_time, to_time = read_time(query.from_time, "from"), read_time(query.to_time, "to")
-    orders = SyncOrder._meta.db_table
     if from_time is not None:
-        rows = rows.filter(pk__gte=begin_id(orders, "placed_at", from_time), **{f"{moment}__gte": from_time})
+        rows = rows.filter(pk__gte=begin_id(table, known_as, from_time), **{f"{moment}__gte": from_time})
     if to_time is not None:
-        rows = rows.filter(pk__lt=end_id(orders, "placed_at", to_time), **{f"{moment}__lt": to_time})
+        rows = rows.filter(pk__lt=end_id(table, known_as, to_time), **{f"{moment}__lt": to_time})
     return rows

@@ -16,6 +16,7 @@ from counter.api.fields import Amount, read_amount
 from counter.api.pages import page_of
 from counter.api.parsers import query_of
 from counter.api.repeats import check_no_repeats
+from counter.api.times import between
 from counter.api.views import WalletView
 from counter.api.wallet_messages import (
     MovementPage,
@@ -83,7 +84,7 @@ class WithdrawalsView(_StrictView):
         rows = Withdrawal.objects.select_related("customer")
         if query.state is not None:
             rows = rows.filter(state=query.state.upper())
-        page, next_cursor = page_of(rows, query)
+        page, next_cursor = page_of(between(rows, query, "reserved_at"), query)
         return Response(WalletWithdrawalPage([wallet_withdrawal(row) for row in page], next_cursor))
 
     def post(self, request: Request) -> Response:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Amount, Query, Usdt, usdt
-from counter.api.pages import PageQuery
+from counter.api.times import TimedQuery
 from counter.contracts import Moment
 from counter.models import CashMovement, Customer, Withdrawal
 
@@ -105,8 +105,8 @@ class WithdrawalPage(msgspec.Struct):
     next_cursor: str | None
 
 
-class WithdrawalQuery(PageQuery, kw_only=True):
-    """Filters of withdrawals."""
+class WithdrawalQuery(TimedQuery, kw_only=True):
+    """Filters of withdrawals; the times are those of `reserved_at`."""
 
     state: WithdrawalState | None = None
 

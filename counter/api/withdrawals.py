@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from counter.api.openapi import READING_ERRORS, answers, described
 from counter.api.pages import page_of
 from counter.api.parsers import query_of
+from counter.api.times import between
 from counter.api.views import CustomerView
 from counter.api.wallet_messages import WithdrawalPage, WithdrawalQuery, withdrawal_body
 from counter.models import Withdrawal
@@ -28,5 +29,5 @@ class WithdrawalsView(CustomerView):
         rows = Withdrawal.objects.filter(customer_id=self.customer_id)
         if query.state is not None:
             rows = rows.filter(state=query.state.upper())
-        page, next_cursor = page_of(rows, query)
+        page, next_cursor = page_of(between(rows, query, "reserved_at"), query)
         return Response(WithdrawalPage([withdrawal_body(row) for row in page], next_cursor))

@@ -11,9 +11,10 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import connection, transaction
 
+from counter.limits.reached import Reached
 from counter.models import FirmQuote
 from counter.orders import sql as order_sql
-from counter.orders.prices import Price, Prices, Refused, check_fits
+from counter.orders.prices import Price, Prices, Refused, check_fits, too_small
 from counter.orders.requests import RejectCode, Rejected
 from counter.orders.rows import BatchRows, OptionRow
 from counter.pricing import formulas
@@ -149,10 +150,7 @@ def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple
         )
     contracts = position.remaining if request.contracts is None else request.contracts
     if not 0 < contracts <= position.remaining:
-        raise Refused(
-            RejectCode.POSITION_TOO_SMALL,
-            f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
-        )
+        raise too_small(position)
     prices.admit_close(option)
     prices.admit_instant(option)
     return option, contracts, prices.close_price(option, contracts, fresh=True)
@@ -164,10 +162,16 @@ def _check_room(quote: FirmQuote, now: datetime) -> None:
         cursor.execute(LIVE, {"customer_id": quote.customer_id, "now": now})
         count, amount = cursor.fetchone() or (0, Decimal(0))
     if count >= settings.FIRM_QUOTES_LIVE:
-        raise Refused(RejectCode.TOO_MANY_QUOTES, f"{count} firm quotes have not expired yet")
-    if amount + quote.amount > settings.FIRM_QUOTES_LIVE_USDT:
+        raise Refused(
+            RejectCode.TOO_MANY_QUOTES,
+            f"{count} firm quotes have not expired yet",
+            Reached("quotes", left=0, limit=settings.FIRM_QUOTES_LIVE),
+        )
+    most = settings.FIRM_QUOTES_LIVE_USDT
+    if amount + quote.amount > most:
         raise Refused(
             RejectCode.TOO_MANY_QUOTES,
             f"firm quotes of {amount} USDT have not expired yet; with this one it would be more than "
-            f"{settings.FIRM_QUOTES_LIVE_USDT:f} USDT",
+            f"{most:f} USDT",
+            Reached("quotes_notional", left=max(most - amount, Decimal(0)), limit=most),
         )

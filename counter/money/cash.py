@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from counter.limits.reached import Reached
 from counter.models import Account, CashMovement, Transfer
 from counter.money.chart import USDT, SystemAccount
 from counter.pricing.formulas import USDT_UNIT
@@ -18,9 +19,13 @@ NONE_UNDER_WAY = "LOCK TABLE counter_cashmovement IN SHARE MODE"
 
 
 class AccountError(Exception):
-    """A movement of money that is refused; `code` is the API's."""
+    """A movement of money that is refused; `code` is the API's, `reached` what it would have gone beyond."""
 
     code = "invalid_request"
+
+    def __init__(self, message: str, reached: Reached | None = None) -> None:
+        super().__init__(message)
+        self.reached = reached
 
 
 class InvalidAmount(AccountError):
@@ -92,11 +97,16 @@ def change_balance(account: Account, by: Decimal, other: SystemAccount, kind: st
     Raises: InsufficientBalance, BalanceTooLarge.
     """
     assert account.balance is not None  # noqa: S101 - a database constraint says so for customers
+    held = account.balance
     account.balance += by
     if account.balance < 0:
-        raise InsufficientBalance(f"{-by} USDT is more than the account holds")
+        raise InsufficientBalance(f"{-by} USDT is more than the account holds", Reached("balance", left=held))
     if account.balance >= MAX_AMOUNT:
-        raise BalanceTooLarge(f"with {by} USDT the account would hold more than is kept")
+        most = MAX_AMOUNT - USDT_UNIT
+        raise BalanceTooLarge(
+            f"with {by} USDT the account would hold more than is kept",
+            Reached("balance", left=most - held, limit=most),
+        )
     account.save(update_fields=["balance"])
     system = Account.objects.get(pk=other)
     debit, credit = (system, account) if by > 0 else (account, system)

@@ -9,10 +9,11 @@ from decimal import Decimal
 
 from counter.circuit_breaker import Terms
 from counter.limits.customer import CustomerLimits
+from counter.limits.reached import Reached
 from counter.models import Position, SyncOrder
 from counter.money.chart import SystemAccount
 from counter.orders.limits import OrderLimits
-from counter.orders.prices import Price, Prices, Refused, check_fits
+from counter.orders.prices import Price, Prices, Refused, check_fits, too_small
 from counter.orders.requests import (
     BEHIND,
     Accepted,
@@ -21,7 +22,6 @@ from counter.orders.requests import (
     Order,
     OrderRequest,
     Outcome,
-    Reached,
     RejectCode,
     Rejected,
 )
@@ -119,7 +119,11 @@ class OrderBatch:
         else:
             price = _promised(quote, ("OPEN", option.id, None, request.contracts))
         if request.max_cost is not None and price.amount > request.max_cost:
-            raise Refused(RejectCode.PRICE_MOVED, f"cost {price.amount} is above max_cost {request.max_cost}")
+            raise Refused(
+                RejectCode.PRICE_MOVED,
+                f"cost {price.amount} is above max_cost {request.max_cost}",
+                detail={"path": "$.max_cost", "cost": f"{price.amount}"},
+            )
         self._limits.check_open(account, option, request.contracts, price.amount)
         if price.amount > account.balance:
             raise Refused(
@@ -190,10 +194,7 @@ class OrderBatch:
         if contracts is None:
             contracts = position.remaining if quote is None else quote.contracts
         if not 0 < contracts <= position.remaining:
-            raise Refused(
-                RejectCode.POSITION_TOO_SMALL,
-                f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
-            )
+            raise too_small(position)
         instant = request.payout == "instant"
         if instant:
             self._prices.admit_instant(option, promised=quote is not None)
@@ -208,6 +209,7 @@ class OrderBatch:
             raise Refused(
                 RejectCode.PRICE_MOVED,
                 f"proceeds {price.amount} are below min_proceeds {request.min_proceeds}",
+                detail={"path": "$.min_proceeds", "proceeds": f"{price.amount}"},
             )
         check_fits(price.coin, max(account.balance, position.proceeds) + price.fair)
         order = Order(

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from counter.limits.customer import CustomerLimits
+from counter.limits.reached import Reached
 from counter.orders.prices import Refused
-from counter.orders.requests import Reached, RejectCode
+from counter.orders.requests import RejectCode
 from counter.orders.rows import AccountRow, OptionRow
 from infra.coordination.ages import lies_ahead
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from counter.circuit_breaker import Terms
 from counter.contracts import AT_FILL_TOLERANCE_RATE
+from counter.limits.reached import Reached
 from counter.option_state import OptionState
-from counter.orders.requests import Reached, RejectCode, Rejected
-from counter.orders.rows import OptionRow
+from counter.orders.requests import RejectCode, Rejected
+from counter.orders.rows import OptionRow, PositionRow
 from counter.pricing import formulas
 from infra.coordination.ages import lies_ahead
 from ledger.decimals import EXACT, product
@@ -25,9 +26,15 @@ MAX_COIN = Decimal(10**12)
 class Refused(Exception):
     """Carries a rejection out of the decision on one request."""
 
-    def __init__(self, code: RejectCode, message: str, reached: Reached | None = None) -> None:
+    def __init__(
+        self,
+        code: RejectCode,
+        message: str,
+        reached: Reached | None = None,
+        detail: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.rejected = Rejected(code, message, reached)
+        self.rejected = Rejected(code, message, reached, detail)
 
 
 class Price(NamedTuple):
@@ -185,6 +192,15 @@ class Prices:
         if option.quoted_at < not_before or lies_ahead(option.quoted_at, now=self.now):
             raise Refused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
         return premium, option.index_price, option.quoted_at
+
+
+def too_small(position: PositionRow) -> Refused:
+    """The refusal of a close of more contracts than a position has left."""
+    return Refused(
+        RejectCode.POSITION_TOO_SMALL,
+        f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
+        Reached("contracts", left=position.remaining, limit=position.contracts),
+    )
 
 
 def check_fits(coin: Decimal, usdt: Decimal) -> None:

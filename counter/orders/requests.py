@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
 
 from counter.contracts import SyncEvent
+from counter.limits.reached import Reached
 
 
 class RejectCode(StrEnum):
@@ -127,24 +127,16 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """The limit that an order would have gone beyond, and how much of it there is `left` for one; Decimals are USDT.
-
-    `limit` is None where it is not the customer's own: a series' would tell what others have open.
-    """
-
-    field: Literal["contracts", "notional", "orders_per_s", "balance"]
-    left: int | Decimal
-    limit: int | Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Rejected:
-    """Nothing was done; `code` says why for programs, `message` for people."""
+    """Nothing was done; `code` says why for programs, `message` for people.
+
+    `detail` is what else programs are told: `path` is the place in the request that stood against it.
+    """
 
     code: RejectCode
     message: str
     reached: Reached | None = None
+    detail: dict[str, str] | None = None
 
 
 Outcome = Accepted | Rejected

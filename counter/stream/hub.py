@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import structlog
 
 from counter.api.errors import ApiError
+from counter.limits.reached import Reached
 from counter.stream.listener import Listener
 from counter.stream.listening import Counts
 from counter.stream.reader import Piece
@@ -45,7 +46,11 @@ class Hub:
         if len(self._listeners) >= MAX_LISTENERS:
             raise ApiError("overloaded", f"{MAX_LISTENERS} listen here already")
         if self._of_customer[listener.customer_id] >= MAX_LISTENERS_OF_CUSTOMER:
-            raise ApiError("too_many_streams", f"at most {MAX_LISTENERS_OF_CUSTOMER} at once")
+            raise ApiError(
+                "too_many_streams",
+                f"at most {MAX_LISTENERS_OF_CUSTOMER} at once",
+                Reached("streams", left=0, limit=MAX_LISTENERS_OF_CUSTOMER),
+            )
         self._listeners.add(listener)
         self._of_customer[listener.customer_id] += 1
         self.opened += 1

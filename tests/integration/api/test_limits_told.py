@@ -130,7 +130,53 @@ def test_each_order_of_a_batch_is_told_what_those_before_it_left(caller, option)
     assert [results[n]["error"]["left"] for n in (1, 3)] == ["1", "0"]
 
 
-def test_another_refusal_has_nothing_to_tell(caller, option):
+def test_a_position_tells_what_is_left_of_it(caller, option):
+    position_id = place_open(caller.customer, option, contracts=3).position_id
+    body = {"type": "close", "client_order_id": "c", "position_id": position_id, "contracts": 4}
+    expected = {"field": "contracts", "limit": "3", "left": "3"}
+    error = error_of(caller.post("orders", body), 422)
+    assert (error["code"], told(error)) == ("position_too_small", expected)
+    quote = {"side": "close", "position_id": position_id, "contracts": 4}
+    error = error_of(caller.post("quotes", quote), 422)
+    assert (error["code"], told(error)) == ("position_too_small", expected)
+    assert caller.post("orders", body | {"contracts": 2}).status_code == 201
+    error = error_of(caller.post("orders", body | {"client_order_id": "d", "contracts": 2}), 422)
+    assert told(error) == {"field": "contracts", "limit": "3", "left": "1"}
+
+
+def test_firm_quotes_are_limited_by_number_and_by_what_they_are_worth(caller, option, settings):
+    settings.FIRM_QUOTES_LIVE, settings.FIRM_QUOTES_LIVE_USDT = 2, Decimal(100)
+    asked = {"side": "open", "symbol": option.symbol, "contracts": 2}
+    assert caller.post("quotes", asked).status_code == 201
+    error = error_of(caller.post("quotes", asked | {"contracts": 3}), 429)
+    assert error["code"] == "too_many_quotes"
+    assert told(error) == {"field": "quotes_notional", "limit": "100.000000", "left": "54.775000"}
+    assert caller.post("quotes", asked).status_code == 201
+    error = error_of(caller.post("quotes", asked), 429)
+    assert told(error) == {"field": "quotes", "limit": "2", "left": "0"}
+
+
+def test_a_batch_that_is_too_large_is_told_what_it_may_have(caller, option, settings):
+    settings.MAX_BATCH_ORDERS = 2
+    orders = [opening(option, 1, f"o-{number}") for number in range(3)]
+    error = error_of(caller.post("orders/batch", {"orders": orders}), 413)
+    assert error["code"] == "batch_too_large"
+    assert told(error) == {"field": "orders", "limit": "2", "left": "2"}
+
+
+def test_a_body_that_is_too_large_is_told_how_long_it_may_be(caller, settings):
+    longest = str(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    error = error_of(caller.post("orders", b" " * (int(longest) + 1)), 413)
+    assert told(error) == {"field": "body_bytes", "limit": longest, "left": longest}
+
+
+def test_a_price_beyond_the_bound_is_told_with_the_bound_that_it_is_beyond(caller, option):
     error = error_of(caller.post("orders", opening(option, 1) | {"max_cost": "0.01"}), 409)
     assert error["code"] == "price_moved"
-    assert told(error) == {}
+    assert error["detail"] == {"path": "$.max_cost", "cost": "22.612500"}
+    position_id = place_open(caller.customer, option).position_id
+    body = {"type": "close", "client_order_id": "c", "position_id": position_id, "min_proceeds": "1000"}
+    error = error_of(caller.post("orders", body), 409)
+    assert error["code"] == "price_moved"
+    assert error["detail"]["path"] == "$.min_proceeds"
+    assert caller.post("orders", body | {"min_proceeds": error["detail"]["proceeds"]}).status_code == 201

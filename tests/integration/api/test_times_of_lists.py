@@ -1,14 +1,17 @@
 """Lists between two times: the first is within and the second is not, page by page, and with every other filter."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
 from counter.models import Position, SyncOrder
+from counter.money.withdrawals import confirm, reserve
 from infra.db.ids_by_time import SKEW, begin_id, end_id
 from tests.support.api import Caller, error_of
 from tests.support.factories import make_customer, make_option, make_quote, place_open
+from tests.support.signing import wallet_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,6 +135,31 @@ def test_orders_whose_clocks_differ_are_found_by_their_times(caller, orders, pat
     assert ids(caller, path, **{"from": DAYS[1].isoformat(), "to": ahead.isoformat()}) == [
         *(orders[3].id, newer.id),
     ]
+
+
+def test_withdrawals_are_found_by_when_they_were_reserved(caller):
+    """By their customer, and by the wallet service among those of all."""
+    for number, at in enumerate(DAYS):
+        reserve(customer_id=caller.customer.pk, amount=Decimal(1), reference=f"w-{number}", now=at)
+    confirm(reference="w-1", now=DAYS[4])
+    wallet = wallet_client()
+    for begin, end, found in (
+        (DAYS[1], DAYS[3], [2, 1]),
+        (DAYS[1] + MICROSECOND, None, [4, 3, 2]),
+        (None, DAYS[1], [0]),
+        (DAYS[3], DAYS[1], []),
+    ):
+        times = {"from": begin, "to": end}
+        query = {name: at.isoformat() for name, at in times.items() if at is not None}
+        own = caller.get("withdrawals", **query).json()["results"]
+        assert [DAYS.index(datetime.fromisoformat(row["reserved_at"])) for row in own] == found
+        of_all = wallet.get("/wallet/v1/withdrawals", query_params=query).json()["results"]
+        assert [row["reference"] for row in of_all] == [f"w-{number}" for number in found]
+        confirmed = caller.get("withdrawals", state="confirmed", **query).json()["results"]
+        assert len(confirmed) == (1 in found)
+    first = caller.get("withdrawals", to=DAYS[4].isoformat(), limit=3).json()
+    rest = caller.get("withdrawals", to=DAYS[4].isoformat(), limit=3, cursor=first["next_cursor"]).json()
+    assert (len(first["results"]), len(rest["results"]), rest["next_cursor"]) == (3, 1, None)
 
 
 def test_of_an_empty_table_no_id_is_of_a_time():

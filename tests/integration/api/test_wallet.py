@@ -143,7 +143,10 @@ def test_a_released_withdrawal_is_the_customers_again(wallet, customer):
 
 
 def test_more_than_there_is_cannot_be_withdrawn(wallet, customer):
-    assert error_of(withdraw(wallet, customer, "100.000001"), 422)["code"] == "insufficient_balance"
+    error = error_of(withdraw(wallet, customer, "100.000001"), 422)
+    assert error["code"] == "insufficient_balance"
+    assert (error["field"], error["left"]) == ("balance", "100.000000")
+    assert "limit" not in error
     assert not Withdrawal.objects.exists()
     assert withdraw(wallet, customer, 100).status_code == 201
     assert held(customer) == 0
@@ -161,7 +164,11 @@ def test_what_was_never_reserved_is_told(wallet, reference):
 
 def test_an_account_holds_no_more_than_can_be_kept(wallet, customer):
     body = {"customer": customer.reference, "amount": "99999999999999.999999", "reference": "d-1"}
-    assert error_of(post(wallet, DEPOSITS, **body), 422)["code"] == "amount_too_large"
+    error = error_of(post(wallet, DEPOSITS, **body), 422)
+    assert error["code"] == "amount_too_large"
+    assert (error["field"], error["limit"], error["left"]) == (
+        *("balance", "99999999999999.999999", "99999999999899.999999"),
+    )
     assert held(customer) == 100
     assert not CashMovement.objects.filter(reference="d-1").exists()
 
