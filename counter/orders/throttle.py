@@ -4,7 +4,8 @@ The feed says which share of a coin's orders is to be admitted (`counter.trading
 with its options, so it costs no query. From it and from what this process was lately offered follows a rate, which the
 customers share: one who asks for more than an equal part gets an equal part, and what others leave of theirs.
 Closes go first: opens make room for them. All is kept in memory, for a process that starts anew is told with its first
-batch. Invariant: of a coin that is not behind, nothing is counted and nothing refused.
+batch. Invariants: of a coin that is not behind, nothing is counted and nothing refused; a process that refuses has
+heard of the coin within half a second, or lets one order through to hear of it.
 """
 
 import threading
@@ -17,9 +18,12 @@ from counter.trading.back_pressure import WHOLE
 
 WINDOW_SECONDS = 0.25
 REMEMBERED = 0.7  # of what was offered, from one window to the next
-LEAST_PER_S = 1.0  # of each process: so that it hears when more can be taken
+LEAST_PER_S = 1.0  # of each process
 BURST_SECONDS = 0.25  # of a rate that may come at once
 CLOSES_AHEAD_SECONDS = 1.0  # of the rate, by which closes may be ahead of it
+# A share is heard with the orders that are taken, so a process that took none lets one order through after so long:
+# without it, what was refused last would decide long after the crowd has gone.
+ASKS_AFTER_SECONDS = 0.5
 HEARD_WITHIN_SECONDS = 5.0  # a share that was heard before that says nothing of now
 MOST_CUSTOMERS = 10_000
 
@@ -40,13 +44,17 @@ class _Bucket:
     def add(self, count: int) -> None:
         self._level += count
 
+    def scale(self, times: float) -> None:
+        """Have it be worked off at another rate in the same time."""
+        self._level *= times
+
 
 class _Coin:
     """One coin that is behind: what was offered of it by whom, and the rates that follow."""
 
     def __init__(self, share: int, now: float) -> None:
         self.share = share
-        self.heard_at = now
+        self.heard_at = self._asked_at = now
         self._bucket = _Bucket(now)
         self._of_customers: dict[int, _Bucket] = {}
         self._began_at = now
@@ -71,6 +79,13 @@ class _Coin:
         self._of_customers[customer_id] = own
         own.add(count)
         self._bucket.add(count)
+        return True
+
+    def asks(self, now: float) -> bool:
+        """Whether an order is to be let through, so that this process hears; it counts as asked for then."""
+        if now - max(self.heard_at, self._asked_at) < ASKS_AFTER_SECONDS:
+            return False
+        self._asked_at = now
         return True
 
     def _turn(self, now: float) -> None:
@@ -106,8 +121,14 @@ class _Coin:
 
     def _follow(self) -> None:
         total_per_s = sum(self._offered_per_s.values())
+        before_per_s, fair_before_per_s = self._rate_per_s, self._fair_per_s
         self._rate_per_s = max(total_per_s * self.share / WHOLE, LEAST_PER_S)
         self._fair_per_s = fair_part(self._offered_per_s.values(), total=self._rate_per_s)
+        if before_per_s:
+            self._bucket.scale(min(1.0, self._rate_per_s / before_per_s))
+        if fair_before_per_s:
+            for bucket in self._of_customers.values():
+                bucket.scale(min(1.0, self._fair_per_s / fair_before_per_s))
 
 
 class Throttle:
@@ -152,7 +173,7 @@ class Throttle:
                 place: BEHIND
                 for (name, customer_id), some in places.items()
                 if not self._admits(name, customer_id, len(some), is_close=False, now=now)
-                for place in some
+                for place in some[self._asks(name, now) :]
             }
 
     def admits_close(self, coin: str, request: CloseRequest) -> bool:
@@ -161,6 +182,11 @@ class Throttle:
             return True
         with self._lock:
             return self._admits(coin, request.customer_id, 1, is_close=True, now=self._clock())
+
+    def _asks(self, name: str, now: float) -> int:
+        """How many orders of a coin are let through although it is behind: 1 when nothing was heard lately, else 0."""
+        coin = self._coins.get(name)
+        return int(coin is not None and coin.asks(now))
 
     def _admits(self, name: str, customer_id: int, count: int, *, is_close: bool, now: float) -> bool:
         coin = self._coins.get(name)

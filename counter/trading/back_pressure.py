@@ -62,6 +62,7 @@ class Pace:
         self._last: Load | None = None
         self._last_at = self._settled_at = 0.0
         self._found_behind = 0  # by this measurer, at first
+        self._began_at, self._settled_first = 0.0, 0  # since then, until it knows what the desk can settle
         # Averaged alike, from nothing: what is offered is their ratio.
         self._accepted_per_s = self._admitted = 0.0
         self._settled_per_s = 0.0
@@ -77,6 +78,7 @@ class Pace:
         if last is None or load.settled < last.settled or seconds > LOST_AFTER_SECONDS:
             self._last, self._last_at, self._settled_at = load, at, at
             self._found_behind = load.behind
+            self._began_at, self._settled_first = at, 0
             return self.share  # nothing to compare it with
         if seconds <= 0:
             return self.share
@@ -100,6 +102,11 @@ class Pace:
         """What it settles while it is busy is what it can settle; while it is not, it can do that at least."""
         seen = settled / seconds
         if self._capacity_per_s is None:
+            # One round, or none, tells nothing: what is settled in the first second does.
+            self._settled_first += settled
+            if (since := self._last_at - self._began_at) < AVERAGED_SECONDS:
+                return
+            seen = self._settled_first / since
             self._settled_per_s = seen
             self._capacity_per_s = seen if is_busy else max(seen, bounds.few_orders)
             return

@@ -56,6 +56,16 @@ def test_all_is_admitted_within_two_seconds_after_the_crowd_has_gone(orders_per_
     assert model.share == WHOLE
 
 
+@pytest.mark.parametrize("silent_seconds", [2.5, 4.0, 6.0])
+def test_who_comes_after_a_crowd_and_a_silence_is_not_refused_by_what_was_heard_in_the_crowd(silent_seconds):
+    """In the silence no order tells the processes that the desk has worked everything off."""
+    model = Model(2_000).run(4, offered_per_s=20_000)
+    model.run(silent_seconds, offered_per_s=0)
+    began_at = model.now
+    model.run(3, offered_per_s=500)
+    assert model.refused(since=began_at) <= 0.01 * 1_500
+
+
 def test_a_crowd_of_a_moment_that_the_desk_settles_within_the_bound_is_taken_whole():
     model = warm(3_000)
     for _ in range(10):

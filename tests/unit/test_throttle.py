@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from counter.orders.requests import BEHIND, CloseRequest, OpenRequest
-from counter.orders.throttle import HEARD_WITHIN_SECONDS, Throttle, fair_part
+from counter.orders.throttle import ASKS_AFTER_SECONDS, HEARD_WITHIN_SECONDS, Throttle, fair_part
 
 STEP_SECONDS = 0.01
 
@@ -117,6 +117,37 @@ def test_all_is_taken_again_when_the_desk_is_not_behind_any_more(process):
 def test_something_is_always_taken_so_that_the_next_share_is_heard(process):
     taken = process.run(20, share=10, rates={1: 5})
     assert taken[1] > 0.5
+
+
+def test_a_process_that_took_nothing_lately_lets_one_order_through_to_hear(process):
+    process.run(3, share=10, rates={1: 1_000}, orders_each=40)
+    process.now += 2
+    while not process.throttle.refused([opening()] * 400):
+        pass  # until it has taken more than its rate brings back within seconds
+    process.now += ASKS_AFTER_SECONDS
+    taken = [40 - len(process.throttle.refused([opening()] * 40)) for _ in range(3)]
+    assert taken == [1, 0, 0], (
+        "one order: of a batch of any size, until the share is heard or half a second is over"
+    )
+    process.now += ASKS_AFTER_SECONDS
+    assert 40 - len(process.throttle.refused([opening()] * 40)) == 1
+
+
+def test_a_process_that_hears_all_the_time_lets_nothing_through_beside_its_rate(process):
+    process.run(3, share=10, rates={1: 1_000}, orders_each=40)
+    process.now += 2
+    while not process.throttle.refused([opening()] * 400):
+        pass
+    process.throttle.hear({"BTC": 10})
+    process.now += ASKS_AFTER_SECONDS / 2
+    assert len(process.throttle.refused([opening()] * 40)) == 40
+
+
+def test_a_share_that_falls_does_not_make_up_for_what_was_let_through_before(process):
+    """It would be deaf meanwhile, and the desk would run dry."""
+    rates = dict.fromkeys(range(10), 1_000)
+    process.run(5, share=900, rates=rates)
+    assert sum(process.run(1, share=20, rates=rates).values()) == pytest.approx(0.02 * 10_000, rel=0.3)
 
 
 def test_many_threads_take_no_more_than_one(process):
