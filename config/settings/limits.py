@@ -6,6 +6,12 @@ _limits = Subject("Limits and protections")
 
 REQUESTS_PER_SECOND = _limits.count("REQUESTS_PER_SECOND", "20", "of each customer besides orders, sustained")
 REQUESTS_AT_ONCE = _limits.count("REQUESTS_AT_ONCE", "100", "of each customer besides orders, at once")
+PUBLIC_REQUESTS_PER_SECOND = _limits.count(
+    "PUBLIC_REQUESTS_PER_SECOND",
+    "10",
+    "of each address that asks for the market without credentials, sustained",
+)
+PUBLIC_REQUESTS_AT_ONCE = _limits.count("PUBLIC_REQUESTS_AT_ONCE", "50", "of each such address, at once")
 CONNECTIONS_PER_ADDRESS = _limits.count(
     "CONNECTIONS_PER_ADDRESS",
     "2000",

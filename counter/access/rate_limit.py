@@ -78,6 +78,11 @@ def of_key(key_id: int, *, per_second: int) -> Limit:
     return Limit(f"key:{key_id}", per_second, per_second)
 
 
+def of_public(bucket: str, *, per_second: int, at_once: int) -> Limit:
+    """What may be asked without credentials, by all addresses of a bucket."""
+    return Limit(f"public:{bucket}", per_second, at_once)
+
+
 def of_logins(subject: str, *, seconds: int, at_once: int) -> Limit:
     """How often a password may be tried: `at_once`, and once more every so many seconds."""
     return Limit(f"login:{subject}", 1, at_once, seconds)

@@ -6,7 +6,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 
+from counter.api.received import header_in
 from infra.http_server.peers import LONGEST, holder_of
 
 Address = IPv4Address | IPv6Address
@@ -25,6 +27,12 @@ def client_address(peer: str, forwarded_for: str) -> Address | None:
     while address is not None and hops and is_in(address, proxies):
         address = _read(hops.pop())
     return address
+
+
+def holder_in(request: HttpRequest) -> str:
+    """Whom a request of the framework counts for where each address has a limit (`holder_of`)."""
+    forwarded_for = header_in(request)("X-Forwarded-For") or ""
+    return holder_of(str(client_address(request.META.get("REMOTE_ADDR", ""), forwarded_for)))
 
 
 def address_of(scope: MutableMapping[str, Any]) -> str:

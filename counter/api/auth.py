@@ -40,6 +40,7 @@ CALLER_OF_KEY = """
 """
 
 
+PUBLIC_METHODS = ("GET", "HEAD")
 T = TypeVar("T")
 ALL_SCOPES = frozenset(ApiKey.Scope)
 
@@ -183,16 +184,30 @@ class IsCustomer(BasePermission):
         return getattr(request.user, "customer_id", None) is not None
 
 
+class ReadsOrIsCustomer(IsCustomer):
+    """Lets in who gives no credentials to read, and else customers only: of the market, which everybody may know."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        return reads_without(request) or super().has_permission(request, view)
+
+
 class HasScope(BasePermission):
     """Lets in keys that may do such a thing: `read` asks, `trade` changes something."""
 
     code = "scope_required"
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
+        if reads_without(request):  # `IsCustomer` has let it through
+            return True
         caller: Any = request.user
         scope = scope_of(request.method or "")
         self.message = f"the API key lacks the `{scope}` scope"
         return isinstance(caller, Caller) and scope in caller.scopes
+
+
+def reads_without(request: Request) -> bool:
+    """Whether a request reads and gives no credentials."""
+    return request.method in PUBLIC_METHODS and not request.user.is_authenticated
 
 
 def scope_of(method: str) -> str:

@@ -21,10 +21,8 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
 from counter.access import rate_limit
-from counter.api.addresses import client_address
-from counter.api.received import header_in
+from counter.api.addresses import holder_in
 from infra.coordination import clock
-from infra.http_server.peers import holder_of
 
 TRIES_AT_ONCE = 20
 # Then one in so many seconds: 2,880 a day of one name, wherever they come from.
@@ -83,11 +81,10 @@ def _limits(request: HttpRequest | None, name: str) -> tuple[rate_limit.Limit, .
     """Of the name, and of the address."""
     address = None
     if request is not None:
-        forwarded_for = header_in(request)("X-Forwarded-For")
-        address = client_address(request.META.get("REMOTE_ADDR", ""), forwarded_for or "")
+        address = holder_in(request)
     return (
         _limit("n", name, NAME_AGAIN_AFTER_SECONDS),
-        _limit("a", holder_of(str(address)), ADDRESS_AGAIN_AFTER_SECONDS),
+        _limit("a", str(address), ADDRESS_AGAIN_AFTER_SECONDS),
     )
 
 

@@ -1,20 +1,34 @@
 """What is for sale and at what price."""
 
 import msgspec
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counter.api.errors import ApiError
 from counter.api.examples import FIRM_QUOTE
-from counter.api.market_messages import InstrumentList, InstrumentQuery, QuoteList, instrument, quote_body
-from counter.api.openapi import NEW_QUOTE, QUOTING_ERRORS, READING_ERRORS, answers, described
+from counter.api.market_messages import (
+    GreeksList,
+    IndexBody,
+    IndexQuery,
+    InstrumentList,
+    InstrumentQuery,
+    QuoteList,
+    greeks_body,
+    index_body,
+    instrument,
+    quote_body,
+)
+from counter.api.openapi import ANY_AUTH, NEW_QUOTE, QUOTING_ERRORS, READING_ERRORS, answers, described
 from counter.api.parsers import decode, query_of
 from counter.api.quote_messages import AnyQuote, FirmQuoteBody, firm_quote_body
 from counter.api.repeats import check_no_repeats
-from counter.api.views import CustomerView
+from counter.api.views import MarketView
 from counter.circuit_breaker import State
 from counter.market.firm_quotes import give
+from counter.market.index_history import history
+from counter.market.quote_greeks import greeks_by_option
 from counter.market.quotes import current_quotes, tradable_options
 from counter.orders.requests import Rejected
 from counter.trading.status import trading_by_coin
@@ -23,18 +37,19 @@ from infra.coordination import clock
 _QUOTE = msgspec.json.Decoder(AnyQuote)
 
 
-class InstrumentsView(CustomerView):
+class InstrumentsView(MarketView):
     """Options that have not expired."""
 
     @extend_schema(
         operation_id="list_instruments",
         tags=["market"],
         parameters=[described(InstrumentQuery)],
+        auth=ANY_AUTH,
         responses=answers(READING_ERRORS, {200: InstrumentList}),
         summary="List options",
     )
     def get(self, request: Request) -> Response:
-        """Options by underlying, expiry and strike, all in one answer."""
+        """Options by underlying, expiry and strike, all in one answer. Needs no credentials."""
         query = query_of(request, InstrumentQuery)
         now = clock.of("default").now()
         options = tradable_options(
@@ -46,7 +61,7 @@ class InstrumentsView(CustomerView):
         )
 
 
-class QuotesView(CustomerView):
+class QuotesView(MarketView):
     """Present prices."""
 
     def read(self, body: bytes) -> AnyQuote:
@@ -59,11 +74,15 @@ class QuotesView(CustomerView):
         operation_id="list_quotes",
         tags=["market"],
         parameters=[described(InstrumentQuery)],
+        auth=ANY_AUTH,
         responses=answers(READING_ERRORS, {200: QuoteList}),
         summary="List present prices",
     )
     def get(self, request: Request) -> Response:
-        """Premiums in coin, and what one contract costs and brings in USDT, for options that have a quote."""
+        """Premiums in coin, and what one contract costs and brings in USDT, for options that have a quote.
+
+        Needs no credentials.
+        """
         query = query_of(request, InstrumentQuery)
         quotes = current_quotes(
             now=clock.of("default").now(),
@@ -91,3 +110,54 @@ class QuotesView(CustomerView):
         if isinstance(quote, Rejected):
             raise ApiError(quote.code, quote.message, quote.reached)
         return Response(firm_quote_body(quote), status=201)
+
+
+class GreeksView(MarketView):
+    """Sensitivities of the options' values."""
+
+    @extend_schema(
+        operation_id="list_greeks",
+        tags=["market"],
+        parameters=[described(InstrumentQuery)],
+        auth=ANY_AUTH,
+        responses=answers(READING_ERRORS, {200: GreeksList}),
+        summary="List greeks",
+    )
+    def get(self, request: Request) -> Response:
+        """By the model at the index and volatility of the present quotes: options whose quote is stale have none.
+
+        Needs no credentials.
+        """
+        query = query_of(request, InstrumentQuery)
+        now = clock.of("default").now()
+        found = current_quotes(now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol)
+        quotes = [each.quote for each in found if not each.is_stale]
+        known = greeks_by_option(quotes, now=now)
+        return Response(
+            GreeksList(
+                [greeks_body(quote, known[quote.option_id]) for quote in quotes if quote.option_id in known]
+            )
+        )
+
+
+class IndexView(MarketView):
+    """The index of a coin, and its past."""
+
+    @extend_schema(
+        operation_id="read_index",
+        tags=["market"],
+        parameters=[described(IndexQuery)],
+        auth=ANY_AUTH,
+        responses=answers(READING_ERRORS, {200: IndexBody}),
+        summary="Read the index of a coin with its history",
+    )
+    def get(self, request: Request) -> Response:
+        """Points at round times, oldest first, and the index of now; there is no point where none was recorded.
+
+        Needs no credentials.
+        """
+        query = query_of(request, IndexQuery)
+        if query.underlying not in settings.COINS:
+            raise ApiError("not_found", f"there is no index of {query.underlying}")
+        past = history(coin=query.underlying, span=f"1{query.span[0]}", now=clock.of("default").now())
+        return Response(index_body(query, past))

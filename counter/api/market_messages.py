@@ -1,6 +1,7 @@
 """Options and their prices as customers read them."""
 
 from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Literal
 
 import msgspec
@@ -8,8 +9,13 @@ from msgspec import Meta
 
 from counter.api.fields import Premium, Price, Query, Symbol, Underlying, Usdt, coin, premium, usdt
 from counter.contracts import Moment
+from counter.market.index_history import History
 from counter.market.quotes import CurrentQuote
-from counter.models import Option
+from counter.models import Option, Quote
+from counter.pricing.greeks import Greeks
+from ledger.decimals import rounded
+
+GAMMA_UNIT = Decimal("0.0000000001")
 
 
 class InstrumentQuery(Query, kw_only=True):
@@ -18,6 +24,19 @@ class InstrumentQuery(Query, kw_only=True):
     underlying: Underlying | None = None
     expiry: Annotated[date, Meta(description="Day of expiry, UTC.")] | None = None
     symbol: Symbol | None = None
+
+
+class IndexQuery(Query, kw_only=True):
+    """Of which coin, and how far back."""
+
+    underlying: Underlying
+    span: Annotated[
+        Literal["hour", "day", "week"],
+        Meta(
+            title="IndexSpan",
+            description="An hour by minutes, a day by quarters of hours, a week by two hours.",
+        ),
+    ] = "day"
 
 
 class Instrument(msgspec.Struct):
@@ -70,6 +89,83 @@ class QuoteList(msgspec.Struct):
     """Quotes by underlying, expiry and strike."""
 
     results: list[QuoteBody]
+
+
+Greek = Annotated[str, Meta(examples=["0.512300"])]
+
+
+class GreeksBody(msgspec.Struct):
+    """Sensitivities of a long option on one coin (a contract has `multiplier` of it), at its quote's index and iv.
+
+    Measures of risk, by the model: nothing is paid by them.
+    """
+
+    symbol: Symbol
+    delta: Annotated[
+        Greek, Meta(description="USDT for one USDT of the index, which is coin to hold. 6 decimals.")
+    ]
+    gamma: Annotated[Greek, Meta(description="Coin: the change of delta for one USDT. 10 decimals.")]
+    vega: Annotated[Greek, Meta(description="USDT for one percentage point of volatility. 6 decimals.")]
+    theta: Annotated[
+        Greek, Meta(description="USDT for a day that passes, negative where it decays. 6 decimals.")
+    ]
+    implied_volatility: Annotated[
+        str, Meta(description="A fraction a year, 6 decimals.", examples=["0.550000"])
+    ]
+    index_price: Price
+    quoted_at: Moment
+
+
+class GreeksList(msgspec.Struct):
+    """Greeks by underlying, expiry and strike."""
+
+    results: list[GreeksBody]
+
+
+class IndexPoint(msgspec.Struct):
+    """The index at the end of a step."""
+
+    at: Moment
+    price: Price
+
+
+class IndexBody(msgspec.Struct):
+    """The index of a coin over a span. `price` and `change_24h` are null where what they need was not recorded."""
+
+    underlying: Underlying
+    price: Annotated[Price | None, Meta(description="Now: USDT for one coin, 8 decimals.")]
+    change_24h: Annotated[
+        str | None,
+        Meta(
+            description="What it is more or less than 24 hours ago: a fraction, 4 decimals.",
+            examples=["-0.0125"],
+        ),
+    ]
+    points: list[IndexPoint]
+
+
+def greeks_body(quote: Quote, known: Greeks) -> GreeksBody:
+    """Greeks of a quote, with its option, as customers see them."""
+    return GreeksBody(
+        symbol=quote.option.symbol,
+        delta=usdt(Decimal(repr(known.delta))),
+        gamma=f"{rounded(Decimal(repr(known.gamma)), GAMMA_UNIT, ROUND_HALF_EVEN):f}",
+        vega=usdt(Decimal(repr(known.vega))),
+        theta=usdt(Decimal(repr(known.theta))),
+        implied_volatility=usdt(quote.implied_volatility),
+        index_price=coin(quote.index_price),
+        quoted_at=quote.quoted_at,
+    )
+
+
+def index_body(query: IndexQuery, past: History) -> IndexBody:
+    """The index as customers see it."""
+    return IndexBody(
+        underlying=query.underlying,
+        price=None if past.now is None else coin(past.now),
+        change_24h=None if past.change is None else f"{past.change:.4f}",
+        points=[IndexPoint(point.at, coin(point.price)) for point in past.points],
+    )
 
 
 def instrument(option: Option, *, is_halted: bool) -> Instrument:

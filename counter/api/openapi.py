@@ -43,6 +43,13 @@ _ANYWHERE = (
 _OF_ALL = ("method_not_allowed", "not_acceptable", "internal_error", "overloaded", "unavailable")
 _ALWAYS = (*_ANYWHERE, *_OF_ALL, "throttled")
 
+# As `CustomerView` has them, and none: of operations that need no credentials and take them.
+ANY_AUTH: Any = [
+    {"apiKey": [], "apiTimestamp": [], "apiSignature": []},
+    {"tokenAuth": []},
+    {"cookieAuth": []},
+    {},
+]
 PUBLIC_ERRORS = ("invalid_request", *_OF_ALL)
 READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
 STREAM_ERRORS = (*READING_ERRORS, "too_many_streams")

@@ -1,5 +1,9 @@
-"""What is asked before a request is carried out: whether its signature was used, and how fast its customer may ask."""
+"""What is asked before a request is carried out: whether its signature was used, and how fast its customer may ask.
 
+Who asks without credentials, where that may be, counts by address.
+"""
+
+from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
@@ -7,8 +11,11 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from counter.access.admission import Asking, SignatureUse, admissions
-from counter.access.rate_limit import of_customer
+from counter.access.rate_limit import Limit, of_customer, of_public
+from counter.api.addresses import holder_in
 from counter.api.auth import Caller
+
+BUCKET_DIGITS = 5  # of a million subjects at most: many addresses do not fill a table
 
 
 class AdmissionThrottle(BaseThrottle):
@@ -20,11 +27,23 @@ class AdmissionThrottle(BaseThrottle):
         Raises: AdmissionRefused; QueueFull, OutcomeUnknown.
         """
         caller: Any = request.user
+        if not isinstance(caller, Caller):
+            view.standing = admissions.admit(Asking(limits=(_of_address(request),)))
+            return True
         use = request.auth if isinstance(request.auth, SignatureUse) else None
         asking = asking_of(caller, use, counts=request.method not in view.unpaced_methods)
         if asking.use or asking.limits:
             view.standing = admissions.admit(asking)
         return True
+
+
+def _of_address(request: Request) -> Limit:
+    bucket = sha256(holder_in(request).encode()).hexdigest()[:BUCKET_DIGITS]
+    return of_public(
+        bucket,
+        per_second=settings.PUBLIC_REQUESTS_PER_SECOND,
+        at_once=settings.PUBLIC_REQUESTS_AT_ONCE,
+    )
 
 
 def asking_of(caller: Caller, use: SignatureUse | None, *, counts: bool) -> Asking:

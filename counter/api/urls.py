@@ -21,6 +21,8 @@ urlpatterns = [
     path("api/v1/withdrawals", withdrawals.WithdrawalsView.as_view()),
     path("api/v1/instruments", market.InstrumentsView.as_view()),
     path("api/v1/quotes", market.QuotesView.as_view()),
+    path("api/v1/greeks", market.GreeksView.as_view()),
+    path("api/v1/index", market.IndexView.as_view()),
     path("api/v1/time", server_time.TimeView.as_view()),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path(

@@ -2,6 +2,7 @@
 
     addresses        who is asked                                           by
     /api/v1/         a key's signature, else a token, else a session        CustomerView
+    /api/v1/quotes   the same to trade, and anybody to read                 MarketView
     /api/v1/time     anybody                                                PublicView
     /internal/v1/    the desk's signature                                   DeskView
     /wallet/v1/      the wallet service's signature                         WalletView
@@ -24,6 +25,7 @@ from counter.api.auth import (
     CustomerTokenAuthentication,
     HasScope,
     IsCustomer,
+    ReadsOrIsCustomer,
 )
 from counter.api.errors import ApiError, error_answer, tell_standing
 from counter.api.negotiation import Negotiation, ServiceNegotiation
@@ -91,6 +93,15 @@ class CustomerView(ApiView):
         if self.standing is not None:
             tell_standing(response, self.standing)
         return response
+
+
+class MarketView(CustomerView):
+    """A view of what everybody may know: who gives no credentials may read, as often as an address may.
+
+    Credentials that are given count as anywhere: wrong ones are refused, and a customer's limits are the customer's.
+    """
+
+    permission_classes = [ReadsOrIsCustomer, HasScope]
 
 
 class PublicView(ApiView):

@@ -22,7 +22,14 @@ from crossbook.api.account import (
     list_withdrawals,
     read_statement,
 )
-from crossbook.api.market import ask_firm_quote, list_instruments, list_quotes, read_time
+from crossbook.api.market import (
+    ask_firm_quote,
+    list_greeks,
+    list_instruments,
+    list_quotes,
+    read_index,
+    read_time,
+)
 from crossbook.api.orders import list_orders, place_order, place_orders, read_order
 from crossbook.api.positions import list_positions, read_position
 from crossbook.api.stream import stream
@@ -31,6 +38,7 @@ from crossbook.models import (
     CloseByPosition,
     CloseQuote,
     ErrorBody,
+    IndexSpan,
     OpenOrder,
     OpenQuote,
     OrderBatchBody,
@@ -95,6 +103,10 @@ assert now.now_ms == int(now.now.timestamp() * 1000)
 instrument = call(list_instruments, symbol=symbol).results[0]
 quote = call(list_quotes, symbol=symbol).results[0]
 assert not quote.is_stale
+
+index = call(read_index, underlying="BTC", span=IndexSpan.HOUR)
+greeks = call(list_greeks, symbol=symbol).results[0]
+assert (index.underlying, greeks.symbol) == ("BTC", symbol)
 
 asked = OpenQuote(side="open", symbol=symbol, contracts=2)
 firm = call(ask_firm_quote, body=asked)

@@ -60,6 +60,12 @@ if (quote.is_stale || quote.coin_state !== "normal") {
   throw new Error("the price is stale");
 }
 
+const index = good(await client.GET("/api/v1/index", { params: { query: { underlying: "BTC", span: "hour" } } }));
+const greeks = first(good(await client.GET("/api/v1/greeks", { params: { query: { symbol } } })).results);
+if (index.underlying !== "BTC" || greeks.symbol !== symbol || !(Number(greeks.gamma) > 0)) {
+  throw new Error("the index or the greeks are of something else");
+}
+
 const firm = good(await client.POST("/api/v1/quotes", { body: { side: "open", symbol, contracts: 2 } }));
 const opened = good(
   await client.POST("/api/v1/orders", {

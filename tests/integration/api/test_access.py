@@ -14,7 +14,8 @@ import counter.api.codes
 from counter.models import Account, Customer
 from tests.support.api import error_of
 
-ADDRESSES = ["orders", "orders/1", "positions", "positions/1", "accounts", "ledger", "instruments", "quotes"]
+ADDRESSES = ["orders", "orders/1", "positions", "positions/1", "accounts", "ledger"]
+MARKET = ["instruments", "quotes", "greeks", "index"]
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_an_inactive_user_is_out_at_once(caller):
     assert error_of(caller.get("accounts"), 401)["code"] == "authentication_failed"
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", [*ADDRESSES, *MARKET])
 def test_users_who_are_no_customers_are_refused(staff, address):
     client = Client(headers={"Authorization": f"Token {Token.objects.create(user=staff).key}"})
     assert error_of(client.get(f"/api/v1/{address}"), 403)["code"] == "customer_required"
@@ -115,6 +116,7 @@ def test_schema_describes_the_public_addresses_and_no_others():
         ),
         "/api/v1/stream",
         *("/api/v1/withdrawals", "/api/v1/ledger.csv", "/api/v1/statements/{month}", "/api/v1/time"),
+        *("/api/v1/greeks", "/api/v1/index"),
     }
     components = schema["components"]["schemas"]
     asked = set(re.findall(r"#/components/schemas/(\w+)", str(schema)))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,6 +17,7 @@ from counter.api.auth import (
     CustomerTokenAuthentication,
     HasScope,
     IsCustomer,
+    ReadsOrIsCustomer,
 )
 from counter.api.errors import unknown_address
 from counter.api.ledger import CsvRenderer
@@ -35,7 +37,11 @@ KINDS = {
     "internal/v1/": ([DeskAuthentication], [IsAuthenticated], []),
     "wallet/v1/": ([WalletAuthentication], [IsAuthenticated], []),
 }
-PUBLIC: dict[str, tuple[list[object], ...]] = {"api/v1/time": ([], [], [])}
+MARKET = (CUSTOMERS, [ReadsOrIsCustomer, HasScope], [AdmissionThrottle])
+PUBLIC: dict[str, Any] = {
+    "api/v1/time": ([], [], []),
+    **{f"api/v1/{name}": MARKET for name in ("instruments", "quotes", "greeks", "index")},
+}
 
 
 def addresses(patterns, before=""):

@@ -258,6 +258,7 @@ def _read_api(ground: Ground) -> None:
     positions = ground.api.get("/api/v1/positions").json()["results"]
     for path in (
         *("/readyz", "/api/v1/instruments", "/api/v1/quotes?underlying=BTC", "/api/v1/accounts"),
+        *("/api/v1/greeks?underlying=BTC", "/api/v1/index?underlying=BTC"),
         *("/api/v1/orders", "/api/v1/orders?limit=500", f"/api/v1/orders?cursor={orders[-1]['id']}"),
         *("/api/v1/orders?state=pending", "/api/v1/orders?state=synced", "/api/v1/orders?state=settled"),
         f"/api/v1/orders?client_order_id={orders[-1]['client_order_id']}",
