@@ -12,7 +12,7 @@ from django.db import models
 
 from acceptance.models import AcceptedOrder
 from infra.db.composing import answered, together
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from infra.db.transitions import moving, moving_selected, sources_and_target
 
 # What the part that moves orders has to return of each, for its steps.
@@ -25,7 +25,7 @@ STEPS = """
 
 def logging_steps(
     transition: Any, moved: str, *, at: datetime, source: str = "", released_from: int | None = None
-) -> list[Asked]:
+) -> list[Statement]:
     """The part of a statement that logs what the part called `moved` moves through `transition`, and answers as LOGGED.
 
     `source` is the state that they leave, needed where the transition has several; `released_from` the conversion that
@@ -36,7 +36,7 @@ def logging_steps(
     _, sources, target = sources_and_target(AcceptedOrder, transition)
     if not source and len(sources) > 1:
         raise ValueError(f"{transition.__qualname__} leaves several states: say which")
-    return [Asked(STEPS.format(moved=moved), [source or sources[0], target, released_from, at])]
+    return [Statement(STEPS.format(moved=moved), [source or sources[0], target, released_from, at])]
 
 
 def move_orders(

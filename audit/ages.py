@@ -123,7 +123,7 @@ WITHDRAWALS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class UnfinishedKind:
     """One kind of thing that can be unfinished, and where its rows are."""
 
     name: str
@@ -132,16 +132,16 @@ class Kind:
 
 
 KINDS = (
-    Kind("sync_order", "default", SYNC_ORDERS),
-    Kind("option", "default", OPTIONS),
-    Kind("expiry", "default", EXPIRIES),
-    Kind("withdrawal", "default", WITHDRAWALS),
-    Kind("accepted_order", "desk", ACCEPTED_ORDERS),
-    Kind("conversion", "desk", CONVERSIONS),
-    Kind("funds_transfer", "desk", FUNDS_TRANSFERS),
-    Kind("intervention", "desk", INTERVENTIONS),
-    Kind("clearing_payment", "desk", CLEARING_PAYMENTS),
-    Kind("late_fee", "desk", LATE_FEES),
+    UnfinishedKind("sync_order", "default", SYNC_ORDERS),
+    UnfinishedKind("option", "default", OPTIONS),
+    UnfinishedKind("expiry", "default", EXPIRIES),
+    UnfinishedKind("withdrawal", "default", WITHDRAWALS),
+    UnfinishedKind("accepted_order", "desk", ACCEPTED_ORDERS),
+    UnfinishedKind("conversion", "desk", CONVERSIONS),
+    UnfinishedKind("funds_transfer", "desk", FUNDS_TRANSFERS),
+    UnfinishedKind("intervention", "desk", INTERVENTIONS),
+    UnfinishedKind("clearing_payment", "desk", CLEARING_PAYMENTS),
+    UnfinishedKind("late_fee", "desk", LATE_FEES),
 )
 
 
@@ -152,7 +152,7 @@ def nothing_forgotten(reading: Reading, result: Result) -> None:
         _judge(kind, side, reading, result)
 
 
-def _judge(kind: Kind, side: Snapshot, reading: Reading, result: Result) -> None:
+def _judge(kind: UnfinishedKind, side: Snapshot, reading: Reading, result: Result) -> None:
     limits = settings.AUDIT_AGE_LIMITS_SECONDS[kind.name]
     parameters = {
         "now": reading.now,

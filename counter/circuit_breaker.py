@@ -68,7 +68,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BreakerStatus:
     """A coin's state with its reasons; `easing_since`: since when nothing has asked for a state as bad as this.
 
     Of the standing before, only LASTING reasons count: the others are measured anew.
@@ -80,7 +80,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TradingTerms:
     """What an order's price and admission depend on beside its quote; rates are fractions of an order's fair value."""
 
     spread_rate: Decimal
@@ -120,13 +120,13 @@ class Terms:
 
 def judge(
     *,
-    before: Standing,
+    before: BreakerStatus,
     measures: Mapping[Reason, Decimal],
     limits: Mapping[Reason, Limit],
     reopen_below: Decimal,
     reopen_after: timedelta,
     now: datetime,
-) -> Standing:
+) -> BreakerStatus:
     """Return the standing that follows from `before` and the `measures` of now; a cause that is not there has none.
 
     `reopen_below` is the share of a limit, in (0, 1], under which its measure has to fall, and `reopen_after` how long
@@ -140,21 +140,21 @@ def judge(
     if before.state is State.HALTED:
         reasons += tuple(reason for reason in before.reasons if reason in LASTING and reason not in reasons)
     if SEVERITY[asked] > SEVERITY[before.state]:
-        return Standing(asked, reasons)
+        return BreakerStatus(asked, reasons)
     if before.state is State.NORMAL:
-        return Standing()
+        return BreakerStatus()
     held = _worst(held_by.values())
     if SEVERITY[held] >= SEVERITY[before.state]:
-        return Standing(before.state, reasons)
+        return BreakerStatus(before.state, reasons)
     easing_since = min(before.easing_since or now, now)  # a clock may have been ahead
     if now - easing_since < reopen_after:
-        return Standing(before.state, (*reasons, Reason.REOPENING), easing_since)
+        return BreakerStatus(before.state, (*reasons, Reason.REOPENING), easing_since)
     if before.state is State.WIDE:
-        return Standing()
+        return BreakerStatus()
     reasons = tuple(reason for reason in reasons if reason in measures)
     if held is State.WIDE:
-        return Standing(State.WIDE, reasons)
-    return Standing(State.WIDE, (Reason.REOPENING,), now)
+        return BreakerStatus(State.WIDE, reasons)
+    return BreakerStatus(State.WIDE, (Reason.REOPENING,), now)
 
 
 def aged_spread_rate(*, wide_rate: Decimal, age: timedelta, stale_after: timedelta) -> Decimal:

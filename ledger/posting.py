@@ -13,7 +13,7 @@ from decimal import Decimal
 from django.db import connections, router
 
 from infra.db.composing import inserting
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from infra.db.rows import insert
 from ledger.models import Account, Transfer
 
@@ -49,7 +49,7 @@ def post(transfers: Sequence[Transfer]) -> None:
     insert(transfers)
 
 
-def posting(transfers: Sequence[Transfer], *, if_any: str = "") -> list[Asked]:
+def posting(transfers: Sequence[Transfer], *, if_any: str = "") -> list[Statement]:
     """`post` as a part of a larger statement (`infra.db.composing`).
 
     Raises: AmountNotPositive, AssetMismatch.

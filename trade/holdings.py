@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Count, Max, Sum
 from django.utils.translation import gettext
 
-from counter.circuit_breaker import Terms
+from counter.circuit_breaker import TradingTerms
 from counter.models import Option, Position, Quote
 from counter.models.positions import living
 from counter.pricing.formulas import PricingError, close_proceeds
@@ -170,7 +170,7 @@ class Valuation:
     def __init__(self, *, now: datetime) -> None:
         self.now = now
         self._coins = trading_by_coin(now=now)
-        self._terms: Terms = terms()
+        self._terms: TradingTerms = terms()
 
     def worth(self, option: Option, remaining: int, times: int = 1) -> Worth:
         """What `times` positions with `remaining` contracts each would bring; the option's quote has to be loaded."""

@@ -18,7 +18,7 @@ from django.db import OperationalError, connection
 
 from counter.access import nonces, rate_limit
 from counter.access.key_uses import KeyUses
-from counter.access.rate_limit import Limit, Standing
+from counter.access.rate_limit import Limit, LimitStatus
 from infra.coordination import clock
 from infra.coordination.group_queue import Entry, GroupQueue, OutcomeUnknown
 from infra.coordination.waiting import wake
@@ -53,7 +53,7 @@ class Replayed(AdmissionRefused):
 class TooFast(AdmissionRefused):
     """A limit has nothing left; `standing` says until when."""
 
-    def __init__(self, standing: Standing) -> None:
+    def __init__(self, standing: LimitStatus) -> None:
         super().__init__(f"at most {standing.limit} at once")
         self.standing = standing
 
@@ -80,7 +80,7 @@ class _Entry(Entry):
 
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
-        self.standing: Standing | None = None
+        self.standing: LimitStatus | None = None
 
     def give_up(self, reason: str) -> None:
         """Only what is not known of a signature keeps its request out."""
@@ -88,7 +88,7 @@ class _Entry(Entry):
             super().give_up(reason)
         self.is_answered = True
 
-    def result(self) -> Standing | None:
+    def result(self) -> LimitStatus | None:
         if self.error is not None:
             raise self.error
         if not self.is_answered and self.asking.use is not None:
@@ -122,7 +122,7 @@ class Admissions:
             idle_seconds=self._uses.seconds_until_due,
         )
 
-    def admit(self, asking: Asking) -> Standing | None:
+    def admit(self, asking: Asking) -> LimitStatus | None:
         """Wait until the request may be carried out; where the scarcest of its limits stands then, if that is known.
 
         Raises: Replayed, TooFast, QueueFull, OutcomeUnknown.
@@ -131,7 +131,9 @@ class Admissions:
         self._queue.wait(entry, seconds=ANSWER_WITHIN_SECONDS)
         return entry.result()
 
-    async def admit_soon(self, asking: Asking, *, seconds: float = ANSWER_WITHIN_SECONDS) -> Standing | None:
+    async def admit_soon(
+        self, asking: Asking, *, seconds: float = ANSWER_WITHIN_SECONDS
+    ) -> LimitStatus | None:
         """`admit` for coroutines: only the caller waits, no longer than `seconds`."""
         entry = _Entry(asking)
         await self._queue.wait_soon(entry, seconds=seconds)

@@ -59,7 +59,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitStatus:
     """Where a limit stands after a request: what is left of it now, in how many seconds all is, and one is."""
 
     limit: int
@@ -88,7 +88,7 @@ def of_logins(subject: str, *, seconds: int, at_once: int) -> Limit:
     return Limit(f"login:{subject}", 1, at_once, seconds)
 
 
-def grant(asked: Mapping[Limit, int], *, now: datetime) -> dict[Limit, tuple[int, Standing]]:
+def grant(asked: Mapping[Limit, int], *, now: datetime) -> dict[Limit, tuple[int, LimitStatus]]:
     """Take as many requests of each limit as it has left, `asked` at most: how many, and where it stands then.
 
     Raises: database errors.
@@ -115,10 +115,10 @@ def grant(asked: Mapping[Limit, int], *, now: datetime) -> dict[Limit, tuple[int
     }
 
 
-def _standing(limit: Limit, *, ahead_us: int) -> Standing:
+def _standing(limit: Limit, *, ahead_us: int) -> LimitStatus:
     owed = _rounded_up(ahead_us, limit.every_us)
     until_one_us = ahead_us - (limit.at_once - 1) * limit.every_us
-    return Standing(
+    return LimitStatus(
         limit=limit.at_once,
         remaining=max(limit.at_once - owed, 0),
         reset_seconds=_rounded_up(max(ahead_us, 0), SECOND_US),

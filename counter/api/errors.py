@@ -15,7 +15,7 @@ from msgspec import Meta
 from rest_framework import exceptions
 
 from counter.access.admission import Replayed, TooFast
-from counter.access.rate_limit import Standing
+from counter.access.rate_limit import LimitStatus
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
 from counter.api.fields import usdt
@@ -110,14 +110,14 @@ def error_answer(
     return error_message(code, message, detail, reached).response()
 
 
-def tell_standing(answer: JsonAnswer | HttpResponse, standing: Standing) -> None:
+def tell_standing(answer: JsonAnswer | HttpResponse, standing: LimitStatus) -> None:
     """Say in an answer's headers where a limit stands."""
     answer.headers["RateLimit-Limit"] = str(standing.limit)
     answer.headers["RateLimit-Remaining"] = str(standing.remaining)
     answer.headers["RateLimit-Reset"] = str(standing.reset_seconds)
 
 
-def _throttled(standing: Standing) -> HttpResponse:
+def _throttled(standing: LimitStatus) -> HttpResponse:
     response = error_answer("throttled")
     response.headers["Retry-After"] = str(standing.retry_after_seconds)
     tell_standing(response, standing)

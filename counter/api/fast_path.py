@@ -36,7 +36,7 @@ from counter.api.loop import Answers, Application, Receive, Scope, Send, is_ours
 from counter.api.orders import BATCH, SINGLE, Placing
 from counter.api.patience import NOT_KNOWN
 from counter.api.received import header_of, target_of
-from counter.api.signed_requests import Asked, KeyHolder, check, holder_of, known_holder
+from counter.api.signed_requests import KeyHolder, RequestParts, check, holder_of, known_holder
 from counter.api.throttling import asking_of
 from counter.limits.refusals import refusals
 from counter.models import ApiKey
@@ -226,9 +226,9 @@ def _told(error: Exception) -> JsonAnswer:
     return JsonAnswer.of(answer(error, {}))
 
 
-def _signed(scope: Scope, body: bytes) -> Asked:
+def _signed(scope: Scope, body: bytes) -> RequestParts:
     client = scope.get("client")
-    return Asked(
+    return RequestParts(
         method=scope["method"],
         target=target_of(scope["raw_path"], scope["query_string"]),
         body=body,

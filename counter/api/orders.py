@@ -54,7 +54,7 @@ _REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DecodedBody:
     """What a body asks for: requests to be placed, and among them the outcomes of orders that cannot be read."""
 
     orders: list[OrderRequest | OrderOutcome]
@@ -68,10 +68,10 @@ class Placing:
     Decoding raises ApiError.
     """
 
-    decode: Callable[[bytes, int], Asked]
-    answer: Callable[[Asked, Sequence[Outcome]], JsonAnswer]
+    decode: Callable[[bytes, int], DecodedBody]
+    answer: Callable[[DecodedBody, Sequence[Outcome]], JsonAnswer]
 
-    def read(self, body: bytes, customer_id: int) -> Asked:
+    def read(self, body: bytes, customer_id: int) -> DecodedBody:
         """What a body asks for; one that cannot be read counts as the refused orders it has room for.
 
         Raises: ApiError; TooManyRefusals.
@@ -83,7 +83,7 @@ class Placing:
             refusals.count(customer_id, refused=1 + len(body) // BYTES_OF_AN_ORDER, accepted=0)
             raise
 
-    def told(self, asked: Asked, outcomes: Sequence[Outcome], customer_id: int) -> JsonAnswer:
+    def told(self, asked: DecodedBody, outcomes: Sequence[Outcome], customer_id: int) -> JsonAnswer:
         """The answer, which is counted."""
         accepted = sum(isinstance(outcome, Accepted) for outcome in outcomes)
         not_now = 0 if accepted == len(outcomes) else outcomes.count(BEHIND)
@@ -93,7 +93,7 @@ class Placing:
             return refusal_message(BEHIND)
         return self.answer(asked, outcomes)
 
-    def place(self, asked: Asked, customer_id: int, *, until: float | None) -> Response:
+    def place(self, asked: DecodedBody, customer_id: int, *, until: float | None) -> Response:
         """Answer what was read, waiting for the commit, which is sent by `until` if at all (`order_queue.place`).
 
         Raises: what `order_queue.place` raises.
@@ -103,14 +103,14 @@ class Placing:
         return Response(msgspec.Raw(answer.body), answer.status, headers=answer.headers)
 
 
-def _read_single(body: bytes, customer_id: int) -> Asked:
+def _read_single(body: bytes, customer_id: int) -> DecodedBody:
     order = decode(body, _ORDER)
     check_no_repeats(body, colons=order.colons())
     request = order.request(customer_id)
-    return Asked([request], [request])
+    return DecodedBody([request], [request])
 
 
-def _answer_single(asked: Asked, outcomes: Sequence[Outcome]) -> JsonAnswer:
+def _answer_single(asked: DecodedBody, outcomes: Sequence[Outcome]) -> JsonAnswer:
     [outcome] = outcomes
     if isinstance(outcome, Rejected):
         return refusal_message(outcome)
@@ -118,12 +118,12 @@ def _answer_single(asked: Asked, outcomes: Sequence[Outcome]) -> JsonAnswer:
     return json_message(placed_order(outcome.order), status=201, headers=headers)
 
 
-def _read_many(body: bytes, customer_id: int) -> Asked:
+def _read_many(body: bytes, customer_id: int) -> DecodedBody:
     orders = _read_batch(body, customer_id)
-    return Asked(orders, [order for order in orders if not isinstance(order, OrderOutcome)])
+    return DecodedBody(orders, [order for order in orders if not isinstance(order, OrderOutcome)])
 
 
-def _answer_many(asked: Asked, outcomes: Sequence[Outcome]) -> JsonAnswer:
+def _answer_many(asked: DecodedBody, outcomes: Sequence[Outcome]) -> JsonAnswer:
     placed = iter(outcomes)
     results = [
         order if isinstance(order, OrderOutcome) else _outcome_body(next(placed)) for order in asked.orders
@@ -140,7 +140,7 @@ class OrdersView(CustomerView):
 
     unpaced_methods = ("POST",)
 
-    def read(self, body: bytes) -> Asked:
+    def read(self, body: bytes) -> DecodedBody:
         """As the fast path reads it."""
         return SINGLE.read(body, self.customer_id)
 
@@ -203,7 +203,7 @@ class OrderBatchView(CustomerView):
 
     unpaced_methods = ("POST",)
 
-    def read(self, body: bytes) -> Asked:
+    def read(self, body: bytes) -> DecodedBody:
         """As the fast path reads it."""
         return BATCH.read(body, self.customer_id)
 

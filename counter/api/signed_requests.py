@@ -46,7 +46,7 @@ class KeyHolder:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestParts:
     """What a signature covers of a request, and where that came from."""
 
     method: str
@@ -104,7 +104,7 @@ def _looked_up(public_id: str) -> KeyHolder:
     return KeyHolder(key_id, secret, tuple(networks), expires_at, caller)
 
 
-def check(holder: KeyHolder, asked: Asked, *, now: datetime) -> SignatureUse:
+def check(holder: KeyHolder, asked: RequestParts, *, now: datetime) -> SignatureUse:
     """Check a request's signature; whether it came before is for admission to say.
 
     What is wrong beside the signature is told only to who can sign.
@@ -141,7 +141,7 @@ class SignedRequestAuthentication(BaseAuthentication):
         if public_id is None:
             return None
         holder = holder_of(public_id)
-        asked = Asked(
+        asked = RequestParts(
             method=plain.method or "",
             target=target_in(plain),
             body=plain.body,

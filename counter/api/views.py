@@ -19,7 +19,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from counter.access.rate_limit import Standing
+from counter.access.rate_limit import LimitStatus
 from counter.api.auth import (
     CustomerSessionAuthentication,
     CustomerTokenAuthentication,
@@ -71,7 +71,7 @@ class CustomerView(ApiView):
     permission_classes = [IsCustomer, HasScope]
     throttle_classes = [AdmissionThrottle]
     unpaced_methods: tuple[str, ...] = ()  # that do not count against the customer's requests a second
-    standing: Standing | None = None  # of the scarcest limit, once it was asked
+    standing: LimitStatus | None = None  # of the scarcest limit, once it was asked
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a header by which other APIs repeat, lest somebody relies on it here.

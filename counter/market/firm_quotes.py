@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from counter.limits.reached import Reached
 from counter.models import FirmQuote
 from counter.orders import sql as order_sql
-from counter.orders.prices import Price, Prices, Refused, check_fits, too_small
+from counter.orders.prices import OrderRefused, Price, Prices, check_fits, too_small
 from counter.orders.requests import RejectCode, Rejected
 from counter.orders.rows import BatchRows, OptionRow
 from counter.pricing import formulas
@@ -71,7 +71,7 @@ def give(*, request: QuoteRequest, now: datetime) -> FirmQuote | Rejected:
         try:
             quote = _priced(request, now)
             _check_room(quote, now)
-        except Refused as refusal:
+        except OrderRefused as refusal:
             return refusal.rejected
         except formulas.AmountTooLarge as error:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
@@ -102,7 +102,7 @@ def _priced(request: QuoteRequest, now: datetime) -> FirmQuote:
         count=0,
     )
     if request.customer_id not in rows.accounts:
-        raise Refused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
+        raise OrderRefused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
     prices = Prices(terms=terms(), now=now)
     if isinstance(request, OpenQuoteRequest):
         kind = FirmQuote.Kind.OPEN
@@ -132,7 +132,7 @@ def _priced(request: QuoteRequest, now: datetime) -> FirmQuote:
 
 def _open(request: OpenQuoteRequest, rows: BatchRows, prices: Prices) -> tuple[OptionRow, int, Price]:
     if not rows.options:
-        raise Refused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
+        raise OrderRefused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
     [option] = rows.options
     prices.admit_open(option)
     return option, request.contracts, prices.open_price(option, request.contracts)
@@ -141,10 +141,10 @@ def _open(request: OpenQuoteRequest, rows: BatchRows, prices: Prices) -> tuple[O
 def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple[OptionRow, int, Price]:
     position = rows.positions.get(request.position_id)
     if position is None or position.customer_id != request.customer_id:
-        raise Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
+        raise OrderRefused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
     [option] = rows.options
     if request.symbol not in (None, option.symbol):
-        raise Refused(
+        raise OrderRefused(
             RejectCode.POSITION_NOT_FOUND,
             f"position {position.id} is of {option.symbol}, not {request.symbol}",
         )
@@ -162,14 +162,14 @@ def _check_room(quote: FirmQuote, now: datetime) -> None:
         cursor.execute(LIVE, {"customer_id": quote.customer_id, "now": now})
         count, amount = cursor.fetchone() or (0, Decimal(0))
     if count >= settings.FIRM_QUOTES_LIVE:
-        raise Refused(
+        raise OrderRefused(
             RejectCode.TOO_MANY_QUOTES,
             f"{count} firm quotes have not expired yet",
             Reached("quotes", left=0, limit=settings.FIRM_QUOTES_LIVE),
         )
     most = settings.FIRM_QUOTES_LIVE_USDT
     if amount + quote.amount > most:
-        raise Refused(
+        raise OrderRefused(
             RejectCode.TOO_MANY_QUOTES,
             f"firm quotes of {amount} USDT have not expired yet; with this one it would be more than "
             f"{most:f} USDT",

@@ -12,7 +12,7 @@ from decimal import Decimal
 import structlog
 from django.conf import settings
 
-from counter.market.index_bounds import Agreed, Book, Bounds, Cause, Rejection, agree
+from counter.market.index_bounds import Agreed, Book, Cause, IndexBounds, Rejection, agree
 from counter.market.index_level import LeapLimits, Level, Point, Span, move
 from counter.market.index_sources import Answer, Source
 from counter.models import IndexPrice
@@ -136,7 +136,7 @@ class Index:
 
 
 def _told(
-    coin: str, answers: Mapping[str, Answer | None], new: Set[str], bounds: Bounds, now: datetime
+    coin: str, answers: Mapping[str, Answer | None], new: Set[str], bounds: IndexBounds, now: datetime
 ) -> tuple[list[Book], list[Rejection]]:
     """What the sources say of a coin: books, and why there is none."""
     books, rejected = [], []
@@ -161,8 +161,8 @@ def leap_limits() -> LeapLimits:
     )
 
 
-def _bounds() -> Bounds:
-    return Bounds(
+def _bounds() -> IndexBounds:
+    return IndexBounds(
         most_spread_rate=settings.BOOK_MOST_SPREAD_RATE,
         most_age=_seconds(settings.INDEX_MOST_AGE_SECONDS),
         most_apart_rate=settings.INDEX_MOST_APART_RATE,

@@ -41,7 +41,7 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class IndexBounds:
     """Rates are fractions of a price."""
 
     most_spread_rate: Decimal
@@ -72,7 +72,7 @@ class Agreed:
     is_split: bool = False
 
 
-def agree(books: Sequence[Book], *, reference: Decimal | None, bounds: Bounds, now: datetime) -> Agreed:
+def agree(books: Sequence[Book], *, reference: Decimal | None, bounds: IndexBounds, now: datetime) -> Agreed:
     """Return the index that these books make; `reference` is the index of the last seconds, if there is one.
 
     The median is taken over all sound samples, each among them: so one odd source of three discredits itself, not the

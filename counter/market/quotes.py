@@ -13,7 +13,7 @@ from decimal import Decimal
 import structlog
 from django.db import connection, models
 
-from counter.circuit_breaker import State, Terms
+from counter.circuit_breaker import State, TradingTerms
 from counter.market.listing import Listing
 from counter.models import Option, Quote
 from counter.pricing import formulas
@@ -175,7 +175,7 @@ def current_quotes(
     ]
 
 
-def _current(quote: Quote, trading: Trading, terms: Terms, now: datetime) -> CurrentQuote:
+def _current(quote: Quote, trading: Trading, terms: TradingTerms, now: datetime) -> CurrentQuote:
     """Priced as an order of this moment would be."""
     close_rate = terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now)
     closable_for = max(terms.stale_after, terms.close_stale_after)

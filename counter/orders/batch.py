@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-from counter.circuit_breaker import Terms
+from counter.circuit_breaker import TradingTerms
 from counter.limits.customer import CustomerLimits
 from counter.limits.reached import Reached
 from counter.models import Position, SyncOrder
 from counter.money.chart import SystemAccount
 from counter.orders.limits import OrderLimits
-from counter.orders.prices import Price, Prices, Refused, check_fits, too_small
+from counter.orders.prices import OrderRefused, Price, Prices, check_fits, too_small
 from counter.orders.requests import (
     BEHIND,
     Accepted,
@@ -41,7 +41,7 @@ class OrderBatch:
         self,
         *,
         now: datetime,
-        terms: Terms,
+        terms: TradingTerms,
         limits: CustomerLimits,
         rows: BatchRows,
         admits_close: Callable[[str, CloseRequest], bool] = lambda coin, request: True,
@@ -65,7 +65,7 @@ class OrderBatch:
         try:
             account = self.accounts.get(request.customer_id)
             if account is None:
-                raise Refused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
+                raise OrderRefused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
             earlier = self._by_client_id.get((request.customer_id, request.client_order_id))
             if earlier is not None:
                 self._check_same(request, earlier)
@@ -73,7 +73,7 @@ class OrderBatch:
             self._limits.check_pace(account)
             placing = self._open if isinstance(request, OpenRequest) else self._close
             order = placing(request, account)  # type: ignore[arg-type]
-        except Refused as refusal:
+        except OrderRefused as refusal:
             return refusal.rejected
         except formulas.AmountTooLarge as error:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
@@ -101,7 +101,7 @@ class OrderBatch:
             )
             held = (earlier.kind, earlier.position_id, *held)
         if asked != held:
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.CLIENT_ORDER_ID_REUSED,
                 f"client_order_id {request.client_order_id} was already used for another order",
             )
@@ -109,7 +109,7 @@ class OrderBatch:
     def _open(self, request: OpenRequest, account: AccountRow) -> Order:
         option = self._by_symbol.get(request.symbol)
         if option is None:
-            raise Refused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
+            raise OrderRefused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
         quote = self._firm_quote(request)
         self._prices.admit_open(option)
         if quote is None:
@@ -119,14 +119,14 @@ class OrderBatch:
         else:
             price = _promised(quote, ("OPEN", option.id, None, request.contracts))
         if request.max_cost is not None and price.amount > request.max_cost:
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.PRICE_MOVED,
                 f"cost {price.amount} is above max_cost {request.max_cost}",
                 detail={"path": "$.max_cost", "cost": f"{price.amount}"},
             )
         self._limits.check_open(account, option, request.contracts, price.amount)
         if price.amount > account.balance:
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.INSUFFICIENT_BALANCE,
                 f"cost {price.amount} USDT, balance {account.balance} USDT",
                 Reached("balance", left=account.balance),
@@ -184,11 +184,11 @@ class OrderBatch:
     def _close(self, request: CloseRequest, account: AccountRow) -> Order:
         position = self.positions.get(self._position_id(request) or 0)
         if position is None or position.customer_id != request.customer_id:
-            raise Refused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
+            raise OrderRefused(RejectCode.POSITION_NOT_FOUND, "this customer has no such position")
         option = self._by_id[position.option_id]
         self._prices.admit_close(option)
         if not self._admits_close(option.underlying, request):
-            raise Refused(BEHIND.code, BEHIND.message)
+            raise OrderRefused(BEHIND.code, BEHIND.message)
         quote = self._firm_quote(request)
         contracts = request.contracts
         if contracts is None:
@@ -206,7 +206,7 @@ class OrderBatch:
         else:
             price = _promised(quote, ("CLOSE", option.id, position.id, contracts))
         if request.min_proceeds is not None and price.amount < request.min_proceeds:
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.PRICE_MOVED,
                 f"proceeds {price.amount} are below min_proceeds {request.min_proceeds}",
                 detail={"path": "$.min_proceeds", "proceeds": f"{price.amount}"},
@@ -256,15 +256,15 @@ class OrderBatch:
             return None
         quote = self.quotes.get(request.quote_id)
         if quote is None or quote.customer_id != request.customer_id:
-            raise Refused(RejectCode.QUOTE_NOT_FOUND, f"this customer has no quote {request.quote_id}")
+            raise OrderRefused(RejectCode.QUOTE_NOT_FOUND, f"this customer has no quote {request.quote_id}")
         if quote.order_id is not None:
-            raise Refused(RejectCode.QUOTE_USED, f"order {quote.order_id} has used quote {quote.id}")
+            raise OrderRefused(RejectCode.QUOTE_USED, f"order {quote.order_id} has used quote {quote.id}")
         if quote.expires_at <= self.now or lies_ahead(quote.given_at, now=self.now):
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.QUOTE_EXPIRED, f"quote {quote.id} expired at {quote.expires_at.isoformat()}"
             )
         if isinstance(request, CloseRequest) and request.payout != "instant":
-            raise Refused(RejectCode.QUOTE_MISMATCH, "a firm quote is paid at once, not at fill")
+            raise OrderRefused(RejectCode.QUOTE_MISMATCH, "a firm quote is paid at once, not at fill")
         return quote
 
     def _debit(
@@ -306,7 +306,7 @@ class OrderBatch:
 def _promised(quote: FirmQuoteRow, asked: tuple[str, int, int | None, int]) -> Price:
     """The quote's price, if it was given for what is asked: kind, option, position and contracts."""
     if asked != (quote.kind, quote.option_id, quote.position_id, quote.contracts):
-        raise Refused(
+        raise OrderRefused(
             RejectCode.QUOTE_MISMATCH,
             f"quote {quote.id} is for another option, side, position or number of contracts",
         )

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from counter.limits.customer import CustomerLimits
 from counter.limits.reached import Reached
-from counter.orders.prices import Refused
+from counter.orders.prices import OrderRefused
 from counter.orders.requests import RejectCode
 from counter.orders.rows import AccountRow, OptionRow
 from infra.coordination.ages import lies_ahead
@@ -34,13 +34,13 @@ class OrderLimits:
     def check_pace(self, account: AccountRow) -> None:
         """Refuse an order that comes too soon after those that were accepted before it.
 
-        Raises: Refused.
+        Raises: OrderRefused.
         """
         if account.room is None:
             account.room = self._room(account)
         if account.accepted >= account.room:
             orders_per_s = self._orders_per_s(account)
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.TOO_MANY_ORDERS,
                 f"more than {orders_per_s} orders a second",
                 Reached("orders_per_s", left=0, limit=orders_per_s),
@@ -49,18 +49,18 @@ class OrderLimits:
     def check_open(self, account: AccountRow, option: OptionRow, contracts: int, cost: Decimal) -> None:
         """Refuse an open that is too much for its customer, or for its series.
 
-        Raises: Refused.
+        Raises: OrderRefused.
         """
         limit = self._default.contracts if account.contracts_limit is None else account.contracts_limit
         if account.open_contracts + contracts > limit:
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.CONTRACTS_LIMIT,
                 f"{account.open_contracts} contracts are open, at most {limit} may be",
                 Reached("contracts", left=max(limit - account.open_contracts, 0), limit=limit),
             )
         notional = self._default.notional if account.notional_limit is None else account.notional_limit
         if account.open_cost + cost > notional:
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.NOTIONAL_LIMIT,
                 f"{account.open_cost} USDT are open, at most {notional:f} may be",
                 Reached("notional", left=max(notional - account.open_cost, ZERO), limit=notional),
@@ -109,5 +109,7 @@ class OrderLimits:
         return account.orders_limit or self._default.orders_per_s
 
 
-def _sold_out(option: OptionRow, reached: Reached) -> Refused:
-    return Refused(RejectCode.SERIES_LIMIT, f"of {option.symbol} not so much is sold at present", reached)
+def _sold_out(option: OptionRow, reached: Reached) -> OrderRefused:
+    return OrderRefused(
+        RejectCode.SERIES_LIMIT, f"of {option.symbol} not so much is sold at present", reached
+    )

@@ -22,7 +22,7 @@ from counter.orders.rows import BatchRows, PositionRow
 from counter.orders.throttle import throttle
 from counter.trading.status import terms
 from infra.db.lifecycles import moves
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from infra.db.transitions import moving
 
 
@@ -113,6 +113,6 @@ def _write(batch: OrderBatch) -> None:
     )
 
 
-def _moved(transition: Any, positions: Iterable[PositionRow], now: datetime) -> list[Asked]:
+def _moved(transition: Any, positions: Iterable[PositionRow], now: datetime) -> list[Statement]:
     """What moves positions of which nothing is left; those that the batch has opened are stored as open before."""
     return moving(Position, transition, [position.id for position in positions], same={"closed_at": now})

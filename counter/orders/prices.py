@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from counter.circuit_breaker import Terms
+from counter.circuit_breaker import TradingTerms
 from counter.contracts import AT_FILL_TOLERANCE_RATE
 from counter.limits.reached import Reached
 from counter.option_state import OptionState
@@ -23,7 +23,7 @@ MAX_USDT = Decimal(10**14)  # what a column of 20 digits holds, 6 of them decima
 MAX_COIN = Decimal(10**12)
 
 
-class Refused(Exception):
+class OrderRefused(Exception):
     """Carries a rejection out of the decision on one request."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Price(NamedTuple):
 class Prices:
     """Admission and price at one moment, by the terms of all coins."""
 
-    def __init__(self, *, terms: Terms, now: datetime) -> None:
+    def __init__(self, *, terms: TradingTerms, now: datetime) -> None:
         self.now = now
         self._terms = terms
         self._fresh_since = now - terms.stale_after
@@ -60,17 +60,21 @@ class Prices:
     def admit_open(self, option: OptionRow) -> None:
         """Let an open through that its option and its coin take at present, at any price.
 
-        Raises: Refused.
+        Raises: OrderRefused.
         """
         if option.stop not in RUNNING:
-            raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no opening orders: stopped")
+            raise OrderRefused(
+                RejectCode.TRADING_STOPPED, f"{option.underlying} takes no opening orders: stopped"
+            )
         if option.state == OptionState.HALTED:
-            raise Refused(RejectCode.OPTION_HALTED, f"{option.symbol} is halted")
+            raise OrderRefused(RejectCode.OPTION_HALTED, f"{option.symbol} is halted")
         if not self._terms.takes_opens(state=option.coin_state, judged_at=option.judged_at, now=self.now):
-            raise Refused(RejectCode.COIN_HALTED, f"{option.underlying} takes no opening orders at present")
+            raise OrderRefused(
+                RejectCode.COIN_HALTED, f"{option.underlying} takes no opening orders at present"
+            )
         self._check_alive(option)
         if self.now >= self.opens_end_at(option):
-            raise Refused(RejectCode.OPENS_ENDED, f"{option.symbol} expires too soon to be opened")
+            raise OrderRefused(RejectCode.OPENS_ENDED, f"{option.symbol} expires too soon to be opened")
 
     def opens_end_at(self, option: OptionRow) -> datetime:
         """From when on the option takes no opens."""
@@ -79,10 +83,12 @@ class Prices:
     def admit_close(self, option: OptionRow) -> None:
         """Let a close through of a living option; a halted one can still be closed, one that is stopped wholly cannot.
 
-        Raises: Refused.
+        Raises: OrderRefused.
         """
         if option.stop == "ALL_STOPPED":
-            raise Refused(RejectCode.TRADING_STOPPED, f"{option.underlying} takes no orders at all: stopped")
+            raise OrderRefused(
+                RejectCode.TRADING_STOPPED, f"{option.underlying} takes no orders at all: stopped"
+            )
         self._check_alive(option)
 
     def admit_instant(self, option: OptionRow, *, promised: bool = False) -> None:
@@ -91,41 +97,41 @@ class Prices:
         What was `promised` by a firm quote stops at a leap only: the price was good when it was given, and may not have
         been.
 
-        Raises: Refused.
+        Raises: OrderRefused.
         """
         if option.pays_at_once is False and (option.leaps or not promised):
-            raise Refused(RejectCode.PAYOUT_AT_FILL_ONLY, "closes are paid at fill only at present")
+            raise OrderRefused(RejectCode.PAYOUT_AT_FILL_ONLY, "closes are paid at fill only at present")
 
     def check_risen(self, option: OptionRow, price: Price) -> None:
         """Refuse an open that names no bound at a price well above one that its customer may just have seen.
 
-        Raises: Refused.
+        Raises: OrderRefused.
         """
         tolerated = EXACT.add(ONE, self._terms.price_tolerance_rate)
         if option.seen_ask is not None and product(price.premium, price.index_price) > product(
             option.seen_ask, tolerated
         ):
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.PRICE_MOVED, f"{option.symbol} has just risen; send max_cost or a quote_id"
             )
 
     def check_fallen(self, option: OptionRow, price: Price) -> None:
         """Refuse a close that names no bound at a price well below one that its customer may just have seen.
 
-        Raises: Refused.
+        Raises: OrderRefused.
         """
         tolerated = EXACT.subtract(ONE, self._terms.price_tolerance_rate)
         if option.seen_bid is not None and product(price.premium, price.index_price) < product(
             option.seen_bid, tolerated
         ):
-            raise Refused(
+            raise OrderRefused(
                 RejectCode.PRICE_MOVED, f"{option.symbol} has just fallen; send min_proceeds or a quote_id"
             )
 
     def open_price(self, option: OptionRow, contracts: int) -> Price:
         """What `contracts` cost now; the option takes opens.
 
-        Raises: Refused; pricing.AmountTooLarge.
+        Raises: OrderRefused; pricing.AmountTooLarge.
         """
         premium, index, _ = self._quoted(option, option.ask, self._fresh_since)
         price = formulas.open_cost(
@@ -136,13 +142,13 @@ class Prices:
             spread_rate=self._terms.open_rate(option.spread_rate),
         )
         if price.fair <= ZERO:
-            raise Refused(RejectCode.AMOUNT_TOO_SMALL, "the order is worth less than 0.000001 USDT")
+            raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the order is worth less than 0.000001 USDT")
         return Price(premium, index, price.coin, price.fair, price.spread, price.cost)
 
     def close_price(self, option: OptionRow, contracts: int, *, fresh: bool = False) -> Price:
         """What `contracts` bring now; by a price that has grown old less, or nothing if it has to be `fresh`.
 
-        Raises: Refused; pricing.AmountTooLarge.
+        Raises: OrderRefused; pricing.AmountTooLarge.
         """
         not_before = self._fresh_since if fresh else self._closable_since
         premium, index, quoted_at = self._quoted(option, option.bid, not_before)
@@ -154,7 +160,7 @@ class Prices:
             spread_rate=self._terms.close_rate(rate=option.spread_rate, quoted_at=quoted_at, now=self.now),
         )
         if price.proceeds <= ZERO:
-            raise Refused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
+            raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
         return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
 
     def fill_price(self, option: OptionRow, contracts: int) -> Price:
@@ -162,7 +168,7 @@ class Prices:
 
         Where an instant close would meet a widened spread, as much less coin is sold.
 
-        Raises: Refused; pricing.AmountTooLarge.
+        Raises: OrderRefused; pricing.AmountTooLarge.
         """
         premium, index, quoted_at = self._quoted(option, option.bid, self._closable_since)
         price = formulas.close_at_fill(
@@ -176,27 +182,27 @@ class Prices:
             tolerance_rate=AT_FILL_TOLERANCE_RATE,
         )
         if price.fair <= ZERO:
-            raise Refused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
+            raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
         return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
 
     def _check_alive(self, option: OptionRow) -> None:
         if option.expires_at <= self.now or option.state in (OptionState.EXPIRED, OptionState.SETTLED):
-            raise Refused(RejectCode.OPTION_EXPIRED, f"{option.symbol} has expired")
+            raise OrderRefused(RejectCode.OPTION_EXPIRED, f"{option.symbol} has expired")
 
     def _quoted(
         self, option: OptionRow, premium: Decimal | None, not_before: datetime
     ) -> tuple[Decimal, Decimal, datetime]:
         """Premium, index and time of the option's quote."""
         if premium is None or option.index_price is None or option.quoted_at is None or premium <= ZERO:
-            raise Refused(RejectCode.QUOTE_MISSING, f"{option.symbol} has no price on this side")
+            raise OrderRefused(RejectCode.QUOTE_MISSING, f"{option.symbol} has no price on this side")
         if option.quoted_at < not_before or lies_ahead(option.quoted_at, now=self.now):
-            raise Refused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
+            raise OrderRefused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
         return premium, option.index_price, option.quoted_at
 
 
-def too_small(position: PositionRow) -> Refused:
+def too_small(position: PositionRow) -> OrderRefused:
     """The refusal of a close of more contracts than a position has left."""
-    return Refused(
+    return OrderRefused(
         RejectCode.POSITION_TOO_SMALL,
         f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
         Reached("contracts", left=position.remaining, limit=position.contracts),
@@ -206,7 +212,7 @@ def too_small(position: PositionRow) -> Refused:
 def check_fits(coin: Decimal, usdt: Decimal) -> None:
     """One amount that no column can hold would fail the write of the whole batch.
 
-    Raises: Refused.
+    Raises: OrderRefused.
     """
     if coin >= MAX_COIN or usdt >= MAX_USDT:
-        raise Refused(RejectCode.AMOUNT_TOO_LARGE, "the order's amounts are larger than what is kept")
+        raise OrderRefused(RejectCode.AMOUNT_TOO_LARGE, "the order's amounts are larger than what is kept")

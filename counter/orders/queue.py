@@ -24,7 +24,7 @@ from infra.coordination import clock
 from infra.coordination.group_queue import Entry, GroupQueue, OutcomeUnknown, QueueFull
 from infra.coordination.waiting import wake
 from infra.db.not_now import LOCK_NOT_AVAILABLE, is_not_now, sqlstate
-from infra.db.pipeline import Asked, ask, prepare_here
+from infra.db.pipeline import Statement, ask, prepare_here
 from infra.observability import request_ids
 
 log = structlog.get_logger(__name__)
@@ -239,7 +239,7 @@ class OrderQueue:
             prepare_here("default")
             ask(
                 "default",
-                Asked(
+                Statement(
                     SET_UP, [lock_within, *(f"{seconds * 1000:.0f}ms" for seconds in _bounds_in_seconds())]
                 ),
             )

@@ -12,7 +12,7 @@ from typing import Any
 from counter.orders.requests import Order
 from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, OptionRow, PositionRow, TransferRow
 from infra.db.arrays import array, columns
-from infra.db.pipeline import Asked, ask
+from infra.db.pipeline import Statement, ask
 
 NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
@@ -92,7 +92,7 @@ WRITE = """
 """
 
 
-def _rows(*asked: Asked | None) -> list[list[tuple[Any, ...]]]:
+def _rows(*asked: Statement | None) -> list[list[tuple[Any, ...]]]:
     """The rows of each statement, run in this order; None asks nothing and has none."""
     answers = iter(ask("default", *(each for each in asked if each is not None)))
     return [[] if each is None else next(answers) for each in asked]
@@ -116,12 +116,12 @@ def read_batch(
     named = [array(list(position_ids)), *_pairs(opened_by)]
     quoted = array(list(quote_ids))
     accounts, orders, options, order_ids, positions, quotes = _rows(
-        Asked(LOCK_ACCOUNTS, [array(list(customer_ids))]),
-        Asked(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
-        Asked(OPTIONS, [array(list(symbols)), *named]),
-        Asked(NEXT_IDS, [count]),
-        Asked(POSITIONS, named) if any(column != NOTHING for column in named) else None,
-        Asked(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
+        Statement(LOCK_ACCOUNTS, [array(list(customer_ids))]),
+        Statement(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
+        Statement(OPTIONS, [array(list(symbols)), *named]),
+        Statement(NEXT_IDS, [count]),
+        Statement(POSITIONS, named) if any(column != NOTHING for column in named) else None,
+        Statement(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
     )
     return BatchRows(
         accounts=_accounts(accounts),
@@ -141,19 +141,19 @@ def lock_accounts(customer_ids: Iterable[int], *, skip_locked: bool = False) -> 
     With `skip_locked` those that somebody else holds are left out instead of waited for.
     """
     sql = LOCK_ACCOUNTS + " SKIP LOCKED" if skip_locked else LOCK_ACCOUNTS
-    [rows] = _rows(Asked(sql, [array(list(customer_ids))]))
+    [rows] = _rows(Statement(sql, [array(list(customer_ids))]))
     return _accounts(rows)
 
 
 def next_order_ids(count: int) -> list[int]:
     """Fresh ids; unused ones leave gaps, which nothing depends on."""
-    [rows] = _rows(Asked(NEXT_IDS, [count]))
+    [rows] = _rows(Statement(NEXT_IDS, [count]))
     return [row[0] for row in rows]
 
 
 def positions(ids: Iterable[int]) -> dict[int, PositionRow]:
     """Positions by id. Their customers' accounts must be locked: that lock is what guards positions."""
-    [rows] = _rows(Asked(POSITIONS, [array(list(ids)), *_pairs([])]))
+    [rows] = _rows(Statement(POSITIONS, [array(list(ids)), *_pairs([])]))
     return _positions(rows)
 
 
@@ -178,7 +178,7 @@ def write(
     positions: Iterable[PositionRow],
     transfers: Sequence[TransferRow],
     now: datetime,
-    moves: Iterable[Asked] = (),
+    moves: Iterable[Statement] = (),
 ) -> None:
     """Write everything that a batch changed, in one statement and its `moves`, in the caller's transaction."""
     changed = [position for position in positions if position.changed]
@@ -198,4 +198,4 @@ def write(
         now,
         *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
     ]
-    ask("default", Asked(WRITE, parameters), *moves)
+    ask("default", Statement(WRITE, parameters), *moves)

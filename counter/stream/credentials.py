@@ -15,7 +15,7 @@ from counter.access.admission import SignatureUse
 from infra.db.arrays import array, columns
 
 
-class Kind(StrEnum):
+class CredentialKind(StrEnum):
     """How a customer authenticates."""
 
     TOKEN = "token"  # noqa: S105 - no password
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 class Credential:
     """A token, the id of an API key, or a session with its user and the password as stored: a new one ends it."""
 
-    kind: Kind
+    kind: CredentialKind
     key: str
     user_id: int = 0
     password: str = ""
@@ -53,17 +53,17 @@ VALID_SESSIONS = """
 def credential_of(request: Request) -> Credential:
     """What an authenticated request was let in by. Raises: database errors."""
     if isinstance(request.auth, SignatureUse):
-        return Credential(Kind.API_KEY, str(request.auth.key_id))
+        return Credential(CredentialKind.API_KEY, str(request.auth.key_id))
     if isinstance(request.auth, str):
-        return Credential(Kind.TOKEN, request.auth)
+        return Credential(CredentialKind.TOKEN, request.auth)
     user_id = request.user.pk or 0
     password = get_user_model().objects.values_list("password", flat=True).get(pk=user_id)
-    return Credential(Kind.SESSION, request._request.session.session_key or "", user_id, password)
+    return Credential(CredentialKind.SESSION, request._request.session.session_key or "", user_id, password)
 
 
 def revoked(credentials: Iterable[Credential], *, now: datetime) -> set[Credential]:
     """Those that are not valid any more. Raises: database errors."""
-    by_kind: dict[Kind, list[Credential]] = {kind: [] for kind in Kind}
+    by_kind: dict[CredentialKind, list[Credential]] = {kind: [] for kind in CredentialKind}
     for credential in set(credentials):
         by_kind[credential.kind].append(credential)
     gone = set()
@@ -73,15 +73,15 @@ def revoked(credentials: Iterable[Credential], *, now: datetime) -> set[Credenti
     return gone
 
 
-def _valid(kind: Kind, asked: Sequence[Credential], now: datetime) -> set[str]:
+def _valid(kind: CredentialKind, asked: Sequence[Credential], now: datetime) -> set[str]:
     keys = array([credential.key for credential in asked])
     sql: str
     parameters: list[Any]
-    if kind is Kind.TOKEN:
+    if kind is CredentialKind.TOKEN:
         if not settings.API_TOKENS:
             return set()
         sql, parameters = VALID_TOKENS, [keys]
-    elif kind is Kind.API_KEY:
+    elif kind is CredentialKind.API_KEY:
         sql, parameters = VALID_API_KEYS, [keys, now]
     else:
         sql, parameters = VALID_SESSIONS, [keys, *columns(asked, ["user_id", "password"]), now]

@@ -5,10 +5,10 @@ predicted as the orders before it over those that the desk can settle a second; 
 everything is admitted, and beyond it as many a second as the desk settles, and so many fewer or more as bring what
 waits to the bound within two seconds.
 
-Invariants: refusing never begins while fewer than `Bounds.few_orders` wait, however slow the desk seems (once begun, it
-ends as the share grows back); a desk that settles nothing for some seconds is not a slow one, for what it can settle is
-learned only from what it settles, and after a pause only that it can do more; orders that later ones have overtaken (an
-outcome that is being found out) hold up nobody.
+Invariants: refusing never begins while fewer than `PaceBounds.few_orders` wait, however slow the desk seems (once
+begun, it ends as the share grows back); a desk that settles nothing for some seconds is not a slow one, for what it can
+settle is learned only from what it settles, and after a pause only that it can do more; orders that later ones have
+overtaken (an outcome that is being found out) hold up nobody.
 """
 
 import math
@@ -26,7 +26,7 @@ LOST_AFTER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class PaceBounds:
     """For how many seconds an order may have to wait, beyond the venue's answers, and how many never have to."""
 
     wait_seconds: float
@@ -34,7 +34,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class DeskLoad:
     """One coin at a moment: orders settled since ever, those that wait, and those of them that were not overtaken.
 
     `behind_seconds` is the age of the oldest that was not overtaken; `venue_seconds` what the venue takes of it. Of a
@@ -59,7 +59,7 @@ class Pace:
 
     def __init__(self, *, share: int = WHOLE) -> None:
         self.share = share
-        self._last: Load | None = None
+        self._last: DeskLoad | None = None
         self._last_at = self._settled_at = 0.0
         self._found_behind = 0  # by this measurer, at first
         self._began_at, self._settled_first = 0.0, 0  # since then, until it knows what the desk can settle
@@ -69,7 +69,7 @@ class Pace:
         self._was_busy = False  # when it settled something the last time
         self._capacity_per_s: float | None = None  # what the desk can settle, as far as it has shown
 
-    def take(self, load: Load, bounds: Bounds, *, at: float) -> int:
+    def take(self, load: DeskLoad, bounds: PaceBounds, *, at: float) -> int:
         """The share after a measurement `at` a moment in seconds."""
         if not load.is_paced:
             self._last, self.share = None, WHOLE
@@ -98,7 +98,7 @@ class Pace:
         self.share = self._next(load, bounds, seconds)
         return self.share
 
-    def _learn(self, settled: int, seconds: float, bounds: Bounds, *, is_busy: bool) -> None:
+    def _learn(self, settled: int, seconds: float, bounds: PaceBounds, *, is_busy: bool) -> None:
         """What it settles while it is busy is what it can settle; while it is not, it can do that at least."""
         seen = settled / seconds
         if self._capacity_per_s is None:
@@ -116,18 +116,18 @@ class Pace:
         else:
             self._capacity_per_s = max(self._capacity_per_s, self._settled_per_s)
 
-    def _is_busy(self, load: Load, bounds: Bounds) -> bool:
+    def _is_busy(self, load: DeskLoad, bounds: PaceBounds) -> bool:
         return load.late_seconds > bounds.wait_seconds or load.behind > self._may_wait(load, bounds, part=0.5)
 
-    def _may_wait(self, load: Load, bounds: Bounds, *, part: float = 1.0) -> float:
+    def _may_wait(self, load: DeskLoad, bounds: PaceBounds, *, part: float = 1.0) -> float:
         """How many orders, with those that are at the venue, the desk settles within a part of the bound."""
         seconds = part * bounds.wait_seconds + 2 * load.venue_seconds
         return max(part * bounds.few_orders, seconds * self._known_per_s(bounds))
 
-    def _known_per_s(self, bounds: Bounds) -> float:
+    def _known_per_s(self, bounds: PaceBounds) -> float:
         return bounds.few_orders if self._capacity_per_s is None else self._capacity_per_s
 
-    def _next(self, load: Load, bounds: Bounds, seconds: float) -> int:
+    def _next(self, load: DeskLoad, bounds: PaceBounds, seconds: float) -> int:
         few = bounds.few_orders
         if self._capacity_per_s is None and few < load.behind <= self._found_behind + few:
             return self.share  # of a new measurer: what it has not seen yet is no reason to change anything

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection, connections, transaction
 
 from counter.models import TradingStatus
-from counter.trading.back_pressure import LOST_AFTER_SECONDS, WHOLE, Bounds, Load, Pace
+from counter.trading.back_pressure import LOST_AFTER_SECONDS, WHOLE, DeskLoad, Pace, PaceBounds
 from infra.coordination import clock
 from infra.coordination.ages import age
 from infra.coordination.leadership import LeadershipLost, Term
@@ -48,12 +48,12 @@ MEASURE = """
 """
 
 
-def read_loads(*, now: datetime) -> dict[str, Load]:
+def read_loads(*, now: datetime) -> dict[str, DeskLoad]:
     """The load of each coin that ever had an order; overtaken are those placed before one that is settled."""
     with connection.cursor() as cursor:
         cursor.execute(MEASURE, [now])
         return {
-            underlying: Load(
+            underlying: DeskLoad(
                 settled=settled,
                 waiting=waiting,
                 behind=behind,
@@ -80,7 +80,9 @@ class LoadWatch:
 
         Raises: LeadershipLost, database errors.
         """
-        bounds = Bounds(wait_seconds=settings.DESK_BEHIND_AFTER_SECONDS, few_orders=settings.DESK_FEW_ORDERS)
+        bounds = PaceBounds(
+            wait_seconds=settings.DESK_BEHIND_AFTER_SECONDS, few_orders=settings.DESK_FEW_ORDERS
+        )
         loads = read_loads(now=now)
         if new := loads.keys() - self._paces.keys():
             stored = TradingStatus.objects.filter(underlying__in=new)

@@ -15,7 +15,7 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
-from counter.circuit_breaker import IN_USDT, Limit, Reason, Standing, State, Terms, judge
+from counter.circuit_breaker import IN_USDT, BreakerStatus, Limit, Reason, State, TradingTerms, judge
 from counter.models import DeskCondition, TradingStatus, TradingStatusChange, TradingSwitch
 from counter.trading.switches import stops_of
 from counter.trading.unsettled import Unsettled, read_unsettled
@@ -106,11 +106,11 @@ def trading_by_coin(*, now: datetime) -> dict[str, Trading]:
     return found
 
 
-def terms() -> Terms:
+def terms() -> TradingTerms:
     """The terms of all coins, as the settings have them."""
     # A judgement is made with every quote, so it may be as old as quotes may be.
     _, unwatched_after_seconds = settings.BREAKER_AFTER_SECONDS[Reason.QUOTES_STALE]
-    return Terms(
+    return TradingTerms(
         spread_rate=settings.SPREAD_RATE,
         wide_spread_rate=settings.WIDE_SPREAD_RATE,
         stale_after=timedelta(seconds=settings.QUOTE_STALE_AFTER_SECONDS),
@@ -295,12 +295,12 @@ def _store(measured: Measured, paid: Decimal, now: datetime) -> None:
 
 def _judged(
     status: TradingStatus, measures: Mapping[Reason, Decimal], now: datetime
-) -> tuple[Standing, dict[str, Any]]:
+) -> tuple[BreakerStatus, dict[str, Any]]:
     """A coin's standing by what was measured, and what its row says of it."""
     limits = limits_of(status.underlying)
     reasons = tuple(reason for reason in Reason if reason in status.reasons)
     after = judge(
-        before=Standing(State(status.state), reasons, status.easing_since),
+        before=BreakerStatus(State(status.state), reasons, status.easing_since),
         measures=measures,
         limits=limits,
         reopen_below=settings.REOPEN_BELOW_RATE,
@@ -373,7 +373,7 @@ def _record(status: TradingStatus, *, from_state: str, changes: dict[str, Any], 
     )
 
 
-def _why(standing: Standing, measures: Mapping[Reason, Decimal], limits: Mapping[Reason, Limit]) -> str:
+def _why(standing: BreakerStatus, measures: Mapping[Reason, Decimal], limits: Mapping[Reason, Limit]) -> str:
     """For people: each cause with its measure and its limits."""
     parts = []
     for reason in standing.reasons:

@@ -51,7 +51,7 @@ class Entry:
 E = TypeVar("E", bound=Entry)
 
 
-class Bounds(Protocol):
+class QueueBounds(Protocol):
     """What a queue allows: each is read when it counts, for settings may change."""
 
     @property
@@ -93,7 +93,7 @@ class GroupQueue(Generic[E]):
         work: Callable[[Sequence[E]], None],
         *,
         name: str,
-        bounds: Bounds,
+        bounds: QueueBounds,
         at_end: Callable[[], None],
         idle_seconds: Callable[[], float | None] = _never,
     ) -> None:
@@ -241,7 +241,7 @@ class GroupQueue(Generic[E]):
                 self._awaited = 1
 
 
-def is_stuck(worker: Worker, bounds: Bounds) -> bool:
+def is_stuck(worker: Worker, bounds: QueueBounds) -> bool:
     """Whether a worker has been at one group for longer than it may."""
     since = worker.busy_since
     if since is None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from django.db import models
 
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from infra.db.rows import insertion, reader
 
-Part = Sequence[Asked]  # one statement, or none
+Part = Sequence[Statement]  # one statement, or none
 
 
-def inserting(rows: Sequence[models.Model], *, if_any: str = "", returning: str = "") -> list[Asked]:
+def inserting(rows: Sequence[models.Model], *, if_any: str = "", returning: str = "") -> list[Statement]:
     """`infra.db.rows.insert` as a part; none without rows.
 
     Nothing is inserted unless the part that `if_any` names has a row. `returning` names a column to answer.
@@ -27,17 +27,17 @@ def inserting(rows: Sequence[models.Model], *, if_any: str = "", returning: str 
         sql += f" WHERE EXISTS (SELECT FROM {if_any})"
     if returning:
         sql += f" RETURNING {returning}"
-    return [Asked(sql, parameters)]
+    return [Statement(sql, parameters)]
 
 
-def together(parts: Mapping[str, Part], answer: str) -> Asked:
+def together(parts: Mapping[str, Part], answer: str) -> Statement:
     """One statement of all parts, in which each has a name; `answer` is its last part, which may read the others."""
     named = [(name, statement) for name, part in parts.items() for statement in part]
     texts = ", ".join(f"{name} AS ({statement.sql})" for name, statement in named)
-    return Asked(f"WITH {texts} {answer}", [value for _, part in named for value in part.parameters])
+    return Statement(f"WITH {texts} {answer}", [value for _, part in named for value in part.parameters])
 
 
-def answered(using: str, statement: Asked) -> list[tuple[Any, ...]]:
+def answered(using: str, statement: Statement) -> list[tuple[Any, ...]]:
     """The rows of one statement, run on this thread's connection."""
     with reader(using) as cursor:
         cursor.execute(statement.sql, statement.parameters)

@@ -34,7 +34,7 @@ _numbers = count()
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], dict[str, bytes]] = WeakKeyDictionary()
 
 
-class Asked(NamedTuple):
+class Statement(NamedTuple):
     """A statement with `%s` for each of its parameters, which are cast to their types in its text, and no other `%`.
 
     Parameters are str (of `infra.db.arrays`, for instance), int, bool, Decimal, date, datetime or None.
@@ -56,7 +56,7 @@ def prepare_here(using: str) -> None:
     _prepared.setdefault(connection.connection, {})
 
 
-def ask(using: str, *asked: Asked) -> list[Rows]:
+def ask(using: str, *asked: Statement) -> list[Rows]:
     """The rows of each statement, run in this order on this thread's connection; more than one within a transaction.
 
     They are read in binary, so JSON comes decoded; everything else comes as from Django's cursors.
@@ -74,7 +74,7 @@ def ask(using: str, *asked: Asked) -> list[Rows]:
         return _directly(raw, prepared, asked)
 
 
-def _by_cursors(using: str, asked: Sequence[Asked]) -> list[Rows]:
+def _by_cursors(using: str, asked: Sequence[Statement]) -> list[Rows]:
     """One after the other: in a pipeline of its own psycopg may take a statement of a failed one for prepared."""
     rows: list[Rows] = []
     for statement in asked:
@@ -84,7 +84,9 @@ def _by_cursors(using: str, asked: Sequence[Asked]) -> list[Rows]:
     return rows
 
 
-def _directly(raw: psycopg.Connection[Any], prepared: dict[str, bytes], asked: Sequence[Asked]) -> list[Rows]:
+def _directly(
+    raw: psycopg.Connection[Any], prepared: dict[str, bytes], asked: Sequence[Statement]
+) -> list[Rows]:
     with raw.lock:
         bound = [(sql, [_bound(value) for value in parameters]) for sql, parameters in asked]
         return _rows(raw, raw.wait(_exchanged(raw, prepared, bound)))

@@ -1,9 +1,9 @@
-"""Read-only snapshots of the two databases, each consistent in itself, counter's always taken first.
+"""Read-only snapshots of databases, each consistent in itself.
 
-Invariant: within one snapshot a transaction is seen whole or not at all. The two cannot be taken in one moment, so
-comparing them relies on their order: what counter has learned from the desk (an acknowledgement, a report) was
-at the desk before, hence is in the desk's later snapshot; what the desk has learned from counter may be too young for
-counter's snapshot, and is held against `Snapshot.at` before it is called missing.
+Invariant: within one snapshot a transaction is seen whole or not at all. Two are not taken in one moment, so
+comparing them relies on the order: what the first has learned from the second was there before, hence is in the
+second's later snapshot; what the second has learned from the first may be too young for the first snapshot, and is
+held against `Snapshot.at` before it is called missing.
 """
 
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from django_fsm import FSMFieldMixin
 
 from infra.db.arrays import array
 from infra.db.lifecycles import state_fields
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from infra.db.rows import array_type
 
 
@@ -75,7 +75,7 @@ def moving(
     each: Mapping[str, Sequence[Any]] | None = None,
     where: Mapping[str, Any] | None = None,
     returning: Sequence[str] = (),
-) -> list[Asked]:
+) -> list[Statement]:
     """`move` as the statement that does it and answers the ids, or the fields `returning`; none without ids.
 
     Raises: as `move`.
@@ -88,7 +88,7 @@ def moving(
     update = _update(model, transition)
     sql = _text_of_move(update, tuple(same), tuple(each), tuple(where), tuple(returning))
     arrays = [array(ids), *(array(values) for values in each.values())]
-    return [Asked(sql, [*update.set_to(same), *arrays, *update.guarded_by(where)])]
+    return [Statement(sql, [*update.set_to(same), *arrays, *update.guarded_by(where)])]
 
 
 def moving_selected(
@@ -99,7 +99,7 @@ def moving_selected(
     returning: Sequence[str],
     computed: Mapping[str, str] | None = None,
     if_any: str = "",
-) -> Asked:
+) -> Statement:
     """The statement that moves the rows which a query selects (and may lock), to be part of another.
 
     It sets `same` on each and answers the fields `returning` of those that moved, in no particular order. `computed`
@@ -116,10 +116,10 @@ def moving_selected(
         condition += f" AND EXISTS (SELECT FROM {if_any})"
     assigned = [f"{update.column(name)} = {sql}" for name, sql in (computed or {}).items()]
     sql = update.text(same, assigned, condition, [], returning)
-    return Asked(sql, [*update.set_to(same), *parameters, *update.guarded_by({})])
+    return Statement(sql, [*update.set_to(same), *parameters, *update.guarded_by({})])
 
 
-def _run(model: type[models.Model], statement: Asked) -> list[tuple[Any, ...]]:
+def _run(model: type[models.Model], statement: Statement) -> list[tuple[Any, ...]]:
     with connections[router.db_for_write(model)].cursor() as cursor:
         cursor.execute(statement.sql, statement.parameters)
         return cursor.fetchall()

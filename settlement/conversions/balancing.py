@@ -34,7 +34,7 @@ from settlement.conversions import round_statements
 from settlement.conversions.outcomes import BY
 from settlement.models import Conversion, DeskTransfer, Fill
 from settlement.netting import net
-from settlement.netting.fill import Fill as NettedFill
+from settlement.netting.fill import FillTotals
 from settlement.venues import halts
 from settlement.venues.history import MovedMeanwhile
 
@@ -126,7 +126,7 @@ def _enter(
     settlement = net.settle(
         demands=demands,
         carry=net.Carry(coin=conversion.carry_in_coin, usdt=conversion.carry_in_usdt),
-        fill=netted_fill(conversion, fills),
+        fill=fill_totals(conversion, fills),
         price_if_unfilled=conversion.reference_price,
     )
     changes = {
@@ -141,7 +141,7 @@ def _enter(
 
 
 @calculating()
-def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | None:
+def fill_totals(conversion: Conversion, fills: Sequence[Fill]) -> FillTotals | None:
     """A conversion's trades added up, their fees told apart by what they were taken in.
 
     What was written off counts like a trade without a fee: the other side of it is suspense instead of the venue.
@@ -150,7 +150,7 @@ def netted_fill(conversion: Conversion, fills: Sequence[Fill]) -> NettedFill | N
         return None
     coin_fees = [fill.fee for fill in fills if fill.fee_asset == conversion.underlying]
     usdt_fees = [fill.fee for fill in fills if fill.fee_asset == USDT]
-    return NettedFill(
+    return FillTotals(
         side=conversion.side,  # type: ignore[arg-type]
         coin=sum((fill.coin for fill in fills), conversion.written_off_coin),
         usdt=sum((fill.usdt for fill in fills), conversion.written_off_usdt),
@@ -164,7 +164,7 @@ def _legs(
     conversion: Conversion,
     fills: Sequence[Fill],
     demands: Sequence[net.Demand],
-    settlement: net.Settlement,
+    settlement: net.ConversionResult,
     chart: Chart,
     now: datetime,
 ) -> list[DeskTransfer]:

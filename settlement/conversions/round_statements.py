@@ -17,7 +17,7 @@ from acceptance.order_history import LOGGED, logging_steps
 from infra.db.arrays import columns
 from infra.db.composing import answered, inserting, together
 from infra.db.lifecycles import moves
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from infra.db.transitions import moving, moving_selected, sources_and_target
 from ledger.posting import posting
 from settlement.models import Attempt, Carry, Conversion, DeskTransfer, StateChange
@@ -66,7 +66,7 @@ def claim(underlying: str, *, now: datetime) -> Claimed:
     """Lock the carry, and claim the oldest waiting orders that nobody else is claiming, in the caller's transaction."""
     waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
     parts = {
-        "carried": [Asked(LOCK_CARRY, [underlying])],
+        "carried": [Statement(LOCK_CARRY, [underlying])],
         "claimed": [
             moving_selected(
                 waiting.order_by("id").select_for_update(skip_locked=True)[: settings.CONVERSION_MAX_ORDERS],
@@ -95,7 +95,7 @@ def claim(underlying: str, *, now: datetime) -> Claimed:
 
 def lock_carry(underlying: str) -> tuple[int, net.Carry]:
     """The coin's carry, locked, and an id for the conversion that may claim it."""
-    rows = answered("desk", Asked(LOCK_CARRY, [underlying]))
+    rows = answered("desk", Statement(LOCK_CARRY, [underlying]))
     if not rows:
         Carry.objects.get_or_create(underlying=underlying)
         return lock_carry(underlying)
@@ -108,7 +108,7 @@ def planned(
 ) -> None:
     """Store a new conversion, the history of its making, and its attempt, which gets its key."""
     parts = {
-        "emptied": [Asked(EMPTY_CARRY, [conversion.underlying])] if empties_carry else [],
+        "emptied": [Statement(EMPTY_CARRY, [conversion.underlying])] if empties_carry else [],
         "made": inserting([conversion]),
         "noted": inserting(notes),
         "tried": inserting([attempt], returning="id") if attempt else [],
@@ -138,7 +138,7 @@ def answered_in_full(
     """
     ended = [attempt.outcome, attempt.answer, attempt.answered_at, attempt.pk]
     parts = {
-        "ended": [Asked(END_ATTEMPT, ended)],
+        "ended": [Statement(END_ATTEMPT, ended)],
         **_moving(conversion, Conversion.fill, changes, at, by),
         "executed": inserting(fills, if_any="moved"),
         "unvalued": inserting(late_fees, if_any="moved"),
@@ -179,7 +179,7 @@ def booked(
         "logged": logging_steps(AcceptedOrder.settle, "settled", at=at),
         "allocated": _allocating(conversion, shares),
         "posted": posting(legs, if_any="moved"),
-        "carried": [Asked(CARRY_ON, [carry.coin, carry.usdt, conversion.underlying])],
+        "carried": [Statement(CARRY_ON, [carry.coin, carry.usdt, conversion.underlying])],
     }
     counts = "SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM settled)"
     ((moved, settled),) = answered("desk", together(parts, counts))
@@ -192,7 +192,7 @@ def booked(
 
 def _moving(
     conversion: Conversion, transition: Any, changes: Mapping[str, Any], at: datetime, by: str
-) -> dict[str, list[Asked]]:
+) -> dict[str, list[Statement]]:
     """The parts that move a conversion and note it; `moved` has a row if it was where it was read."""
     where = {"version": conversion.version, "state": conversion.state}
     _, _, target = sources_and_target(Conversion, transition)
@@ -209,10 +209,10 @@ def _show(conversion: Conversion, transition: Any, changes: Mapping[str, Any], b
     history.tell(conversion, before, by)
 
 
-def _allocating(conversion: Conversion, shares: Sequence[net.Share]) -> list[Asked]:
+def _allocating(conversion: Conversion, shares: Sequence[net.Share]) -> list[Statement]:
     if not shares:
         return []
-    return [Asked(ALLOCATE, [conversion.pk, *columns(shares, net.Share._fields)])]
+    return [Statement(ALLOCATE, [conversion.pk, *columns(shares, net.Share._fields)])]
 
 
 def _is_stored(row: models.Model) -> None:

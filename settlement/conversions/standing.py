@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from infra.db.composing import answered
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from settlement.book.chart import CAPITAL
 from settlement.conversions import chasing
 
@@ -56,6 +56,6 @@ def of(underlying: str, *, now: datetime) -> Standing:
     least, latest = settings.CARRY_WORTH_CONVERTING_USDT, now + chasing.LONGEST_REST
     rest = [underlying, underlying, now, latest]
     missed = [underlying, now - MISSED_LATELY, now]
-    asked = Asked(STANDING, [underlying, underlying, least, *rest, settings.VENUE, underlying, *missed])
+    asked = Statement(STANDING, [underlying, underlying, least, *rest, settings.VENUE, underlying, *missed])
     ((orders, large_carry, is_held_up, halted, books_are_open, lately, accounts),) = answered("desk", asked)
     return Standing(orders, large_carry, is_held_up, halted, books_are_open, lately, accounts)

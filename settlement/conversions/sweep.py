@@ -16,7 +16,7 @@ from infra.broker.dispatcher import dispatcher
 from infra.coordination.leader import held_of
 from infra.db.composing import answered
 from infra.db.not_now import is_session_over
-from infra.db.pipeline import Asked
+from infra.db.pipeline import Statement
 from settlement.conversions import balancing, dated_ahead, late_fees, unknown
 from settlement.conversions import converting as conversion
 from settlement.funds import transfers, venue_account
@@ -90,14 +90,14 @@ def resume(*, venue: Venue, now: datetime) -> int:
 
 
 def _is_anything() -> bool:
-    ((found,),) = answered("desk", Asked(ANYTHING, [settings.CARRY_WORTH_CONVERTING_USDT]))
+    ((found,),) = answered("desk", Statement(ANYTHING, [settings.CARRY_WORTH_CONVERTING_USDT]))
     return found
 
 
 def _wake_when_due(now: datetime) -> None:
     """Have the sweep run at the next due time: the process that stored it may have ended, and its wake-up with it."""
     silence = f"{SILENT_AFTER.total_seconds()} s"
-    asked = Asked(NEXT_DUE, [silence, silence, now, now + timedelta(seconds=LOOKS_AHEAD_SECONDS)])
+    asked = Statement(NEXT_DUE, [silence, silence, now, now + timedelta(seconds=LOOKS_AHEAD_SECONDS)])
     ((due_at,),) = answered("desk", asked)
     if due_at is not None:
         resume_in((due_at - now).total_seconds())

@@ -9,9 +9,9 @@ from django.urls import URLPattern, path, reverse
 
 from acceptance.admin import SearchedAdmin
 from settlement.intervention_pages import deciding_page
-from settlement.intervention_pages.asked import warm_up_soon
 from settlement.intervention_pages.batch_admin import bulk_actions
 from settlement.intervention_pages.operating import operate
+from settlement.intervention_pages.timed_venue import warm_up_soon
 from settlement.interventions import deciding
 from settlement.models import Conversion, FundsTransfer, Intervention
 from settlement.models.history import Subject

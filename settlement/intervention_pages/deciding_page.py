@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from infra.admin.decisions import APPROVE, REJECT, as_decision, decision_of, person
 from infra.coordination import clock
-from settlement.intervention_pages.asked import Asked, venue, warm_up_soon
 from settlement.intervention_pages.operating import page_of
+from settlement.intervention_pages.timed_venue import TimedVenue, venue, warm_up_soon
 from settlement.interventions import deciding
 from settlement.interventions.terms import Refused, as_given
 from settlement.models import Intervention
@@ -47,7 +47,7 @@ def decide(request: HttpRequest, intervention_id: int) -> HttpResponse:
         return HttpResponseNotAllowed(["POST"])
     made = get_object_or_404(Intervention, pk=intervention_id)
     step, note = decision_of(request, made, STEPS)
-    by, now, asked = person(request), clock.of("desk").now(), Asked(venue)
+    by, now, asked = person(request), clock.of("desk").now(), TimedVenue(venue)
     try:
         if step == APPROVE:
             made = deciding.approve(intervention_id=made.pk, by=by, note=note, venue=asked.venue, now=now)

@@ -14,8 +14,8 @@ from django.urls import reverse
 
 from infra.admin.decisions import person
 from infra.coordination import clock
-from settlement.intervention_pages.asked import Asked, venue, warm_up_soon
 from settlement.intervention_pages.forms import FORMS, TradeFormSet, WhyForm, trades_as_initial
+from settlement.intervention_pages.timed_venue import TimedVenue, venue, warm_up_soon
 from settlement.interventions import asking, deciding
 from settlement.interventions.effects import Effects
 from settlement.interventions.operations import SUBJECTS, Operation, Row, state_of
@@ -60,7 +60,7 @@ def operate(request: HttpRequest, site: Any, subject: Subject, row_id: int, kind
         raise PermissionDenied
     warm_up_soon()
     row: Any = get_object_or_404(SUBJECTS[subject], pk=row_id)
-    page, asked = _blank(operation, row), Asked(venue)
+    page, asked = _blank(operation, row), TimedVenue(venue)
     step = request.POST.get("step", "")
     response: HttpResponse | None = None
     if request.method == "POST" and step == "read" and page.reads_from_venue:
@@ -100,7 +100,7 @@ def _one_more(data: QueryDict) -> QueryDict:
     return more
 
 
-def _read(page: _Page, asked: Asked) -> None:
+def _read(page: _Page, asked: TimedVenue) -> None:
     """Fill the form in with what the venue shows."""
     try:
         terms = asking.propose(cast(Conversion, page.row), asked.venue, clock.of("desk").now())
@@ -111,7 +111,7 @@ def _read(page: _Page, asked: Asked) -> None:
     page.form, page.trades = filled.form, filled.trades
 
 
-def _take_step(page: _Page, step: str, request: HttpRequest, asked: Asked) -> HttpResponse | None:
+def _take_step(page: _Page, step: str, request: HttpRequest, asked: TimedVenue) -> HttpResponse | None:
     """Show what it would change, have the venue's word, or do it if it was shown; None leaves the page as it is."""
     if not page.form.is_valid() or not (page.trades is None or page.trades.is_valid()):
         return None
@@ -151,7 +151,7 @@ def _show(page: _Page, terms: Terms) -> None:
     page.effects = deciding.preview(operation=page.operation, row_id=page.row.pk, terms=terms, now=now)
 
 
-def _word(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> HttpResponse:
+def _word(page: _Page, terms: Terms, request: HttpRequest, asked: TimedVenue) -> HttpResponse:
     """What the venue says to it, for the page that is there already: confirming asks once more."""
     said: dict[str, Any] = {"asked": asked}
     try:
@@ -167,7 +167,7 @@ def _word(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> Http
     return render(request, WORD, said)
 
 
-def _request(page: _Page, terms: Terms, request: HttpRequest, asked: Asked) -> HttpResponse:
+def _request(page: _Page, terms: Terms, request: HttpRequest, asked: TimedVenue) -> HttpResponse:
     said = page.form.cleaned_data
     made = deciding.request(
         operation=page.operation,

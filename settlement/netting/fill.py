@@ -19,7 +19,7 @@ class SideInvalid(NettingError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class FillTotals:
     """All that one venue order executed: gross coin, exact quote amount, and commissions by what they took.
 
     `fee_coin` was taken in coin, `fee_usdt` in USDT, `fee_other_usdt` is the USDT value of one taken in a
@@ -49,7 +49,7 @@ class Execution:
 _NOTHING_EXECUTED = Execution(0, 0, 0, 0, 0, 0)
 
 
-def executed(fill: Fill | None) -> Execution:
+def executed(fill: FillTotals | None) -> Execution:
     """Return `fill` in signed units.
 
     Raises: AmountInvalid, SideInvalid.

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from counter.contracts import AT_FILL_TOLERANCE_RATE
-from settlement.netting.fill import Fill, Side, SideInvalid, executed
+from settlement.netting.fill import FillTotals, Side, SideInvalid, executed
 from settlement.netting.units import (
     UNITS_PER_ONE,
     AmountInvalid,
@@ -98,7 +98,7 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class ConversionResult:
     """How a conversion ended: price, shares in the order of the demands, carry, and the totals for the books.
 
     `bought_value - sold_value == fill usdt (+ bought, - sold) + (carry_out.usdt - carry.usdt) + carry_result
@@ -145,8 +145,8 @@ def plan(*, demands: Sequence[Demand], carry: Carry, lot: Lot, reference_price: 
 
 
 def settle(
-    *, demands: Sequence[Demand], carry: Carry, fill: Fill | None, price_if_unfilled: Decimal
-) -> Settlement:
+    *, demands: Sequence[Demand], carry: Carry, fill: FillTotals | None, price_if_unfilled: Decimal
+) -> ConversionResult:
     """Settle every demand at one price and work out what is carried on.
 
     The price is the fill's average, to 8 decimals half-even, or `price_if_unfilled` (USDT per coin, at most 8
@@ -175,7 +175,7 @@ def settle(
     values = _values_by_order(demands, coins, bought_value=bought_value, sold_value=sold_value)
     fees = allocate(fee_total, coins, [demand.order_id for demand in demands])
     shares, slippage, rounding = _shares(demands, values, fees)
-    return Settlement(
+    return ConversionResult(
         price=to_amount(price),
         shares=shares,
         bought_value=to_amount(bought_value),

@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from counter.models import DeskCondition, DeskProgress, SyncOrder, TradingStatus
-from counter.trading.back_pressure import WHOLE, Load
+from counter.trading.back_pressure import WHOLE, DeskLoad
 from counter.trading.desk_load import LoadWatch, read_loads
 from tests.support.factories import make_customer, make_option, place_open
 from tests.support.settling import settle
@@ -56,15 +56,17 @@ def test_the_oldest_unsettled_order_is_as_late_as_it_is_old_whether_acknowledged
     first, _ = place_open(customer, bitcoin, now=NOW), place_open(customer, bitcoin, now=NOW + SECOND)
     SyncOrder.objects.filter(pk=first.id).update(state="SYNCED")
     load = read_loads(now=NOW + 3 * SECOND)["BTC"]
-    assert load == Load(settled=0, waiting=2, behind=2, behind_seconds=3.0)
+    assert load == DeskLoad(settled=0, waiting=2, behind=2, behind_seconds=3.0)
 
 
 def test_an_order_that_a_settled_one_has_overtaken_waits_but_is_not_behind(customer, bitcoin):
     place_open(customer, bitcoin, now=NOW)
     settle(place_open(customer, bitcoin, now=NOW + SECOND), now=NOW + 2 * SECOND)
-    assert read_loads(now=NOW + 60 * SECOND)["BTC"] == Load(settled=1, waiting=1)
+    assert read_loads(now=NOW + 60 * SECOND)["BTC"] == DeskLoad(settled=1, waiting=1)
     place_open(customer, bitcoin, now=NOW + 8 * SECOND)
-    assert read_loads(now=NOW + 9 * SECOND)["BTC"] == Load(settled=1, waiting=2, behind=1, behind_seconds=1.0)
+    assert read_loads(now=NOW + 9 * SECOND)["BTC"] == DeskLoad(
+        settled=1, waiting=2, behind=1, behind_seconds=1.0
+    )
 
 
 def test_each_coin_is_measured_by_itself(customer, bitcoin, ether):

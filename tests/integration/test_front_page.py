@@ -16,7 +16,7 @@ from acceptance.models import Conflict
 from counter.models import Customer, Expiry
 from counter.money.withdrawals import reserve
 from counter.trading.switches import make_missing
-from settlement.intervention_pages import asked
+from settlement.intervention_pages import timed_venue
 from settlement.models import Conversion, FundsTransfer, ReconciliationBreak, VenueHalt
 from tests.support.desk_bench import event
 from tests.support.factories import make_customer, make_option, place_open
@@ -131,7 +131,7 @@ def rows_that_people_act_on():
 @pytest.mark.parametrize("role", ["viewer", "operator", "approver"])
 @pytest.mark.django_db(databases=["default", "desk"])
 def test_no_link_and_no_button_that_staff_see_is_refused(role, venue, monkeypatch):
-    monkeypatch.setattr(asked, "venue", lambda: venue)  # pages look at its markets beforehand
+    monkeypatch.setattr(timed_venue, "venue", lambda: venue)  # pages look at its markets beforehand
     rows_that_people_act_on()
     client = staff("vera", role=role)
     pages = walked(client, "/admin/")

@@ -17,7 +17,7 @@ from django.db import (
 )
 
 from infra.db.arrays import array
-from infra.db.pipeline import Asked, ask, prepare_here
+from infra.db.pipeline import Statement, ask, prepare_here
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,16 +42,18 @@ def table(preparing):
 
 
 def noted():
-    [rows] = ask("default", Asked("SELECT id FROM noted ORDER BY id", []))
+    [rows] = ask("default", Statement("SELECT id FROM noted ORDER BY id", []))
     return [row[0] for row in rows]
 
 
 def note(number):
-    return Asked("INSERT INTO noted VALUES (%s::int)", [number])
+    return Statement("INSERT INTO noted VALUES (%s::int)", [number])
 
 
 def names():
-    [rows] = ask("default", Asked("SELECT name FROM pg_prepared_statements WHERE name LIKE 'asked%%'", []))
+    [rows] = ask(
+        "default", Statement("SELECT name FROM pg_prepared_statements WHERE name LIKE 'asked%%'", [])
+    )
     return len(rows)
 
 
@@ -59,7 +61,9 @@ def test_each_statement_is_answered_with_its_rows(preparing):
     sql = "SELECT %s::bigint, %s::numeric, %s::timestamptz, %s::text, %s::text"
     told = (7, Decimal("1.230000"), MOMENT, "it's", None)
     for _ in range(3):
-        assert ask("default", Asked(sql, told), Asked("SELECT 1 WHERE false", []), Asked(ECHO, ["b"])) == [
+        assert ask(
+            "default", Statement(sql, told), Statement("SELECT 1 WHERE false", []), Statement(ECHO, ["b"])
+        ) == [
             [told],
             [],
             [("b",)],
@@ -67,7 +71,7 @@ def test_each_statement_is_answered_with_its_rows(preparing):
 
 
 def test_what_is_read_has_the_types_that_a_cursor_gives(preparing):
-    [[row]] = ask("default", Asked("SELECT 1.50::numeric, now(), 'x'::varchar, true, ARRAY[1,2]", []))
+    [[row]] = ask("default", Statement("SELECT 1.50::numeric, now(), 'x'::varchar, true, ARRAY[1,2]", []))
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1.50::numeric, now(), 'x'::varchar, true, ARRAY[1,2]")
         assert [type(value) for value in cursor.fetchone()] == [type(value) for value in row]
@@ -75,7 +79,7 @@ def test_what_is_read_has_the_types_that_a_cursor_gives(preparing):
 
 def test_a_column_of_values_goes_as_an_array(preparing):
     values = ['a"b', "c\\d", "", None, "{e,f}", "ünf"]
-    [rows] = ask("default", Asked("SELECT unnest(%s::text[])", [array(values)]))
+    [rows] = ask("default", Statement("SELECT unnest(%s::text[])", [array(values)]))
     assert [row[0] for row in rows] == values
 
 
@@ -94,7 +98,7 @@ def test_the_first_error_is_raised_and_nothing_after_it_is_run(table):
     ask("default", note(1))
     for _ in range(6):
         with pytest.raises(IntegrityError) as raised, transaction.atomic():
-            ask("default", note(2), note(1), note(3), Asked("SELECT 1/0", []))
+            ask("default", note(2), note(1), note(3), Statement("SELECT 1/0", []))
         assert raised.value.__cause__.sqlstate == "23505"
         assert noted() == [1]
     ask("default", note(2), note(3))
@@ -104,24 +108,24 @@ def test_the_first_error_is_raised_and_nothing_after_it_is_run(table):
 def test_a_statement_that_is_wrong_is_never_taken_for_prepared(preparing):
     for _ in range(2):
         with pytest.raises(ProgrammingError):
-            ask("default", Asked(ECHO, ["a"]), Asked("SELECT nothing_such", []))
-    assert ask("default", Asked(ECHO, ["a"])) == [[("a",)]]
+            ask("default", Statement(ECHO, ["a"]), Statement("SELECT nothing_such", []))
+    assert ask("default", Statement(ECHO, ["a"])) == [[("a",)]]
 
 
 def test_text_that_the_server_cannot_hold_is_refused_before_it_is_sent(preparing):
     with pytest.raises(DataError):
-        ask("default", Asked(ECHO, ["a\0b"]))
-    assert ask("default", Asked(ECHO, ["ab"])) == [[("ab",)]]
+        ask("default", Statement(ECHO, ["a\0b"]))
+    assert ask("default", Statement(ECHO, ["ab"])) == [[("ab",)]]
 
 
 def test_each_text_is_prepared_once_a_connection_where_that_is_ours_to_do():
     connection.close()
     prepare_here("default")
     for value in ("a", "b"):
-        ask("default", Asked(ECHO, [value]), Asked(ECHO, [value]))
+        ask("default", Statement(ECHO, [value]), Statement(ECHO, [value]))
     assert names() == 2  # it, and the question itself
     connection.close()
-    ask("default", Asked(ECHO, ["c"]))
+    ask("default", Statement(ECHO, ["c"]))
     assert names() == 0
 
 
@@ -143,7 +147,7 @@ def test_what_is_prepared_outlives_a_rollback_and_a_dropped_table(table):
 def test_a_column_whose_type_changes_fails_once_at_most(preparing):
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE priced (price numeric(20, 8))")
-    asked = Asked("SELECT price FROM priced", [])
+    asked = Statement("SELECT price FROM priced", [])
     for _ in range(6):
         assert ask("default", asked) == [[]]
     with connection.cursor() as cursor:
@@ -161,7 +165,7 @@ def test_who_watches_statements_sees_them(preparing):
         return execute(sql, parameters, many, context)
 
     with connection.execute_wrapper(watch):
-        assert ask("default", Asked(ECHO, ["a"])) == [[("a",)]]
+        assert ask("default", Statement(ECHO, ["a"])) == [[("a",)]]
     assert seen == [ECHO]
 
 
@@ -169,8 +173,8 @@ def test_what_cannot_be_text_is_refused():
     connection.close()
     prepare_here("default")
     with pytest.raises(TypeError):
-        ask("default", Asked(ECHO, [b"a"]))
-    assert ask("default", Asked(ECHO, ["a"])) == [[("a",)]]
+        ask("default", Statement(ECHO, [b"a"]))
+    assert ask("default", Statement(ECHO, ["a"])) == [[("a",)]]
     connection.close()
 
 
@@ -181,15 +185,15 @@ def test_a_connection_that_ends_in_the_middle_is_not_used_again(preparing):
     with psycopg.connect(**psycopg_terms()) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [pid])
     with pytest.raises(OperationalError), transaction.atomic():
-        ask("default", Asked(ECHO, ["a"]), Asked(ECHO, ["b"]))
+        ask("default", Statement(ECHO, ["a"]), Statement(ECHO, ["b"]))
     connection.close()
-    assert ask("default", Asked(ECHO, ["a"])) == [[("a",)]]
+    assert ask("default", Statement(ECHO, ["a"])) == [[("a",)]]
 
 
 def test_more_than_the_buffers_hold_goes_both_ways(preparing):
     """Neither side may wait for the other to read first."""
     long = "x" * 3_000_000
-    assert ask("default", *[Asked(ECHO, [long])] * 5) == [[(long,)]] * 5
+    assert ask("default", *[Statement(ECHO, [long])] * 5) == [[(long,)]] * 5
 
 
 def psycopg_terms():

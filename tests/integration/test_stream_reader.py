@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 from counter.stream.changes import Told
-from counter.stream.credentials import Credential, Kind
+from counter.stream.credentials import Credential, CredentialKind
 from counter.stream.listener import Listener
 from counter.stream.quote_board import Wanted
 from counter.stream.reader import Reader
@@ -15,7 +15,7 @@ def test_a_listener_who_comes_and_goes_while_others_are_taken_in_is_not_kept():
         customer_id=1,
         channels=frozenset({"orders", "quotes"}),
         wanted=Wanted(),
-        credential=Credential(Kind.TOKEN, "t"),
+        credential=Credential(CredentialKind.TOKEN, "t"),
     )
     loop = asyncio.new_event_loop()
     reader = Reader(loop, lambda pieces: None, lambda: None)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.circuit_breaker import SEVERITY, Limit, Reason, Standing, State, aged_spread_rate, judge
+from counter.circuit_breaker import SEVERITY, BreakerStatus, Limit, Reason, State, aged_spread_rate, judge
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 REOPEN_BELOW = Decimal("0.8")
@@ -44,7 +44,7 @@ def asked_by(measures, share=Decimal(1)):
 
 @given(steps)
 def test_a_coin_is_never_traded_better_than_its_measures_allow(taken):
-    standing, at = Standing(), NOW
+    standing, at = BreakerStatus(), NOW
     for pause, measures in taken:
         at += timedelta(seconds=pause)
         standing = after(standing, measures, at)
@@ -54,7 +54,7 @@ def test_a_coin_is_never_traded_better_than_its_measures_allow(taken):
 
 @given(steps)
 def test_it_gets_better_one_step_at_a_time_and_only_after_its_causes_were_gone_for_long_enough(taken):
-    standing, at = Standing(), NOW
+    standing, at = BreakerStatus(), NOW
     bad_at = NOW  # when last something asked for the present state, by the lower limits
     for pause, measures in taken:
         at += timedelta(seconds=pause)
@@ -75,27 +75,27 @@ def test_one_cause_more_or_a_larger_one_never_makes_it_better(measures, more, st
         reason: max(measures.get(reason, Decimal(0)), more.get(reason, Decimal(0)))
         for reason in measures | more
     }
-    before = Standing(state, easing_since=NOW - REOPEN_AFTER)
+    before = BreakerStatus(state, easing_since=NOW - REOPEN_AFTER)
     assert SEVERITY[after(before, worse, NOW).state] >= SEVERITY[after(before, measures, NOW).state]
 
 
 @given(st.lists(st.decimals(min_value=81, max_value=199, places=1), min_size=1, max_size=50))
 def test_an_exposure_that_moves_around_a_limit_changes_the_state_once(exposures):
-    standing = after(Standing(), {Reason.EXPOSURE: Decimal(100)}, NOW)
+    standing = after(BreakerStatus(), {Reason.EXPOSURE: Decimal(100)}, NOW)
     for number, exposure in enumerate(exposures):
         at = NOW + REOPEN_AFTER * (number + 1)
         standing = after(standing, {Reason.EXPOSURE: exposure}, at)
-        assert standing == Standing(State.WIDE, (Reason.EXPOSURE,))
+        assert standing == BreakerStatus(State.WIDE, (Reason.EXPOSURE,))
 
 
 @given(measured, st.integers(min_value=1, max_value=5))
 def test_it_opens_again_by_itself_once_all_causes_are_gone(measures, every):
-    standing, tick = after(Standing(), measures, NOW), timedelta(seconds=every)
+    standing, tick = after(BreakerStatus(), measures, NOW), timedelta(seconds=every)
     at = NOW
     while at < NOW + 2 * (REOPEN_AFTER + tick) + tick:
         at += tick
         standing = after(standing, {}, at)
-    assert standing == Standing()
+    assert standing == BreakerStatus()
 
 
 @given(st.integers(min_value=0, max_value=10**7), st.integers(min_value=0, max_value=10**7))

@@ -6,7 +6,7 @@ from math import floor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settlement.netting.fill import Fill
+from settlement.netting.fill import FillTotals
 from settlement.netting.net import Carry, Demand, Lot, plan, settle
 from settlement.netting.units import allocate
 
@@ -48,7 +48,7 @@ def fills(draw):
     coin = draw(coins)
     # The exact quote amount of several executions has its own last digits: an average price is rarely exact.
     usdt = max(round(coin * draw(prices), 8) + draw(amounts("0", "0.01")), Decimal("0.00000001"))
-    return Fill(
+    return FillTotals(
         side=draw(st.sampled_from(["buy", "sell"])),
         coin=coin,
         usdt=usdt,

@@ -15,12 +15,12 @@ from django.test import Client
 from tests.support import ending
 from tests.support.web import STARTS_WITHIN_SECONDS, Programs
 from tools.embedded import keys, processes, valkey
-from tools.stack.programs import FLOWER_USER, Plan, plan
+from tools.stack.programs import FLOWER_USER, StackPlan, plan
 from tools.stack.supervision import wait_until
 
 
 @pytest.fixture
-def flower(broker_url: str, tmp_path: Path) -> Iterator[Plan]:
+def flower(broker_url: str, tmp_path: Path) -> Iterator[StackPlan]:
     # Not beside the default port, where a stack of another test may have its Flower.
     planned = plan(var_dir=tmp_path, given={"BROKER_URL": broker_url, "PORT": str(valkey.free_port())})
     [program] = [program for program in planned.programs if program.name == "flower"]
@@ -53,7 +53,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_flower_answers_only_who_has_the_stacks_login(flower: Plan, tmp_path: Path):
+def test_flower_answers_only_who_has_the_stacks_login(flower: StackPlan, tmp_path: Path):
     login = (FLOWER_USER, keys.stored(tmp_path)["FLOWER_PASSWORD"])
     for path in ("/", "/workers", "/tasks", "/api/workers"):
         assert requests.get(flower.flower_url + path, timeout=30).status_code == 401
@@ -65,7 +65,9 @@ def test_flower_answers_only_who_has_the_stacks_login(flower: Plan, tmp_path: Pa
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "desk"])
-def test_the_admin_links_to_flower_and_the_link_leads_there(flower: Plan, tmp_path: Path, programs: Programs):
+def test_the_admin_links_to_flower_and_the_link_leads_there(
+    flower: StackPlan, tmp_path: Path, programs: Programs
+):
     staff = User.objects.create_superuser("boss", password=None)
     browser = Client()
     browser.force_login(staff)

@@ -13,7 +13,7 @@ import redis
 
 from tools.embedded import processes, valkey
 from tools.stack import StackAlreadyRunning, StackFailed, lifecycle, running, stop
-from tools.stack.programs import APPS, SERVERS, Plan, Program
+from tools.stack.programs import APPS, SERVERS, Program, StackPlan
 from tools.stack.supervision import wait_until
 
 # A master and a worker of its own, as granian has them.
@@ -26,7 +26,7 @@ def _plan(var_dir):
     python = (sys.executable, "-m")
     broker = (*python, "tools.embedded", "--var-dir", str(var_dir), "valkey", "--port", str(port))
     master = (*python, "tools.stack.launch", "master", "SIGTERM", "--", *MASTER)
-    return Plan(
+    return StackPlan(
         var_dir=var_dir,
         programs=(
             Program(name="valkey", group=SERVERS, command=broker, settled_seconds=1),

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from counter.orders.requests import OpenRequest
 from counter.orders.throttle import Throttle
-from counter.trading.back_pressure import WHOLE, Bounds, Load, Pace
+from counter.trading.back_pressure import WHOLE, DeskLoad, Pace, PaceBounds
 
 STEP_SECONDS = 0.01
 MEASURED_EVERY_STEPS = 25
 MOST_IN_ROUND = 5_000
 WEB_PROCESSES = 2
 CUSTOMERS = 20
-BOUNDS = Bounds(wait_seconds=0.6, few_orders=1_000)
+BOUNDS = PaceBounds(wait_seconds=0.6, few_orders=1_000)
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Model:
     rounds: int = 2
     round_seconds: float = 0.02  # of the desk's processors for a round of any size
     share: int = WHOLE
-    bounds: Bounds = BOUNDS
+    bounds: PaceBounds = BOUNDS
     is_away: bool = False
     is_paced: bool = True
     now: float = 0.0
@@ -82,12 +82,12 @@ class Model:
         """A new leader of the feed, which knows the stored share only."""
         self.pace = Pace(share=self.share)
 
-    def load(self) -> Load:
+    def load(self) -> DeskLoad:
         """As one statement at counter finds it."""
         unsettled = [*self._waiting, *(at for each in self._under_way for at in each.placed), *self.stuck]
         behind = [at for at in unsettled if at > self._newest]
         told = self.venue_seconds if self.told_venue_seconds is None else self.told_venue_seconds
-        return Load(
+        return DeskLoad(
             settled=self.settled,
             waiting=len(unsettled),
             behind=len(behind),

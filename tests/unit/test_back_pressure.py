@@ -2,7 +2,7 @@
 
 import pytest
 
-from counter.trading.back_pressure import LEAST, WHOLE, Load, Pace
+from counter.trading.back_pressure import LEAST, WHOLE, DeskLoad, Pace
 from counter.trading.desk_load import pause_seconds
 from tests.support.model_desk import BOUNDS, Model
 
@@ -177,11 +177,11 @@ def test_a_new_measurer_of_an_idle_desk_opens_soon_after_any_stored_share():
 
 def test_measurements_that_are_far_apart_or_of_another_database_decide_nothing():
     pace = Pace(share=300)
-    behind = Load(settled=10_000, waiting=9_000, behind=9_000, behind_seconds=3.0)
+    behind = DeskLoad(settled=10_000, waiting=9_000, behind=9_000, behind_seconds=3.0)
     assert pace.take(behind, BOUNDS, at=0.0) == 300
     assert pace.take(behind, BOUNDS, at=60.0) == 300
-    assert pace.take(Load(settled=5, waiting=9_000, behind=9_000), BOUNDS, at=60.25) == 300
-    assert pace.take(Load(settled=5, waiting=9_000, behind=9_000), BOUNDS, at=60.25) == 300
+    assert pace.take(DeskLoad(settled=5, waiting=9_000, behind=9_000), BOUNDS, at=60.25) == 300
+    assert pace.take(DeskLoad(settled=5, waiting=9_000, behind=9_000), BOUNDS, at=60.25) == 300
 
 
 def test_a_coin_that_a_person_lets_go_is_admitted_whole_and_paced_again_by_what_was_learned():
@@ -207,10 +207,10 @@ def test_a_slow_desk_that_becomes_fast_is_found_out_though_its_venue_takes_secon
 @pytest.mark.parametrize("took_seconds", [0.01, 0.2, 1.2, 4.5])
 def test_a_share_follows_the_desk_however_long_it_takes_to_measure(took_seconds):
     every_seconds = took_seconds + pause_seconds(took_seconds=took_seconds)
-    pace, idle = Pace(share=10), Load(settled=5_000, waiting=0)
+    pace, idle = Pace(share=10), DeskLoad(settled=5_000, waiting=0)
     shares = [pace.take(idle, BOUNDS, at=number * every_seconds) for number in range(40)]
     assert shares[-1] == WHOLE
-    stalled = [Load(5_000, waiting=count, behind=count) for count in range(5_000, 205_000, 5_000)]
+    stalled = [DeskLoad(5_000, waiting=count, behind=count) for count in range(5_000, 205_000, 5_000)]
     shares = [
         pace.take(load, BOUNDS, at=(40 + number) * every_seconds) for number, load in enumerate(stalled)
     ]

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from counter.market.index_bounds import Book, Bounds, Cause, agree, distance
+from counter.market.index_bounds import Book, Cause, IndexBounds, agree, distance
 from ledger.book_bounds import Flaw, flaw_of, middle
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-BOUNDS = Bounds(
+BOUNDS = IndexBounds(
     most_spread_rate=Decimal("0.01"), most_age=timedelta(seconds=3), most_apart_rate=Decimal("0.005")
 )
 

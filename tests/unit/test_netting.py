@@ -2,7 +2,7 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from settlement.netting.fill import Fill, SideInvalid
+from settlement.netting.fill import FillTotals, SideInvalid
 from settlement.netting.net import Carry, Demand, Lot, OrderDuplicated, plan, settle
 from settlement.netting.units import AmountInvalid, NettingError, allocate, divide_half_even
 
@@ -78,7 +78,7 @@ def test_carry_of_the_other_side_crosses_with_the_orders():
 
 
 def test_a_whole_fill_settles_every_order_at_its_average_price():
-    fill = Fill("buy", coin=D("0.3"), usdt=D("27003"))
+    fill = FillTotals("buy", coin=D("0.3"), usdt=D("27003"))
     done = settled(buy(1, "0.1", "9000"), buy(2, "0.2", "18010"), fill=fill)
     assert done.price == D(90010)
     assert [share.value for share in done.shares] == [D(9001), D(18002)]
@@ -90,7 +90,7 @@ def test_a_whole_fill_settles_every_order_at_its_average_price():
 
 
 def test_a_partial_fill_carries_the_rest_at_the_settlement_price():
-    done = settled(buy(1, "0.3"), fill=Fill("buy", coin=D("0.1"), usdt=D(9001)))
+    done = settled(buy(1, "0.3"), fill=FillTotals("buy", coin=D("0.1"), usdt=D(9001)))
     assert done.price == D(90010)
     assert done.carry_out == Carry(coin=D("0.2"), usdt=D(18002))
 
@@ -104,12 +104,12 @@ def test_without_a_fill_crossing_orders_settle_at_the_price_given():
 
 def test_an_empty_fill_is_no_fill():
     demands = [buy(1, "0.3", "27000")]
-    assert settled(*demands, fill=Fill("buy", D(0), D(0))) == settled(*demands)
+    assert settled(*demands, fill=FillTotals("buy", D(0), D(0))) == settled(*demands)
 
 
 def test_carry_alone_settles_without_shares():
     carry = Carry(coin=D("0.00007"), usdt=D("6.30"))
-    done = settled(carry=carry, fill=Fill("buy", D("0.00007"), D("6.37"), fee_usdt=D("0.01")))
+    done = settled(carry=carry, fill=FillTotals("buy", D("0.00007"), D("6.37"), fee_usdt=D("0.01")))
     assert done.shares == ()
     assert done.carry_out == NO_CARRY
     assert done.carry_result == D("-0.07")
@@ -117,13 +117,13 @@ def test_carry_alone_settles_without_shares():
 
 
 def test_a_commission_taken_in_coin_is_a_fee_and_still_has_to_be_bought():
-    done = settled(buy(1, "0.1"), fill=Fill("buy", D("0.1"), D(9000), fee_coin=D("0.0001")))
+    done = settled(buy(1, "0.1"), fill=FillTotals("buy", D("0.1"), D(9000), fee_coin=D("0.0001")))
     assert done.carry_out == Carry(coin=D("0.0001"), usdt=D(9))
     assert (done.fee_total, done.fee_coin_value) == (D(9), D(9))
 
 
 def test_a_commission_in_a_third_asset_is_shared_like_any_other():
-    fill = Fill("sell", D("0.3"), D(27000), fee_other_usdt=D("20.25"))
+    fill = FillTotals("sell", D("0.3"), D(27000), fee_other_usdt=D("20.25"))
     done = settled(sell(1, "0.1", "9000", "at_fill"), sell(2, "0.2", "18000", "at_fill"), fill=fill)
     assert [share.fee for share in done.shares] == [D("6.75"), D("13.5")]
     assert [share.due for share in done.shares] == [D("8993.25"), D("17986.5")]
@@ -131,7 +131,7 @@ def test_a_commission_in_a_third_asset_is_shared_like_any_other():
 
 
 def test_a_payout_at_fill_is_what_the_coin_brought_less_its_fee_rounded_down():
-    fill = Fill("sell", D("0.00012345"), D("11.11050123"), fee_usdt=D("0.01111051"))
+    fill = FillTotals("sell", D("0.00012345"), D("11.11050123"), fee_usdt=D("0.01111051"))
     done = settled(sell(1, "0.00012345", "11", "at_fill"), fill=fill)
     share = done.shares[0]
     assert share.value == D("11.11050123")
@@ -142,7 +142,7 @@ def test_a_payout_at_fill_is_what_the_coin_brought_less_its_fee_rounded_down():
 
 
 def test_a_fee_above_the_value_is_the_desks_loss():
-    fill = Fill("sell", D("0.00001"), D("0.9"), fee_usdt=D("1.5"))
+    fill = FillTotals("sell", D("0.00001"), D("0.9"), fee_usdt=D("1.5"))
     share = settled(sell(1, "0.00001", "0.9", "at_fill"), fill=fill).shares[0]
     assert (share.due, share.rounding, share.slippage) == (D("0.882"), D(0), D("-1.482"))
 
@@ -160,7 +160,7 @@ def test_a_fee_above_the_value_is_the_desks_loss():
     ],
 )
 def test_a_payout_at_fill_stays_within_two_percent_of_what_was_quoted(sold_at, due, slippage):
-    fill = Fill("sell", D("0.1"), D(sold_at) / 10)
+    fill = FillTotals("sell", D("0.1"), D(sold_at) / 10)
     done = settled(sell(1, "0.1", "9000", "at_fill"), fill=fill)
     share = done.shares[0]
     assert (share.due, share.slippage, share.rounding) == (D(due), D(slippage), D(0))
@@ -168,12 +168,12 @@ def test_a_payout_at_fill_stays_within_two_percent_of_what_was_quoted(sold_at, d
 
 
 def test_a_rebate_is_passed_on():
-    fill = Fill("sell", D("0.1"), D(9000), fee_usdt=D("-0.9"))
+    fill = FillTotals("sell", D("0.1"), D(9000), fee_usdt=D("-0.9"))
     assert settled(sell(1, "0.1", "9000", "at_fill"), fill=fill).shares[0].due == D("9000.9")
 
 
 def test_an_instant_payout_owes_the_quoted_value_at_any_fill():
-    done = settled(sell(1, "0.1", "9100"), fill=Fill("sell", D("0.1"), D(8000), fee_usdt=D(8)))
+    done = settled(sell(1, "0.1", "9100"), fill=FillTotals("sell", D("0.1"), D(8000), fee_usdt=D(8)))
     share = done.shares[0]
     assert (share.due, share.slippage, share.fee, share.rounding) == (D(9100), D(-1100), D(8), D(0))
 
@@ -184,7 +184,7 @@ def test_shares_stand_in_the_order_of_the_demands():
 
 def test_the_ambient_decimal_context_has_no_say():
     demands = [buy(1, "12345.67891234"), sell(2, "0.33333333", "7", "at_fill")]
-    fill = Fill("buy", D("12345.34557"), D("1111081101.30123457"))
+    fill = FillTotals("buy", D("12345.34557"), D("1111081101.30123457"))
     expected = settled(*demands, fill=fill)
     with localcontext() as ambient:
         ambient.prec = 3
@@ -217,11 +217,11 @@ def test_a_fair_value_that_is_not_customer_money_is_refused(fair):
 @pytest.mark.parametrize(
     "fill",
     [
-        Fill("buy", D(1), D(0)),
-        Fill("buy", D(0), D(1)),
-        Fill("buy", D(-1), D(-1)),
-        Fill("sell", D(0), D(0), fee_usdt=D(1)),
-        Fill("buy", D(10) ** 9, D("0.00000001")),
+        FillTotals("buy", D(1), D(0)),
+        FillTotals("buy", D(0), D(1)),
+        FillTotals("buy", D(-1), D(-1)),
+        FillTotals("sell", D(0), D(0), fee_usdt=D(1)),
+        FillTotals("buy", D(10) ** 9, D("0.00000001")),
     ],
 )
 def test_a_fill_that_cannot_be_is_refused(fill):
@@ -235,7 +235,7 @@ def test_unknown_sides_and_payouts_are_refused():
     with pytest.raises(SideInvalid):
         settled(Demand(1, "sell", D(1), D(1), "later"))
     with pytest.raises(SideInvalid):
-        settled(buy(1, "1"), fill=Fill("hold", D(1), D(1)))
+        settled(buy(1, "1"), fill=FillTotals("hold", D(1), D(1)))
     assert issubclass(SideInvalid, NettingError)
     assert issubclass(AmountInvalid, NettingError)
 

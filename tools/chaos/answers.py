@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.load.heard import Answered, Asked
+from tools.load.heard import Answered, SentRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Outage:
     began: float
     ended: float
 
-    def touches(self, asked: Asked) -> bool:
+    def touches(self, asked: SentRequest) -> bool:
         """Whether the request was under way in it."""
         return asked.began < self.ended and asked.ended > self.began
 
@@ -45,10 +45,10 @@ EXAMPLES = 5
 SPAN_GAP_SECONDS = 2
 
 
-def availability(asked: Sequence[Asked], outages: Sequence[Outage]) -> Availability:
+def availability(asked: Sequence[SentRequest], outages: Sequence[Outage]) -> Availability:
     """What share of requests was answered, and what befell the others."""
-    counted: list[Asked] = []
-    apart: dict[str, list[Asked]] = {}
+    counted: list[SentRequest] = []
+    apart: dict[str, list[SentRequest]] = {}
     for each in asked:
         cause = next((outage.cause for outage in outages if outage.touches(each)), None)
         (counted if cause is None else apart.setdefault(cause, [])).append(each)
@@ -71,12 +71,12 @@ def availability(asked: Sequence[Asked], outages: Sequence[Outage]) -> Availabil
     )
 
 
-def _by_failure(asked: Sequence[Asked]) -> dict[str, int]:
+def _by_failure(asked: Sequence[SentRequest]) -> dict[str, int]:
     """The commonest first."""
     return dict(Counter(each.failure for each in asked if each.answered is not Answered.YES).most_common())
 
 
-def _spans(failures: Sequence[Asked], *, since: float) -> dict[str, list[tuple[int, int]]]:
+def _spans(failures: Sequence[SentRequest], *, since: float) -> dict[str, list[tuple[int, int]]]:
     spans: dict[str, list[tuple[int, int]]] = {}
     for each in sorted(failures, key=lambda failure: failure.ended):
         second = int(each.ended - since)
@@ -88,7 +88,7 @@ def _spans(failures: Sequence[Asked], *, since: float) -> dict[str, list[tuple[i
     return spans
 
 
-def _share(asked: Sequence[Asked]) -> float | None:
+def _share(asked: Sequence[SentRequest]) -> float | None:
     if not asked:
         return None
     return sum(each.answered is Answered.YES for each in asked) / len(asked)

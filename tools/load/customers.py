@@ -15,7 +15,7 @@ from typing import Any
 
 import urllib3
 
-from tools.load.heard import Answered, Asked, Heard
+from tools.load.heard import Answered, Heard, SentRequest
 from tools.load.mix import Order, OrderMix
 
 THREADS = 64
@@ -138,7 +138,7 @@ class Load:
             answered, detail = Answered.TIMED_OUT, repr(error)
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             answered, detail = Answered.CONNECTION_LOST, repr(error)
-        self.heard.note(Asked(began, time.monotonic(), answered, detail, code))
+        self.heard.note(SentRequest(began, time.monotonic(), answered, detail, code))
         return answer
 
 

@@ -20,7 +20,7 @@ class Answered(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SentRequest:
     """One request: when it was sent and when it ended, by the monotonic clock."""
 
     began: float
@@ -39,7 +39,7 @@ class Asked:
 class Heard:
     """Everything that was heard; written by many threads."""
 
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[SentRequest] = field(default_factory=list)
     accepted: dict[str, int] = field(default_factory=dict)  # client order id -> order id
     refused: Counter[str] = field(default_factory=Counter)  # by code
     without_outcome: set[str] = field(default_factory=set)
@@ -49,7 +49,7 @@ class Heard:
     )  # of each request, from its first try to its outcome
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, asked: Asked) -> None:
+    def note(self, asked: SentRequest) -> None:
         """One request has ended."""
         with self._lock:
             self.asked.append(asked)

@@ -11,7 +11,7 @@ from tools.paper_venue import filters
 from tools.paper_venue.amounts import ZERO
 from tools.paper_venue.errors import DuplicateOrder, InsufficientBalance
 from tools.paper_venue.market import Market
-from tools.paper_venue.matching import Fill
+from tools.paper_venue.matching import Match
 from tools.paper_venue.orders import NewOrder, total_quantity, total_quote
 from tools.paper_venue.records import OrderType, Side
 from tools.paper_venue.state import State
@@ -45,7 +45,7 @@ def check_new_order(*, state: State, market: Market, account: str, request: NewO
 
 
 def check_market_funds(
-    *, state: State, market: Market, account: str, side: Side, fills: Sequence[Fill]
+    *, state: State, market: Market, account: str, side: Side, fills: Sequence[Match]
 ) -> None:
     """What a market order costs is known only once it has met the book.
 

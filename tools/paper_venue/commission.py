@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tools.paper_venue.amounts import ONE, ZERO, truncate
-from tools.paper_venue.matching import Fill
+from tools.paper_venue.matching import Match
 from tools.paper_venue.records import Side
 from tools.paper_venue.symbols import Symbol
 
@@ -40,7 +40,7 @@ def charges(
     *,
     symbol: Symbol,
     side: Side,
-    fills: Iterable[Fill],
+    fills: Iterable[Match],
     rate: Decimal,
     spare_bnb: Decimal,
     bnb_price: Decimal,

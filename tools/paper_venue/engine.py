@@ -15,7 +15,7 @@ from tools.paper_venue.amounts import ZERO
 from tools.paper_venue.commission import BNB, BNB_SYMBOL, Commission, charges
 from tools.paper_venue.errors import TransferUnfunded, UnknownOrder, WouldTake
 from tools.paper_venue.market import Market
-from tools.paper_venue.matching import Fill, crosses, in_pieces, match_quantity
+from tools.paper_venue.matching import Match, crosses, in_pieces, match_quantity
 from tools.paper_venue.orders import NewOrder, filled, match, opened, total_quantity
 from tools.paper_venue.prices.quotes import Print
 from tools.paper_venue.records import (
@@ -139,7 +139,7 @@ class Engine:
         self.fill_resting(symbol=symbol, now_ms=now_ms)
 
     def fill_resting(self, *, symbol: str, now_ms: int) -> None:
-        """Fill, at their own price, the open orders that the other side of the book has come to."""
+        """Match, at their own price, the open orders that the other side of the book has come to."""
         market = self.markets[symbol]
         for account in self.state.accounts.values():
             for order in [order for order in account.open_orders.values() if order.symbol == symbol]:
@@ -151,13 +151,13 @@ class Engine:
         levels = market.levels(order.side)
         met = match_quantity(side=order.side, quantity=order.remaining, limit=order.price, levels=levels)
         if met:
-            fills = [Fill(order.price, total_quantity(met))]
+            fills = [Match(order.price, total_quantity(met))]
             self._execute(
                 market, filled(order, fills=fills, now_ms=now_ms), fills, is_maker=True, now_ms=now_ms
             )
 
     def _execute(
-        self, market: Market, order: Order, fills: Sequence[Fill], *, is_maker: bool, now_ms: int
+        self, market: Market, order: Order, fills: Sequence[Match], *, is_maker: bool, now_ms: int
     ) -> OrderChanged:
         """Commit the order's new version with the trades of these fills, and let the market know of them."""
         changed = OrderChanged(order, self._trades(market, order, fills, is_maker=is_maker, now_ms=now_ms))
@@ -170,7 +170,7 @@ class Engine:
         return changed
 
     def _trades(
-        self, market: Market, order: Order, fills: Sequence[Fill], *, is_maker: bool, now_ms: int
+        self, market: Market, order: Order, fills: Sequence[Match], *, is_maker: bool, now_ms: int
     ) -> tuple[Trade, ...]:
         symbol = market.symbol
         charged = charges(

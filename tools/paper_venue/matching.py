@@ -20,7 +20,7 @@ class Level(NamedTuple):
     quantity: Decimal
 
 
-class Fill(NamedTuple):
+class Match(NamedTuple):
     price: Decimal
     quantity: Decimal
 
@@ -32,45 +32,45 @@ def crosses(*, side: Side, limit: Decimal, price: Decimal) -> bool:
 
 def match_quantity(
     *, side: Side, quantity: Decimal, limit: Decimal | None, levels: Iterable[Level]
-) -> list[Fill]:
+) -> list[Match]:
     """The fills of an order for ``quantity`` base; ``levels`` are the opposite side, best first."""
-    fills: list[Fill] = []
+    fills: list[Match] = []
     remaining = quantity
     for level in levels:
         if remaining <= 0 or (limit is not None and not crosses(side=side, limit=limit, price=level.price)):
             break
         taken = min(remaining, level.quantity)
         if taken > 0:
-            fills.append(Fill(level.price, taken))
+            fills.append(Match(level.price, taken))
             remaining -= taken
     return fills
 
 
-def in_pieces(fills: Iterable[Fill], *, pieces: int, step: Decimal) -> list[Fill]:
+def in_pieces(fills: Iterable[Match], *, pieces: int, step: Decimal) -> list[Match]:
     """The same fills, each cut into about so many of whole steps."""
-    cut: list[Fill] = []
+    cut: list[Match] = []
     for fill in fills:
         size, rest = max(step, round_down(fill.quantity / pieces, step=step)), fill.quantity
         while rest > 0:
-            cut.append(Fill(fill.price, min(size, rest)))
+            cut.append(Match(fill.price, min(size, rest)))
             rest -= size
     return cut
 
 
 def match_quote(
     *, quote_quantity: Decimal, step: Decimal, levels: Iterable[Level]
-) -> tuple[list[Fill], bool]:
+) -> tuple[list[Match], bool]:
     """The fills of a market order for ``quote_quantity`` of quote, in whole steps of base.
 
     Returns the fills and whether the order is complete: true once what is left buys no further step.
     """
-    fills: list[Fill] = []
+    fills: list[Match] = []
     remaining = quote_quantity
     for level in levels:
         affordable = round_down(remaining / level.price, step=step)
         taken = min(affordable, level.quantity)
         if taken > 0:
-            fills.append(Fill(level.price, taken))
+            fills.append(Match(level.price, taken))
             remaining -= taken * level.price
         if affordable <= level.quantity:
             return fills, True

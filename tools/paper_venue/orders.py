@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tools.paper_venue.amounts import ZERO
-from tools.paper_venue.matching import Fill, Level, match_quantity, match_quote
+from tools.paper_venue.matching import Level, Match, match_quantity, match_quote
 from tools.paper_venue.records import Order, OrderStatus, OrderType, Side, TimeInForce
 
 
@@ -34,15 +34,15 @@ class NewOrder:
         return self.order_type is not OrderType.MARKET and self.time_in_force is TimeInForce.GTC
 
 
-def total_quantity(fills: Sequence[Fill]) -> Decimal:
+def total_quantity(fills: Sequence[Match]) -> Decimal:
     return sum((fill.quantity for fill in fills), ZERO)
 
 
-def total_quote(fills: Sequence[Fill]) -> Decimal:
+def total_quote(fills: Sequence[Match]) -> Decimal:
     return sum((fill.price * fill.quantity for fill in fills), ZERO)
 
 
-def match(*, request: NewOrder, step: Decimal, levels: Sequence[Level]) -> tuple[list[Fill], bool]:
+def match(*, request: NewOrder, step: Decimal, levels: Sequence[Level]) -> tuple[list[Match], bool]:
     """The fills the book gives the order at once, and whether they complete it.
 
     A fill-or-kill order that is not complete has none.
@@ -57,7 +57,7 @@ def match(*, request: NewOrder, step: Decimal, levels: Sequence[Level]) -> tuple
 
 
 def opened(
-    *, request: NewOrder, order_id: int, account: str, fills: Sequence[Fill], is_complete: bool, now_ms: int
+    *, request: NewOrder, order_id: int, account: str, fills: Sequence[Match], is_complete: bool, now_ms: int
 ) -> Order:
     """The order's first version, with what was filled at once."""
     executed = total_quantity(fills)
@@ -87,7 +87,7 @@ def opened(
     )
 
 
-def filled(order: Order, *, fills: Sequence[Fill], now_ms: int) -> Order:
+def filled(order: Order, *, fills: Sequence[Match], now_ms: int) -> Order:
     """The next version of a resting order after these fills."""
     executed = order.executed_quantity + total_quantity(fills)
     return replace(

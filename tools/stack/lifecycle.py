@@ -122,7 +122,7 @@ def _check_recordings(given: Mapping[str, str]) -> None:
 
 def run(
     *,
-    plan: programs.Plan,
+    plan: programs.StackPlan,
     given: Mapping[str, str],
     attached: bool,
     tell: Callable[[str], object] = lambda line: None,
@@ -223,7 +223,7 @@ def _is_postgres(process: psutil.Process) -> bool:
 
 
 def _start_supervisor(
-    plan: programs.Plan, environment: dict[str, str], *, attached: bool
+    plan: programs.StackPlan, environment: dict[str, str], *, attached: bool
 ) -> subprocess.Popen:
     places.private_folder(plan.var_dir / "log")
     places.private_folder(places.socket_folder(plan.var_dir))

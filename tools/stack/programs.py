@@ -49,7 +49,7 @@ class Program:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StackPlan:
     """What to run, in which environment, and what has to be done between the servers' start and the apps'."""
 
     var_dir: Path
@@ -70,7 +70,7 @@ class Plan:
         return f"http://127.0.0.1:{self.ports['flower']}"
 
 
-def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
+def plan(*, var_dir: Path, given: Mapping[str, str]) -> StackPlan:
     """The stack of `var_dir` in the environment `given`: ports are chosen, and keys made where missing."""
     ports = {name: valkey.free_port() for name in ("valkey", "venue", "stream")}
     ports["web"] = _wanted_port(int(given.get("PORT") or WEB_PORT))
@@ -91,7 +91,7 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> Plan:
     environment = {name: given.get(name) or value for name, value in defaults.items()}
     environment |= {"VAR_DIR": str(var_dir), "PYTHONUNBUFFERED": "1"}
     programs = (*_servers(var_dir, given, ports), *_apps(ports))
-    return Plan(
+    return StackPlan(
         var_dir=var_dir, programs=programs, environment=environment, ports=ports, preparations=MIGRATIONS
     )
 

@@ -14,7 +14,7 @@ import psycopg
 import redis
 
 from tools.embedded import places
-from tools.stack.programs import Plan
+from tools.stack.programs import StackPlan
 from tools.stack.supervision import wait_until
 
 READY_WITHIN_SECONDS = 120.0  # a first start on a busy machine was seen to take more than 60
@@ -33,7 +33,7 @@ class RecordingsRefused(StackFailed):
 def wait_for_group(
     group: str,
     *,
-    plan: Plan,
+    plan: StackPlan,
     supervisor: subprocess.Popen,
     within_seconds: float = READY_WITHIN_SECONDS,
     tell: Callable[[str], object] = lambda line: None,
@@ -79,7 +79,7 @@ def wait_telling(
     return False
 
 
-def _require(answered: bool, name: str, plan: Plan, supervisor: subprocess.Popen) -> None:
+def _require(answered: bool, name: str, plan: StackPlan, supervisor: subprocess.Popen) -> None:
     if not answered:
         raise StackFailed(f"{name} does not answer\n{log_tail(plan.var_dir, name)}")
     if supervisor.poll() is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from tools.embedded import places
-from tools.stack.programs import APPS, SERVERS, Plan, Program
+from tools.stack.programs import APPS, SERVERS, Program, StackPlan
 
 RESTARTS_WITHOUT_END = 2**31 - 1
 LOG_MAX_BYTES = 20 * 2**20
@@ -45,7 +45,7 @@ def configuration_file(var_dir: Path) -> Path:
     return var_dir / "supervisord.conf"
 
 
-def configuration(plan: Plan) -> str:
+def configuration(plan: StackPlan) -> str:
     """Text of supervisord.conf; servers start at once, the rest when they are told to."""
     sections: list[tuple[str, dict[str, Any]]] = [
         ("unix_http_server", {"file": socket_path(plan.var_dir), "chmod": "0700"}),
@@ -62,7 +62,7 @@ def configuration(plan: Plan) -> str:
     return "\n".join(_section(title, entries) for title, entries in sections)
 
 
-def _daemon(plan: Plan) -> dict[str, Any]:
+def _daemon(plan: StackPlan) -> dict[str, Any]:
     entries = {
         "nodaemon": "true",
         "silent": "true",
@@ -77,7 +77,7 @@ def _daemon(plan: Plan) -> dict[str, Any]:
     return entries | ({"user": "root"} if os.geteuid() == 0 else {})
 
 
-def _program(plan: Plan, program: Program) -> dict[str, Any]:
+def _program(plan: StackPlan, program: Program) -> dict[str, Any]:
     return {
         "command": shlex.join(program.command),
         "directory": Path(__file__).resolve().parents[2],

@@ -18,7 +18,7 @@ from acceptance.models import Conflict
 from counter.models import StreamProcess
 from infra.db.decisions import Person
 from settlement.funds import treasury
-from settlement.intervention_pages import asked, deciding_page, operating
+from settlement.intervention_pages import deciding_page, operating, timed_venue
 from settlement.interventions import deciding
 from settlement.interventions.operations import SUBJECTS, state_of
 from settlement.interventions.terms import Terms
@@ -52,7 +52,7 @@ def desk(
     made.venue = venue
     venue.submissions = []
     treasury.open_books(venue=venue, now=timezone.now())
-    for module in (operating, deciding_page, asked):
+    for module in (operating, deciding_page, timed_venue):
         monkeypatch.setattr(module, "venue", lambda: venue)
     monkeypatch.setattr("settlement.venues.error_table.MISSED_AFTER_SECONDS", 0.0)
     return made

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tools.paper_venue.matching import Fill, Level, match_quantity, match_quote
+from tools.paper_venue.matching import Level, Match, match_quantity, match_quote
 from tools.paper_venue.records import Side
 
 ASKS = [Level(Decimal(100), Decimal(1)), Level(Decimal(101), Decimal(2)), Level(Decimal(103), Decimal(4))]
@@ -13,7 +13,7 @@ BIDS = [Level(Decimal(99), Decimal(1)), Level(Decimal(98), Decimal(2))]
 
 def test_a_buy_takes_the_cheapest_levels_first():
     fills = match_quantity(side=Side.BUY, quantity=Decimal("2.5"), limit=None, levels=ASKS)
-    assert fills == [Fill(Decimal(100), Decimal(1)), Fill(Decimal(101), Decimal("1.5"))]
+    assert fills == [Match(Decimal(100), Decimal(1)), Match(Decimal(101), Decimal("1.5"))]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_no_fill_is_past_the_limit(side, limit, levels, expected):
 
 def test_quote_buys_whole_steps_and_is_complete_when_no_further_step_is_affordable():
     fills, is_complete = match_quote(quote_quantity=Decimal("200.5"), step=Decimal("0.1"), levels=ASKS)
-    assert fills == [Fill(Decimal(100), Decimal(1)), Fill(Decimal(101), Decimal("0.9"))]
+    assert fills == [Match(Decimal(100), Decimal(1)), Match(Decimal(101), Decimal("0.9"))]
     assert is_complete
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.paper import START_MS, Bench
 from tools.paper_venue.records import OrderStatus, Side
 from tools.paper_venue.streams.account_messages import order_reports
-from tools.paper_venue.streams.names import Kind, read_name
+from tools.paper_venue.streams.names import StreamKind, read_name
 from tools.paper_venue.streams.topics import topic_of
 
 
@@ -24,14 +24,14 @@ def told(topic, now_ms: int):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("btcusdt@bookTicker", Kind.BOOK_TICKER),
-        ("ethusdt@trade", Kind.TRADE),
-        ("bnbusdt@aggTrade", Kind.AGGREGATE_TRADE),
-        ("btcusdt@depth", Kind.DEPTH),
-        ("btcusdt@depth@100ms", Kind.DEPTH),
-        ("btcusdt@depth20", Kind.LEVELS),
-        ("btcusdt@depth5@100ms", Kind.LEVELS),
-        ("btcusdt@kline_15m", Kind.CANDLE),
+        ("btcusdt@bookTicker", StreamKind.BOOK_TICKER),
+        ("ethusdt@trade", StreamKind.TRADE),
+        ("bnbusdt@aggTrade", StreamKind.AGGREGATE_TRADE),
+        ("btcusdt@depth", StreamKind.DEPTH),
+        ("btcusdt@depth@100ms", StreamKind.DEPTH),
+        ("btcusdt@depth20", StreamKind.LEVELS),
+        ("btcusdt@depth5@100ms", StreamKind.LEVELS),
+        ("btcusdt@kline_15m", StreamKind.CANDLE),
     ],
 )
 def test_names_of_streams(name, kind):

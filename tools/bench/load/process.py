@@ -17,7 +17,7 @@ class LoadFailed(Exception):
     """The load process ended before it told what came of its job."""
 
 
-class Load:
+class LoadProcess:
     """A load process that waits for its start."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -45,12 +45,12 @@ class Load:
 
 
 @contextmanager
-def prepared(job: Job) -> Iterator[Load]:
+def prepared(job: Job) -> Iterator[LoadProcess]:
     """A load process whose requests are built and whose connections stand. Raises: LoadFailed."""
     command = [sys.executable, "-m", "tools.bench.load"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        load = Load(process)
+        load = LoadProcess(process)
         load._say(msgspec.json.encode(job).decode())
         load._heard()
         yield load

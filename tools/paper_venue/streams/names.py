@@ -13,7 +13,7 @@ SLOW_DEPTH_MS, FAST_DEPTH_MS = 1_000, 100
 _DEPTH = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<speed>100|1000)ms)?")
 
 
-class Kind(StrEnum):
+class StreamKind(StrEnum):
     """What a stream tells of a market."""
 
     BOOK_TICKER = "bookTicker"
@@ -30,7 +30,7 @@ class Stream:
 
     name: str
     symbol: str
-    kind: Kind
+    kind: StreamKind
     every_ms: int = 0
     levels: int = 0
     interval: str = ""
@@ -42,13 +42,13 @@ def read_name(name: str) -> Stream | None:
     symbol = pair.upper()
     if pair != pair.lower() or symbol not in SYMBOLS:
         return None
-    if what in (Kind.BOOK_TICKER, Kind.TRADE, Kind.AGGREGATE_TRADE):
-        return Stream(name, symbol, Kind(what))
+    if what in (StreamKind.BOOK_TICKER, StreamKind.TRADE, StreamKind.AGGREGATE_TRADE):
+        return Stream(name, symbol, StreamKind(what))
     if what.startswith("kline_") and (interval := what.removeprefix("kline_")) in INTERVAL_MINUTES:
-        return Stream(name, symbol, Kind.CANDLE, interval=interval)
+        return Stream(name, symbol, StreamKind.CANDLE, interval=interval)
     if found := _DEPTH.fullmatch(what):
         speed = int(found["speed"] or SLOW_DEPTH_MS)
         if found["levels"] is None:
-            return Stream(name, symbol, Kind.DEPTH, every_ms=speed)
-        return Stream(name, symbol, Kind.LEVELS, every_ms=speed, levels=int(found["levels"]))
+            return Stream(name, symbol, StreamKind.DEPTH, every_ms=speed)
+        return Stream(name, symbol, StreamKind.LEVELS, every_ms=speed, levels=int(found["levels"]))
     return None

@@ -13,7 +13,7 @@ from tools.paper_venue.matching import Level
 from tools.paper_venue.prices.quotes import Print
 from tools.paper_venue.records import Side
 from tools.paper_venue.streams import market_messages
-from tools.paper_venue.streams.names import Kind, Stream
+from tools.paper_venue.streams.names import Stream, StreamKind
 
 CANDLE_EVERY_MS = 2_000
 
@@ -62,7 +62,7 @@ class Trades:
 
     def __init__(self, market: Market, stream: Stream) -> None:
         self._symbol = market.symbol.name
-        is_aggregate = stream.kind is Kind.AGGREGATE_TRADE
+        is_aggregate = stream.kind is StreamKind.AGGREGATE_TRADE
         self._render = market_messages.aggregate_trade if is_aggregate else market_messages.trade
         self._prints: list[tuple[int, Print]] = []
 
@@ -183,15 +183,15 @@ class Candles:
 def topic_of(stream: Stream, market: Market, *, now_ms: int) -> Topic:
     """The topic of a stream that is listened to from now on."""
     match stream.kind:
-        case Kind.BOOK_TICKER:
+        case StreamKind.BOOK_TICKER:
             return BookTickers(market)
-        case Kind.TRADE | Kind.AGGREGATE_TRADE:
+        case StreamKind.TRADE | StreamKind.AGGREGATE_TRADE:
             return Trades(market, stream)
-        case Kind.DEPTH:
+        case StreamKind.DEPTH:
             return Depth(market, stream, now_ms=now_ms)
-        case Kind.LEVELS:
+        case StreamKind.LEVELS:
             return FirstLevels(market, stream, now_ms=now_ms)
-        case Kind.CANDLE:
+        case StreamKind.CANDLE:
             return Candles(market, stream, now_ms=now_ms)
 
 

@@ -44,7 +44,7 @@ def _warm_up() -> None:
         log.info("venue is asked cold", error=str(error))
 
 
-class Asked:
+class TimedVenue:
     """A venue, had from `find` when it is first asked, that counts the seconds its answers take."""
 
     def __init__(self, find: Callable[[], "Venue"]) -> None:
