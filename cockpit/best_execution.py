@@ -1,6 +1,6 @@
 """What conversions were executed at against three benchmarks: sums by day (UTC) and coin, the worst, and each of them.
 
-The definitions are `settlement.execution.gains`'s. The benchmarks are named as the rows have them.
+The definitions are `settlement.conversions.execution.gains`'s. The benchmarks are named as the rows have them.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from infra.csv_lines import csv_lines, text_cell
 from infra.db.not_now import is_not_now, leave_session
 from infra.db.rows import rows_of
 from ledger.decimals import EXACT, quotient
-from settlement.execution.gains import Gain, gain
+from settlement.conversions.execution.gains import Gain, gain
 from settlement.models import Execution
 from settlement.venues.protocol import PRICE_UNIT
 

@@ -21,7 +21,7 @@ from cockpit.numbers import decimal_text, exact_text, usdt_text
 from infra.coordination import clock
 from infra.db.not_now import is_not_now, leave_session, sqlstate
 from ledger.decimals import rounded
-from settlement.execution.gains import Gain
+from settlement.conversions.execution.gains import Gain
 from settlement.models import Execution
 
 log = structlog.get_logger(__name__)

@@ -13,8 +13,8 @@ from infra.coordination import clock
 from infra.coordination.leader import exclusive
 from settlement import reconciliation
 from settlement.conversions import balancing, rounds, sweep, warming
+from settlement.conversions.execution import measuring, minutes
 from settlement.counter_link import clearing_payments, conditions, reporting
-from settlement.execution import measuring, minutes
 from settlement.funds import treasury
 from settlement.interventions import batches
 from settlement.restore import hold

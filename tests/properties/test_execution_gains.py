@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.decimals import product
-from settlement.execution.gains import HUNDREDTH, Gain, gain
+from settlement.conversions.execution.gains import HUNDREDTH, Gain, gain
 
 SIDES = st.sampled_from(["buy", "sell"])
 COIN = st.decimals(Decimal("0.00000001"), Decimal(10**10), places=8)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from settlement.execution.gains import Gain, gain
+from settlement.conversions.execution.gains import Gain, gain
 
 # 2 coin for 181,000 USDT against 90,000: 180,000 - 181,000 = -1,000; 10,000 * -1,000 / 180,000 = -55.555...
 BOUGHT = {"coin": Decimal(2), "usdt": Decimal(181_000), "benchmark": Decimal(90_000)}

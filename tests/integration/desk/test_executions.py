@@ -9,7 +9,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from infra.db.rows import rows_of
-from settlement.execution import measuring, minutes
+from settlement.conversions.execution import measuring, minutes
 from settlement.models import Attempt, Execution, ExecutionsRead, StateChange
 from settlement.venues.protocol import MinuteOfTrades, VenueError
 from tests.support.desk_bench import POST, event, take_in

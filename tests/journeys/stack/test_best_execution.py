@@ -24,7 +24,7 @@ import time
 from datetime import timedelta
 from django.db.models import Max
 from infra.coordination import clock
-from settlement.execution import measuring, minutes
+from settlement.conversions.execution import measuring, minutes
 from settlement.models import Execution
 from settlement.venues.ccxt_venue import venue
 now = clock.of("desk").now()

@@ -34,8 +34,8 @@ from counter.stream import changes
 from counter.trading import status
 from settlement import reconciliation
 from settlement.conversions import rounds, sweep
+from settlement.conversions.execution import measuring, minutes
 from settlement.counter_link import conditions, reporting
-from settlement.execution import measuring, minutes
 from settlement.funds import treasury
 from settlement.models import Conversion
 from settlement.venues.protocol import Venue
