@@ -40,7 +40,18 @@ class SnapshotCollector(Collector):
             yield from _totals(figures.totals)
             age = age_of(figures.totals.at, now=figures.at).total_seconds()
             yield _gauge("tally_age_seconds", "Since the totals were last brought up to date.", age)
-        for part in (_pipeline, _coins, _index, _venue, _processes, _streams, _clocks, _audit, _alerts):
+        for part in (
+            _pipeline,
+            _coins,
+            _index,
+            _venue,
+            _processes,
+            _streams,
+            _webhooks,
+            _clocks,
+            _audit,
+            _alerts,
+        ):
             yield from part(figures)
         if self._risk is not None:
             yield from _book(self._risk)
@@ -290,6 +301,29 @@ def _streams(figures: SystemSnapshot) -> Iterator[Metric]:
             ([each.name, reason], float(getattr(each, reason)))
             for each in figures.streams
             for reason in ("too_slow", "revoked")
+        ],
+    )
+
+
+def _webhooks(figures: SystemSnapshot) -> Iterator[Metric]:
+    labels = ["owner", "state"]
+    kinds = [
+        (["exchange" if each.is_exchange else "customers", "failing" if each.is_failing else "well"], each)
+        for each in figures.webhooks
+    ]
+    yield _gauges(
+        "webhook_endpoints_waiting",
+        "Webhook endpoints in use that something waits for, failing or well.",
+        labels,
+        [(values, float(each.endpoints)) for values, each in kinds],
+    )
+    yield _gauges(
+        "webhook_oldest_seconds",
+        "How long the oldest webhook has waited for such an endpoint; 0 where none waits.",
+        labels,
+        [
+            (values, age_of(each.oldest_at, now=figures.at).total_seconds() if each.oldest_at else 0.0)
+            for values, each in kinds
         ],
     )
 

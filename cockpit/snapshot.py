@@ -26,6 +26,7 @@ from counter.models import IndexRejection, StreamProcess, TradingStatus, Trading
 from counter.stream import listening
 from counter.trading.status import limits_of, trading_by_coin
 from counter.trading.switches import stopped
+from counter.webhooks.lateness import EndpointsWaiting, endpoints_waiting
 from infra.broker.canary import Trip, trips
 from infra.coordination.leases import Leader, leaders
 from infra.db.not_now import is_not_now
@@ -196,6 +197,7 @@ class SystemSnapshot:
     leaders: list[Leader]
     queues: list[QueueDepth]
     streams: list[StreamProcess]
+    webhooks: list[EndpointsWaiting]
     audit: AuditRun | None
     stops: list[TradingSwitch]
     rejections: list[IndexRejection]
@@ -238,6 +240,7 @@ def read(*, now: datetime) -> SystemSnapshot:
         leaders=leaders(using="default"),
         queues=list(QueueDepth.objects.order_by("queue")),
         streams=listening.alive(now=now),
+        webhooks=endpoints_waiting(),
         audit=AuditRun.objects.order_by("-id").first(),
         stops=list(stopped().values()),
         late_words=late_words,

@@ -35,6 +35,8 @@ from counter.models import (
     TradingSwitch,
     TradingSwitchChange,
     Transfer,
+    WebhookDelivery,
+    WebhookEndpoint,
     Withdrawal,
     WithdrawalDecision,
 )
@@ -49,6 +51,7 @@ from counter.staff.option_admin import (
     SettlementIndexAdmin,
 )
 from counter.staff.switch_admin import TradingSwitchAdmin
+from counter.staff.webhook_admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from counter.staff.withdrawal_admin import LateWordAdmin, WithdrawalAdmin, WithdrawalDecisionAdmin
 from infra.admin.readonly import ReadOnlyAdmin, age_filter, is_number, link_column
 
@@ -233,3 +236,5 @@ admin.site.register(IndexEntry, IndexEntryAdmin)
 admin.site.register(Withdrawal, WithdrawalAdmin)
 admin.site.register(WithdrawalDecision, WithdrawalDecisionAdmin)
 admin.site.register(LateWord, LateWordAdmin)
+admin.site.register(WebhookEndpoint, WebhookEndpointAdmin)
+admin.site.register(WebhookDelivery, WebhookDeliveryAdmin)

@@ -5,6 +5,7 @@ from celery import shared_task
 from counter.expiring import expiry, settlement_index
 from counter.limits import in_force
 from counter.market import firm_quotes
+from counter.webhooks import delivering, sweeping
 from infra.coordination import clock
 
 
@@ -30,3 +31,15 @@ def forget_index() -> None:
 def recount() -> None:
     """Put right what accounts say to be open and is not."""
     in_force.recount()
+
+
+@shared_task(name="counter.deliver_webhooks")
+def deliver_webhooks() -> None:
+    """Send the webhooks that are due, for some seconds, unless another process is at it."""
+    delivering.deliver(clock=clock.of("default").now)
+
+
+@shared_task(name="counter.sweep_webhooks")
+def sweep_webhooks() -> None:
+    """Give up webhooks that were tried for days, and forget what was over long ago."""
+    sweeping.sweep(now=clock.of("default").now())

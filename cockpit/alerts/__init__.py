@@ -37,6 +37,7 @@ CODES = (
     "workers_silent",
     "leader_silent",
     "clock_wrong",
+    "webhooks_late",
 )
 # What loses money first comes first, and last what only blinds us.
 FINDERS: tuple[Callable[[SystemSnapshot], Iterator[Alert]], ...] = (
@@ -59,6 +60,7 @@ FINDERS: tuple[Callable[[SystemSnapshot], Iterator[Alert]], ...] = (
     programs.queues,
     programs.processes,
     programs.clocks,
+    programs.webhooks,
 )
 
 

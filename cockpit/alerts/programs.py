@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from cockpit.alerts.alert import Alert
+from django.conf import settings
+
+from cockpit.alerts.alert import Alert, age_seconds, list_of
 from cockpit.queues import DEAD
 from cockpit.snapshot import SystemSnapshot
 from infra.coordination.leases import Leader
@@ -66,4 +68,23 @@ def clocks(figures: SystemSnapshot) -> Iterator[Alert]:
             None,
             "Compare the clocks of the database servers (chronyc tracking). What lies in the future puts itself right.",
             "",
+        )
+
+
+def webhooks(figures: SystemSnapshot) -> Iterator[Alert]:
+    """What the exchange's endpoints have not got for long, or what endpoints that take everything have not."""
+    late = [
+        (each, age)
+        for each in figures.webhooks
+        if (each.is_exchange or not each.is_failing)
+        and (age := age_seconds(figures, each.oldest_at) or 0.0) > settings.WEBHOOK_LATE_AFTER_SECONDS
+    ]
+    if late:
+        yield Alert(
+            "webhooks_late",
+            "Webhooks are not delivered",
+            sum(each.endpoints for each, _ in late),
+            max(age for _, age in late),
+            "The attempts say what the receiver answers. It is tried for days; without any attempt see to the workers.",
+            list_of("counter_webhookdelivery", "?state=waiting"),
         )

@@ -13,5 +13,6 @@ from config.settings.circuit_breaker import *
 from config.settings.parallel import *
 from config.settings.logs import *
 from config.settings.broker import *
+from config.settings.webhooks import *
 from config.settings.checks import *
 from config.settings.framework import *

@@ -107,6 +107,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "market", "description": "What is for sale, at what price, and firm quotes."},
         {"name": "account", "description": "Balance, limits, ledger, statements and withdrawals."},
         {"name": "stream", "description": "Prices and own changes as they happen."},
+        {"name": "webhooks", "description": "Where own events are sent."},
     ],
     # In place of the library's own: messages name their enums.
     "POSTPROCESSING_HOOKS": [

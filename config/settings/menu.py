@@ -121,6 +121,8 @@ NAVIGATION = [
         "People",
         _list("Customers", "counter.customer"),
         _list("Customers' API keys", "counter.apikey"),
+        _list("Webhook endpoints", "counter.webhookendpoint"),
+        _list("Webhook deliveries", "counter.webhookdelivery"),
         _list("Staff", "auth.user"),
         _list("Roles of staff", "auth.group"),
     ),

@@ -6,35 +6,27 @@ secret trades for the customer. `issue` is for the console.
 """
 
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from counter.access.sealing import opened, sealed, sealed_anew
 from counter.models import ApiKey
 
 PUBLIC_PREFIX, SECRET_PREFIX = "cbk_", "cbs_"
 PUBLIC_BYTES, SECRET_BYTES = 12, 32
 MAX_NETWORKS = 50
 UNCOLLECTED = ""  # in the place of the encrypted secret
+KIND = b"crossbook api keys"
 
 
 class ApiKeyError(Exception):
     """A key that cannot be made as it was asked for; the text says why."""
-
-
-class SecretUnreadable(Exception):
-    """The key's secret was encrypted under none of the present `API_KEYS_SECRET`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +89,7 @@ def collect(*, customer_id: int, key_id: int, now: datetime) -> Issued:
 
 def _with_secret(key: ApiKey) -> Issued:
     secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    key.encrypted_secret = _cipher(settings.API_KEYS_SECRET).encrypt(secret.encode()).decode()
+    key.encrypted_secret = sealed(secret, kind=KIND)
     key.save(update_fields=["encrypted_secret"])
     return Issued(key, secret)
 
@@ -123,10 +115,7 @@ def secret_of(encrypted: str) -> str:
 
     Raises: SecretUnreadable.
     """
-    try:
-        return _cipher(settings.API_KEYS_SECRET).decrypt(encrypted.encode()).decode()
-    except InvalidToken as error:
-        raise SecretUnreadable from error
+    return opened(encrypted, kind=KIND)
 
 
 def encrypt_anew() -> int:
@@ -134,14 +123,10 @@ def encrypt_anew() -> int:
 
     Raises: SecretUnreadable, with nothing changed.
     """
-    cipher = _cipher(settings.API_KEYS_SECRET)
     with transaction.atomic():
         keys = list(ApiKey.objects.exclude(encrypted_secret=UNCOLLECTED).select_for_update().order_by("pk"))
         for key in keys:
-            try:
-                key.encrypted_secret = cipher.rotate(key.encrypted_secret.encode()).decode()
-            except InvalidToken as error:
-                raise SecretUnreadable(f"key {key.pk}") from error
+            key.encrypted_secret = sealed_anew(key.encrypted_secret, kind=KIND, what=f"key {key.pk}")
         ApiKey.objects.bulk_update(keys, ["encrypted_secret"], batch_size=1000)
     return len(keys)
 
@@ -168,13 +153,3 @@ def read_networks(asked: Sequence[str]) -> list[str]:
         return [str(ip_network(text.strip())) for text in asked]
     except ValueError as error:
         raise ApiKeyError(str(error)) from error
-
-
-@lru_cache(maxsize=8)
-def _cipher(given: str) -> MultiFernet:
-    return MultiFernet([_fernet(each.strip()) for each in given.split(",") if each.strip()])
-
-
-def _fernet(key: str) -> Fernet:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"crossbook api keys").derive(key.encode())
-    return Fernet(urlsafe_b64encode(derived))

@@ -86,6 +86,14 @@ STATEMENT_CODES: dict[str, ErrorCode] = {
     "range_invalid": ErrorCode(422, "`to` is before `from`, or more than 366 days after it."),
 }
 
+WEBHOOK_CODES: dict[str, ErrorCode] = {
+    "webhook_url_refused": ErrorCode(422, "Webhooks are not sent to such an address; `message` says why."),
+    "too_many_webhook_endpoints": ErrorCode(
+        409, "The customer has as many webhook endpoints as are allowed."
+    ),
+    "webhook_disabled_by_staff": ErrorCode(409, "The exchange has disabled the webhook endpoint."),
+}
+
 REQUEST_CODES: dict[str, ErrorCode] = {
     "malformed_json": ErrorCode(400, "The body is not JSON in UTF-8."),
     "invalid_request": ErrorCode(400, "A field is missing, unknown, of a wrong type or out of range."),
@@ -139,4 +147,11 @@ REQUEST_CODES: dict[str, ErrorCode] = {
     ),
 }
 
-CODES: dict[str, ErrorCode] = {**ORDER_CODES, **QUOTE_CODES, **CASH_CODES, **STATEMENT_CODES, **REQUEST_CODES}
+CODES: dict[str, ErrorCode] = {
+    **ORDER_CODES,
+    **QUOTE_CODES,
+    **CASH_CODES,
+    **STATEMENT_CODES,
+    **WEBHOOK_CODES,
+    **REQUEST_CODES,
+}

@@ -16,6 +16,7 @@ from rest_framework import exceptions
 
 from counter.access.admission import Replayed, TooFast
 from counter.access.rate_limit import LimitStatus
+from counter.access.webhook_endpoints import EndpointRefused
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
 from counter.api.fields import usdt
@@ -158,6 +159,8 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return response
     if isinstance(error, AccountError):
         return error_answer(error.code, str(error), reached=error.reached)
+    if isinstance(error, EndpointRefused):
+        return error_answer(error.code, str(error))
     if isinstance(error, exceptions.APIException):
         return _framework_answer(error)
     if isinstance(error, Replayed):

@@ -115,6 +115,30 @@ FIRM_QUOTE = [
     OpenApiExample("Firm for five seconds", _FIRM_QUOTE, response_only=True, status_codes=["201"]),
 ]
 
+_ENDPOINT = {
+    "id": "whe_5f0c3a9d1e2b4c6d8e7f9a0b",
+    "url": "https://bot.example.org/crossbook",
+    "types": ["order.settled", "payout.credited"],
+    "label": "bot 7",
+    "enabled": True,
+    "disabled_by": None,
+    "failing_since": None,
+    "created_at": "2026-11-24T12:00:00.000000Z",
+}
+REGISTER_WEBHOOK = [
+    OpenApiExample(
+        "Hear of settled orders and of payouts",
+        {name: _ENDPOINT[name] for name in ("url", "types", "label")},
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Registered",
+        _ENDPOINT | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+        response_only=True,
+        status_codes=["201"],
+    ),
+]
+
 
 def as_of(content: bytes, today: date) -> bytes:
     """The text of a schema with the days of its examples moved: written today, of an option that expires in a month."""

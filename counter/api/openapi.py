@@ -53,6 +53,11 @@ ANY_AUTH: Any = [
 PUBLIC_ERRORS = ("invalid_request", *_OF_ALL)
 READING_ERRORS = (*_ALWAYS, "invalid_request", "not_found")
 STREAM_ERRORS = (*READING_ERRORS, "too_many_streams")
+CHANGING_ERRORS = (
+    *_ALWAYS,
+    *("malformed_json", "invalid_request", "body_too_large", "unsupported_media_type"),
+    "idempotency_key_refused",
+)
 PLACING_ERRORS = (
     *_ALWAYS,
     *("malformed_json", "invalid_request", "body_too_large", "batch_too_large", "unsupported_media_type"),
@@ -178,7 +183,7 @@ NEW_QUOTE = PolymorphicProxySerializer(
 )
 
 
-def answers(codes: Iterable[str], good: Mapping[int, type]) -> dict[int, Any]:
+def answers(codes: Iterable[str], good: Mapping[int, type | None]) -> dict[int, Any]:
     """`responses` of an operation: the good ones, and for each error status the codes that it may carry."""
     by_status: dict[int, list[str]] = {}
     for code in codes:

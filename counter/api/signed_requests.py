@@ -12,9 +12,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from counter.access.admission import SignatureUse
-from counter.access.api_keys import SecretUnreadable, secret_of
+from counter.access.api_keys import secret_of
 from counter.access.rate_limit import Limit, of_key
 from counter.access.request_signing import KEY_HEADER, HeaderUnreadable, fits, read_headers
+from counter.access.sealing import SecretUnreadable
 from counter.api.addresses import client_address, is_in, networks_of
 from counter.api.auth import Caller, Remembered, forgetting
 from counter.api.errors import CHALLENGE, ApiError

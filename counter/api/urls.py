@@ -4,7 +4,18 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularSwaggerView
 
-from counter.api import books, health, internal, ledger, market, orders, server_time, wallet, withdrawals
+from counter.api import (
+    books,
+    health,
+    internal,
+    ledger,
+    market,
+    orders,
+    server_time,
+    wallet,
+    webhooks,
+    withdrawals,
+)
 from counter.api.errors import unknown_address
 from counter.api.schema import SchemaView
 
@@ -23,6 +34,9 @@ urlpatterns = [
     path("api/v1/quotes", market.QuotesView.as_view()),
     path("api/v1/greeks", market.GreeksView.as_view()),
     path("api/v1/index", market.IndexView.as_view()),
+    path("api/v1/webhook-endpoints", webhooks.WebhookEndpointsView.as_view()),
+    path("api/v1/webhook-endpoints/<str:endpoint_id>", webhooks.WebhookEndpointView.as_view()),
+    path("api/v1/webhook-endpoints/<str:endpoint_id>/secret", webhooks.WebhookSecretView.as_view()),
     path("api/v1/time", server_time.TimeView.as_view()),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path(

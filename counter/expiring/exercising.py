@@ -8,12 +8,14 @@ a time, and what may be paid at once is not exceeded.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 
+from counter import events
 from counter.expiring.exercise_batch import ExerciseBatch, ExpiredOption
 from counter.models import Expiry, Option, Position
 from counter.orders import sql as order_sql
@@ -22,9 +24,10 @@ from counter.orders.rows import AccountRow
 from counter.pricing.formulas import PricingError
 from counter.trading.switches import coins_stopped
 from infra.db.arrays import array
+from infra.db.composing import answered, together
 from infra.db.lifecycles import moves
 from infra.db.rows import reader
-from infra.db.transitions import move
+from infra.db.transitions import moving
 
 log = structlog.get_logger(__name__)
 
@@ -157,12 +160,11 @@ def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
         now=now,
     )
     moved = 0
-    for transition, positions in (
-        (Position.exercise, batch.exercised),
-        (Position.expire, batch.worthless),
+    for transition, event, positions in (
+        (Position.exercise, events.POSITION_EXERCISED, batch.exercised),
+        (Position.expire, events.POSITION_EXPIRED, batch.worthless),
     ):
-        ids = [position.id for position in positions]
-        moved += len(move(Position, transition, ids, same={"closed_at": now}))
+        moved += _end(transition, event, [position.id for position in positions], now)
     if moved != len(ended):
         raise RuntimeError(f"{len(ended)} positions to end, {moved} ended")
     for underlying, counts in batch.counts().items():
@@ -170,3 +172,13 @@ def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
             paid_at_once=F("paid_at_once") + batch.paid_at_once.get(underlying, Decimal(0)),
             **{name: F(name) + count for name, count in counts.items()},
         )
+
+
+def _end(transition: Any, event: str, ids: Sequence[int], now: datetime) -> int:
+    """Move positions to their end, and tell of it; how many moved."""
+    moved = moving(Position, transition, ids, same={"closed_at": now}, returning=["id", "customer_id"])
+    if not moved:
+        return 0
+    told = [events.telling({event: "moved"}, now)]
+    [(count,)] = answered("default", together({"moved": moved, "told": told}, "SELECT count(*) FROM moved"))
+    return count

@@ -15,6 +15,7 @@ from counter.models.orders import SyncOrder
 from counter.models.positions import Position
 from counter.models.switches import TradingSwitch, TradingSwitchChange
 from counter.models.trading import DeskCondition, DeskProgress, TradingStatus, TradingStatusChange
+from counter.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from counter.models.withdrawal_decisions import LateWord, WithdrawalDecision
 
 __all__ = [
@@ -47,6 +48,9 @@ __all__ = [
     "TradingSwitchChange",
     "Transfer",
     "UsedNonce",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Withdrawal",
     "WithdrawalDecision",
 ]

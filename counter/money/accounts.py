@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
+from counter import events
 from counter.models import Account, CashMovement, Customer
 from counter.money.cash import ReferenceReused, begin, change_balance, check_amount, locked_account
 from counter.money.chart import USDT, SystemAccount
@@ -60,4 +61,7 @@ def deposit(*, customer_id: int, amount: Decimal, reference: str, now: datetime)
         )
         if is_new:
             change_balance(account, amount, SystemAccount.EXTERNAL, "deposit", now)
+            events.tell_newest_credit(
+                events.DEPOSIT_CREDITED, account_id=account.pk, customer_id=customer_id, now=now
+            )
         return movement, is_new

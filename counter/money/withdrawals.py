@@ -11,6 +11,7 @@ from decimal import Decimal
 import structlog
 from django.db import transaction
 
+from counter import events
 from counter.models import Account, CashMovement, LateWord, Withdrawal, WithdrawalDecision
 from counter.money.cash import AccountError, begin, change_balance, check_amount, leg, locked_account
 from counter.money.chart import SystemAccount
@@ -57,9 +58,10 @@ def reserve(*, customer_id: int, amount: Decimal, reference: str, now: datetime)
         )
         if is_new:
             change_balance(account, -amount, SystemAccount.WITHDRAWALS, "withdrawal", now)
-            Withdrawal.objects.create(
+            made = Withdrawal.objects.create(
                 customer_id=customer_id, amount=amount, reference=reference, reserved_at=now
             )
+            events.tell(events.WITHDRAWAL_RESERVED, subject_id=made.pk, customer_id=customer_id, now=now)
         return withdrawal_of(reference), is_new
 
 
@@ -137,7 +139,7 @@ def _locked(reference: str) -> Withdrawal:
 
 
 def _keep(withdrawal: Withdrawal, kind: CashMovement.Kind, now: datetime) -> None:
-    """Store how a locked withdrawal has ended, and the movement that ended it."""
+    """Store how a locked withdrawal has ended and the movement that ended it, and tell of it."""
     withdrawal.save(update_fields=["state", "confirmed_at", "released_at"])
     CashMovement.objects.create(
         customer_id=withdrawal.customer_id,
@@ -146,3 +148,7 @@ def _keep(withdrawal: Withdrawal, kind: CashMovement.Kind, now: datetime) -> Non
         reference=withdrawal.reference,
         created_at=now,
     )
+    told = (
+        events.WITHDRAWAL_CONFIRMED if kind == CashMovement.Kind.CONFIRMATION else events.WITHDRAWAL_RELEASED
+    )
+    events.tell(told, subject_id=withdrawal.pk, customer_id=withdrawal.customer_id, now=now)

@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import structlog
 from django.db import DatabaseError, connection, transaction
 
+from counter import events
 from counter.contracts import SettlementAnswer, SettlementReport
 from counter.models import Position, SyncOrder
 from counter.money.chart import SystemAccount
 from counter.orders import sql as order_sql
 from counter.orders.rows import AccountRow, PositionRow, TransferRow
 from infra.db.arrays import array, columns
+from infra.db.composing import answered, together
 from infra.db.lifecycles import moves
 from infra.db.not_now import LOCK_NOT_AVAILABLE, sqlstate
 from infra.db.rows import reader
-from infra.db.transitions import move
+from infra.db.transitions import move, moving
 from infra.observability import correlation
 
 log = structlog.get_logger(__name__)
@@ -150,7 +152,7 @@ def _taken_before(ids: Sequence[int], reports: Mapping[int, SettlementReport]) -
 
 @moves(SyncOrder.settle)
 def _settle(fresh: Sequence[tuple[SettlementReport, _Stored]], now: datetime) -> None:
-    move(
+    moved = moving(
         SyncOrder,
         SyncOrder.settle,
         [order.id for _, order in fresh],
@@ -168,7 +170,13 @@ def _settle(fresh: Sequence[tuple[SettlementReport, _Stored]], now: datetime) ->
                 for report, order in fresh
             ],
         },
+        returning=["id", "customer_id", "payout", "amount"],
     )
+    if moved:
+        told = events.telling(
+            {events.ORDER_SETTLED: "moved", events.PAYOUT_CREDITED: f"moved WHERE {events.PAID_AT_FILL}"}, now
+        )
+        answered("default", together({"moved": moved, "told": [told]}, "SELECT count(*) FROM moved"))
 
 
 def _progress(settled: Sequence[_Stored], now: datetime) -> None:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from counter import events
 from counter.orders.requests import Order
 from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, OptionRow, PositionRow, TransferRow
 from infra.db.arrays import array, columns
@@ -58,8 +59,9 @@ FIRM_QUOTES = f"""
 """  # noqa: S608 - the columns are our own
 NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s::int)"
 
-# One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
-WRITE = """
+# One statement for everything a batch of orders writes, what webhooks tell of it included. The accounts are locked:
+# balances are set, not added to.
+WRITE = f"""
     WITH balances AS (
         UPDATE counter_account AS a SET balance = v.balance, open_contracts = v.open_contracts,
             open_cost = v.open_cost, orders_due_at = v.orders_due_at
@@ -73,6 +75,7 @@ WRITE = """
             %s::bigint[], %s::bigint[], %s::varchar[], %s::varchar[], %s::bigint[], %s::bigint[], %s::varchar[],
             %s::varchar[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
             %s::numeric[], %s::numeric[], %s::varchar[], %s::varchar[], %s::timestamptz[], %s::bigint[])
+        RETURNING id, customer_id, kind, payout
     ), opened AS (
         INSERT INTO counter_position (
             id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at)
@@ -83,13 +86,14 @@ WRITE = """
         UPDATE counter_position AS p SET remaining = v.remaining, unpaid = v.unpaid, proceeds = v.proceeds
         FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::numeric[]) AS v(id, remaining, unpaid, proceeds)
         WHERE p.id = v.id
+    ), told AS ({events.text_of({events.PAYOUT_CREDITED: f"orders WHERE {events.PAID_AT_ONCE}"})}
     )
     INSERT INTO counter_transfer (
         debit_account_id, credit_account_id, asset, amount, kind, order_id, balance_after, created_at)
     SELECT v.debit, v.credit, 'USDT', v.amount, v.kind, v.order_id, v.balance_after, %s::timestamptz
     FROM unnest(%s::bigint[], %s::bigint[], %s::numeric[], %s::varchar[], %s::bigint[], %s::numeric[])
         AS v(debit, credit, amount, kind, order_id, balance_after)
-"""
+"""  # noqa: S608 - composed of our own
 
 
 def _rows(*asked: Statement | None) -> list[list[tuple[Any, ...]]]:
@@ -195,6 +199,7 @@ def write(
             ],
         ),
         *columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),
+        *events.times(now),
         now,
         *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
     ]

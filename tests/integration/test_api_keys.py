@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from counter.access import api_keys
+from counter.access import api_keys, sealing
 from counter.api.signed_requests import NotSigned, holder_of
 from counter.models import ApiKey
 from tests.support.factories import make_customer
@@ -204,7 +204,7 @@ def test_a_secret_that_cannot_be_read_is_left_as_it_is(settings):
     with pytest.raises(CommandError, match="nothing was changed"):
         call_command("encrypt_api_keys", stdout=StringIO())
     assert ApiKey.objects.order_by("pk").first().encrypted_secret == kept[0]
-    with pytest.raises(api_keys.SecretUnreadable):
+    with pytest.raises(sealing.SecretUnreadable):
         api_keys.secret_of(kept[0])
 
 

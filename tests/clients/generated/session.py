@@ -33,12 +33,21 @@ from crossbook.api.market import (
 from crossbook.api.orders import list_orders, place_order, place_orders, read_order
 from crossbook.api.positions import list_positions, read_position
 from crossbook.api.stream import stream
+from crossbook.api.webhooks import (
+    change_webhook_endpoint,
+    delete_webhook_endpoint,
+    list_webhook_endpoints,
+    register_webhook_endpoint,
+    rotate_webhook_secret,
+)
 from crossbook.models import (
     CloseByOpeningOrder,
     CloseByPosition,
     CloseQuote,
     ErrorBody,
+    EventType,
     IndexSpan,
+    NewWebhookEndpoint,
     OpenOrder,
     OpenQuote,
     OrderBatchBody,
@@ -46,6 +55,7 @@ from crossbook.models import (
     Payout,
     PositionState,
     Snapshot,
+    WebhookEndpointChange,
 )
 
 url, stream_url, key, secret, symbol = sys.argv[1:]
@@ -153,6 +163,14 @@ lines = call(download_ledger, from_=begins_at, to=ends_at).splitlines()
 statement = call(read_statement, f"{opened.placed_at:%Y-%m}")
 withdrawal = call(list_withdrawals).results[0]
 event, snapshot = first_event()
+address = NewWebhookEndpoint(url="https://bot.example.org/", types=[EventType.ORDER_SETTLED])
+endpoint = call(register_webhook_endpoint, body=address)
+rotated = call(rotate_webhook_secret, endpoint.id)
+assert rotated.secret != endpoint.secret
+stopped = call(change_webhook_endpoint, endpoint.id, body=WebhookEndpointChange(enabled=False))
+assert stopped in call(list_webhook_endpoints).results
+called.append("delete_webhook_endpoint")
+assert delete_webhook_endpoint.sync_detailed(endpoint.id, client=client).status_code == 204
 
 refused = place_order.sync(
     client=client,
@@ -181,6 +199,7 @@ sys.stdout.write(
             "csv_lines": len(lines),
             "withdrawal": [withdrawal.state, withdrawal.amount],
             "event": event,
+            "endpoint": [stopped.disabled_by, stopped.types[0]],
             "error": [refused.error.code, refused.error.final],
             "limited": [
                 *(too_much.error.code, too_much.error.field),

@@ -147,6 +147,28 @@ async function firstEvent(): Promise<[string, Schemas["StreamEvents"]["snapshot"
 }
 const [event, snapshot] = await firstEvent();
 
+const registered = good(
+  await client.POST("/api/v1/webhook-endpoints", {
+    body: { url: "https://bot.example.org/", types: ["order.settled"] },
+  }),
+);
+const endpointPath = { params: { path: { endpoint_id: registered.id } } };
+const rotated = good(await client.POST("/api/v1/webhook-endpoints/{endpoint_id}/secret", endpointPath));
+if (rotated.secret === registered.secret) {
+  throw new Error("the secret is the same");
+}
+const stopped = good(
+  await client.PATCH("/api/v1/webhook-endpoints/{endpoint_id}", { ...endpointPath, body: { enabled: false } }),
+);
+const endpoints = good(await client.GET("/api/v1/webhook-endpoints")).results;
+if (endpoints.length !== 1 || first(endpoints).id !== stopped.id) {
+  throw new Error("the endpoint is not listed");
+}
+const deleted = await client.DELETE("/api/v1/webhook-endpoints/{endpoint_id}", endpointPath);
+if (deleted.response.status !== 204) {
+  throw new Error("the endpoint was not deleted");
+}
+
 const refused = await client.POST("/api/v1/orders", {
   body: { type: "close", client_order_id: "e", position_id, contracts: 1 },
 });
@@ -176,6 +198,7 @@ console.log(
     csv_lines: csv.trimEnd().split("\n").length,
     withdrawal: [withdrawal.state, withdrawal.amount],
     event,
+    endpoint: [stopped.disabled_by, stopped.types[0]],
     error: [refused.error.error.code, refused.error.error.final],
     limited: [limited.code, limited.field, limited.limit, limited.left],
   }),

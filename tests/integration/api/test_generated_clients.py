@@ -91,6 +91,7 @@ def check(seen, customer):
     assert seen["csv_lines"] == 1 + len(seen["kinds"])
     assert seen["withdrawal"] == ["reserved", "5.000000"]
     assert seen["event"] == "snapshot"
+    assert seen["endpoint"] == ["customer", "order.settled"]
     assert seen["error"] == ["position_too_small", False]
     assert seen["limited"] == ["notional_limit", "notional", "5000000.000000", "5000000.000000"]
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from counter.api.errors import Problem
 from counter.api.order_messages import AnyOrder, OrderBatchBody, OrderOutcome, OrderOutcomes, PlacedOrder
 from counter.api.quote_messages import AnyQuote, FirmQuoteBody
+from counter.api.webhook_messages import NewWebhookEndpoint, RegisteredWebhookEndpoint
 from counter.market.symbols import parse_symbol
 from infra.coordination import clock
 
@@ -20,7 +21,7 @@ FRIDAY = 4
 UNIT = re.compile(r"USDT|[Cc]oin|fraction")
 # Of those that are strings: what is told apart from amounts by its name.
 NOT_AMOUNTS = re.compile(
-    r"(_at|_id|cursor|id|code|message|type|state|symbol|side|kind|asset|underlying|reasons|opened_by)$"
+    r"(_at|_id|cursor|id|code|message|type|state|symbol|side|kind|asset|underlying|reasons|opened_by|url|label|secret|disabled_by)$"
 )
 
 
@@ -60,6 +61,7 @@ def test_every_amount_says_its_unit(schema):
         ("/api/v1/orders", AnyOrder, PlacedOrder),
         ("/api/v1/orders/batch", OrderBatchBody, OrderOutcomes),
         ("/api/v1/quotes", AnyQuote, FirmQuoteBody),
+        ("/api/v1/webhook-endpoints", NewWebhookEndpoint, RegisteredWebhookEndpoint),
     ],
 )
 def test_examples_are_what_is_taken_and_told(schema, path, asked, answered):
@@ -169,10 +171,11 @@ def test_it_says_where_it_is_served_and_what_belongs_together(schema):
 def test_ids_of_operations_stay(schema):
     ids = [operation["operationId"] for each in schema["paths"].values() for operation in each.values()]
     assert sorted(ids) == [
-        *("ask_firm_quote", "download_ledger", "list_accounts", "list_greeks", "list_instruments"),
-        "list_ledger_entries",
-        *("list_orders", "list_positions", "list_quotes", "list_withdrawals", "place_order", "place_orders"),
-        *("read_index", "read_order", "read_position", "read_statement", "read_time", "stream"),
+        *("ask_firm_quote", "change_webhook_endpoint", "delete_webhook_endpoint", "download_ledger"),
+        *("list_accounts", "list_greeks", "list_instruments", "list_ledger_entries", "list_orders"),
+        *("list_positions", "list_quotes", "list_webhook_endpoints", "list_withdrawals", "place_order"),
+        *("place_orders", "read_index", "read_order", "read_position", "read_statement", "read_time"),
+        *("register_webhook_endpoint", "rotate_webhook_secret", "stream"),
     ]
 
 
