@@ -164,7 +164,7 @@ def unproven_rows(page: str) -> list[str]:
     """Requirements without an answer, or without a link to code, to what holds it, or to a figure."""
     [table] = re.findall(r"^## Requirements\n\n((?:\|.*\n)+)", page, re.MULTILINE)
     heading, _, *rows = [line.strip("|").split(" | ") for line in table.splitlines()]
-    assert [cell.strip() for cell in heading] == ["asked for", "answer", "code", "held by", "figure"]
+    assert [cell.strip() for cell in heading] == ["requirement", "answer", "code", "tested by", "figure"]
     return [
         cells[0]
         for cells in rows

@@ -49,18 +49,18 @@ def test_netting_is_told_in_coin_and_what_it_saved_in_usdt():
     complete, text = told(report())
     assert complete
     for line in (
-        "coin that opens needed 0.30000000 BTC",
+        "coin needed by opens 0.30000000 BTC",
         "crossed inside the desk 0.10000000 BTC",
         "converted at the venue 0.20000000 BTC",
-        "fees that crossing saved, about 18.00 USDT",
-        "in all +10.500001",
+        "fees saved by netting, about 18.00 USDT",
+        "total +10.500001",
     ):
         assert line in text
 
 
 def test_nothing_is_said_to_be_saved_where_nothing_was_converted():
     _, text = told(report() | {"netting": {"BTC": {**BTC, "fees_saved_usdt": None}}})
-    assert "fees that crossing saved, about ? USDT" in text
+    assert "fees saved by netting, about ? USDT" in text
 
 
 def test_a_planned_refusal_is_not_told_as_a_failure():

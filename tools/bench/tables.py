@@ -1,7 +1,7 @@
 """The figures of a report as tables of text: what the terminal shows and what the documents hold are the same ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Report = Mapping[str, Any]
@@ -27,6 +27,12 @@ class Table:
     rows: Sequence[tuple[str, ...]]
     note: str = ""
 
+    def without_empty_columns(self) -> "Table":
+        """The same table without the columns in which no row has anything."""
+        kept = [n for n in range(len(self.headings)) if n == 0 or any(row[n] for row in self.rows)]
+        headings = tuple(self.headings[n] for n in kept)
+        return replace(self, headings=headings, rows=[tuple(row[n] for n in kept) for row in self.rows])
+
 
 def tables(report: Report) -> Iterator[Table]:
     """Every table for which the report has something."""
@@ -49,11 +55,11 @@ def tables(report: Report) -> Iterator[Table]:
 
 
 def by_cores(runs: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What was reached a second on each number of cores, and on each as a multiple of the fewest."""
+    """The rate per second on each number of cores, and as a multiple of that on the fewest."""
     fewest = next(iter(runs.values()))["rates"]
     names = dict.fromkeys(name for run in runs.values() for name in run["rates"])
     return Table(
-        title="A second, by cores; in brackets: times that of the fewest",
+        title="Per second, by cores; in brackets: as a multiple of the fewest cores",
         headings=("", *runs),
         rows=[
             (name, *(_of_fewest(run["rates"].get(name), fewest.get(name)) for run in runs.values()))
@@ -113,10 +119,10 @@ def _side_by_side(report: Report) -> Table:
     alone = report.get("single", {}).get("client_alone_per_s")
     return Table(
         title="Side by side, median of the rounds" + (" (quick)" if report["quick"] else ""),
-        headings=("", "a second", "p50 ms", "p99 ms", "x tpcb", "x plain_chain", "client CPU"),
+        headings=("", "per second", "p50 ms", "p99 ms", "x tpcb", "x plain_chain", "client CPU"),
         rows=rows,
-        note=f"The client alone, at a server that only answers: {alone:,.0f} requests/s." if alone else "",
-    )
+        note=f"Load client against a no-op server: {alone:,.0f} requests/s." if alone else "",
+    ).without_empty_columns()
 
 
 def _row(label: str, entry: Mapping[str, Any], rate: str, report: Report) -> tuple[str, ...]:
@@ -135,11 +141,11 @@ def _row(label: str, entry: Mapping[str, Any], rate: str, report: Report) -> tup
 def _demo_rate(figures: Mapping[str, Any]) -> Table:
     run = figures["run"]
     return Table(
-        title=f"At the demo's rate: {figures['rate']} orders a second for {run['seconds']:g} s",
+        title=f"At the demo's rate: {figures['rate']} orders per second for {run['seconds']:g} s",
         headings=("", "accepted", "settle above venue p50 ms", "p99 ms", "cores while nobody trades"),
         rows=[
             (
-                f"{figures['rate']} a second",
+                f"{figures['rate']} per second",
                 f"{run['accepted']:,}",
                 _ms(figures["p50_ms"]) or NONE,
                 _ms(figures["p99_ms"]) or NONE,
@@ -152,7 +158,7 @@ def _demo_rate(figures: Mapping[str, Any]) -> Table:
 def _end_to_end(figures: Mapping[str, Any]) -> Table:
     share = figures["highest_of_best"]
     return Table(
-        title="End to end: orders a second",
+        title="End to end: orders per second",
         headings=(
             *("offered", "accepted", "reported", "answer p99 ms", "settle above venue p50, p99 ms"),
             *("lag at the end", "drained in s", "venue orders", "sustained"),

@@ -23,6 +23,11 @@ RECORDED = ROOT / "docs" / "figures.json"
 NOT_KEPT = {"audits", "loads", "planned_seconds", "took_seconds"}
 # What was asked for: docs/guarantees.md.
 ASKED_MS, ASKED_ORDERS_PER_S = 100, 10_000
+# What the rows of the first table are: tools/bench/README.md says more.
+ROWS = (
+    "`tpcb`: pgbench. `hordak`: one double-entry transaction per order in django-hordak. `plain_chain`: plain Django\n"
+    "and Celery. `batch`, `single`: many orders per request, or one; counter alone. `end_to_end`: until reported."
+)
 NOT_KEPT_OF_RUN = {"memory_mib", "settle_ms", "cpu_seconds"}
 # What is kept of a run on some cores, beside its figures a second.
 KEPT_OF_CORES = {"started_at", "commit", "machine", "quick", "seconds"}
@@ -119,8 +124,8 @@ def every_table(recorded: Mapping[str, Any]) -> str:
 
 
 def summary(recorded: Mapping[str, Any]) -> str:
-    """The first table, side by side, and where it is from."""
-    return f"{markdown(next(tables(recorded)))}\n\n{origin(recorded)}."
+    """The first table, side by side, what its rows are, and where it is from."""
+    return f"{markdown(next(tables(recorded)))}\n\n{ROWS}\n\n{origin(recorded)}."
 
 
 def cores(recorded: Mapping[str, Any]) -> str:
@@ -133,9 +138,9 @@ def cores(recorded: Mapping[str, Any]) -> str:
 
 
 def asked(recorded: Mapping[str, Any]) -> str:
-    """What was asked of speed, with what was measured, each figure whole, and what is missing."""
+    """The speed that is required, with what was measured, each figure whole, and what is missing."""
     rows = [*_latency_asked(recorded), *_rate_asked(recorded)]
-    lines = ["| asked for | measured | missing |", _line(["---"] * 3), *(_line(row) for row in rows)]
+    lines = ["| required | measured | missing |", _line(["---"] * 3), *(_line(row) for row in rows)]
     return "\n".join([*lines, "", f"{origin(recorded)}."])
 
 
@@ -155,12 +160,12 @@ def _rate_asked(recorded: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name, what in (
         ("single", "taken, singly"),
         ("batch", "taken, in batches of 1,000"),
-        ("end_to_end", "taken, settled and reported, for as long as they come"),
+        ("end_to_end", "taken, settled and reported, sustained"),
     ):
         if reached := recorded.get(name, {}).get("orders_per_s"):
             lacking = max(0, ASKED_ORDERS_PER_S - reached)
-            told = f"{what}: {reached:,} a second"
-            yield f"{ASKED_ORDERS_PER_S:,} orders a second", told, f"{lacking:,}" if lacking else "nothing"
+            told = f"{what}: {reached:,} per second"
+            yield f"{ASKED_ORDERS_PER_S:,} orders per second", told, f"{lacking:,}" if lacking else "nothing"
 
 
 def _percentiles(p50_ms: float, p99_ms: float) -> str:

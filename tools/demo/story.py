@@ -110,8 +110,8 @@ def _orders(report: dict[str, Any]) -> Table:
     for name, meaning in (
         ("accept", "answer to the customer"),
         ("settle", "accepted until settled"),
-        ("venue", "  of it at the venue"),
-        ("settle_above_venue", "  of it in Crossbook"),
+        ("venue", "  at the venue"),
+        ("settle_above_venue", "  in Crossbook"),
     ):
         table.add_row(meaning, "p50 {p50} ms, p99 {p99} ms".format(**latency[name]))
     return table
@@ -120,20 +120,20 @@ def _orders(report: dict[str, Any]) -> Table:
 def _netting(netting: dict[str, dict[str, Any]]) -> Table:
     """One column a coin: what crossed inside the desk, what was left for the venue, what that saved."""
     table = Table(
-        title="Netting: only what opens and closes leave over goes to the venue", title_justify="left"
+        title="Netting: only the difference of opens and closes goes to the venue", title_justify="left"
     )
     table.add_column()
     for coin in netting:
         table.add_column(coin, justify="right")
     for meaning, cell in (
         ("orders settled", "{orders:,}"),
-        ("coin that opens needed", "{bought} {coin}"),
-        ("coin that closes gave", "{sold} {coin}"),
+        ("coin needed by opens", "{bought} {coin}"),
+        ("coin given by closes", "{sold} {coin}"),
         ("crossed inside the desk", "{crossed} {coin}"),
         ("converted at the venue", "{converted} {coin}"),
-        ("  in so many venue orders", "{venue_orders:,}"),
-        ("  for fees of", "{fees:.2f} USDT"),
-        ("fees that crossing saved, about", "{saved} USDT"),
+        ("  venue orders", "{venue_orders:,}"),
+        ("  venue fees", "{fees:.2f} USDT"),
+        ("fees saved by netting, about", "{saved} USDT"),
     ):
         table.add_row(
             meaning,
@@ -151,7 +151,7 @@ def _netting(netting: dict[str, dict[str, Any]]) -> Table:
 
 
 def _result(pnl: dict[str, str]) -> Table:
-    table = Table(title="What the desk earned, USDT", show_header=False, title_justify="left")
+    table = Table(title="The desk's result, USDT", show_header=False, title_justify="left")
     table.add_column()
     table.add_column(justify="right")
     for name, meaning in (
@@ -159,7 +159,7 @@ def _result(pnl: dict[str, str]) -> Table:
         ("slippage", "venue's price against the quoted one"),
         ("fees", "venue's fees, less what customers bore"),
         ("rounding", "rounding"),
-        ("net", "in all"),
+        ("net", "total"),
     ):
         table.add_row(meaning, f"{Decimal(pnl[name]):+.6f}", style="bold" if name == "net" else None)
     return table

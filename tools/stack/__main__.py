@@ -41,8 +41,8 @@ def main() -> int:
         console.tell("stopped" if lifecycle.stop(var_dir=var_dir) else "not running")
         return 0
     if options.command == "clean":
+        console.tell(f"stopping, then removing {var_dir} ...")
         lifecycle.remove(var_dir=var_dir)
-        console.tell(f"removed {var_dir}")
         return 0
     if options.command == "backup":
         return _backup(var_dir, options.to or var_dir / "backups")

@@ -13,22 +13,38 @@ from infra.db.lifecycles import movers_of, state_fields
 
 ENDS = """# States
 
-For operators who look for what ends a state, and for developers. Then the diagrams, with what moves each edge:
-[counter's](states-counter.md), [the desk's](states-desk.md).
+For operators who need to know how a state ends, and for developers. The diagrams, with the operations that move each
+edge, are on two further pages: [counter's](states-counter.md), [the desk's](states-desk.md).
 
-Every lifecycle is declared once, as django-fsm transitions on the model. A state is protected: nothing assigns it. One
-row is moved by calling its transition under the row's lock; many are moved by one UPDATE that takes the transition and
-reads its sources and target. The three pages are what `python manage.py states` prints (and `states counter`, `states
-desk`); tests hold them to the declarations, the declarations to the calls, and every state to them.
+Every lifecycle is declared once, as django-fsm transitions on the model. A state is protected: nothing assigns it.
+One row is moved by calling its transition under the row's lock; many are moved by one UPDATE that takes the
+transition and reads its sources and target. The three pages are what `python manage.py states` prints (and `states
+counter`, `states desk`). Tests compare the pages with the declarations, and the declarations with the calls.
 
-Two things have no states of their own. A venue's halt stands until `lifted_at`, once. A conflict is open until
-`resolved_at`, and again when the same order comes anew. Each has one moment that says it all, and is changed only where
-it is still as it was read; a second column that says the same could only differ.
+Two things have no state column. A venue's halt is open until its `lifted_at` is set, once. A conflict is open until
+its `resolved_at` is set, and is reopened when the same order arrives again. A state column beside that time could
+only contradict it.
+
+## The states of an order
+
+An order has a row on each side. The API shows counter's state; the desk's is in the admin.
+
+| what has happened | counter | desk | API |
+| --- | --- | --- | --- |
+| accepted and committed; the message is under way, or lost | PENDING | no row | `pending` |
+| stored by the desk, not acknowledged yet | PENDING | RECEIVED | `pending` |
+| acknowledged; waits for its coin's next round | SYNCED | RECEIVED | `synced` |
+| part of a conversion | SYNCED | CONVERTING | `synced` |
+| booked with its share; the report is under way | SYNCED | SETTLED | `synced` |
+| reported; a payout at fill is credited | SETTLED | REPORTED | `settled` |
+
+The two rows move independently: the desk may convert and settle an order before its acknowledgement is stored, and
+counter then goes from PENDING to SETTLED. DISOWNED is the desk's state of an order that counter does not have.
 
 ## Who ends what
 
-Every state has an owner, and a sweep, page or operation in the admin that ends it; a test walks the table. What stands
-under *by what* in italics is pressed on the row's page or in its list.
+Every state has an owner, and a sweep, page or operation in the admin that ends it; a test checks the table. An entry
+in italics under *by what* is a button on the row's page or an action in its list.
 
 """
 DIAGRAMS = """# States of {side}
