@@ -60,6 +60,11 @@ SCHEDULES = (
     Schedule(name="forget the index of long ago", task="counter.forget_index", every=300),
     Schedule(name="send the webhooks that are due", task="counter.deliver_webhooks", every=2),
     Schedule(name="give up and forget old webhooks", task="counter.sweep_webhooks", every=60),
+    Schedule(
+        name="measure what customers have, once an hour for each",
+        task="counter.measure_portfolios",
+        every=300,
+    ),
     Schedule(name="count anew what customers have open", task="counter.recount", every=600),
     Schedule(name="count orders, results and venue calls for the figures", task="cockpit.tally", every=5),
     Schedule(name="measure how full the queues are", task="cockpit.measure_queues", every=5),

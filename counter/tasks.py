@@ -4,7 +4,7 @@ from celery import shared_task
 
 from counter.expiring import expiry, settlement_index
 from counter.limits import in_force
-from counter.market import firm_quotes
+from counter.market import firm_quotes, portfolio
 from counter.webhooks import delivering, sweeping
 from infra.coordination import clock
 
@@ -43,3 +43,11 @@ def deliver_webhooks() -> None:
 def sweep_webhooks() -> None:
     """Give up webhooks that were tried for days, and forget what was over long ago."""
     sweeping.sweep(now=clock.of("default").now())
+
+
+@shared_task(name="counter.measure_portfolios")
+def measure_portfolios() -> None:
+    """Measure what customers have, once an hour for each, and thin what was measured long ago."""
+    now = clock.of("default").now()
+    portfolio.measure(now=now)
+    portfolio.thin(now=now)

@@ -13,12 +13,9 @@ from typing import Any
 from django.db.models import Count, Max, Sum
 from django.utils.translation import gettext
 
-from counter.circuit_breaker import TradingTerms
-from counter.models import Option, Position, Quote
+from counter.market.closing import Closing
+from counter.models import Option, Position
 from counter.models.positions import living
-from counter.pricing.formulas import PricingError, close_proceeds
-from counter.trading.status import Trading, terms, trading_by_coin
-from infra.coordination.ages import age
 from ledger.decimals import calculating
 from trade import words
 
@@ -165,40 +162,17 @@ def holdings_of(
 
 
 class Valuation:
-    """What closing would bring at one moment, by the terms and the trading of that moment."""
+    """What closing would bring at one moment, in words where there is no price."""
 
     def __init__(self, *, now: datetime) -> None:
-        self.now = now
-        self._coins = trading_by_coin(now=now)
-        self._terms: TradingTerms = terms()
+        self._closing = Closing(now=now)
 
     def worth(self, option: Option, remaining: int, times: int = 1) -> Worth:
         """What `times` positions with `remaining` contracts each would bring; the option's quote has to be loaded."""
-        if not remaining:
-            return Worth(ZERO)
-        quote: Quote | None = getattr(option, "quote", None)
-        trading = self._coins.get(option.underlying, Trading())
-        if option.expires_at <= self.now:
-            return Worth(None, words.EXPIRED)
-        if not trading.takes_closes:
-            return Worth(None, words.CLOSES_STOPPED)
-        if quote is None or not quote.bid:
-            return Worth(None, words.NO_BID)
-        quotes_age = age(quote.quoted_at, now=self.now)
-        if quotes_age > max(self._terms.stale_after, self._terms.close_stale_after):
-            return Worth(None, words.TOO_OLD)
-        rate = self._terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=self.now)
-        try:
-            priced = close_proceeds(
-                contracts=remaining,
-                multiplier=option.multiplier,
-                bid_premium=quote.bid,
-                index=quote.index_price,
-                spread_rate=rate,
-            )
-        except PricingError:
-            return Worth(None, words.TOO_LARGE)
-        return Worth(priced.proceeds * times, shrinks=quotes_age > self._terms.stale_after)
+        brings = self._closing.brings(option, remaining, times)
+        if brings.why is not None:
+            return Worth(None, words.NO_PRICES[brings.why])
+        return Worth(brings.amount, shrinks=brings.is_old)
 
 
 def _by_option(customer_id: int, valuation: Valuation) -> list[Holding]:

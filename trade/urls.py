@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.page, name="page"),
     path("chain/", views.chain, name="chain"),
     path("index/", views.index, name="index"),
+    path("portfolio/", views.portfolio, name="portfolio"),
     path("book/", views.book, name="book"),
     path("ticket/", order_views.ticket, name="ticket"),
     path("quotes/", order_views.quotes, name="quotes"),

@@ -14,7 +14,9 @@ from trade import asked, history
 from trade.book import Book, balance_of, book_of
 from trade.chain import chain_of, offer
 from trade.doors import for_customers
+from trade.holdings import holdings_of
 from trade.index_chart import chart_of
+from trade.portfolio_chart import portfolio_of
 from trade.tickets import Ticket, ticket_of
 
 
@@ -26,12 +28,20 @@ def whole_page(
     if ticket is not None:
         coin, expiry = coin or ticket.option.underlying, expiry or ticket.option.expires_at.date()
     chosen = offer(coin=coin, expiry=expiry, coins=list(settings.COINS), now=now)
+    shown = book_for(request, customer, now=now)
     context: dict[str, Any] = {
         "customer": customer,
         "offer": chosen,
         "index": chart_of(coin=chosen.coin, span=request.GET.get("span"), now=now),
         "chain": chain_of(coin=chosen.coin, expiry=chosen.expiry, now=now),
-        "book": book_for(request, customer, now=now),
+        "book": shown,
+        "portfolio": portfolio_of(
+            customer_id=customer.pk,
+            balance=shown.balance,
+            totals=shown.holdings.totals,
+            span=request.GET.get("past"),
+            now=now,
+        ),
         "ticket": ticket,
     }
     return render(request, "trade/page.html", context, status=status)
@@ -76,6 +86,22 @@ def index(request: HttpRequest, customer: Customer) -> HttpResponse:
         raise Http404
     shown = chart_of(coin=coin, span=request.GET.get("span"), now=clock.of("default").now())
     return render(request, "trade/index.html", {"index": shown})
+
+
+@for_customers
+@require_safe
+def portfolio(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """The customer's portfolio over time, for refreshing and for another span."""
+    now = clock.of("default").now()
+    totals = holdings_of(customer_id=customer.pk, now=now).totals
+    shown = portfolio_of(
+        customer_id=customer.pk,
+        balance=balance_of(customer.pk),
+        totals=totals,
+        span=request.GET.get("past"),
+        now=now,
+    )
+    return render(request, "trade/portfolio.html", {"portfolio": shown})
 
 
 @for_customers

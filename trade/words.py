@@ -9,6 +9,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from counter.circuit_breaker import Reason, State
+from counter.market.closing import NoPrice
 from counter.models import Position
 from counter.orders.requests import RejectCode
 from counter.trading.status import Trading
@@ -33,6 +34,13 @@ CLOSES_STOPPED = _("closing has been stopped for the moment")
 NO_BID = _("nobody bids for it now")
 TOO_OLD = _("the last price is too old to close on")
 TOO_LARGE = _("too large to be priced")
+NO_PRICES: dict[NoPrice, Text] = {
+    NoPrice.EXPIRED: EXPIRED,
+    NoPrice.CLOSES_STOPPED: CLOSES_STOPPED,
+    NoPrice.NO_BID: NO_BID,
+    NoPrice.TOO_OLD: TOO_OLD,
+    NoPrice.TOO_LARGE: TOO_LARGE,
+}
 
 REASONS: dict[str, Text] = {
     Reason.QUOTES_STALE: _("no new prices are coming in"),

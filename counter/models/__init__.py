@@ -12,6 +12,7 @@ from counter.models.listening import StreamProcess
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
+from counter.models.portfolio import PortfolioValue
 from counter.models.positions import Position
 from counter.models.switches import TradingSwitch, TradingSwitchChange
 from counter.models.trading import DeskCondition, DeskProgress, TradingStatus, TradingStatusChange
@@ -36,6 +37,7 @@ __all__ = [
     "Option",
     "OptionChange",
     "Pace",
+    "PortfolioValue",
     "Position",
     "Quote",
     "SeriesLimit",

@@ -20,6 +20,7 @@ from crossbook.api.account import (
     list_accounts,
     list_ledger_entries,
     list_withdrawals,
+    read_portfolio,
     read_statement,
 )
 from crossbook.api.market import (
@@ -53,6 +54,7 @@ from crossbook.models import (
     OrderBatchBody,
     OrderState,
     Payout,
+    PortfolioSpan,
     PositionState,
     Snapshot,
     WebhookEndpointChange,
@@ -157,6 +159,7 @@ pending = call(list_orders, symbol=symbol, state=OrderState.PENDING, limit=500)
 position = call(read_position, opened.position_id)
 assert position in call(list_positions, state=PositionState.CLOSED).results
 account = call(list_accounts).results[0]
+assert call(read_portfolio, span=PortfolioSpan.DAY).points == []
 begins_at, ends_at = opened.placed_at - timedelta(days=1), opened.placed_at + timedelta(days=1)
 entries = call(list_ledger_entries, from_=begins_at, to=ends_at).results
 lines = call(download_ledger, from_=begins_at, to=ends_at).splitlines()

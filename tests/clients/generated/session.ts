@@ -108,6 +108,10 @@ const ended = good(await client.GET("/api/v1/positions", { params: { query: { st
 if (!ended.results.some((each) => each.id === position.id)) {
   throw new Error("the position is not listed");
 }
+const past: Schemas["PortfolioBody"] = good(await client.GET("/api/v1/portfolio", { params: { query: { span: "day" } } }));
+if (past.points.some((point) => point.value !== null && point.profit === null)) {
+  throw new Error("a profit is not known of what has a value");
+}
 const account = first(good(await client.GET("/api/v1/accounts")).results);
 const DAY_MS = 24 * 3600 * 1000;
 const placedAt = Date.parse(opened.placed_at);

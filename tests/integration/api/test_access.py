@@ -14,7 +14,7 @@ import counter.api.codes
 from counter.models import Account, Customer
 from tests.support.api import error_of
 
-ADDRESSES = ["orders", "orders/1", "positions", "positions/1", "accounts", "ledger"]
+ADDRESSES = ["orders", "orders/1", "positions", "positions/1", "accounts", "ledger", "portfolio"]
 MARKET = ["instruments", "quotes", "greeks", "index"]
 
 
@@ -116,7 +116,7 @@ def test_schema_describes_the_public_addresses_and_no_others():
         ),
         "/api/v1/stream",
         *("/api/v1/withdrawals", "/api/v1/ledger.csv", "/api/v1/statements/{month}", "/api/v1/time"),
-        *("/api/v1/greeks", "/api/v1/index"),
+        *("/api/v1/greeks", "/api/v1/index", "/api/v1/portfolio"),
     }
     components = schema["components"]["schemas"]
     asked = set(re.findall(r"#/components/schemas/(\w+)", str(schema)))

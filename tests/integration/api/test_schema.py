@@ -174,7 +174,8 @@ def test_ids_of_operations_stay(schema):
         *("ask_firm_quote", "change_webhook_endpoint", "delete_webhook_endpoint", "download_ledger"),
         *("list_accounts", "list_greeks", "list_instruments", "list_ledger_entries", "list_orders"),
         *("list_positions", "list_quotes", "list_webhook_endpoints", "list_withdrawals", "place_order"),
-        *("place_orders", "read_index", "read_order", "read_position", "read_statement", "read_time"),
+        *("place_orders", "read_index", "read_order", "read_portfolio", "read_position"),
+        *("read_statement", "read_time"),
         *("register_webhook_endpoint", "rotate_webhook_secret", "stream"),
     ]
 

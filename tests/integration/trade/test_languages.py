@@ -12,7 +12,7 @@ from django.utils.translation import override
 from tests.integration.trade.test_page import trade_as
 from tests.support.factories import place_open
 from tests.support.visiting import words_in
-from trade import history, placing, words
+from trade import history, placing, portfolio_chart, words
 from trade.index_chart import SPAN_NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,6 +29,7 @@ TEXTS = [
     *words.LEDGER_KINDS.values(),
     *history.TITLES.values(),
     *SPAN_NAMES.values(),
+    *portfolio_chart.SPAN_NAMES.values(),
     *(placing.RISK + placing.FULL + placing.ALREADY_USED),
     *(words.EXPIRED, words.CLOSES_STOPPED, words.NO_BID, words.TOO_OLD, words.TOO_LARGE),
     *(words.NEITHER, words.NEITHER_FOR_NOW, words.CLOSE_FOR_LESS, words.CLOSE_ONLY, words.DEARER),

@@ -243,12 +243,14 @@ def test_history_goes_back_page_by_page_to_the_first_deposit(visitor, option):
     assert visitor.http.get("/trade/history/secrets/").status_code == 404
 
 
-@pytest.mark.parametrize("address", ["chain/", "book/", ""])
+@pytest.mark.parametrize(
+    ("address", "statements"), [("chain/", 13), ("book/", 13), ("portfolio/", 13), ("", 16)]
+)
 def test_refreshing_asks_the_database_a_few_times_however_much_there_is(
-    visitor, option, address, django_assert_max_num_queries
+    visitor, option, address, statements, django_assert_max_num_queries
 ):
     for strike in range(80_000, 100_000, 1000):
         made = make_option(strike=strike)
         place_open(visitor.customer, made)
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(statements):
         visitor.http.get(f"/trade/{address}", query_params={"coin": "BTC", "expiry": expiry_of(option)})

@@ -25,7 +25,7 @@ from acceptance.models import AcceptedOrder
 from cockpit import best_execution, risk, rollup, snapshot
 from counter.expiring import expiry, settlement_index
 from counter.limits import in_force
-from counter.market import firm_quotes, quotes
+from counter.market import firm_quotes, portfolio, quotes
 from counter.market.listing import listings
 from counter.models import Account, Customer, IndexPrice, Option, Quote, SyncOrder
 from counter.money import accounts, cash, withdrawals
@@ -176,6 +176,9 @@ def _quote(ground: Ground, run: str, position_id: int) -> None:
         assert placed.status_code == 201, placed.content
     with ground.named("counter.sweep_quotes"):
         firm_quotes.sweep(now=timezone.now() + timedelta(hours=2))
+    with ground.named("counter.measure_portfolios"):
+        portfolio.measure(now=timezone.now())
+        portfolio.thin(now=timezone.now())
     with ground.named("counter.forget_index"):
         settlement_index.forget_record(now=timezone.now())
 
@@ -258,7 +261,7 @@ def _read_api(ground: Ground) -> None:
     positions = ground.api.get("/api/v1/positions").json()["results"]
     for path in (
         *("/readyz", "/api/v1/instruments", "/api/v1/quotes?underlying=BTC", "/api/v1/accounts"),
-        *("/api/v1/greeks?underlying=BTC", "/api/v1/index?underlying=BTC"),
+        *("/api/v1/greeks?underlying=BTC", "/api/v1/index?underlying=BTC", "/api/v1/portfolio"),
         *("/api/v1/orders", "/api/v1/orders?limit=500", f"/api/v1/orders?cursor={orders[-1]['id']}"),
         *("/api/v1/orders?state=pending", "/api/v1/orders?state=synced", "/api/v1/orders?state=settled"),
         f"/api/v1/orders?client_order_id={orders[-1]['client_order_id']}",
@@ -288,7 +291,14 @@ def _trade(ground: Ground) -> None:
     order = own.latest("pk")
     symbol = f"symbol={ground.symbols[0]}"
     for path in (
-        *("", "chain/?coin=BTC", "book/", f"ticket/?{symbol}", f"ticket/?position={order.position_id}"),
+        *(
+            "",
+            "chain/?coin=BTC",
+            "book/",
+            "portfolio/",
+            f"ticket/?{symbol}",
+            f"ticket/?position={order.position_id}",
+        ),
         *(f"orders/{order.pk}/", f"orders/outcome/?client_order_id={order.client_order_id}"),
         *("history/orders/", "history/positions/", "history/ledger/", f"history/ledger/?before={2**40}"),
     ):

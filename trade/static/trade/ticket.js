@@ -14,7 +14,7 @@
     // --- a sheet over the chain: what is under it cannot be reached ------------------------------------------------------
     function lay() {
         const covers = isOpen() && narrow.matches;
-        all(".bar, #market, #book").forEach((part) => { part.inert = covers; });
+        all(".bar, #market, #book, #portfolio, .is-notify").forEach((part) => { part.inert = covers; });
         document.documentElement.classList.toggle("has-sheet", covers);
     }
     narrow.addEventListener("change", lay);

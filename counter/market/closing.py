@@ -1,0 +1,70 @@
+"""What closing positions would bring now, position by position as it is done, or why there is no such price."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+from counter.circuit_breaker import TradingTerms
+from counter.models import Option, Quote
+from counter.pricing.formulas import PricingError, close_proceeds
+from counter.trading.status import Trading, terms, trading_by_coin
+from infra.coordination.ages import age
+
+ZERO = Decimal(0)
+
+
+class NoPrice(Enum):
+    """Why there is no price to close at."""
+
+    EXPIRED = "expired"
+    CLOSES_STOPPED = "closes_stopped"
+    NO_BID = "no_bid"
+    TOO_OLD = "too_old"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Brings:
+    """USDT, None where `why` says that there is no price; `is_old`: it brings less with each second until a new one."""
+
+    amount: Decimal | None
+    why: NoPrice | None = None
+    is_old: bool = False
+
+
+class Closing:
+    """Prices of closing at one moment, by the terms and the trading of that moment."""
+
+    def __init__(self, *, now: datetime) -> None:
+        self.now = now
+        self._coins = trading_by_coin(now=now)
+        self._terms: TradingTerms = terms()
+
+    def brings(self, option: Option, remaining: int, times: int = 1) -> Brings:
+        """Of `times` positions with `remaining` contracts each; the option's quote has to be loaded."""
+        if not remaining:
+            return Brings(ZERO)
+        quote: Quote | None = getattr(option, "quote", None)
+        trading = self._coins.get(option.underlying, Trading())
+        if option.expires_at <= self.now:
+            return Brings(None, NoPrice.EXPIRED)
+        if not trading.takes_closes:
+            return Brings(None, NoPrice.CLOSES_STOPPED)
+        if quote is None or not quote.bid:
+            return Brings(None, NoPrice.NO_BID)
+        quotes_age = age(quote.quoted_at, now=self.now)
+        if quotes_age > max(self._terms.stale_after, self._terms.close_stale_after):
+            return Brings(None, NoPrice.TOO_OLD)
+        rate = self._terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=self.now)
+        try:
+            priced = close_proceeds(
+                contracts=remaining,
+                multiplier=option.multiplier,
+                bid_premium=quote.bid,
+                index=quote.index_price,
+                spread_rate=rate,
+            )
+        except PricingError:
+            return Brings(None, NoPrice.TOO_LARGE)
+        return Brings(priced.proceeds * times, is_old=quotes_age > self._terms.stale_after)
