@@ -1,10 +1,12 @@
 """The arithmetic of the laboratory of hosts: what counts as a failure, and what a year of faults comes to."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from tools.cluster import page
+from tools.cluster.database import Writable
 from tools.cluster.faults import FAULTS
 from tools.cluster.results import is_whole, measured
 
@@ -40,6 +42,14 @@ def test_an_order_fails_when_its_first_answer_is_late_or_no_201_and_nothing_is_s
 def test_without_a_failure_there_is_no_outage():
     found = measured([heard(1.0, (0.1, "201"))], injected_at=0.5, per_s=1.0, writable_at=None)
     assert (found["outage_s"], found["span_s"], found["added_s"]) == (0.0, 0.0, None)
+
+
+def test_the_engine_is_out_from_the_fault_until_the_first_commit_after_the_longest_gap():
+    writable = Writable(SimpleNamespace(members=[]))
+    writable.commits = [99.0, 100.2, 100.4, 106.0, 106.2, 108.0]
+    assert writable.outage(after=100.0) == 106.0
+    writable.commits = [100.0 + each / 5 for each in range(50)]
+    assert writable.outage(after=101.0) is None
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def main() -> int:
     whole = True
     with network.made([*hosts, beside]):
         tell("starting three database hosts")
-        databases = Databases(hosts, folder / "hosts", patroni)
+        databases = Databases(hosts, folder / "hosts", patroni, beside=beside)
         databases.start()
         tell("starting the stack")
         with stack(beside, folder / "stack", databases) as environment:

@@ -24,6 +24,7 @@ from tools.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_SECONDS = 90.0
+COMMITS_WITHIN_SECONDS = 1.0  # or the engine counts as out
 USER, PASSWORD = "crossbook", "laboratory"
 # As tools.embedded does: PostgreSQL refuses to run as root.
 RUN = """
@@ -47,6 +48,14 @@ class DatabaseHost:
 
     def start(self) -> None:
         """Start etcd and Patroni, which starts PostgreSQL; on a host that was killed they find what they had."""
+        self.start_etcd()
+        configuration = self._folder / "patroni.yml"
+        configuration.write_text(yaml.safe_dump(self._configuration()))
+        command = [str(self._patroni / "bin/python"), str(self._patroni / "bin/patroni"), str(configuration)]
+        self._run("patroni", [sys.executable, "-c", RUN, *command])
+
+    def start_etcd(self) -> None:
+        """Start etcd alone, with what it had."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_known = (self._folder / "etcd").exists()
         peers = ",".join(f"{each.name}=http://{each.address}:2380" for each in self._hosts)
@@ -65,10 +74,6 @@ class DatabaseHost:
             "logger": "zap",
         }
         self._run("etcd", ["etcd", *(f"--{name}={value}" for name, value in etcd.items())])
-        configuration = self._folder / "patroni.yml"
-        configuration.write_text(yaml.safe_dump(self._configuration()))
-        command = [str(self._patroni / "bin/python"), str(self._patroni / "bin/patroni"), str(configuration)]
-        self._run("patroni", [sys.executable, "-c", RUN, *command])
 
     def _configuration(self) -> dict[str, Any]:
         """The example of deploy/, with the addresses, folders and passwords of the laboratory."""
@@ -116,18 +121,19 @@ class DatabaseHost:
                 process.wait(10)
         self._started = [process for process in self._started if process.poll() is None]
 
-    def servers(self) -> list[psutil.Process]:
-        """The processes of its PostgreSQL, the first one first."""
+    def processes(self, program: str) -> list[psutil.Process]:
+        """The processes of a program on it, the first one first."""
         found = []
         for pid in self.host.pids():
             with suppress(psutil.Error):
                 process = psutil.Process(pid)
-                if process.name() == "postgres":
+                if process.name() == program:
                     found.append(process)
         return sorted(found, key=lambda process: process.create_time())
 
-    def signal_servers(self, number: signal.Signals) -> None:
-        for process in self.servers():
+    def signal(self, number: signal.Signals, program: str = "postgres") -> None:
+        """Send a signal to all processes of a program on it."""
+        for process in self.processes(program):
             with suppress(psutil.Error):
                 process.send_signal(number)
 
@@ -146,8 +152,9 @@ class DatabaseHost:
 class Databases:
     """All three."""
 
-    def __init__(self, hosts: Sequence[Host], folder: Path, patroni: Path) -> None:
+    def __init__(self, hosts: Sequence[Host], folder: Path, patroni: Path, *, beside: Host) -> None:
         shutil.rmtree(folder, ignore_errors=True)
+        self.neighbours = [*hosts, beside]  # all hosts of the network
         self.members = [DatabaseHost(host, hosts, folder, patroni) for host in hosts]
 
     def start(self) -> None:
@@ -220,10 +227,11 @@ class Writable:
             thread.start()
 
     def outage(self, *, after: float) -> float | None:
-        """Monotonic moment of the first commit that follows the longest gap after a moment."""
+        """Monotonic moment of the first commit that follows the longest gap after a moment; None if there was none."""
         moments = sorted(each for each in self.commits if each >= after - 1)
         gaps = [(later - earlier, later) for earlier, later in itertools.pairwise(moments)]
-        return max(gaps)[1] if gaps else None
+        seconds, ended_at = max(gaps, default=(0.0, 0.0))
+        return ended_at if seconds > COMMITS_WITHIN_SECONDS else None
 
     def _look(self, member: DatabaseHost) -> None:
         url = f"{self._databases.url('probe', member)}&connect_timeout=2&tcp_user_timeout=2000"
@@ -235,5 +243,5 @@ class Writable:
                 while not self.stopping.wait(0.1):
                     began_at = time.monotonic()
                     session.execute(statement, [member.name])
-                    if time.monotonic() - began_at < 1:
+                    if time.monotonic() - began_at < COMMITS_WITHIN_SECONDS:
                         self.commits.append(time.monotonic())

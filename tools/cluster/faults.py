@@ -2,7 +2,7 @@
 
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tools.cluster.database import DatabaseHost, Databases
@@ -45,7 +45,7 @@ def _switch(databases: Databases, chance: random.Random) -> Mend:
 
 
 def _kill_server(databases: Databases, chance: random.Random) -> Mend:
-    _primary(databases).signal_servers(signal.SIGKILL)
+    _primary(databases).signal(signal.SIGKILL)
     return _nothing
 
 
@@ -69,14 +69,50 @@ def _kill_standbys_host(databases: Databases, chance: random.Random) -> Mend:
 
 def _stop_server(databases: Databases, chance: random.Random) -> Mend:
     primary = _primary(databases)
-    primary.signal_servers(signal.SIGSTOP)
-    return lambda: primary.signal_servers(signal.SIGCONT)
+    primary.signal(signal.SIGSTOP)
+    return lambda: primary.signal(signal.SIGCONT)
 
 
 def _cut_off(databases: Databases, chance: random.Random) -> Mend:
     host = _primary(databases).host
     host.cut_off()
     return host.connect
+
+
+def _mute(databases: Databases, chance: random.Random) -> Mend:
+    host = _primary(databases).host
+    others = [each for each in databases.neighbours if each is not host]
+    host.mute(others)
+    return lambda: host.unmute(others)
+
+
+def _kill_etcd(members: Sequence[DatabaseHost]) -> Mend:
+    for member in members:
+        member.signal(signal.SIGKILL, "etcd")
+
+    def mend() -> None:
+        for member in members:
+            member.reap()
+            member.start_etcd()
+
+    return mend
+
+
+def _kill_etcd_of_primary(databases: Databases, chance: random.Random) -> Mend:
+    return _kill_etcd([_primary(databases)])
+
+
+def _kill_etcd_everywhere(databases: Databases, chance: random.Random) -> Mend:
+    return _kill_etcd(databases.members)
+
+
+def _kill_standby_and_server(databases: Databases, chance: random.Random) -> Mend:
+    """The server is killed when the other standby has become the synchronous one."""
+    first, primary = _standby(databases), _primary(databases)
+    mend = _kill_host(first)
+    databases.await_(lambda: databases.synchronous() not in (None, first), "other synchronous standby")
+    primary.signal(signal.SIGKILL)
+    return mend
 
 
 def _worsen(databases: Databases, chance: random.Random) -> Mend:
@@ -99,6 +135,22 @@ FAULTS = {
             _kill_standbys_host,
             40,
             2,
+        ),
+        Fault(
+            "host-muted",
+            "the primary's host is heard by nobody and hears all (cut off one way)",
+            _mute,
+            40,
+            1,
+        ),
+        Fault("etcd-killed", "etcd is killed on the primary's host", _kill_etcd_of_primary, 25, 4),
+        Fault("etcd-lost", "etcd is killed on all three hosts", _kill_etcd_everywhere, 40, 0.5),
+        Fault(
+            "two-at-once",
+            "the synchronous standby's host loses power, then the primary's PostgreSQL is killed",
+            _kill_standby_and_server,
+            60,
+            0.2,
         ),
         Fault("bad-network", "the primary's packets are late, and some get lost", _worsen, 20, 4),
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 BRIDGE = "cbx0"
 NET = "10.177.0"
+NOBODY = "02:00:00:00:00:fe"  # a hardware address of no host
 ENDS_WITHIN_SECONDS = 20.0
 
 
@@ -26,11 +27,11 @@ class Host:
         self.name = name
         self.namespace = f"cbx-{name}"
         self.address = f"{NET}.{number}"
-        self._outside = f"cbx-{name}-o"
+        self._outside, self._inside = f"cbx-{name}-o", f"cbx-{name}-i"
 
     def make(self) -> None:
         _ip("netns", "add", self.namespace)
-        inside = f"cbx-{self.name}-i"
+        inside = self._inside
         _ip("link", "add", self._outside, "type", "veth", "peer", "name", inside)
         _ip("link", "set", inside, "netns", self.namespace)
         _ip("link", "set", self._outside, "master", BRIDGE, "up")
@@ -46,6 +47,7 @@ class Host:
         return ["ip", "netns", "exec", self.namespace, *command]
 
     def pids(self) -> list[int]:
+        """Of all that runs there."""
         done = subprocess.run(
             ["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=False
         )
@@ -63,6 +65,21 @@ class Host:
 
     def connect(self) -> None:
         _ip("link", "set", self._outside, "up")
+
+    def mute(self, others: Sequence["Host"]) -> None:
+        """One way: it hears the others, and what it sends them goes to a network card that nobody has."""
+        for other in others:
+            _ip(
+                "-n", self.namespace, *self._neighbour("replace", other), "lladdr", NOBODY, "nud", "permanent"
+            )
+
+    def unmute(self, others: Sequence["Host"]) -> None:
+        """As before `mute`."""
+        for other in others:
+            _ip("-n", self.namespace, *self._neighbour("del", other))
+
+    def _neighbour(self, verb: str, other: "Host") -> list[str]:
+        return ["neigh", verb, other.address, "dev", self._inside]
 
     def worsen(self, *how: str) -> None:
         """Hold up and lose packets to this host (`delay 50ms loss 5%`).
