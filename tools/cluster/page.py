@@ -37,12 +37,12 @@ TAIL = """\
 ## What this says, and what it does not
 
 - After each fault every acknowledged order is looked for in both databases, by its id and once; no order that was
-  refused for good may be there; the audit of all books runs. *Proof* counts the runs in which all of that held.
+  permanently refused may be there; the audit of all books runs. *Proof* counts the runs in which all of that held.
 - The hosts are namespaces of one machine: they share its cores, its disk and its clock.
 - The stack runs once, beside the hosts: only the databases move. A lost machine of web or of the desk is the work of
   the load balancer and of the [leases](decisions/standby.md). Broker and venue are whole.
-- A rate a year is an assumption: put your own in its place.
-- 0 failures in n requests support no more than 1 - 3/n at 95 %: a claim of 99.99 % wants {wanted:,} requests.
+- The rates per year are assumptions: replace them by your own.
+- 0 failures in n requests support at most 1 - 3/n (95 % confidence): a claim of 99.99 % needs {wanted:,} requests.
 """
 COLUMNS = (
     *(
