@@ -26,11 +26,16 @@ def day(given: Mapping[str, str], name: str) -> date | None:
 
 def whole(given: Mapping[str, str], name: str, *, most: int = MAX_ID) -> int | None:
     """A whole number from 1 to `most`."""
-    text = given.get(name, "").strip()
+    return number(given.get(name, ""), most=most)
+
+
+def number(text: str, *, most: int = MAX_ID) -> int | None:
+    """The whole number from 1 to `most` that a text is."""
+    text = text.strip()
     if not (text.isascii() and text.isdecimal() and len(text) < 20):
         return None
-    number = int(text)
-    return number if 1 <= number <= most else None
+    given = int(text)
+    return given if 1 <= given <= most else None
 
 
 def usdt(given: Mapping[str, str], name: str) -> Decimal | None:
@@ -50,6 +55,11 @@ def symbol(given: Mapping[str, str]) -> str | None:
 def opened(given: Mapping[str, str]) -> str | None:
     """The option whose positions are to be shown, by name."""
     return _text(given, "opened", Symbol)
+
+
+def closing(given: Mapping[str, str]) -> str | None:
+    """The option of which all positions are to be closed, by name."""
+    return _text(given, "closing", Symbol)
 
 
 def client_order_id(given: Mapping[str, str]) -> str | None:

@@ -31,7 +31,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
-TICKET_FIELDS = ("symbol", "position", "contracts", "client_order_id")
+TICKET_FIELDS = ("symbol", "position", "closing", "contracts", "client_order_id")
 
 View = Callable[..., HttpResponseBase]
 
@@ -95,7 +95,7 @@ def _to_login(request: HttpRequest) -> HttpResponse:
     A fragment's place cannot show a login: the whole page goes there.
     """
     ended = {}
-    if request.method == "POST" and ({"symbol", "position"} & request.POST.keys()):
+    if request.method == "POST" and ({"symbol", "position", "closing"} & request.POST.keys()):
         fields = {name: request.POST[name][:64] for name in TICKET_FIELDS if name in request.POST}
         back = f"{reverse('trade:page')}?{urlencode(fields)}"
         ended = {"ended": "again" if "again" in request.POST else "order"}

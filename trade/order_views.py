@@ -13,9 +13,10 @@ from counter.models import Customer, SyncOrder
 from infra.coordination import clock
 from trade import asked, placing
 from trade.book import placed
+from trade.closing_all import CloseAll
 from trade.doors import for_customers, is_fragment
 from trade.tickets import Ticket, ticket_of, ticket_of_order
-from trade.views import book_for, whole_page
+from trade.views import book_for, chosen, whole_page
 
 REFUSED, UNKNOWN = 409, 503
 STOP_ASKING = 286  # htmx's own status: the answer is shown, and asked for no more
@@ -26,8 +27,7 @@ STOP_ASKING = 286  # htmx's own status: the answer is shown, and asked for no mo
 def ticket(request: HttpRequest, customer: Customer) -> HttpResponse:
     """A new ticket, or the same for another number of contracts; an empty one if nothing is chosen."""
     now = clock.of("default").now()
-    made = ticket_of(customer_id=customer.pk, given=request.GET, now=now)
-    return _shown(request, customer, made)
+    return shown(request, customer, chosen(request, customer, now=now))
 
 
 @for_customers
@@ -38,7 +38,7 @@ def quotes(request: HttpRequest, customer: Customer) -> HttpResponse:
     now = clock.of("default").now()
     made = _posted(request, customer, now)
     placing.quote(made, customer_id=customer.pk, now=now)
-    return _shown(request, customer, made, status=REFUSED if made.refusal else 200)
+    return shown(request, customer, made, status=REFUSED if made.refusal else 200)
 
 
 @for_customers
@@ -49,7 +49,7 @@ def orders(request: HttpRequest, customer: Customer) -> HttpResponse:
     made = _posted(request, customer, clock.of("default").now())
     placing.place(made, customer_id=customer.pk, given=request.POST, until=until_of(request))
     status = UNKNOWN if made.is_unknown else REFUSED if made.refusal else 200
-    return _shown(request, customer, made, status=status)
+    return shown(request, customer, made, status=status)
 
 
 @for_customers
@@ -60,7 +60,7 @@ def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
     found = None if name is None else placing.find(customer_id=customer.pk, client_order_id=name)
     if found is None:
         return HttpResponse(status=204)
-    return _shown(request, customer, ticket_of_order(found))
+    return shown(request, customer, ticket_of_order(found))
 
 
 @for_customers
@@ -84,14 +84,14 @@ def _posted(request: HttpRequest, customer: Customer, now: datetime) -> Ticket:
     return made
 
 
-def _shown(
-    request: HttpRequest, customer: Customer, made: Ticket | None, *, status: int = 200
+def shown(
+    request: HttpRequest, customer: Customer, made: Ticket | CloseAll | None, *, status: int = 200
 ) -> HttpResponse:
     """The ticket; with it, once its order is placed, the balance and the positions that this has left."""
     now = clock.of("default").now()
     if not is_fragment(request):
         return whole_page(request, customer, made, now=now, status=status)
     context: dict[str, Any] = {"ticket": made}
-    if made is not None and made.placed is not None:
+    if made is not None and made.placed:
         context["book"] = book_for(request, customer, now=now)
     return render(request, "trade/ordered.html", context, status=status)

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from django.views.i18n import set_language
 
-from trade import api_keys, login, order_views, password, views
+from trade import api_keys, closing_views, login, order_views, password, views
 
 app_name = "trade"
 urlpatterns = [
@@ -15,6 +15,9 @@ urlpatterns = [
     path("ticket/", order_views.ticket, name="ticket"),
     path("quotes/", order_views.quotes, name="quotes"),
     path("orders/", order_views.orders, name="orders"),
+    path("closing/quotes/", closing_views.quotes, name="closing_quotes"),
+    path("closing/orders/", closing_views.orders, name="closing_orders"),
+    path("closing/outcome/", closing_views.outcome, name="closing_outcome"),
     path("orders/outcome/", order_views.outcome, name="outcome"),
     path("orders/<int:order_id>/", order_views.order, name="order"),
     re_path(r"^history/(?P<kind>orders|positions|ledger)/$", views.past, name="history"),

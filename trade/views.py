@@ -13,6 +13,7 @@ from infra.coordination import clock
 from trade import asked, history
 from trade.book import Book, balance_of, book_of
 from trade.chain import chain_of, offer
+from trade.closing_all import CloseAll, close_all_of
 from trade.doors import for_customers
 from trade.holdings import holdings_of
 from trade.index_chart import chart_of
@@ -21,19 +22,24 @@ from trade.tickets import Ticket, ticket_of
 
 
 def whole_page(
-    request: HttpRequest, customer: Customer, ticket: Ticket | None, *, now: datetime, status: int = 200
+    request: HttpRequest,
+    customer: Customer,
+    ticket: Ticket | CloseAll | None,
+    *,
+    now: datetime,
+    status: int = 200,
 ) -> HttpResponse:
     """The page with a ticket on it; its option's coin and expiry are the chain's, unless the address says otherwise."""
     coin, expiry = request.GET.get("coin"), asked.day(request.GET, "expiry")
     if ticket is not None:
         coin, expiry = coin or ticket.option.underlying, expiry or ticket.option.expires_at.date()
-    chosen = offer(coin=coin, expiry=expiry, coins=list(settings.COINS), now=now)
+    offered = offer(coin=coin, expiry=expiry, coins=list(settings.COINS), now=now)
     shown = book_for(request, customer, now=now)
     context: dict[str, Any] = {
         "customer": customer,
-        "offer": chosen,
-        "index": chart_of(coin=chosen.coin, span=request.GET.get("span"), now=now),
-        "chain": chain_of(coin=chosen.coin, expiry=chosen.expiry, now=now),
+        "offer": offered,
+        "index": chart_of(coin=offered.coin, span=request.GET.get("span"), now=now),
+        "chain": chain_of(coin=offered.coin, expiry=offered.expiry, now=now),
         "book": shown,
         "portfolio": portfolio_of(
             customer_id=customer.pk,
@@ -45,6 +51,13 @@ def whole_page(
         "ticket": ticket,
     }
     return render(request, "trade/page.html", context, status=status)
+
+
+def chosen(request: HttpRequest, customer: Customer, *, now: datetime) -> Ticket | CloseAll | None:
+    """The ticket that the address names: of one order, or of all positions of an option."""
+    if "closing" in request.GET:
+        return close_all_of(customer_id=customer.pk, given=request.GET, now=now)
+    return ticket_of(customer_id=customer.pk, given=request.GET, now=now)
 
 
 def book_for(request: HttpRequest, customer: Customer, *, now: datetime) -> Book:
@@ -64,8 +77,7 @@ def book_for(request: HttpRequest, customer: Customer, *, now: datetime) -> Book
 def page(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The whole page, with the ticket that its address names."""
     now = clock.of("default").now()
-    ticket = ticket_of(customer_id=customer.pk, given=request.GET, now=now)
-    return whole_page(request, customer, ticket, now=now)
+    return whole_page(request, customer, chosen(request, customer, now=now), now=now)
 
 
 @for_customers

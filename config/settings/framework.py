@@ -63,6 +63,7 @@ TEMPLATES = [
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]  # of the trade page; staff read English
+LOCALE_PATHS = [BASE_DIR / "trade/locale"]  # before the words that Django has for its admin
 FORMAT_MODULE_PATH = ["infra.admin.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True

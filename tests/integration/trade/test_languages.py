@@ -2,13 +2,16 @@
 
 import gettext
 import re
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from django.template import Context, Template
+from django.utils import timezone
 from django.utils.translation import override
 
+from counter.models import PortfolioValue
 from tests.integration.trade.test_page import trade_as
 from tests.support.factories import place_open
 from tests.support.visiting import words_in
@@ -72,6 +75,7 @@ def test_page_is_in_the_language_that_the_browser_asks_for(visitor, option, aske
         language == "en",
     )
     assert ("Jetzt wert 17,91 USDT" in told) == (language == "de")
+    assert ("Verlauf Konto" in told) == (language == "de")  # not what the admin's catalogue has for history
 
 
 def test_a_reader_chooses_a_language_and_keeps_it(visitor, option):
@@ -96,3 +100,31 @@ def test_numbers_have_the_separators_of_the_language():
     assert shown.render(Context({"amount": amount})) == "−1,234,567.891 −1,234,567.89"
     with override("de"):
         assert shown.render(Context({"amount": amount})) == "−1.234.567,891 −1.234.567,89"
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_a_browser_reads_as_a_number_has_a_point_in_each_language(visitor, option, language):
+    """Of pictures, whose places are SVG's, and of fields."""
+    place_open(visitor.customer, option)
+    now = timezone.now().replace(minute=0, second=0, microsecond=0)
+    PortfolioValue.objects.bulk_create(
+        PortfolioValue(
+            customer=visitor.customer,
+            period=now - timedelta(hours=hours),
+            at=now - timedelta(hours=hours),
+            balance=Decimal(977),
+            worth=Decimal(hours),
+            paid_in=Decimal(990),
+            holds=True,
+        )
+        for hours in range(1, 30)
+    )
+    answer = visitor.http.get(
+        "/trade/", {"symbol": option.symbol, "usdt": "100.5"}, headers={"Accept-Language": language}
+    )
+    html = answer.content.decode()
+    places = re.findall(r' (?:x|y|x1|x2|y1|y2|cx|cy|height|width|d|value)="([^"]*)"', html)
+    assert [place for place in places if re.search(r"\d,\d", place)] == []
+    assert any("." in place for place in places)
+    assert 'value="100.5"' in html
+    assert html.count("<polyline") >= 4

@@ -7,6 +7,7 @@ import json
 import os
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Route, expect
 
@@ -17,6 +18,14 @@ from tools.stack.supervision import wait_until
 pytestmark = seen_in_chromium
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+# Notifications as they are made, which goes on as usual.
+NOTED = """() => {
+    window.noted = [];
+    window.Notification = class extends window.Notification {
+        constructor(title, how) { super(title, how); window.noted.push(how.body); }
+    };
+}"""
 
 expect.set_options(timeout=SEEN_WITHIN_MS)
 
@@ -25,6 +34,23 @@ def keep(shopper: Shopper, name: str) -> None:
     """A screenshot, if they are wanted."""
     if SCREENSHOTS:
         shopper.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+def keep_each(shopper: Shopper, name: str, at: str = "body") -> None:
+    """What stands at a selector, on a desk and on a phone, in light and in dark, if screenshots are wanted."""
+    if not SCREENSHOTS:
+        return
+    page = shopper.page
+    usual = page.viewport_size
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        for width, height in ((1440, 900), (390, 844)):
+            page.set_viewport_size({"width": width, "height": height})
+            page.evaluate("(at) => document.querySelector(at).scrollIntoView()", at)
+            page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}-{scheme}.png")
+    page.emulate_media(color_scheme="null")
+    if usual is not None:
+        page.set_viewport_size(usual)
 
 
 def test_customer_buys_watches_it_settle_and_closes_both_ways(stack: Cockpit, browser: Browser) -> None:
@@ -38,8 +64,10 @@ def test_customer_buys_watches_it_settle_and_closes_both_ways(stack: Cockpit, br
     ticket.get_by_role("button", name="Get a firm price").click()
     expect(ticket.get_by_text("Firm for")).to_be_visible()
     keep(shopper, "trade")
+    keep_each(shopper, "trade-firm")
     shopper.press_while_firm("Buy for")
     shopper.sees_it_settled()
+    expect(page.locator("#told")).to_contain_text(f"is done: buy 3 {symbol}")
     accessible(page)
     assert wait_until(lambda: shopper.balance < 10_000, within_seconds=60)
 
@@ -54,6 +82,8 @@ def test_customer_buys_watches_it_settle_and_closes_both_ways(stack: Cockpit, br
     shopper.sees_it_settled()
 
     expect(page.get_by_role("row", name=symbol).filter(has_text="USDT paid for 1 closed")).to_be_visible()
+    page.keyboard.press("Escape")
+    keep_each(shopper, "trade-partly-closed", "#positions-title")
     page.get_by_role("link", name=f"Close {symbol}").click()
     ticket.get_by_role("button", name="Close now at the market price").click()
     shopper.sees_it_settled()
@@ -69,6 +99,14 @@ def test_customer_buys_watches_it_settle_and_closes_both_ways(stack: Cockpit, br
     expect(payout).to_have_count(1)
     after = Decimal(payout.get_by_role("cell").last.inner_text().replace(",", ""))
     assert after - Decimal("0.01") < shown <= after
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_role("columnheader", name="Guthaben danach")).to_be_visible()
+    accessible(page)
+    page.goto("/trade/")
+    page.locator("a.price").first.click()
+    expect(ticket.get_by_role("button", name="Festen Preis holen")).to_be_visible()
+    accessible(page)
+    keep_each(shopper, "trade-german")
     assert json.loads(stack.manage("audit", "--json"))["broken"] == 0
     assert not shopper.errors
 
@@ -184,6 +222,7 @@ def test_a_page_that_is_out_of_date_and_a_session_that_ended_say_so_and_lead_bac
         "Buy for", until=shopper.page.get_by_text("Your session had ended when you pressed.")
     )
     accessible(shopper.page)
+    keep_each(shopper, "trade-session-ended")
     shopper.log_in("kim", is_asked=True)
     expect(shopper.page.get_by_role("heading", name="Buy BTC")).to_be_visible()
     expect(shopper.page.get_by_label("Contracts")).to_have_value("2")
@@ -211,6 +250,8 @@ def test_a_stopped_coin_says_so_and_can_still_be_closed(stack: Cockpit, browser:
         expect(page.get_by_text(told)).to_be_visible()
         expect(page.locator("a.price")).to_have_count(0)
         accessible(page)
+        page.keyboard.press("Escape")
+        keep_each(shopper, "trade-stopped")
         page.get_by_role("link", name=f"Close {symbol}").click()
         shopper.ticket.get_by_role("button", name="Get a firm price").click()
         shopper.press_while_firm("Close for")
@@ -271,6 +312,16 @@ def test_a_hidden_or_paused_page_asks_for_nothing(stack: Cockpit, browser: Brows
     comes_to_ask_for("book")
     page.evaluate("Object.defineProperty(document, 'hidden', {value: true})")
     assert not asks_for("")
+
+    page.evaluate(NOTED)
+    shopper.context.grant_permissions(["notifications"])
+    page.get_by_label("Notify me of orders").check()
+    symbol = shopper.buy()
+    assert wait_until(lambda: page.evaluate("window.noted.length") > 0, within_seconds=60)
+    [told] = page.evaluate("window.noted")
+    assert f"is done: buy 1 {symbol}" in told
+    expect(page.locator("#told")).to_have_text(told)
+    assert not asks_for("chain")
 
 
 def test_on_a_slow_line_a_press_is_answered_before_the_server_is_and_the_ticket_follows_the_price(
@@ -334,11 +385,23 @@ def test_more_than_100_positions_are_summed_up_paged_and_closed_from_inside_and_
     shopper.ticket.get_by_role("button", name="Get a firm price").click()
     shopper.press_while_firm("Close for")
     expect(page.locator("tr[id^=position]")).to_have_count(4)
+    page.keyboard.press("Escape")
+    keep_each(shopper, "trade-many", "#positions-title")
+    page.get_by_role("link", name="Close all 4").click()
+    shopper.ticket.get_by_role("button", name="Get a firm price for all").click()
+    expect(shopper.ticket.get_by_role("button", name="Close 4 positions for")).to_be_visible()
+    accessible(page)
+    keep_each(shopper, "trade-close-all")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shopper.press_while_firm("Close 4 positions for")
+    expect(shopper.ticket.get_by_text("Closed 4 positions for")).to_be_visible()
+    accessible(page)
+    expect(page.locator("tr[id^=position]")).to_have_count(0)
     page.goto("/trade/history/positions/")
     page.get_by_role("link", name="Close").first.click()
     shopper.ticket.get_by_role("button", name="Get a firm price").click()
     shopper.press_while_firm("Close for")
-    expect(page.get_by_text("108 positions")).to_be_visible()
+    expect(page.get_by_text("104 positions")).to_be_visible()
     page.goto("/trade/password/")
     accessible(page)
     page.get_by_role("link", name="API keys").click()

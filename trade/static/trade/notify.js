@@ -2,6 +2,7 @@
 (function () {
     "use strict";
 
+    const MOST_AT_ONCE = 3; // of who trades by a program: what is told is read by a person
     const shown = document.getElementById("told");
     const box = document.getElementById("notify");
     const rows = () => Array.from(document.querySelectorAll("#book tr[data-order-state]"));
@@ -19,11 +20,11 @@
         }
     }
 
-    document.addEventListener("htmx:afterSettle", function (event) {
-        if (event.detail.target.id !== "book") return;
+    // After anything that came: an order's own answer brings the list too. One that was done before it was seen is told as well.
+    document.addEventListener("htmx:afterSettle", function () {
         const now = read();
-        rows().filter((row) => row.dataset.orderState === "SETTLED" && before.has(row.id) && before.get(row.id) !== "SETTLED")
-            .forEach(tell);
+        rows().filter((row) => row.dataset.orderState === "SETTLED" && before.get(row.id) !== "SETTLED")
+            .slice(0, MOST_AT_ONCE).reverse().forEach(tell);
         before = now;
     });
 

@@ -51,7 +51,7 @@
         if (history.state && history.state.ticket) return history.back();
         empty();
         const address = new URL(location.href);
-        ["symbol", "position", "contracts", "client_order_id"].forEach((name) => address.searchParams.delete(name));
+        ["symbol", "position", "closing", "contracts", "client_order_id"].forEach((name) => address.searchParams.delete(name));
         return history.replaceState(history.state, "", address.pathname + address.search);
     }
 
@@ -60,7 +60,7 @@
         if (openedOver === location.pathname + location.search) {
             event.stopImmediatePropagation(); // htmx would load the page anew
             if (isOpen()) empty();
-        } else if (history.state && history.state.ticket && (asked.has("symbol") || asked.has("position"))) {
+        } else if (history.state && history.state.ticket && ["symbol", "position", "closing"].some((name) => asked.has(name))) {
             openedOver = null;
             htmx.ajax("GET", ticket.dataset.address + location.search, { target: "#ticket", swap: "innerHTML" });
         }
