@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.db import Error
-from django.db.models import Q, QuerySet
-from django.db.models.expressions import RawSQL
 
 from cockpit.sharing import Shared
 from infra.csv_lines import csv_lines, text_cell
 from infra.db.not_now import is_not_now, leave_session
-from infra.db.rows import rows_of
+from infra.db.rows import reader, rows_of
 from ledger.decimals import EXACT, quotient
 from settlement.conversions.execution.gains import Gain, gain
 from settlement.models import Execution
@@ -38,14 +36,35 @@ _GAINED = """
     count({0}), coalesce(sum(CASE side WHEN 'buy' THEN {0} * coin - usdt ELSE usdt - {0} * coin END)
                          FILTER (WHERE {0} IS NOT NULL), 0), coalesce(sum({0} * coin), 0)
 """
-SUMS = f"""
-    SELECT {{by}}, underlying, count(*), sum(coin), sum(usdt), count(*) FILTER (WHERE answer = 'AWAITED'),
+IN_ALL = f"""
+    SELECT underlying, count(*), sum(coin), sum(usdt), count(*) FILTER (WHERE answer = 'AWAITED'),
            {", ".join(_GAINED.format(column) for column in BENCHMARKS)}
     FROM settlement_execution WHERE minute >= %(begins)s AND minute < %(ends)s
-    GROUP BY 1, 2 ORDER BY 1 DESC, 2
+    GROUP BY 1 ORDER BY 1
 """  # noqa: S608
-BY_DAY = SUMS.format(by="(minute AT TIME ZONE 'UTC')::date")
-IN_ALL = SUMS.format(by="1")
+BY_DAY = """
+    SELECT day, underlying, conversions, coin, usdt, awaited, order_count, order_gain, order_notional,
+           sent_count, sent_gain, sent_notional, minute_count, minute_gain, minute_notional
+    FROM settlement_executionday
+    WHERE day BETWEEN %(first)s AND %(last)s AND conversions > 0 ORDER BY day DESC, underlying
+"""
+# Each day's first few of the index `execution_lost`, and of those the first few.
+_LOST = "CASE side WHEN 'buy' THEN sent_price * coin - usdt ELSE usdt - sent_price * coin END"
+WORST = f"""
+    SELECT lost.conversion_id
+    FROM generate_series(%(first)s::date, %(last)s::date, interval '1 day') AS of_days(day)
+    CROSS JOIN LATERAL (
+        SELECT conversion_id, {_LOST} AS gained FROM settlement_execution
+        WHERE (minute AT TIME ZONE 'UTC')::date = of_days.day::date AND {_LOST} < 0
+        ORDER BY {_LOST} LIMIT %(count)s
+    ) AS lost ORDER BY lost.gained, lost.conversion_id LIMIT %(count)s
+"""  # noqa: S608
+PAGE = """
+    SELECT conversion_id, minute, underlying, side, coin, usdt, order_price, sent_price, minute_price, minute_coin,
+           answer
+    FROM settlement_execution
+    WHERE (minute, conversion_id) > (%s, %s) AND minute < %s ORDER BY minute, conversion_id LIMIT %s
+"""
 HEADING = [
     *("conversion", "minute", "coin", "side", "amount", "usdt", "price"),
     *(f"{each}_price" for each in BENCHMARKS.values()),
@@ -67,14 +86,30 @@ class Sums:
     day: date | None = None
 
 
+class _Row(NamedTuple):
+    """Of an Execution what the file has; as a model a row costs ten times as much."""
+
+    conversion_id: int
+    minute: datetime
+    underlying: str
+    side: str
+    coin: Decimal
+    usdt: Decimal
+    order_price: Decimal | None
+    sent_price: Decimal | None
+    minute_price: Decimal | None
+    minute_coin: Decimal | None
+    answer: str
+
+
 def by_day(*, first: date, last: date) -> list[Sums]:
-    """Of each day and coin in which something traded, the newest day first. Raises: DatabaseError."""
-    return [_sums(day, *row) for day, *row in rows_of("desk", BY_DAY, _span(first, last))]
+    """Of each day and coin in which something traded, the newest day first, from the rollup. Raises: DatabaseError."""
+    return [_sums(day, *row) for day, *row in rows_of("desk", BY_DAY, {"first": first, "last": last})]
 
 
 def by_coin(*, begins: datetime, ends: datetime) -> list[Sums]:
     """Of each coin in that time. Raises: DatabaseError."""
-    return [_sums(None, *row) for _, *row in rows_of("desk", IN_ALL, {"begins": begins, "ends": ends})]
+    return [_sums(None, *row) for row in rows_of("desk", IN_ALL, {"begins": begins, "ends": ends})]
 
 
 def in_all(parts: list[Sums]) -> list[Sums]:
@@ -94,20 +129,13 @@ def in_all(parts: list[Sums]) -> list[Sums]:
 
 
 def worst(*, first: date, last: date, count: int) -> list[Execution]:
-    """Those that lost most USDT against the price at which they were sent."""
-    gained = RawSQL(
-        "CASE side WHEN 'buy' THEN sent_price * coin - usdt ELSE usdt - sent_price * coin END", ()
-    )
-    return list(
-        _between(first, last)
-        .filter(sent_price__isnull=False)
-        .annotate(gained=gained)
-        .filter(gained__lt=0)
-        .order_by("gained")[:count]
-    )
+    """Those that lost most USDT against the price at which they were sent. Raises: DatabaseError."""
+    found = rows_of("desk", WORST, {"first": first, "last": last, "count": count})
+    rows = Execution.objects.in_bulk([conversion for (conversion,) in found])
+    return [rows[conversion] for (conversion,) in found]
 
 
-def gains_of(row: Execution) -> dict[str, Gain | None]:
+def gains_of(row: "Execution | _Row") -> dict[str, Gain | None]:
     """Of one conversion, by benchmark; None where there is no such price."""
     return {
         name: None
@@ -117,7 +145,7 @@ def gains_of(row: Execution) -> dict[str, Gain | None]:
     }
 
 
-def price_of(row: Execution) -> Decimal:
+def price_of(row: "Execution | _Row") -> Decimal:
     """USDT for one coin, the average over its fills, to 8 decimals, half-even."""
     return quotient(row.usdt, row.coin, unit=PRICE_UNIT, rounding=ROUND_HALF_EVEN)
 
@@ -127,22 +155,20 @@ def file_of(*, first: date, last: date) -> Iterator[str]:
     return csv_lines(HEADING, map(_cells, _each(first, last)))
 
 
-def _each(first: date, last: date) -> Iterator[Execution]:
-    rows = _between(first, last).order_by("minute", "conversion_id")
-    after = Q()
+def _each(first: date, last: date) -> Iterator[_Row]:
+    """Each in the order of the index `execution_minute`, some thousand a statement and at once in memory."""
+    after, ends = (datetime.combine(first, time.min, UTC), 0), datetime.combine(last, time.min, UTC) + DAY
     while True:
-        page = list(rows.filter(after)[:ROWS_A_STATEMENT])
-        yield from page
+        with reader("desk") as cursor:
+            cursor.execute(PAGE, [*after, ends, ROWS_A_STATEMENT])
+            page = cursor.fetchall()
+        yield from map(_Row._make, page)
         if len(page) < ROWS_A_STATEMENT:
             return
-        end = page[-1]
-        # The first part says where in the index to begin.
-        after = Q(minute__gte=end.minute) & (
-            Q(minute__gt=end.minute) | Q(conversion_id__gt=end.conversion_id)
-        )
+        after = page[-1][1], page[-1][0]
 
 
-def _cells(row: Execution) -> list[str]:
+def _cells(row: _Row) -> list[str]:
     gains = gains_of(row)
     return [
         *(str(row.conversion_id), row.minute.isoformat(), text_cell(row.underlying), row.side),
@@ -159,18 +185,6 @@ def _cells(row: Execution) -> list[str]:
 
 def _text(amount: Any) -> str:
     return "" if amount is None else f"{amount:f}"
-
-
-def _between(first: date, last: date) -> QuerySet[Execution]:
-    span = _span(first, last)
-    return Execution.objects.filter(minute__gte=span["begins"], minute__lt=span["ends"])
-
-
-def _span(first: date, last: date) -> dict[str, datetime]:
-    return {
-        "begins": datetime.combine(first, time.min, UTC),
-        "ends": datetime.combine(last, time.min, UTC) + DAY,
-    }
 
 
 def _sums(day: Any, coin: str, count: int, amount: Decimal, usdt: Decimal, awaited: int, *sums: Any) -> Sums:

@@ -35,6 +35,7 @@ from settlement.models import (
     DeskAccount,
     DeskTransfer,
     Execution,
+    ExecutionDay,
     ExecutionsRead,
     Fill,
     FundsTransfer,
@@ -132,6 +133,11 @@ class ExecutionAdmin(SearchedAdmin):
         *("order_price", "sent_price", "minute_price", "answer"),
     ]
     search_help_text = "Id of the conversion"
+
+
+@admin.register(ExecutionDay)
+class ExecutionDayAdmin(SearchedAdmin):
+    list_display = ["day", "underlying", "conversions", "awaited", "coin", "usdt", "sent_gain"]
 
 
 @admin.register(ExecutionsRead)

@@ -86,6 +86,7 @@ NAVIGATION = [
         _list("Desk's transfers", "settlement.desktransfer"),
         _list("Carries", "settlement.carry"),
         _list("Coins at rest", "settlement.coinrest"),
+        _list("Executions by day", "settlement.executionday"),
         _list("Executions read", "settlement.executionsread"),
         _list("Late fees", "settlement.latefee"),
         _list("Reconciliation runs", "settlement.reconciliationrun"),

@@ -4,7 +4,7 @@ from settlement.models.batches import Batch, BatchRow
 from settlement.models.book import DeskAccount, DeskTransfer
 from settlement.models.clearing import ClearingPayment
 from settlement.models.conversions import Allocation, Carry, CoinRest, Conversion, Fill
-from settlement.models.executions import Execution, ExecutionsRead
+from settlement.models.executions import Execution, ExecutionDay, ExecutionsRead
 from settlement.models.funds import FundsTransfer
 from settlement.models.halts import VenueHalt
 from settlement.models.history import Attempt, StateChange
@@ -25,6 +25,7 @@ __all__ = [
     "DeskAccount",
     "DeskTransfer",
     "Execution",
+    "ExecutionDay",
     "ExecutionsRead",
     "Fill",
     "FundsTransfer",

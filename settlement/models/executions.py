@@ -5,6 +5,11 @@ from django.db import models
 from settlement.models.conversions import Conversion
 
 
+def _sum(digits: int) -> models.DecimalField:
+    """An exact sum of many amounts with so many decimals."""
+    return models.DecimalField(max_digits=32 + digits, decimal_places=digits)
+
+
 class Execution(models.Model):
     """One booked conversion that traded, and its benchmarks, USDT for one coin. Entered after it is booked.
 
@@ -13,7 +18,8 @@ class Execution(models.Model):
     between bid and ask when the order was sent that was executed; null where nobody noted it. `minute_price` is the
     volume-weighted average of all trades at the venue in the minute of the first fill, ours among them, and
     `minute_coin` their coin; both stay null unless the venue's answer is known. Only `venue` is asked; it is
-    empty where nobody noted it.
+    empty where nobody noted it. What lost most of a day is found by the index `execution_lost`
+    (settlement/migrations/0027_executions_lost.py).
     """
 
     class Answer(models.TextChoices):
@@ -61,6 +67,37 @@ class Execution(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.coin} {self.underlying} for {self.usdt}"
+
+
+class ExecutionDay(models.Model):
+    """A rollup: what the executions of one day (UTC) and coin add up to. Written by triggers of the executions' table.
+
+    So it says at every moment what the rows say, however late one is entered or answered for, and whichever release
+    writes it. Of each benchmark: the conversions that have it, the USDT gained against it, and the coin's worth at it,
+    as `settlement.conversions.execution.gains` defines them. A day whose executions are gone has zeros.
+    """
+
+    day = models.DateField()
+    underlying = models.CharField(max_length=8)
+    conversions = models.BigIntegerField()
+    awaited = models.BigIntegerField()  # the venue is still to tell their minutes
+    coin = _sum(8)
+    usdt = _sum(8)
+    order_count = models.BigIntegerField()
+    order_gain = _sum(16)
+    order_notional = _sum(16)
+    sent_count = models.BigIntegerField()
+    sent_gain = _sum(16)
+    sent_notional = _sum(16)
+    minute_count = models.BigIntegerField()
+    minute_gain = _sum(16)
+    minute_notional = _sum(16)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "underlying"], name="execution_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.conversions} of {self.underlying}"
 
 
 class ExecutionsRead(models.Model):

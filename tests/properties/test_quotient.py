@@ -1,0 +1,45 @@
+"""A quotient in whole numbers is the one that fractions give, rounded once, in each of the four directions."""
+
+import math
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ledger.decimals import quotient
+
+WHOLE = {
+    ROUND_FLOOR: math.floor,
+    ROUND_CEILING: math.ceil,
+    ROUND_DOWN: math.trunc,
+    ROUND_HALF_EVEN: round,
+}
+amounts = st.decimals(min_value=-(10**12), max_value=10**12, places=16)
+# Few and small: every second quotient is a tie or next to one.
+small = st.integers(-20, 20).map(lambda units: Decimal(units).scaleb(-3))
+divisors = st.one_of(amounts, small, st.integers(-50, 50)).filter(bool)
+
+
+@given(
+    dividend=st.one_of(amounts, small),
+    divisor=divisors,
+    unit=st.sampled_from([Decimal(1), Decimal("0.01"), Decimal("0.00000001"), Decimal(100)]),
+    rounding=st.sampled_from(sorted(WHOLE)),
+)
+@example(dividend=Decimal(5), divisor=2, unit=Decimal(1), rounding=ROUND_HALF_EVEN)
+@example(dividend=Decimal(7), divisor=2, unit=Decimal(1), rounding=ROUND_HALF_EVEN)
+@example(dividend=Decimal(-5), divisor=2, unit=Decimal(1), rounding=ROUND_HALF_EVEN)
+@example(dividend=Decimal(-7), divisor=-2, unit=Decimal(1), rounding=ROUND_DOWN)
+@example(dividend=Decimal(-1), divisor=3, unit=Decimal(1), rounding=ROUND_DOWN)
+@example(dividend=Decimal(4), divisor=2, unit=Decimal(1), rounding=ROUND_HALF_EVEN)
+def test_a_quotient_is_that_of_fractions(dividend, divisor, unit, rounding):
+    units = WHOLE[rounding](Fraction(dividend) / (Fraction(divisor) * Fraction(unit)))
+    assert quotient(dividend, divisor, unit=unit, rounding=rounding) == units * unit
+
+
+@pytest.mark.parametrize("rounding", sorted(WHOLE))
+def test_nothing_is_divided_by_zero(rounding):
+    with pytest.raises(ZeroDivisionError):
+        quotient(Decimal(1), 0, unit=Decimal(1), rounding=rounding)
