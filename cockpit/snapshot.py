@@ -23,7 +23,7 @@ from cockpit.sharing import Shared
 from cockpit.stakes import Stake
 from counter.circuit_breaker import Limit, Reason
 from counter.models import IndexRejection, StreamProcess, TradingStatus, TradingSwitch
-from counter.stream import listening
+from counter.stream import stream_processes
 from counter.trading.status import limits_of, trading_by_coin
 from counter.trading.switches import stopped
 from counter.webhooks.lateness import EndpointsWaiting, endpoints_waiting
@@ -239,7 +239,7 @@ def read(*, now: datetime) -> SystemSnapshot:
         trips=trips(),
         leaders=leaders(using="default"),
         queues=list(QueueDepth.objects.order_by("queue")),
-        streams=listening.alive(now=now),
+        streams=stream_processes.alive(now=now),
         webhooks=endpoints_waiting(),
         audit=AuditRun.objects.order_by("-id").first(),
         stops=list(stopped().values()),

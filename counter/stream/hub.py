@@ -8,8 +8,8 @@ import structlog
 from counter.api.errors import ApiError
 from counter.limits.reached import Reached
 from counter.stream.listener import Listener
-from counter.stream.listening import Counts
 from counter.stream.reader import Piece
+from counter.stream.stream_processes import Counts
 
 log = structlog.get_logger(__name__)
 

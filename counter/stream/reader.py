@@ -20,9 +20,9 @@ from counter.models import Quote
 from counter.stream.changes import Following, Told
 from counter.stream.credentials import revoked
 from counter.stream.listener import Listener
-from counter.stream.listening import Counts, note
 from counter.stream.messages import Heartbeat, event, events_of, last_of
 from counter.stream.quote_board import QuoteBoard
+from counter.stream.stream_processes import Counts, note
 from infra.coordination import clock
 
 log = structlog.get_logger(__name__)

@@ -19,7 +19,7 @@ from counter.models import ApiKey, DeskCondition, IndexPrice, Quote, TradingStat
 from counter.orders import outbox
 from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest
-from counter.stream.listening import Counts, alive, note
+from counter.stream.stream_processes import Counts, alive, note
 from counter.trading.conditions import take_conditions
 from counter.trading.status import Watch, trading_by_coin
 from infra.broker.canary import note_return, trips
