@@ -32,9 +32,9 @@ from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer
 from counter.api.auth import Caller, caller_of, known_caller
 from counter.api.errors import answer, tell_standing
+from counter.api.framework_timeout import NOT_KNOWN
 from counter.api.loop import Answers, Application, Receive, Scope, Send, is_ours, is_secure
 from counter.api.orders import BATCH, SINGLE, Placing
-from counter.api.patience import NOT_KNOWN
 from counter.api.received import header_of, target_of
 from counter.api.signed_requests import KeyHolder, RequestParts, check, holder_of, known_holder
 from counter.api.throttling import asking_of

@@ -14,7 +14,7 @@ from audit.registry import INVARIANTS
 from config import settings as DEFAULTS
 from config.environment import Subject
 from counter.access.request_signing import DEFAULT_RECV_WINDOW_MS, LONGEST_RECV_WINDOW_MS
-from counter.api import logins, patience
+from counter.api import framework_timeout, logins
 from counter.api import urls as api_urls
 from counter.orders.queue import CROWD_RETURNS_WITHIN_SECONDS, WAITING_ORDERS
 from counter.stream.hub import MAX_LISTENERS_OF_CUSTOMER
@@ -76,7 +76,7 @@ HELD: list[tuple[str, str, Callable[[], Any]]] = [
     (
         "docs/open-net.md",
         r"that wait for a thread, except orders \| (\d+) per process",
-        lambda: patience.INSIDE,
+        lambda: framework_timeout.INSIDE,
     ),
     ("docs/open-net.md", r"an unfinished body \| (\d+) s", lambda: bodies.BODY_WITHIN_SECONDS),
     ("docs/runbook.md", r"all that the filter shows \((\d+) at most\)", lambda: batches.MAX_ROWS),

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from counter.api import patience
-from counter.api.patience import Patience
+from counter.api import framework_timeout
+from counter.api.framework_timeout import Patience
 from counter.contracts import WALLET_TAG
 from infra.http_client import signatures
 from tests.support.api import error_of
@@ -33,7 +33,7 @@ class Framework:
 
 @pytest.fixture
 def framework(monkeypatch):
-    monkeypatch.setattr(patience, "FRAMEWORK_WITHIN_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(framework_timeout, "FRAMEWORK_WITHIN_SECONDS", SOON_SECONDS)
     return Framework()
 
 
@@ -75,10 +75,10 @@ def test_the_health_check_asks_nobody(framework, client):
 
 
 def test_more_than_can_be_worked_off_are_told_so_at_once(framework, client, monkeypatch):
-    monkeypatch.setattr(patience, "INSIDE", 3)
-    monkeypatch.setattr(patience, "FRAMEWORK_WITHIN_SECONDS", 60)
+    monkeypatch.setattr(framework_timeout, "INSIDE", 3)
+    monkeypatch.setattr(framework_timeout, "FRAMEWORK_WITHIN_SECONDS", 60)
 
-    monkeypatch.setattr(patience, "SHARES", 1)
+    monkeypatch.setattr(framework_timeout, "SHARES", 1)
 
     async def ask():
         waiting = [asyncio.create_task(client.ask("GET", "/x")) for _ in range(3)]
@@ -118,8 +118,8 @@ def test_a_client_that_goes_takes_its_request_along(framework, client):
 
 
 def test_a_crowd_of_one_address_leaves_room_for_others_and_for_machines(framework, monkeypatch):
-    monkeypatch.setattr(patience, "INSIDE", 12)
-    monkeypatch.setattr(patience, "FRAMEWORK_WITHIN_SECONDS", 60)
+    monkeypatch.setattr(framework_timeout, "INSIDE", 12)
+    monkeypatch.setattr(framework_timeout, "FRAMEWORK_WITHIN_SECONDS", 60)
     application = Patience(framework, framework)
     crowd, other, more = (
         AsgiClient(application=application, peer=peer) for peer in ("192.0.2.1", "192.0.2.2", "2001:db8::1")
@@ -177,13 +177,15 @@ def test_the_thread_for_the_desks_word_is_had_by_nobody_else(framework, headers)
     body = b"{}"
     given = {
         "none": {},
-        "of nobody": signed_headers("POST", patience.LIVENESS, body, keys=signatures.keys_of("guessed")),
-        "of another body": signed_headers("POST", patience.LIVENESS, b"other"),
-        "of the wallet": signed_headers("POST", patience.LIVENESS, body, tag=WALLET_TAG),
+        "of nobody": signed_headers(
+            "POST", framework_timeout.LIVENESS, body, keys=signatures.keys_of("guessed")
+        ),
+        "of another body": signed_headers("POST", framework_timeout.LIVENESS, b"other"),
+        "of the wallet": signed_headers("POST", framework_timeout.LIVENESS, body, tag=WALLET_TAG),
     }[headers]
     client = AsgiClient(application=Patience(framework, liveness))
     pieces = [{"type": "http.request", "body": body}]
-    answer = client.request("POST", patience.LIVENESS, pieces=pieces, headers=given)
+    answer = client.request("POST", framework_timeout.LIVENESS, pieces=pieces, headers=given)
     assert answer.content == b"late"
 
 
@@ -195,14 +197,14 @@ def test_the_desks_word_that_it_is_there_waits_for_no_other_request(framework):
     client = AsgiClient(application=Patience(framework, liveness))
 
     async def ask():
-        most = patience.INSIDE // patience.SHARES
+        most = framework_timeout.INSIDE // framework_timeout.SHARES
         crowd = [asyncio.create_task(client.ask("GET", "/x")) for _ in range(most)]
         while framework.asked < most:
             await asyncio.sleep(0)
         refused = await client.ask("GET", "/x")
-        signed = signed_headers("POST", patience.LIVENESS)
+        signed = signed_headers("POST", framework_timeout.LIVENESS)
         heard = await client.ask(
-            "POST", patience.LIVENESS, pieces=[{"type": "http.request", "body": b""}], headers=signed
+            "POST", framework_timeout.LIVENESS, pieces=[{"type": "http.request", "body": b""}], headers=signed
         )
         framework.begin.set()
         framework.finish.set()
