@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
-from counter.api.received import until_of
+from counter.api.raw_request import until_of
 from counter.models import Customer, SyncOrder
 from infra.coordination import clock
 from trade import asked, placing

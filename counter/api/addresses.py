@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from counter.api.received import header_in
+from counter.api.raw_request import header_in
 from infra.http_server.peers import LONGEST, holder_of
 
 Address = IPv4Address | IPv6Address

@@ -35,7 +35,7 @@ from counter.api.errors import answer, tell_standing
 from counter.api.framework_timeout import NOT_KNOWN
 from counter.api.loop import Answers, Application, Receive, Scope, Send, is_ours, is_secure
 from counter.api.orders import BATCH, SINGLE, Placing
-from counter.api.received import header_of, target_of
+from counter.api.raw_request import header_of, target_of
 from counter.api.signed_requests import KeyHolder, RequestParts, check, holder_of, known_holder
 from counter.api.throttling import asking_of
 from counter.limits.refusals import refusals

@@ -28,7 +28,7 @@ from counter.api.order_messages import (
 )
 from counter.api.pages import page_of
 from counter.api.parsers import decode, query_of
-from counter.api.received import until_of
+from counter.api.raw_request import until_of
 from counter.api.repeats import check_no_repeats
 from counter.api.times import between
 from counter.api.views import CustomerView

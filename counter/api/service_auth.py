@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from counter.access import nonces
 from counter.api.errors import ApiError
 from counter.api.loop import Receive, Scope
-from counter.api.received import target_of
+from counter.api.raw_request import target_of
 from counter.contracts import DESK_TAG, WALLET_TAG
 from infra.coordination import clock
 from infra.http_client import signatures

@@ -19,7 +19,7 @@ from counter.access.sealing import SecretUnreadable
 from counter.api.addresses import client_address, is_in, networks_of
 from counter.api.auth import Caller, Remembered, forgetting
 from counter.api.errors import CHALLENGE, ApiError
-from counter.api.received import header_in, target_in
+from counter.api.raw_request import header_in, target_in
 from counter.models import ApiKey
 from infra.coordination import clock
 
