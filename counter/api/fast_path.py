@@ -7,7 +7,7 @@ So the two addresses that place orders are served here, for customers who send a
 Invariant: the answers are those of the views (`counter.api.orders`), whose authentication, admission, reading and
 placing it calls. What is unusual about a request (another kind of credentials, some that are not valid, a type or size
 that is refused) goes to the framework. What of the framework is repeated here is only what `_is_usual` looks at, and
-the middleware's headers, which `counter.api.loop` asks of the middleware.
+the middleware's headers, which `counter.api.event_loop_answers` asks of the middleware.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer
 from counter.api.auth import Caller, caller_of, known_caller
 from counter.api.errors import answer, tell_standing
+from counter.api.event_loop_answers import Answers, Application, Receive, Scope, Send, is_ours, is_secure
 from counter.api.framework_timeout import NOT_KNOWN
-from counter.api.loop import Answers, Application, Receive, Scope, Send, is_ours, is_secure
 from counter.api.orders import BATCH, SINGLE, Placing
 from counter.api.raw_request import header_of, target_of
 from counter.api.signed_requests import KeyHolder, RequestParts, check, holder_of, known_holder

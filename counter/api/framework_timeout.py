@@ -17,7 +17,7 @@ from counter.access.strangers import strangers
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.errors import answer, error_message
-from counter.api.loop import Answers, Application, Receive, Scope, Send, is_ours, is_secure
+from counter.api.event_loop_answers import Answers, Application, Receive, Scope, Send, is_ours, is_secure
 from counter.api.service_auth import DESK, WALLET
 from counter.api.shared_answer import SharedAnswer
 

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from counter.access import nonces
 from counter.api.errors import ApiError
-from counter.api.loop import Receive, Scope
+from counter.api.event_loop_answers import Receive, Scope
 from counter.api.raw_request import target_of
 from counter.contracts import DESK_TAG, WALLET_TAG
 from infra.coordination import clock

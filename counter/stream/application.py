@@ -23,8 +23,8 @@ from counter.access.strangers import strangers
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.errors import ApiError, answer, error_answer
+from counter.api.event_loop_answers import Answers, RawHeaders, Receive, Scope, Send, raw_headers
 from counter.api.framework_timeout import NOT_KNOWN
-from counter.api.loop import Answers, RawHeaders, Receive, Scope, Send, raw_headers
 from counter.stream.changes import Mark, Told, begin
 from counter.stream.hub import Hub
 from counter.stream.listener import Listener

@@ -2,7 +2,7 @@
 
 import pytest
 
-from counter.api import addresses, loop
+from counter.api import addresses, event_loop_answers
 from infra.http_server.peers import holder_of
 
 
@@ -27,9 +27,9 @@ def test_who_has_an_address_of_ipv6_has_its_network(address, holder):
 
 def test_nothing_long_that_a_stranger_sends_is_kept(settings):
     settings.TRUSTED_PROXIES = ["127.0.0.0/8"]
-    kept = addresses._known.cache_info().currsize, loop._is_ours.cache_info().currsize
+    kept = addresses._known.cache_info().currsize, event_loop_answers._is_ours.cache_info().currsize
     for number in range(50):
         assert addresses.client_address("127.0.0.1", f"{number}" + "1" * 100_000) is None
-        assert not loop.is_ours(f"{number}".encode() + b"a" * 100_000)
-    now_kept = addresses._known.cache_info().currsize, loop._is_ours.cache_info().currsize
+        assert not event_loop_answers.is_ours(f"{number}".encode() + b"a" * 100_000)
+    now_kept = addresses._known.cache_info().currsize, event_loop_answers._is_ours.cache_info().currsize
     assert [after - before for before, after in zip(kept, now_kept, strict=True)] in ([0, 0], [1, 0])
