@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from counter.api.duplicate_fields import check_no_repeats
 from counter.api.errors import ApiError
 from counter.api.examples import FIRM_QUOTE
 from counter.api.market_messages import (
@@ -23,7 +24,6 @@ from counter.api.market_messages import (
 from counter.api.openapi import ANY_AUTH, NEW_QUOTE, QUOTING_ERRORS, READING_ERRORS, answers, described
 from counter.api.parsers import decode, query_of
 from counter.api.quote_messages import AnyQuote, FirmQuoteBody, firm_quote_body
-from counter.api.repeats import check_no_repeats
 from counter.api.views import MarketView
 from counter.circuit_breaker import State
 from counter.market.firm_quotes import give

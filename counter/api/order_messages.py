@@ -48,7 +48,7 @@ class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", ta
     quote_id: RowId | None = None
 
     def colons(self) -> int:
-        """How many colons its JSON needs; see `counter.api.repeats`."""
+        """How many colons its JSON needs; see `counter.api.duplicate_fields`."""
         given = (self.max_cost is not None) + (self.quote_id is not None)
         return 4 + given + self.client_order_id.count(":")
 
@@ -86,7 +86,7 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
             raise ValueError("give one of position_id and opened_by")
 
     def colons(self) -> int:
-        """How many colons its JSON needs; see `counter.api.repeats`."""
+        """How many colons its JSON needs; see `counter.api.duplicate_fields`."""
         return (
             3  # the type, the name, and one of the two that name the position
             + self.client_order_id.count(":")

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
+from counter.api.duplicate_fields import check_no_repeats
 from counter.api.errors import ApiError, Problem, refusal_message, refusal_of
 from counter.api.examples import PLACE_ORDER, PLACE_ORDERS
 from counter.api.openapi import NEW_ORDER, PLACING_ERRORS, READING_ERRORS, answers, described
@@ -29,7 +30,6 @@ from counter.api.order_messages import (
 from counter.api.pages import page_of
 from counter.api.parsers import decode, query_of
 from counter.api.raw_request import until_of
-from counter.api.repeats import check_no_repeats
 from counter.api.times import between
 from counter.api.views import CustomerView
 from counter.limits.reached import Reached

@@ -18,7 +18,7 @@ class OpenQuote(msgspec.Struct, forbid_unknown_fields=True, tag_field="side", ta
     contracts: Contracts
 
     def colons(self) -> int:
-        """How many colons its JSON needs; see `counter.api.repeats`."""
+        """How many colons its JSON needs; see `counter.api.duplicate_fields`."""
         return 3
 
     def request(self, customer_id: int) -> QuoteRequest:
@@ -34,7 +34,7 @@ class CloseQuote(msgspec.Struct, forbid_unknown_fields=True, tag_field="side", t
     symbol: Annotated[Symbol | None, Meta(description="Refused unless it is the position's.")] = None
 
     def colons(self) -> int:
-        """How many colons its JSON needs; see `counter.api.repeats`."""
+        """How many colons its JSON needs; see `counter.api.duplicate_fields`."""
         return 2 + (self.contracts is not None) + (self.symbol is not None)
 
     def request(self, customer_id: int) -> QuoteRequest:

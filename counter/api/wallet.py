@@ -11,11 +11,11 @@ import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from counter.api.duplicate_fields import check_no_repeats
 from counter.api.errors import ApiError
 from counter.api.fields import Amount, read_amount
 from counter.api.pages import page_of
 from counter.api.parsers import query_of
-from counter.api.repeats import check_no_repeats
 from counter.api.times import between
 from counter.api.views import WalletView
 from counter.api.wallet_messages import (

@@ -9,10 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counter.access import webhook_endpoints
+from counter.api.duplicate_fields import check_no_repeats
 from counter.api.errors import ApiError
 from counter.api.examples import REGISTER_WEBHOOK
 from counter.api.openapi import CHANGING_ERRORS, READING_ERRORS, answers, described
-from counter.api.repeats import check_no_repeats
 from counter.api.views import CustomerView
 from counter.api.webhook_messages import (
     NewWebhookEndpoint,
