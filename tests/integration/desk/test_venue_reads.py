@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from counter.market.index_bounds import Book, Cause
 from counter.market.index_sources import configured
-from settlement.venues import repeats, trade_pages
+from settlement.venues import retrying_reads, trade_pages
 from settlement.venues.ccxt_venue import CcxtVenue
 from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import (
@@ -94,7 +94,7 @@ def test_the_feed_reads_the_list_again_as_well(paper_venue, settings):
 @pytest.mark.parametrize("kind", ["request_lost", "reply_lost", "empty_body", "cut_body"])
 def test_a_question_that_breaks_off_is_asked_again_at_once(desk, kind):
     made = desk.settle(event())
-    desk.paper.add_fault(kind, **GET, count=repeats.TIMES - 1)
+    desk.paper.add_fault(kind, **GET, count=retrying_reads.TIMES - 1)
     found = desk.venue.real.find(underlying="BTC", client_order_id=made.client_order_id)
     assert found.venue_order_id == made.venue_order_id
 
@@ -102,7 +102,7 @@ def test_a_question_that_breaks_off_is_asked_again_at_once(desk, kind):
 def test_a_question_is_not_asked_for_ever_nor_when_the_venue_itself_refuses_it(desk):
     ask = partial(desk.venue.real.find, underlying="BTC", client_order_id="xb-none")
     for fault, asked in (
-        ({"kind": "request_lost"}, repeats.TIMES),
+        ({"kind": "request_lost"}, retrying_reads.TIMES),
         ({"kind": "error_before", "status": 503, "code": -1001}, 1),
         ({"kind": "rate_limit"}, 1),
     ):
