@@ -5,13 +5,13 @@ from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularSwaggerView
 
 from counter.api import (
-    books,
     health,
     internal,
     ledger,
     market,
     orders,
     portfolio,
+    positions,
     server_time,
     wallet,
     webhooks,
@@ -24,9 +24,9 @@ urlpatterns = [
     path("api/v1/orders", orders.OrdersView.as_view()),
     path("api/v1/orders/batch", orders.OrderBatchView.as_view()),
     path("api/v1/orders/<int:order_id>", orders.OrderView.as_view()),
-    path("api/v1/positions", books.PositionsView.as_view()),
-    path("api/v1/positions/<int:position_id>", books.PositionView.as_view()),
-    path("api/v1/accounts", books.AccountsView.as_view()),
+    path("api/v1/positions", positions.PositionsView.as_view()),
+    path("api/v1/positions/<int:position_id>", positions.PositionView.as_view()),
+    path("api/v1/accounts", positions.AccountsView.as_view()),
     path("api/v1/ledger", ledger.LedgerView.as_view()),
     path("api/v1/ledger.csv", ledger.LedgerCsvView.as_view()),
     path("api/v1/statements/<str:month>", ledger.StatementView.as_view()),
