@@ -4,7 +4,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counter.api.book_messages import (
+from counter.api.errors import ApiError
+from counter.api.openapi import READING_ERRORS, answers, described
+from counter.api.pages import page_of
+from counter.api.parsers import query_of
+from counter.api.position_messages import (
     AccountList,
     PositionBody,
     PositionPage,
@@ -12,10 +16,6 @@ from counter.api.book_messages import (
     limited_account,
     position_body,
 )
-from counter.api.errors import ApiError
-from counter.api.openapi import READING_ERRORS, answers, described
-from counter.api.pages import page_of
-from counter.api.parsers import query_of
 from counter.api.times import between_orders
 from counter.api.views import CustomerView
 from counter.models import Account, Position

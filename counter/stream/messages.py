@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from counter.api.book_messages import AccountBody, PositionBody, position_body
 from counter.api.fields import Query, Underlying, usdt
 from counter.api.order_messages import StoredOrder, stored_order
+from counter.api.position_messages import AccountBody, PositionBody, position_body
 from counter.contracts import Moment
 from counter.stream.changes import Change, Mark
 

@@ -8,9 +8,9 @@ import msgspec
 from django.utils.crypto import salted_hmac
 
 from counter import events
-from counter.api.book_messages import position_body
 from counter.api.ledger_messages import ledger_entry_body
 from counter.api.order_messages import stored_order
+from counter.api.position_messages import position_body
 from counter.api.wallet_messages import withdrawal_body
 from counter.models import Position, SyncOrder, Transfer, WebhookDelivery, Withdrawal
 from counter.money.statements import LedgerEntry
