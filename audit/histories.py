@@ -15,7 +15,7 @@ from audit.reading import Reading, where_order
 from infra.db.snapshots import Snapshot
 from settlement.models import ClearingPayment, Conversion, FundsTransfer, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
-from settlement.venues.history import Traced
+from settlement.venues.state_history import Traced
 
 PATHS = """
     WITH edges AS (

@@ -36,7 +36,7 @@ from settlement.models import Conversion, DeskTransfer, Fill
 from settlement.netting import net
 from settlement.netting.fill import FillTotals
 from settlement.venues import halts
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues.state_history import MovedMeanwhile
 
 log = structlog.get_logger(__name__)
 

@@ -25,10 +25,10 @@ from settlement.conversions.outcomes import BY, Book, after_failure, after_repor
 from settlement.funds import treasury, venue_account
 from settlement.models import Attempt, Conversion
 from settlement.netting import net
-from settlement.venues import error_table, halts, history
+from settlement.venues import error_table, halts, state_history
 from settlement.venues.error_table import Follow
-from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import Market, TopOfBook, Venue, VenueError
+from settlement.venues.state_history import MovedMeanwhile
 
 log = structlog.get_logger(__name__)
 
@@ -159,16 +159,18 @@ def plan(
         attempt, why = None, ""
         if plan.quantity:
             sending = _sending(conversion, market, top, now, chase)
-            notes = history.first_moves(conversion, Conversion.submit, at=now, by=BY, **sending)
-            attempt = history.new_attempt(
+            notes = state_history.first_moves(conversion, Conversion.submit, at=now, by=BY, **sending)
+            attempt = state_history.new_attempt(
                 conversion, Attempt.Call.SUBMIT, _request(conversion, market, top), at=now
             )
         else:
             why = "nothing to trade"
-            notes = history.first_moves(conversion, Conversion.fill, at=now, by=BY, why=why, filled_at=now)
+            notes = state_history.first_moves(
+                conversion, Conversion.fill, at=now, by=BY, why=why, filled_at=now
+            )
         has_carry = bool(carry.coin or carry.usdt)
         round_statements.planned(conversion, notes, attempt, empties_carry=has_carry)
-        history.tell(conversion, notes[-1].from_state, BY, why)
+        state_history.tell(conversion, notes[-1].from_state, BY, why)
     return Planned(conversion, attempt, demands)
 
 
@@ -189,8 +191,8 @@ def send_again(conversion: Conversion, venue: Venue, now: datetime) -> None:
         return
     with transaction.atomic(using="desk"):
         changes = _sending(conversion, market, top, now)
-        history.advance(conversion, Conversion.submit, at=now, by=BY, **changes)
-        attempt = history.begin_attempt(
+        state_history.advance(conversion, Conversion.submit, at=now, by=BY, **changes)
+        attempt = state_history.begin_attempt(
             conversion, Attempt.Call.SUBMIT, _request(conversion, market, top), at=now
         )
     _send(conversion, attempt, venue, stamp)

@@ -22,10 +22,10 @@ from ledger.decimals import calculating
 from settlement.conversions import late_fees, round_statements
 from settlement.conversions.late_fees import fee_values, worth
 from settlement.models import Attempt, Carry, Conversion, Fill
-from settlement.venues import error_table, failures, history
+from settlement.venues import error_table, failures, state_history
 from settlement.venues.error_table import Follow, Outcome
-from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import OrderReport, Trade, Venue, VenueError
+from settlement.venues.state_history import MovedMeanwhile
 from settlement.waking import resume_in
 
 BY = "settlement"
@@ -53,7 +53,7 @@ def after_report(
     Raises: MovedMeanwhile, after which nothing but the answer is stored.
     """
     outcome = Outcome.DONE if report.final else Outcome.UNKNOWN
-    history.answer_attempt(attempt, outcome=outcome, code="", answer=report.raw, at=now)
+    state_history.answer_attempt(attempt, outcome=outcome, code="", answer=report.raw, at=now)
     if report.final and report.filled_coin:
         values = fee_values(report.trades, conversion.underlying, venue)
         fills = [fill_of(conversion, trade, values) for trade in report.trades]
@@ -61,14 +61,14 @@ def after_report(
         return True
     try:
         with transaction.atomic(using="desk"):
-            history.store_answer(attempt)
+            state_history.store_answer(attempt)
             if report.final:
                 why = "the venue executed nothing"
                 miss(conversion, why=why, now=now, venue_order_id=report.venue_order_id)
             else:
                 lose_sight(conversion, why="the order is still alive at the venue", now=now)
     except MovedMeanwhile:
-        history.store_answer(attempt)
+        state_history.store_answer(attempt)
         raise
     return report.final
 
@@ -151,7 +151,9 @@ def after_failure(conversion: Conversion, attempt: Attempt, error: VenueError, *
     if verdict.outcome is Outcome.UNKNOWN:
         lose_sight(conversion, why=why, now=now)
     elif follow is Follow.HUMAN or _is_too_often(conversion, follow):
-        history.advance(conversion, Conversion.hand_over, at=now, by=BY, why=why, reason=why, due_at=None)
+        state_history.advance(
+            conversion, Conversion.hand_over, at=now, by=BY, why=why, reason=why, due_at=None
+        )
     elif follow in (Follow.HALT, Follow.REPLAN):
         miss(conversion, why=why, now=now)
     elif tries >= error_table.RETRY_LIMIT:
@@ -159,7 +161,7 @@ def after_failure(conversion: Conversion, attempt: Attempt, error: VenueError, *
     else:
         pause = error_table.retry_pause_seconds(follow, tries, asked_for=error.retry_after_seconds)
         due_at = now + timedelta(seconds=pause)
-        history.advance(conversion, Conversion.wait, at=now, by=BY, why=why, reason=why, due_at=due_at)
+        state_history.advance(conversion, Conversion.wait, at=now, by=BY, why=why, reason=why, due_at=due_at)
         resume_in(pause)
     return follow
 
@@ -169,7 +171,10 @@ def _is_too_often(conversion: Conversion, follow: Follow) -> bool:
     if follow not in error_table.HUMAN_AFTER:
         return False
     tries = Attempt.objects.filter(
-        subject=history.Subject.CONVERSION, subject_id=conversion.pk, call=Attempt.Call.SUBMIT, follow=follow
+        subject=state_history.Subject.CONVERSION,
+        subject_id=conversion.pk,
+        call=Attempt.Call.SUBMIT,
+        follow=follow,
     )
     return tries.count() >= error_table.HUMAN_AFTER[follow]
 
@@ -184,7 +189,9 @@ def lose_sight(conversion: Conversion, *, why: str, now: datetime) -> None:
         return
     pause = error_table.pause_seconds(1)
     due_at = now + timedelta(seconds=pause)
-    history.advance(conversion, Conversion.lose_sight, at=now, by=BY, why=why, reason=why, due_at=due_at)
+    state_history.advance(
+        conversion, Conversion.lose_sight, at=now, by=BY, why=why, reason=why, due_at=due_at
+    )
     resume_in(pause)
 
 
@@ -212,7 +219,7 @@ def give_back(
     Raises: MovedMeanwhile.
     """
     with transaction.atomic(using="desk"):
-        history.advance(
+        state_history.advance(
             conversion,
             transition_method,
             at=now,

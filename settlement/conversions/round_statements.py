@@ -22,8 +22,8 @@ from infra.db.transitions import moving, moving_selected, sources_and_target
 from ledger.posting import posting
 from settlement.models import Attempt, Carry, Conversion, DeskTransfer, StateChange
 from settlement.netting import net
-from settlement.venues import history
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues import state_history
+from settlement.venues.state_history import MovedMeanwhile
 
 DEMANDED = ("id", "kind", "coin", "fair", "payout")  # of an accepted order, what its netting has to know
 LOCK_CARRY = """
@@ -196,7 +196,7 @@ def _moving(
     """The parts that move a conversion and note it; `moved` has a row if it was where it was read."""
     where = {"version": conversion.version, "state": conversion.state}
     _, _, target = sources_and_target(Conversion, transition)
-    note = history.note(conversion, conversion.state, target, at, by)
+    note = state_history.note(conversion, conversion.state, target, at, by)
     return {
         "moved": moving(Conversion, transition, [conversion.pk], same=changes, where=where),
         "noted": inserting([note], if_any="moved"),
@@ -205,8 +205,8 @@ def _moving(
 
 def _show(conversion: Conversion, transition: Any, changes: Mapping[str, Any], by: str) -> None:
     before = conversion.state
-    history.show(conversion, transition, changes)
-    history.tell(conversion, before, by)
+    state_history.show(conversion, transition, changes)
+    state_history.tell(conversion, before, by)
 
 
 def _allocating(conversion: Conversion, shares: Sequence[net.Share]) -> list[Statement]:

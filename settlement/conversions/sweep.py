@@ -22,8 +22,8 @@ from settlement.conversions import converting as conversion
 from settlement.funds import transfers, venue_account
 from settlement.models import Conversion, FundsTransfer, VenueHalt
 from settlement.venues import halts
-from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import Venue, VenueError
+from settlement.venues.state_history import MovedMeanwhile
 from settlement.waking import LOOKS_AHEAD_SECONDS, RESUME, converting, resume_in, settle_soon
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from settlement.conversions.outcomes import after_report, lose_sight, miss
 from settlement.funds import wallets
 from settlement.models import Attempt, Conversion
-from settlement.venues import error_table, failures, history, times
+from settlement.venues import error_table, failures, state_history, times
 from settlement.venues.error_table import Outcome
 from settlement.venues.protocol import Venue, VenueError
 from settlement.waking import resume_in
@@ -24,7 +24,7 @@ def ask(conversion: Conversion, venue: Venue, now: datetime) -> None:
     """
     lose_sight(conversion, why="its sender gave no word", now=now)
     request = {"client_order_id": conversion.client_order_id}
-    attempt = history.begin_attempt(conversion, Attempt.Call.ASK, request, at=now)
+    attempt = state_history.begin_attempt(conversion, Attempt.Call.ASK, request, at=now)
     try:
         report = venue.find(underlying=conversion.underlying, client_order_id=conversion.client_order_id)
         # The wallet is looked at only when it decides: that costs a sum over the book and the venue's dearest question.
@@ -64,7 +64,7 @@ def _silent_seconds(conversion: Conversion, now: datetime) -> float:
 
 def _after_miss(conversion: Conversion, attempt: Attempt, *, doubt: str, now: datetime) -> None:
     answer = f"no such order, but {doubt}" if doubt else "no such order"
-    history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="OrderNotFound", answer=answer, at=now)
+    state_history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="OrderNotFound", answer=answer, at=now)
     misses = conversion.misses + 1
     if doubt:
         _ask_later(conversion, now, misses=0)
@@ -77,7 +77,7 @@ def _after_miss(conversion: Conversion, attempt: Attempt, *, doubt: str, now: da
 
 def _ask_later(conversion: Conversion, now: datetime, *, misses: int, asked_for: float | None = None) -> None:
     asked = Attempt.objects.filter(
-        subject=history.Subject.CONVERSION, subject_id=conversion.pk, call=Attempt.Call.ASK
+        subject=state_history.Subject.CONVERSION, subject_id=conversion.pk, call=Attempt.Call.ASK
     ).count()
     pause = error_table.pause_seconds(asked, asked_for=asked_for)
     Conversion.objects.filter(

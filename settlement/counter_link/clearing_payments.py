@@ -26,8 +26,8 @@ from ledger.decimals import is_multiple
 from settlement.book.chart import CASH, COUNTER
 from settlement.book.legs import Legs
 from settlement.models import ClearingPayment
-from settlement.venues import halts, history
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues import halts, state_history
+from settlement.venues.state_history import MovedMeanwhile
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +81,7 @@ def request(
     try:
         with transaction.atomic(using="desk"):
             _check_owed(made)
-            history.begin(made, at=now, by=by.name)
+            state_history.begin(made, at=now, by=by.name)
     except IntegrityError as error:
         raise PaymentRefused("one of this asset is open, or this reference is booked already") from error
     log.warning("clearing payment requested", payment=made.pk, what=str(made), by=by.name)
@@ -96,7 +96,7 @@ def approve(*, payment_id: int, by: Person, note: str, now: datetime) -> Clearin
         if made.requested_by_id == by.id:
             raise PaymentRefused("another person has to approve it")
         _check_owed(made)
-        with history.moving(made, at=now, by=by.name, why=note.strip()):
+        with state_history.moving(made, at=now, by=by.name, why=note.strip()):
             made.sign(by, note.strip(), at=now)
             made.approve()
         transaction.on_commit(partial(dispatcher.send, TASK), using="desk", robust=True)
@@ -111,7 +111,7 @@ def reject(*, payment_id: int, by: Person, note: str, now: datetime) -> Clearing
         raise PaymentRefused("a reason is needed")
     with transaction.atomic(using="desk"):
         made = _waiting(payment_id)
-        with history.moving(made, at=now, by=by.name, why=note.strip()):
+        with state_history.moving(made, at=now, by=by.name, why=note.strip()):
             made.sign(by, note.strip(), at=now)
             made.reject()
     return made
@@ -164,7 +164,7 @@ def end(payment: ClearingPayment, answer: ClearingAnswer, *, now: datetime) -> N
     Raises: MovedMeanwhile.
     """
     with transaction.atomic(using="desk"):
-        with history.moving(payment, at=now, by=BY, why=answer.refusal):
+        with state_history.moving(payment, at=now, by=BY, why=answer.refusal):
             if answer.refusal:
                 payment.refuse(why=answer.refusal)
             else:

@@ -19,10 +19,10 @@ from settlement.book.chart import INVENTORY, VENUE
 from settlement.book.legs import Legs
 from settlement.funds import venue_account, wallets
 from settlement.models import Attempt, Conversion, FundsTransfer
-from settlement.venues import error_table, failures, halts, history, times
+from settlement.venues import error_table, failures, halts, state_history, times
 from settlement.venues.error_table import Follow, Outcome
-from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import TransferReport, Venue, VenueError
+from settlement.venues.state_history import MovedMeanwhile
 from settlement.waking import RESUME, resume_in
 
 log = structlog.get_logger(__name__)
@@ -45,11 +45,11 @@ def start(
     try:
         with transaction.atomic(using="desk"):
             transfer = FundsTransfer(asset=asset, amount=amount, direction=direction, planned_at=now)
-            history.begin(transfer, at=now, by=BY)
-            with history.moving(transfer, at=now, by=BY):
+            state_history.begin(transfer, at=now, by=BY)
+            with state_history.moving(transfer, at=now, by=BY):
                 transfer.submit(at=now)
             request = {"asset": asset, "amount": amount, "direction": direction}
-            attempt = history.begin_attempt(transfer, Attempt.Call.TRANSFER, request, at=now)
+            attempt = state_history.begin_attempt(transfer, Attempt.Call.TRANSFER, request, at=now)
     except IntegrityError:
         return None
     _send(transfer, attempt, venue, stamp)
@@ -69,7 +69,7 @@ def _send(transfer: FundsTransfer, attempt: Attempt, venue: Venue, stamp: int) -
             _after_failure(transfer, attempt, error, clock.of("desk").now())
             return
         now = clock.of("desk").now()
-        history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=venue_transfer_id, at=now)
+        state_history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=venue_transfer_id, at=now)
         confirm(transfer, venue_transfer_id=venue_transfer_id, now=now)
     except MovedMeanwhile:
         log.info("transfer was resolved by somebody else", transfer=transfer.pk)
@@ -85,7 +85,7 @@ def confirm(
     """
     source, target = accounts(transfer)
     with transaction.atomic(using="desk"):
-        with history.moving(transfer, at=now, by=by, why=why):
+        with state_history.moving(transfer, at=now, by=by, why=why):
             transfer.confirm(venue_transfer_id=venue_transfer_id, at=now)
         legs = Legs(now=now, funds_transfer_id=transfer.pk)
         legs.add("transfer", transfer.asset, debit=target, credit=source, amount=transfer.amount)
@@ -100,7 +100,7 @@ def release(transfer: FundsTransfer, *, why: str, now: datetime, by: str = BY) -
     Raises: MovedMeanwhile.
     """
     with transaction.atomic(using="desk"):
-        with history.moving(transfer, at=now, by=by, why=why):
+        with state_history.moving(transfer, at=now, by=by, why=why):
             transfer.release(why=why)
         wake_waiting(transfer, now)
 
@@ -126,11 +126,11 @@ def _after_failure(transfer: FundsTransfer, attempt: Attempt, error: VenueError,
     if verdict.outcome is Outcome.UNKNOWN:
         pause = error_table.pause_seconds(1)
         due_at = now + timedelta(seconds=pause)
-        with history.moving(transfer, at=now, by=BY, why=why):
+        with state_history.moving(transfer, at=now, by=BY, why=why):
             transfer.lose_sight(why=why, due_at=due_at)
         resume_in(pause)
     elif verdict.follow is Follow.HUMAN:
-        with history.moving(transfer, at=now, by=BY, why=why):
+        with state_history.moving(transfer, at=now, by=BY, why=why):
             transfer.hand_over(why=why)
     else:
         release(transfer, why=why, now=now)
@@ -144,11 +144,11 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
     """
     if transfer.state == FundsTransfer.State.SUBMITTED:
         why = "its sender gave no word"
-        with history.moving(transfer, at=now, by=BY, why=why):
+        with state_history.moving(transfer, at=now, by=BY, why=why):
             transfer.lose_sight(why=why, due_at=now)
     assert transfer.submitted_at is not None  # noqa: S101 - it was sent, or it would not be asked for
     request = {"asset": transfer.asset, "since": transfer.submitted_at}
-    attempt = history.begin_attempt(transfer, Attempt.Call.ASK_TRANSFER, request, at=now)
+    attempt = state_history.begin_attempt(transfer, Attempt.Call.ASK_TRANSFER, request, at=now)
     try:
         reports = fitting(transfer, venue)
         done = next((report.venue_transfer_id for report in reports if report.done), None)
@@ -158,10 +158,10 @@ def ask(transfer: FundsTransfer, venue: Venue, now: datetime) -> None:
         _ask_later(transfer, now, misses=transfer.misses, asked_for=error.retry_after_seconds)
         return
     if done is not None:
-        history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=done, at=now)
+        state_history.end_attempt(attempt, outcome=Outcome.DONE, code="", answer=done, at=now)
         confirm(transfer, venue_transfer_id=done, now=now)
         return
-    history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="NotInHistory", answer=doubt, at=now)
+    state_history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="NotInHistory", answer=doubt, at=now)
     misses = 0 if doubt else transfer.misses + 1
     silence = (now - transfer.submitted_at).total_seconds()
     if misses >= error_table.MISSES_TO_BE_SURE and silence >= error_table.MISSED_AFTER_SECONDS:

@@ -22,8 +22,8 @@ from settlement.book.chart import CAPITAL, INVENTORY, VENUE
 from settlement.book.legs import Legs
 from settlement.models import Conversion, DeskAccount, DeskTransfer, FundsTransfer, VenueAccount, VenueHalt
 from settlement.venues import halts
-from settlement.venues.history import NAME_CHARACTERS
 from settlement.venues.protocol import Venue, VenueError
+from settlement.venues.state_history import NAME_CHARACTERS
 from settlement.waking import RESUME
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from settlement.funds.transfers import fitting
 from settlement.interventions.terms import FoundTerms, HandTrade, OrderTerms, Refused, Terms
 from settlement.models import Attempt, Conversion, FundsTransfer, ReconciliationBreak
 from settlement.reconciliation import trades
-from settlement.venues import failures, halts, history
+from settlement.venues import failures, halts, state_history
 from settlement.venues.error_table import Outcome
 from settlement.venues.protocol import OrderReport, Trade, TransferReport, Venue, VenueError
 
@@ -149,12 +149,12 @@ def _order(row: Conversion, venue: Venue, now: datetime) -> OrderReport | None:
         failures.take(attempt, error, now=now)
         raise _Silent(f"the venue did not answer: {error}") from error
     if report is None:
-        history.end_attempt(
+        state_history.end_attempt(
             attempt, outcome=Outcome.UNKNOWN, code="OrderNotFound", answer="no such order", at=now
         )
     else:
         outcome = Outcome.DONE if report.final else Outcome.UNKNOWN
-        history.end_attempt(attempt, outcome=outcome, code="", answer=report.raw, at=now)
+        state_history.end_attempt(attempt, outcome=outcome, code="", answer=report.raw, at=now)
     return report
 
 
@@ -168,7 +168,7 @@ def _movements(row: FundsTransfer, venue: Venue, now: datetime) -> list[Transfer
         failures.take(attempt, error, now=now)
         raise _Silent(f"the venue did not answer: {error}") from error
     answer = ", ".join(f"{report.venue_transfer_id} {report.state}" for report in reports)
-    history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="", answer=answer, at=now)
+    state_history.end_attempt(attempt, outcome=Outcome.UNKNOWN, code="", answer=answer, at=now)
     return reports
 
 
@@ -181,7 +181,7 @@ def _begin(
         venue_account.require(venue, now=now)
     except VenueError as error:
         raise _Silent(f"the venue cannot be believed: {error}") from error
-    return history.begin_attempt(row, call, request, at=now)
+    return state_history.begin_attempt(row, call, request, at=now)
 
 
 def _as_hand_trade(trade: Trade) -> HandTrade:

@@ -20,8 +20,8 @@ from settlement.interventions.operations import OPEN, Deed, Operation
 from settlement.interventions.terms import Refused, Terms, Unanswered
 from settlement.models import Intervention
 from settlement.models.history import Subject
-from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import Venue
+from settlement.venues.state_history import MovedMeanwhile
 
 Kind = Intervention.Kind
 

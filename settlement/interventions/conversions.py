@@ -24,8 +24,8 @@ from settlement.models import Conversion, Fill, Intervention, ReconciliationBrea
 from settlement.models.conversions import was_sent
 from settlement.models.history import Subject
 from settlement.netting.units import worth_usdt
-from settlement.venues import error_table, halts, history
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues import error_table, halts, state_history
+from settlement.venues.state_history import MovedMeanwhile
 from settlement.waking import BALANCE, RESUME, settle_soon
 
 CLOCK_MARGIN = timedelta(seconds=60)  # by which the venue's clock may differ from ours
@@ -105,7 +105,7 @@ def _within_limit(row: Conversion, price: Decimal) -> None:
 def _retry(deed: Deed) -> None:
     """Of one that is FILLED nothing changes here: the desk, called for at once, books what the venue has executed."""
     if deed.row.state != State.FILLED:
-        with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+        with state_history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
             deed.row.hand_back()
             deed.row.due_at, deed.row.misses, deed.row.reason = deed.now, 0, deed.why
     _after_commit(partial(dispatcher.send, RESUME))
@@ -113,7 +113,7 @@ def _retry(deed: Deed) -> None:
 
 @moves(Conversion.hand_over, State.UNKNOWN, State.RETRY_WAIT)
 def _take_over(deed: Deed) -> None:
-    with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+    with state_history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
         deed.row.hand_over()
         deed.row.due_at, deed.row.reason = None, deed.why
 
@@ -122,7 +122,7 @@ def _take_over(deed: Deed) -> None:
 @calculating()
 def _book_by_hand(deed: Deed) -> None:
     row, terms = deed.row, deed.terms
-    with history.moving(row, at=deed.now, by=deed.by, why=deed.why):
+    with state_history.moving(row, at=deed.now, by=deed.by, why=deed.why):
         row.fill()
         row.venue_order_id = terms.venue_order_id
         row.filled_coin = sum((trade.coin for trade in terms.trades), Decimal(0))
@@ -145,7 +145,7 @@ def _fill_columns(trade: Terms) -> dict[str, object]:
 @moves(Conversion.fill, State.MANUAL)
 def _write_off(deed: Deed) -> None:
     row = deed.row
-    with history.moving(row, at=deed.now, by=deed.by, why=deed.why):
+    with state_history.moving(row, at=deed.now, by=deed.by, why=deed.why):
         row.fill()
         row.written_off_coin = row.quantity
         row.written_off_usdt = worth_usdt(row.reference_price, row.quantity)

@@ -18,9 +18,9 @@ from settlement.interventions.operations import SUBJECTS, Deed, Operation, Row, 
 from settlement.interventions.terms import Refused, Terms, as_given, as_stored
 from settlement.models import Intervention
 from settlement.models.history import Subject
-from settlement.venues import history
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues import state_history
 from settlement.venues.protocol import Venue
+from settlement.venues.state_history import MovedMeanwhile
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +124,7 @@ def request(
             if state_of(row) != seen:
                 raise Refused(MOVED)
             _make_room(made, by, now)
-            history.begin(made, at=now, by=by.name)
+            state_history.begin(made, at=now, by=by.name)
             if not operation.needs_two:
                 _do(operation, made, row, terms, by, "", now)
     except (IntegrityError, MovedMeanwhile) as error:
@@ -173,7 +173,7 @@ def carry_out(
                 raise Refused(MOVED)
             _allowed(operation, row, terms, now)
             _make_room(made, by, now)
-            history.begin(made, at=now, by=asked_by.name)
+            state_history.begin(made, at=now, by=asked_by.name)
             _do(operation, made, row, terms, by, "; ".join(part for part in (note, word) if part), now)
             mark(made)
     except (IntegrityError, MovedMeanwhile) as error:
@@ -260,7 +260,7 @@ def _make_room(made: Intervention, by: Person, now: datetime) -> None:
 def _decide(
     made: Intervention, step: Callable[[Intervention], None], by: Person, decision: str, now: datetime
 ) -> None:
-    with history.moving(made, at=now, by=by.name, why=decision):
+    with state_history.moving(made, at=now, by=by.name, why=decision):
         made.sign(by, decision, at=now)
         step(made)
 

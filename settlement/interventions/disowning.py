@@ -20,7 +20,7 @@ from settlement.book.chart import COUNTER, OPTIONS, SUSPENSE, USDT
 from settlement.book.legs import Legs
 from settlement.models import Allocation, ReconciliationBreak
 from settlement.reconciliation.clearing import DIFFERS, NO_CLEARING, NOT_HERE
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues.state_history import MovedMeanwhile
 
 KIND = "disown"  # of its legs
 CORRECTED = (NOT_HERE, NO_CLEARING, DIFFERS)  # breaks of the clearing of one order

@@ -18,7 +18,7 @@ from settlement.interventions.operations import Deed, Operation
 from settlement.interventions.terms import FoundTerms, Refused
 from settlement.models import FundsTransfer, Intervention, ReconciliationBreak
 from settlement.models.history import Subject
-from settlement.venues import history
+from settlement.venues import state_history
 
 MAX_VENUE_ID_CHARACTERS = 64
 State, Kind = FundsTransfer.State, Intervention.Kind
@@ -38,7 +38,7 @@ def _is_nobody_elses(row: FundsTransfer, terms: FoundTerms, now: datetime) -> No
 
 @moves(FundsTransfer.hand_back)
 def _retry(deed: Deed) -> None:
-    with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+    with state_history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
         deed.row.hand_back(why=deed.why, due_at=deed.now)
     call = partial(dispatcher.send, [("settlement.resume", [])])
     transaction.on_commit(call, using="desk", robust=True)
@@ -46,7 +46,7 @@ def _retry(deed: Deed) -> None:
 
 @moves(FundsTransfer.hand_over, State.UNKNOWN)
 def _take_over(deed: Deed) -> None:
-    with history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
+    with state_history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
         deed.row.hand_over(why=deed.why)
 
 
@@ -69,7 +69,7 @@ def _release(deed: Deed) -> None:
 @moves(FundsTransfer.write_off)
 def _write_off(deed: Deed) -> None:
     row = deed.row
-    with history.moving(row, at=deed.now, by=deed.by, why=deed.why):
+    with state_history.moving(row, at=deed.now, by=deed.by, why=deed.why):
         row.write_off(why=deed.why)
     legs = Legs(now=deed.now, funds_transfer_id=row.pk)
     source, _ = transfers.accounts(row)

@@ -14,8 +14,8 @@ from infra.db.lifecycles import moves
 from settlement.models import ReconciliationBreak
 from settlement.reconciliation.closing import ACCEPTABLE, CORRECTED, what_balances
 from settlement.reconciliation.findings import Finding, Result, Trace
-from settlement.venues import history
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues import state_history
+from settlement.venues.state_history import MovedMeanwhile
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ def keep(findings: Iterable[Finding], *, versions: Mapping[int, int], now: datet
         if known is None:
             made = _break_of(finding, now)
             with transaction.atomic(using="desk"):
-                history.begin(made, at=now, by=BY)
+                state_history.begin(made, at=now, by=BY)
             log.error("reconciliation break", what=made.what, where=made.where, detail=made.detail)
             found += 1
         elif versions.get(known.pk) == known.version:
@@ -100,7 +100,7 @@ def close_balanced(result: Result, *, whats: Iterable[str], now: datetime) -> in
         if not balanced_by:
             continue
         try:
-            with history.moving(row, at=now, by=BY, why=balanced_by):
+            with state_history.moving(row, at=now, by=BY, why=balanced_by):
                 row.close(by=balanced_by, at=now)
         except MovedMeanwhile:
             continue  # the next run sees it as it is then

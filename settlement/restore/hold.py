@@ -22,10 +22,10 @@ from settlement.models import Conversion, FundsTransfer, Intervention, Reconcili
 from settlement.models.history import Subject
 from settlement.restore import replay
 from settlement.restore.replay import BY, WHY, Executed
-from settlement.venues import halts, history, times
+from settlement.venues import halts, state_history, times
 from settlement.venues.halts import RESTORED
-from settlement.venues.history import MovedMeanwhile
 from settlement.venues.protocol import TransferReport, Venue
+from settlement.venues.state_history import MovedMeanwhile
 from settlement.waking import settle_soon
 
 log = structlog.get_logger(__name__)
@@ -131,7 +131,7 @@ def _ask_for_open(venue: Venue, now: datetime) -> None:
     for conversion in Conversion.objects.filter(state=Conversion.State.RETRY_WAIT):
         with transaction.atomic(using="desk"):
             for step in (conversion.hand_over, conversion.hand_back):
-                with history.moving(conversion, at=now, by=BY, why=WHY):
+                with state_history.moving(conversion, at=now, by=BY, why=WHY):
                     step()
                     conversion.due_at, conversion.misses = now, 0
     moves_sent = (FundsTransfer.State.SUBMITTED, FundsTransfer.State.UNKNOWN)
@@ -165,8 +165,8 @@ def _enter_transfer(report: TransferReport, now: datetime) -> None:
         asset=report.asset, amount=report.amount, direction=report.direction, planned_at=report.at
     )
     with transaction.atomic(using="desk"):
-        history.begin(row, at=now, by=BY)
-        with history.moving(row, at=now, by=BY, why=WHY):
+        state_history.begin(row, at=now, by=BY)
+        with state_history.moving(row, at=now, by=BY, why=WHY):
             row.submit(at=report.at)
         transfers.confirm(row, venue_transfer_id=report.venue_transfer_id, now=now, by=BY, why=WHY)
 

@@ -29,9 +29,9 @@ from settlement.conversions.outcomes import fill_of
 from settlement.models import Allocation, Carry, Conversion, Fill
 from settlement.netting.net import NettingError
 from settlement.netting.units import worth_usdt
-from settlement.venues import history
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues import state_history
 from settlement.venues.protocol import OrderReport, Venue
+from settlement.venues.state_history import MovedMeanwhile
 
 BY = "restore"
 WHY = "executed after the backup that the desk was restored from"
@@ -248,12 +248,12 @@ def _filled(
         planned_at=began_at,
     )
     if executed is None:
-        history.create(conversion, Conversion.fill, at=at, by=BY, why=WHY, filled_at=at)
+        state_history.create(conversion, Conversion.fill, at=at, by=BY, why=WHY, filled_at=at)
         return conversion
-    history.create(
+    state_history.create(
         conversion, Conversion.submit, at=at, by=BY, why=WHY, submitted_at=began_at, attempts=1, reason=WHY
     )
-    history.advance(
+    state_history.advance(
         conversion,
         Conversion.fill,
         at=at,

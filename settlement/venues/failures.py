@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from settlement.models import Attempt, Conversion
-from settlement.venues import error_table, halts, history
+from settlement.venues import error_table, halts, state_history
 from settlement.venues.error_table import Answer, Follow, Outcome, Scope, Verdict
 from settlement.venues.hearing import words_of
 from settlement.venues.protocol import VenueError
@@ -22,7 +22,7 @@ def take(attempt: Attempt, error: VenueError, *, now: datetime, underlying: str 
     answer = answer_of(error, venue=attempt.venue, to_question=attempt.call in QUESTIONS)
     heard = f"{error.kind} {error.code}".strip()
     verdict = _of_all_orders(attempt, error_table.TABLE.judge(answer), heard, underlying)
-    history.end_failed_attempt(attempt, error, verdict, at=now)
+    state_history.end_failed_attempt(attempt, error, verdict, at=now)
     log.warning(
         "venue call failed",
         request=str(attempt.request_id),

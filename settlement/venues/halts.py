@@ -18,8 +18,8 @@ from infra.broker.dispatcher import dispatcher
 from infra.coordination.ages import lies_ahead
 from settlement.models import Attempt, VenueHalt
 from settlement.venues import error_table
-from settlement.venues.history import NAME_CHARACTERS
 from settlement.venues.protocol import Venue, VenueError
+from settlement.venues.state_history import NAME_CHARACTERS
 from settlement.waking import RESUME, resume_in
 
 log = structlog.get_logger(__name__)

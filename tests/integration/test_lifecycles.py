@@ -12,8 +12,8 @@ from django_fsm import TransitionNotAllowed
 from counter.models import Expiry, IndexEntry, Option, TradingSwitch
 from infra.db.lifecycles import may, state_fields
 from settlement.models import Conversion, FundsTransfer, Intervention, ReconciliationBreak, StateChange
-from settlement.venues import history
-from settlement.venues.history import MovedMeanwhile
+from settlement.venues import state_history
+from settlement.venues.state_history import MovedMeanwhile
 from tests.support.desk_bench import at_once
 from tests.support.people import ANN, BOB
 from tests.support.staff import staff
@@ -99,7 +99,7 @@ def test_nothing_is_assigned_while_another_thread_reads_rows_anew():
 
 def test_a_locked_row_is_moved_stored_and_noted():
     row = transfer()
-    with history.moving(row, at=NOW, by="ann", why="now"):
+    with state_history.moving(row, at=NOW, by="ann", why="now"):
         row.submit(at=NOW)
     stored = FundsTransfer.objects.get(pk=row.pk)
     assert (stored.state, stored.version, stored.attempts, stored.submitted_at) == ("SUBMITTED", 1, 1, NOW)
@@ -110,12 +110,12 @@ def test_a_locked_row_is_moved_stored_and_noted():
 def test_a_row_that_has_moved_since_it_was_read_is_left_alone():
     row = transfer()
     stale = FundsTransfer.objects.get(pk=row.pk)
-    with history.moving(row, at=NOW, by="ann"):
+    with state_history.moving(row, at=NOW, by="ann"):
         row.submit(at=NOW)
     with (
         pytest.raises(MovedMeanwhile),
         transaction.atomic(using="desk"),
-        history.moving(stale, at=NOW, by="bob"),
+        state_history.moving(stale, at=NOW, by="bob"),
     ):
         raise AssertionError("not reached")
     assert StateChange.objects.filter(subject="funds_transfer", subject_id=row.pk).count() == 1
@@ -124,13 +124,16 @@ def test_a_row_that_has_moved_since_it_was_read_is_left_alone():
 def test_what_is_written_is_only_what_the_step_changed():
     row = transfer()
     FundsTransfer.objects.filter(pk=row.pk).update(misses=7)  # by a sweep, which moves nothing
-    with history.moving(row, at=NOW, by="ann"):
+    with state_history.moving(row, at=NOW, by="ann"):
         row.submit(at=NOW)
     assert FundsTransfer.objects.get(pk=row.pk).misses == 7
 
 
 def test_a_block_that_moves_nothing_is_an_error():
-    with pytest.raises(RuntimeError, match="was not moved"), history.moving(transfer(), at=NOW, by="ann"):
+    with (
+        pytest.raises(RuntimeError, match="was not moved"),
+        state_history.moving(transfer(), at=NOW, by="ann"),
+    ):
         pass
 
 

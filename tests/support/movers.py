@@ -13,7 +13,9 @@ from django_fsm.signals import pre_transition
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = str(ROOT / "tests")
 # Between an operation and the transition: they move what they are given.
-BETWEEN = tuple(str(ROOT / path) for path in (".venv", "config", "infra", "settlement/venues/history.py"))
+BETWEEN = tuple(
+    str(ROOT / path) for path in (".venv", "config", "infra", "settlement/venues/state_history.py")
+)
 
 
 class UndeclaredMove(AssertionError):

@@ -104,14 +104,16 @@ def test_wallet_transfer_whose_answer_was_lost_is_in_flight(past, check, venue, 
 
 
 def test_manual_conversion_is_listed_with_its_owner_and_not_broken_however_old(past, venue):
-    from settlement.venues import history
+    from settlement.venues import state_history
 
     place_open(past.customer, past.option, contracts=100)
     desk.deliver()
     planned, _, _ = converting.plan(
         underlying="BTC", market=venue.market("BTC"), top=venue.top_of_book("BTC"), now=timezone.now()
     )
-    history.advance(planned, Conversion.hand_over, at=timezone.now(), by="test", reason="the market is gone")
+    state_history.advance(
+        planned, Conversion.hand_over, at=timezone.now(), by="test", reason="the market is gone"
+    )
     report = audit.run(now=timezone.now() + timedelta(days=1), venue=venue)
     assert broken(report) == {}
     details = {finding.where: finding.detail for finding in report.result(8).in_flight.listed}

@@ -23,7 +23,7 @@ from settlement.interventions.operations import state_of
 from settlement.interventions.terms import Terms
 from settlement.models import Allocation, Attempt, Conversion, DeskTransfer, Fill
 from settlement.models.history import Subject
-from settlement.venues import halts, history
+from settlement.venues import halts, state_history
 from tests.support import desk
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.tampering import execute, tampered
@@ -358,7 +358,7 @@ def test_at_one_moment_a_decision_comes_before_what_came_of_it(settled, venue, p
     desk.deliver()
     desk.convert(venue)
     stuck, now = Conversion.objects.latest("id"), timezone.now()
-    history.advance(stuck, Conversion.hand_over, at=now, by="ann", why="", due_at=None)
+    state_history.advance(stuck, Conversion.hand_over, at=now, by="ann", why="", due_at=None)
     operation = deciding.OPERATIONS[Subject.CONVERSION, "book_by_hand"]
     asked = deciding.request(
         operation=operation,

@@ -12,7 +12,7 @@ from settlement.book.chart import COUNTER, FEES, OPTIONS, PNL, ROUNDING, TRADING
 from settlement.conversions import balancing, converting
 from settlement.models import Allocation, Attempt, Carry, Conversion, DeskTransfer, Fill
 from settlement.netting import net
-from settlement.venues import history
+from settlement.venues import state_history
 from tests.support.desk_bench import (
     Desk,
     assert_books_agree,
@@ -194,7 +194,7 @@ def test_a_conversion_that_moved_under_way_keeps_its_answer_and_nothing_else(des
 
     def take_over(client_order_id):
         row = Conversion.objects.get(client_order_id=client_order_id)
-        history.advance(row, Conversion.hand_over, at=timezone.now(), by="somebody", why="by hand")
+        state_history.advance(row, Conversion.hand_over, at=timezone.now(), by="somebody", why="by hand")
 
     desk.venue.before_submit = take_over
     converting.convert_waiting(underlying="BTC", venue=desk.venue, now=timezone.now(), books=True)

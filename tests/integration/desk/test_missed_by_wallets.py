@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from settlement.funds import transfers
 from settlement.models import Attempt, Conversion, FundsTransfer
-from settlement.venues import error_table, history
+from settlement.venues import error_table, state_history
 from tests.support.desk_bench import (
     POST,
     Desk,
@@ -111,7 +111,7 @@ def test_an_order_in_a_persons_hands_may_have_left_its_part_too(desk):
         desk.paper.add_fault("reply_lost", **POST)
         take_in(event())
         made = desk.convert()
-    history.advance(made, Conversion.hand_over, at=timezone.now(), by="somebody", why="by hand")
+    state_history.advance(made, Conversion.hand_over, at=timezone.now(), by="somebody", why="by hand")
     ask_often(desk)
     assert states() == ["UNKNOWN", "MANUAL"]
 

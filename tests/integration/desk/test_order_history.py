@@ -24,7 +24,7 @@ from settlement.interventions.operations import state_of
 from settlement.interventions.terms import Terms
 from settlement.models import Conversion
 from settlement.models.history import Subject
-from settlement.venues import history
+from settlement.venues import state_history
 from tests.support.desk_bench import Desk, event, take_in
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
@@ -131,7 +131,7 @@ def test_an_order_that_people_release_is_logged_with_what_it_left(desk):
     order = taken_in()
     desk.paper.add_fault("request_lost", path="/api/v3/order$", method="POST", count=1)
     made = desk.convert()
-    history.advance(made, Conversion.hand_over, at=timezone.now(), by="x", why="nobody answers")
+    state_history.advance(made, Conversion.hand_over, at=timezone.now(), by="x", why="nobody answers")
     asked: dict[str, Any] = {"venue": desk.venue, "now": timezone.now() + timedelta(minutes=5)}
     request = deciding.request(
         operation=deciding.OPERATIONS[Subject.CONVERSION, "release"],

@@ -27,7 +27,7 @@ from settlement.interventions.terms import HoldTerms, Refused, Terms
 from settlement.models import Carry, Conversion, FundsTransfer, Intervention, VenueHalt
 from settlement.models.history import Subject
 from settlement.restore import hold as restoring
-from settlement.venues import halts, history
+from settlement.venues import halts, state_history
 from settlement.venues.halts import VenueHalted
 from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
 from tests.support.dumping import back_up, put_back
@@ -312,7 +312,7 @@ def test_nothing_is_booked_or_undone_past_a_desk_that_has_forgotten(desk, tmp_pa
     desk.paper.add_fault("reply_lost", **POST)
     made = desk.convert()
     assert made.state == "UNKNOWN"
-    history.advance(made, Conversion.hand_over, at=timezone.now(), by="ann", why="test", due_at=None)
+    state_history.advance(made, Conversion.hand_over, at=timezone.now(), by="ann", why="test", due_at=None)
     backup = back_up(tmp_path)
     order("ETH")
     work(desk, "ETH")
