@@ -11,8 +11,8 @@ from datetime import datetime
 from kombu import Message
 
 from acceptance.intake import ingest
+from acceptance.isolating_failures import store_apart
 from acceptance.models import AcceptedOrder
-from acceptance.spoiled import store_apart
 from counter.contracts import VERSION, SyncBatch, SyncEvent, decode
 from infra.broker.message_signing import SYNC, check_mac
 from infra.coordination.leadership import Term

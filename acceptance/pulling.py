@@ -10,8 +10,8 @@ from django.db.models import Max
 
 from acceptance import counter_client
 from acceptance.intake import Intake, ingest
+from acceptance.isolating_failures import store_apart
 from acceptance.models import AcceptedOrder
-from acceptance.spoiled import store_apart
 from counter.contracts import SettlementReport, SyncEvent
 from infra.coordination.leadership import Term
 

@@ -8,9 +8,9 @@ import structlog
 
 from acceptance import counter_client
 from acceptance.counter_client import CounterUnavailable
+from acceptance.isolating_failures import store_apart
 from acceptance.models import AcceptedOrder
 from acceptance.order_history import move_orders
-from acceptance.spoiled import store_apart
 from counter.contracts import SettlementReport
 from infra.coordination.leader import exclusive
 from infra.db.arrays import array
