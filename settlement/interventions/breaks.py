@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import F
 
 from acceptance.counter_client import CounterError
+from acceptance.event_validation import can_be_settled
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.pulling import take_in_one
-from acceptance.validity import can_be_settled
 from settlement.book.chart import CAPITAL, CASH, COUNTER, SUSPENSE
 from settlement.book.legs import Legs
 from settlement.interventions import disowning

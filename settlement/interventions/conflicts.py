@@ -10,9 +10,9 @@ from datetime import datetime
 
 import msgspec
 
+from acceptance.event_validation import can_be_settled
 from acceptance.intake import CONTENT, ingest
 from acceptance.models import AcceptedOrder, Conflict
-from acceptance.validity import can_be_settled
 from counter.contracts import SyncEvent, encode
 from settlement.interventions import disowning
 from settlement.interventions.disowning import CounterSilent
