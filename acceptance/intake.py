@@ -18,9 +18,9 @@ import structlog
 from django.conf import settings
 from django.db import connections, transaction
 
-from acceptance.announcing import orders_came_in
 from acceptance.event_validation import MAX_BIGINT, MAX_SOURCE, can_be_settled, storable_text
 from acceptance.models import AcceptedOrder, Conflict
+from acceptance.new_order_hooks import orders_came_in
 from counter.contracts import SyncEvent, encode
 from infra.coordination.leadership import Term
 from infra.db.arrays import array, columns

@@ -9,7 +9,7 @@ class SettlementConfig(AppConfig):
     name = "settlement"
 
     def ready(self) -> None:
-        from acceptance.announcing import on_orders
+        from acceptance.new_order_hooks import on_orders
         from settlement.waking import settle_soon
 
         on_orders(settle_soon)
