@@ -10,6 +10,6 @@ class SettlementConfig(AppConfig):
 
     def ready(self) -> None:
         from acceptance.new_order_hooks import on_orders
-        from settlement.waking import settle_soon
+        from settlement.task_triggers import settle_soon
 
         on_orders(settle_soon)

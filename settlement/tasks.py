@@ -18,9 +18,9 @@ from settlement.counter_link import clearing_payments, conditions, reporting
 from settlement.funds import treasury
 from settlement.interventions import batches
 from settlement.restore import hold
+from settlement.task_triggers import BALANCE, RESUME, balance_in, settle_soon
 from settlement.venues.ccxt_venue import venue
 from settlement.venues.protocol import VenueError
-from settlement.waking import BALANCE, RESUME, balance_in, settle_soon
 
 log = structlog.get_logger(__name__)
 

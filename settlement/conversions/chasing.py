@@ -19,9 +19,9 @@ from django.db import connections
 from infra.broker import wakeups
 from ledger.decimals import EXACT, product, quotient
 from settlement.models import Conversion
+from settlement.task_triggers import chain_of
 from settlement.venues import error_table
 from settlement.venues.protocol import PRICE_FRESH_SECONDS, TopOfBook
-from settlement.waking import chain_of
 
 log = structlog.get_logger(__name__)
 

@@ -22,11 +22,11 @@ from ledger.decimals import calculating
 from settlement.conversions import late_fees, round_statements
 from settlement.conversions.late_fees import fee_values, worth
 from settlement.models import Attempt, Carry, Conversion, Fill
+from settlement.task_triggers import resume_in
 from settlement.venues import error_table, failures, state_history
 from settlement.venues.error_table import Follow, Outcome
 from settlement.venues.protocol import OrderReport, Trade, Venue, VenueError
 from settlement.venues.state_history import MovedMeanwhile
-from settlement.waking import resume_in
 
 BY = "settlement"
 Book = Callable[

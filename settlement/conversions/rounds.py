@@ -17,10 +17,10 @@ from settlement.conversions import balancing, chasing, converting
 from settlement.conversions.chasing import Chase
 from settlement.conversions.converting import PriceRanAway
 from settlement.models import Conversion
+from settlement.task_triggers import BALANCE, places
 from settlement.venues import failures
 from settlement.venues.halts import VenueHalted
 from settlement.venues.protocol import Venue, VenueError
-from settlement.waking import BALANCE, places
 
 # Counter hears of settlements after the rounds: they end soon enough that it does not wait for the last order.
 ROUNDS_FOR_SECONDS = 0.2

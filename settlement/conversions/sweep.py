@@ -21,10 +21,10 @@ from settlement.conversions import balancing, dated_ahead, late_fees, unknown
 from settlement.conversions import converting as conversion
 from settlement.funds import transfers, venue_account
 from settlement.models import Conversion, FundsTransfer, VenueHalt
+from settlement.task_triggers import LOOKS_AHEAD_SECONDS, RESUME, converting, resume_in, settle_soon
 from settlement.venues import halts
 from settlement.venues.protocol import Venue, VenueError
 from settlement.venues.state_history import MovedMeanwhile
-from settlement.waking import LOOKS_AHEAD_SECONDS, RESUME, converting, resume_in, settle_soon
 
 log = structlog.get_logger(__name__)
 

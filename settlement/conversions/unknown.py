@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from settlement.conversions.outcomes import after_report, lose_sight, miss
 from settlement.funds import wallets
 from settlement.models import Attempt, Conversion
+from settlement.task_triggers import resume_in
 from settlement.venues import error_table, failures, state_history, times
 from settlement.venues.error_table import Outcome
 from settlement.venues.protocol import Venue, VenueError
-from settlement.waking import resume_in
 
 STRANGERS_LOOKED_UP = 20
 

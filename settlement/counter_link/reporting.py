@@ -17,7 +17,7 @@ from infra.db.arrays import array
 from infra.db.lifecycles import moves
 from infra.db.rows import reader
 from infra.observability import correlation
-from settlement.waking import balance_in
+from settlement.task_triggers import balance_in
 
 log = structlog.get_logger(__name__)
 

@@ -19,11 +19,11 @@ from settlement.book.chart import INVENTORY, VENUE
 from settlement.book.legs import Legs
 from settlement.funds import venue_account, wallets
 from settlement.models import Attempt, Conversion, FundsTransfer
+from settlement.task_triggers import RESUME, resume_in
 from settlement.venues import error_table, failures, halts, state_history, times
 from settlement.venues.error_table import Follow, Outcome
 from settlement.venues.protocol import TransferReport, Venue, VenueError
 from settlement.venues.state_history import MovedMeanwhile
-from settlement.waking import RESUME, resume_in
 
 log = structlog.get_logger(__name__)
 

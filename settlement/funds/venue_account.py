@@ -21,10 +21,10 @@ from ledger.posting import balances
 from settlement.book.chart import CAPITAL, INVENTORY, VENUE
 from settlement.book.legs import Legs
 from settlement.models import Conversion, DeskAccount, DeskTransfer, FundsTransfer, VenueAccount, VenueHalt
+from settlement.task_triggers import RESUME
 from settlement.venues import halts
 from settlement.venues.protocol import Venue, VenueError
 from settlement.venues.state_history import NAME_CHARACTERS
-from settlement.waking import RESUME
 
 log = structlog.get_logger(__name__)
 

@@ -24,9 +24,9 @@ from settlement.models import Conversion, Fill, Intervention, ReconciliationBrea
 from settlement.models.conversions import was_sent
 from settlement.models.history import Subject
 from settlement.netting.units import worth_usdt
+from settlement.task_triggers import BALANCE, RESUME, settle_soon
 from settlement.venues import error_table, halts, state_history
 from settlement.venues.state_history import MovedMeanwhile
-from settlement.waking import BALANCE, RESUME, settle_soon
 
 CLOCK_MARGIN = timedelta(seconds=60)  # by which the venue's clock may differ from ours
 MAX_VENUE_ID_CHARACTERS = 64

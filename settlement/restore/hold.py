@@ -22,11 +22,11 @@ from settlement.models import Conversion, FundsTransfer, Intervention, Reconcili
 from settlement.models.history import Subject
 from settlement.restore import replay
 from settlement.restore.replay import BY, WHY, Executed
+from settlement.task_triggers import settle_soon
 from settlement.venues import halts, state_history, times
 from settlement.venues.halts import RESTORED
 from settlement.venues.protocol import TransferReport, Venue
 from settlement.venues.state_history import MovedMeanwhile
-from settlement.waking import settle_soon
 
 log = structlog.get_logger(__name__)
 

@@ -17,10 +17,10 @@ from django.db.models.functions import Greatest
 from infra.broker.dispatcher import dispatcher
 from infra.coordination.ages import lies_ahead
 from settlement.models import Attempt, VenueHalt
+from settlement.task_triggers import RESUME, resume_in
 from settlement.venues import error_table
 from settlement.venues.protocol import Venue, VenueError
 from settlement.venues.state_history import NAME_CHARACTERS
-from settlement.waking import RESUME, resume_in
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from settlement.conversions import balancing
 from settlement.conversions import converting as conversion
 from settlement.funds import treasury
 from settlement.models import Attempt, Carry, Conversion, DeskTransfer, StateChange
+from settlement.task_triggers import converting
 from settlement.venues.protocol import VenueError
-from settlement.waking import converting
 from tests.support.desk_bench import (
     POST,
     Desk,

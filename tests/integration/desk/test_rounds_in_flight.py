@@ -15,7 +15,7 @@ from infra.coordination.leader import exclusive, held_of
 from settlement.conversions import rounds
 from settlement.conversions.rounds import Worked
 from settlement.models import Attempt, Carry, Conversion
-from settlement.waking import converting, places, settle_soon
+from settlement.task_triggers import converting, places, settle_soon
 from tests.support.desk_bench import POST, Desk, assert_books_agree, event, order_states, take_in
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])

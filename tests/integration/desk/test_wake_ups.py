@@ -13,8 +13,8 @@ from settlement import tasks
 from settlement.conversions import chasing
 from settlement.counter_link import conditions
 from settlement.models import Conversion, VenueHalt
+from settlement.task_triggers import BALANCE, RESUME
 from settlement.venues import halts
-from settlement.waking import BALANCE, RESUME
 from tests.support.desk_bench import POST, event, take_in
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
