@@ -19,7 +19,7 @@ from infra.coordination import clock
 from infra.db.lifecycles import moves
 from infra.observability import correlation
 from ledger.decimals import EXACT, product, quotient
-from settlement.conversions import balancing, chasing, round_statements, standing
+from settlement.conversions import balancing, chasing, coin_snapshot, round_statements
 from settlement.conversions.chasing import Chase
 from settlement.conversions.outcomes import BY, Book, after_failure, after_report, miss
 from settlement.funds import treasury, venue_account
@@ -61,7 +61,7 @@ def convert_waiting(
     Raises: VenueError when prices or balances cannot be had or the venue is halted, PriceRanAway when no order within
     the chase's bounds would execute; nothing was claimed then.
     """
-    seen = standing.of(underlying, now=now)
+    seen = coin_snapshot.of(underlying, now=now)
     if not seen.needs_conversion or (place and seen.missed_lately):
         return None
     if seen.halted is not None:
@@ -102,12 +102,12 @@ def _open_market(underlying: str, venue: Venue, now: datetime) -> Market:
 
 def needs_conversion(underlying: str, *, now: datetime) -> bool:
     """Whether an order waits, or what is carried is worth an order of its own, and a conversion may be made now."""
-    return standing.of(underlying, now=now).needs_conversion
+    return coin_snapshot.of(underlying, now=now).needs_conversion
 
 
 def orders_wait(underlying: str, *, now: datetime) -> bool:
     """Whether an order waits for a conversion that may be made now."""
-    return standing.of(underlying, now=now).orders_wait
+    return coin_snapshot.of(underlying, now=now).orders_wait
 
 
 @moves(Conversion.fill, Conversion.State.PLANNED)

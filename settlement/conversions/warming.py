@@ -12,7 +12,7 @@ from kombu.exceptions import KombuError
 from acceptance import counter_client
 from acceptance.counter_client import CounterError
 from infra.coordination import clock
-from settlement.conversions import standing
+from settlement.conversions import coin_snapshot
 from settlement.counter_link import reporting
 from settlement.funds import treasury
 from settlement.venues.protocol import Venue, VenueError
@@ -44,7 +44,7 @@ def _of_coin(venue: Venue, underlying: str) -> Callable[[], Any]:
     def read() -> None:
         venue.market(underlying)
         venue.top_of_book(underlying)
-        standing.of(underlying, now=clock.of("desk").now())
+        coin_snapshot.of(underlying, now=clock.of("desk").now())
 
     return read
 
