@@ -12,7 +12,7 @@ from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
 from infra.coordination.leader import exclusive
 from settlement import reconciliation
-from settlement.conversions import balancing, rounds, sweep, warming
+from settlement.conversions import balancing, rounds, sweep, worker_warmup
 from settlement.conversions.execution import measuring, minutes
 from settlement.counter_link import clearing_payments, conditions, reporting
 from settlement.funds import treasury
@@ -42,7 +42,7 @@ def carry_on(**signal: Any) -> None:
 def begin(**signal: Any) -> None:
     """Be warm before the first order is; what the process before has left, where this one replaces it, is its own."""
     wakeups.start()
-    warming.warm_up(venue())
+    worker_warmup.warm_up(venue())
     if _is_up:
         dispatcher.send(RESUME)
 
