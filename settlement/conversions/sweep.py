@@ -17,7 +17,7 @@ from infra.coordination.leader import held_of
 from infra.db.composing import answered
 from infra.db.not_now import is_session_over
 from infra.db.pipeline import Statement
-from settlement.conversions import balancing, dated_ahead, late_fees, unknown
+from settlement.conversions import balancing, future_timestamps, late_fees, unknown
 from settlement.conversions import converting as conversion
 from settlement.funds import transfers, venue_account
 from settlement.models import Conversion, FundsTransfer, VenueHalt
@@ -106,7 +106,7 @@ def _wake_when_due(now: datetime) -> None:
 def _step_on(venue: Venue, moment: Callable[[], datetime]) -> None:
     """One step of everything that is due, until there is no more or the venue is halted."""
     now = moment()  # what was sent since the sweep began is not of the future
-    dated_ahead.put_right(now=now)
+    future_timestamps.put_right(now=now)
     steps: list[tuple[Callable[..., None], Any]] = [
         (transfers.ask, transfer) for transfer in _due(FundsTransfer, now)
     ]
