@@ -20,7 +20,7 @@ from infra.exchange.host_breaker import small_number
 from infra.exchange.lean_ccxt import ccxt
 from infra.exchange.pushed_books import PushedBooks
 from settlement.netting.net import Lot
-from settlement.venues.hearing import heard, noting_answers
+from settlement.venues.ccxt_errors import heard, noting_answers
 from settlement.venues.minutes import minutes_of
 from settlement.venues.protocol import (
     PRICE_FRESH_SECONDS,

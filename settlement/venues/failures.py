@@ -6,8 +6,8 @@ import structlog
 
 from settlement.models import Attempt, Conversion
 from settlement.venues import error_table, halts, state_history
+from settlement.venues.ccxt_errors import words_of
 from settlement.venues.error_table import Answer, Follow, Outcome, Scope, Verdict
-from settlement.venues.hearing import words_of
 from settlement.venues.protocol import VenueError
 
 log = structlog.get_logger(__name__)

@@ -12,10 +12,10 @@ import pytest
 from infra.exchange.client import _point_to, new_exchange
 from infra.exchange.host_breaker import Breaker
 from settlement.venues import error_table
+from settlement.venues.ccxt_errors import heard as listening
+from settlement.venues.ccxt_errors import noting_answers
 from settlement.venues.error_table import Answer, Follow, Outcome
 from settlement.venues.failures import answer_of
-from settlement.venues.hearing import heard as listening
-from settlement.venues.hearing import noting_answers
 from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import event, states, take_in
 
