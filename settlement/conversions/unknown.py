@@ -10,7 +10,7 @@ from settlement.conversions.outcomes import after_report, lose_sight, miss
 from settlement.funds import wallets
 from settlement.models import Attempt, Conversion
 from settlement.task_triggers import resume_in
-from settlement.venues import error_table, failures, state_history, times
+from settlement.venues import error_table, failures, state_history, venue_clock
 from settlement.venues.error_table import Outcome
 from settlement.venues.protocol import Venue, VenueError
 
@@ -97,7 +97,7 @@ def _may_be_a_stranger(conversion: Conversion, venue: Venue) -> bool:
     )
     # Its own time may have been put right, but it was sent after the one before it.
     last = before.order_by("-pk").values_list("submitted_at", flat=True).first()
-    since = times.earliest(min(last or conversion.submitted_at, conversion.submitted_at), venue)
+    since = venue_clock.earliest(min(last or conversion.submitted_at, conversion.submitted_at), venue)
     trades = venue.trades(underlying=conversion.underlying, since=since)
     traded = {trade.venue_order_id for trade in trades}
     known = Conversion.objects.filter(underlying=conversion.underlying, venue_order_id__in=traded)

@@ -20,7 +20,7 @@ from settlement.book.legs import Legs
 from settlement.funds import venue_account, wallets
 from settlement.models import Attempt, Conversion, FundsTransfer
 from settlement.task_triggers import RESUME, resume_in
-from settlement.venues import error_table, failures, halts, state_history, times
+from settlement.venues import error_table, failures, halts, state_history, venue_clock
 from settlement.venues.error_table import Follow, Outcome
 from settlement.venues.protocol import TransferReport, Venue, VenueError
 from settlement.venues.state_history import MovedMeanwhile
@@ -182,7 +182,7 @@ def _doubt(transfer: FundsTransfer, reports: list[TransferReport], venue: Venue)
 def fitting(transfer: FundsTransfer, venue: Venue) -> list[TransferReport]:
     """Movements that fit and that no other transfer of ours has claimed, oldest first. Raises: VenueError."""
     assert transfer.submitted_at is not None  # noqa: S101
-    since = times.earliest(transfer.submitted_at, venue)
+    since = venue_clock.earliest(transfer.submitted_at, venue)
     reports = venue.transfers(asset=transfer.asset, since=since)
     taken = set(
         FundsTransfer.objects.filter(

@@ -14,7 +14,7 @@ from django.db.models import Min
 from ledger.decimals import calculating
 from settlement.book.chart import INVENTORY, VENUE
 from settlement.models import Conversion, FundsTransfer
-from settlement.venues import times
+from settlement.venues import venue_clock
 from settlement.venues.protocol import Trade, Venue
 
 QUIET_TRIES = 3
@@ -110,7 +110,7 @@ def _read_book(conversion: Conversion, venue: Venue) -> Booked:
     )
     first = may_be_unbooked.aggregate(first=Min("submitted_at"))["first"] or conversion.submitted_at
     assert first is not None  # noqa: S101 - it was sent, or it would not be in doubt
-    since = times.earliest(first, venue)
+    since = venue_clock.earliest(first, venue)
     with connections["desk"].cursor() as cursor:
         # One statement, so that balance and trades are of one moment.
         cursor.execute(f"SELECT ({BALANCE}), ARRAY({TRADE_IDS})", [VENUE, coin, coin, since])

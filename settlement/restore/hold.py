@@ -23,7 +23,7 @@ from settlement.models.history import Subject
 from settlement.restore import replay
 from settlement.restore.replay import BY, WHY, Executed
 from settlement.task_triggers import settle_soon
-from settlement.venues import halts, state_history, times
+from settlement.venues import halts, state_history, venue_clock
 from settlement.venues.halts import RESTORED
 from settlement.venues.protocol import TransferReport, Venue
 from settlement.venues.state_history import MovedMeanwhile
@@ -90,7 +90,7 @@ def _remember(venue: Venue, now: datetime) -> Remembered:
     if held is None:
         return found
     venue_account.require(venue, now=now)
-    since = times.earliest(held.began_at, venue)
+    since = venue_clock.earliest(held.began_at, venue)
     agreed = ReconciliationRun.objects.order_by("-id").values_list("orders_until", flat=True).first()
     again = take_in_again(after_id=agreed or 0, now=now)
     found.taken_in = again.accepted

@@ -11,7 +11,7 @@ from infra.exchange.lean_ccxt import exchange_class
 from settlement.conversions import chasing, late_fees, rounds, sweep
 from settlement.funds import transfers, treasury
 from settlement.models import Conversion, DeskAccount, Fill, LateFee, VenueHalt
-from settlement.venues import times, trade_pages
+from settlement.venues import trade_pages, venue_clock
 from settlement.venues.ccxt_venue import ORDER_COUNT_HEADER, ORDER_COUNT_WINDOW_SECONDS
 from settlement.venues.protocol import VenueError
 from tests.support.desk_bench import (
@@ -226,8 +226,8 @@ def test_what_was_sent_is_looked_for_by_the_venues_clock(desk, monkeypatch, behi
     real = desk.venue.real.stamp
     monkeypatch.setattr(desk.venue.real, "stamp", lambda: real() - 1000 * behind_seconds)
     sent = timezone.now()
-    since = times.earliest(sent, desk.venue)
-    off = sent - since - times.MARGIN - timedelta(seconds=behind_seconds)
+    since = venue_clock.earliest(sent, desk.venue)
+    off = sent - since - venue_clock.MARGIN - timedelta(seconds=behind_seconds)
     assert abs(off) < timedelta(seconds=2)
 
 
