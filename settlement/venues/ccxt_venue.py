@@ -37,7 +37,7 @@ from settlement.venues.protocol import (
 )
 from settlement.venues.reading import finite, name_of, order_report, positive, raw, transfer_of, wallet_of
 from settlement.venues.retrying_reads import asked_again
-from settlement.venues.tops import Tops, top_of
+from settlement.venues.top_of_book import Tops, top_of
 from settlement.venues.trade_pages import trades_of_order, trades_since, transfers_between
 
 log = structlog.get_logger(__name__)
