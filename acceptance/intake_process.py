@@ -27,7 +27,7 @@ from infra.broker.dispatcher import dispatcher
 from infra.broker.message_signing import NotOurs
 from infra.coordination import clock
 from infra.coordination.leadership import Leadership, LeadershipLost, Term
-from infra.db.not_now import is_not_now, leave_session
+from infra.db.transient_errors import is_not_now, leave_session
 from infra.observability import correlation
 
 log = structlog.get_logger(__name__)

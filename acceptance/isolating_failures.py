@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from infra.coordination.leadership import LeadershipLost
-from infra.db.not_now import is_not_now
+from infra.db.transient_errors import is_not_now
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from django.db import Error
 
 from cockpit.sharing import Shared
 from infra.csv_lines import csv_lines, text_cell
-from infra.db.not_now import is_not_now, leave_session
 from infra.db.rows import reader, rows_of
+from infra.db.transient_errors import is_not_now, leave_session
 from ledger.decimals import EXACT, quotient
 from settlement.conversions.execution.gains import Gain, gain
 from settlement.models import Execution

@@ -19,7 +19,7 @@ from cockpit import best_execution, charts
 from cockpit.best_execution import Sums
 from cockpit.numbers import decimal_text, exact_text, usdt_text
 from infra.coordination import clock
-from infra.db.not_now import is_not_now, leave_session, sqlstate
+from infra.db.transient_errors import is_not_now, leave_session, sqlstate
 from ledger.decimals import rounded
 from settlement.conversions.execution.gains import Gain
 from settlement.models import Execution

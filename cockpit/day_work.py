@@ -17,7 +17,7 @@ from cockpit.days import DayRefused
 from cockpit.models import DayStatement, DayWork
 from infra.broker.dispatcher import Steps, dispatcher
 from infra.coordination.leader import exclusive
-from infra.db.not_now import is_not_now, is_session_over, leave_session
+from infra.db.transient_errors import is_not_now, is_session_over, leave_session
 
 log = structlog.get_logger(__name__)
 

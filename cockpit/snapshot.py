@@ -29,8 +29,8 @@ from counter.trading.switches import stopped
 from counter.webhooks.lateness import EndpointsWaiting, endpoints_waiting
 from infra.broker.canary import Trip, trips
 from infra.coordination.leases import Leader, leaders
-from infra.db.not_now import is_not_now
 from infra.db.rows import rows_of
+from infra.db.transient_errors import is_not_now
 from ledger.decimals import product, quotient
 from settlement.models import Conversion, VenueHalt
 from settlement.venues.halts import all_standing

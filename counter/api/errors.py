@@ -25,7 +25,7 @@ from counter.limits.refusals import TooManyRefusals
 from counter.money.cash import AccountError
 from counter.orders.requests import RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
-from infra.db.not_now import is_not_now, leave_session
+from infra.db.transient_errors import is_not_now, leave_session
 from infra.http_server.bodies import BodyLate, TooManyBodies
 
 log = structlog.get_logger(__name__)

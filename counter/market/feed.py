@@ -36,7 +36,7 @@ from counter.trading import desk_load, status
 from infra.coordination import clock
 from infra.coordination.clock import ClockUnknown
 from infra.coordination.leadership import Leadership, LeadershipLost, Term
-from infra.db.not_now import is_not_now
+from infra.db.transient_errors import is_not_now
 
 log = structlog.get_logger(__name__)
 

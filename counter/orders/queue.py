@@ -23,8 +23,8 @@ from counter.orders.throttle import throttle
 from infra.coordination import clock
 from infra.coordination.group_queue import Entry, GroupQueue, OutcomeUnknown, QueueFull
 from infra.coordination.waiting import wake
-from infra.db.not_now import LOCK_NOT_AVAILABLE, is_not_now, sqlstate
 from infra.db.pipeline import Statement, ask, prepare_here
+from infra.db.transient_errors import LOCK_NOT_AVAILABLE, is_not_now, sqlstate
 from infra.observability import request_ids
 
 log = structlog.get_logger(__name__)

@@ -17,8 +17,8 @@ from counter.orders.rows import AccountRow, PositionRow, TransferRow
 from infra.db.arrays import array, columns
 from infra.db.composing import answered, together
 from infra.db.lifecycles import moves
-from infra.db.not_now import LOCK_NOT_AVAILABLE, sqlstate
 from infra.db.rows import reader
+from infra.db.transient_errors import LOCK_NOT_AVAILABLE, sqlstate
 from infra.db.transitions import move, moving
 from infra.observability import correlation
 

@@ -24,7 +24,7 @@ from infra.coordination.ages import AHEAD_INTERVAL, age, lies_ahead
 from infra.coordination.leadership import LeadershipLost, Term
 from infra.db.arrays import array
 from infra.db.lifecycles import moves
-from infra.db.not_now import is_not_now
+from infra.db.transient_errors import is_not_now
 from ledger.decimals import EXACT, calculating, product, rounded
 
 log = structlog.get_logger(__name__)

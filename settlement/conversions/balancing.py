@@ -13,7 +13,7 @@ from django.db import transaction
 
 from acceptance.models import AcceptedOrder
 from infra.coordination import clock
-from infra.db.not_now import is_session_over
+from infra.db.transient_errors import is_session_over
 from infra.observability import correlation
 from ledger.decimals import calculating
 from settlement.book.chart import (

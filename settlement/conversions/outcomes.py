@@ -17,7 +17,7 @@ from django.db.models import F
 from acceptance.models import AcceptedOrder
 from acceptance.order_history import move_orders
 from infra.db.lifecycles import moves
-from infra.db.not_now import is_session_over
+from infra.db.transient_errors import is_session_over
 from ledger.decimals import calculating
 from settlement.conversions import late_fees, round_statements
 from settlement.conversions.late_fees import fee_values, worth

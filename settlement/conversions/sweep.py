@@ -15,8 +15,8 @@ from django.db.models import Q, QuerySet
 from infra.broker.dispatcher import dispatcher
 from infra.coordination.leader import held_of
 from infra.db.composing import answered
-from infra.db.not_now import is_session_over
 from infra.db.pipeline import Statement
+from infra.db.transient_errors import is_session_over
 from settlement.conversions import balancing, future_timestamps, late_fees, unknown
 from settlement.conversions import converting as conversion
 from settlement.funds import transfers, venue_account

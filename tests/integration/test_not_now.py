@@ -30,7 +30,7 @@ from counter.models import SyncOrder
 from counter.orders.queue import OutcomeUnknown, order_queue
 from infra.coordination.leadership import Leadership
 from infra.db.engine.base import DatabaseWrapper
-from infra.db.not_now import is_not_now
+from infra.db.transient_errors import is_not_now
 from tests.support.api import Caller, error_of
 from tests.support.asgi import AsgiClient
 from tests.support.databases import failover

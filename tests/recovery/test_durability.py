@@ -19,7 +19,7 @@ from rest_framework.authtoken.models import Token
 
 from config.settings.places import database_of
 from infra.db.engine.base import DatabaseWrapper
-from infra.db.not_now import is_not_now
+from infra.db.transient_errors import is_not_now
 from tests.support import ending
 from tests.support.commits import CommitCutter, Cut
 from tests.support.databases import conninfo, copy_rows

@@ -24,7 +24,7 @@ from infra.db.engine.base import DatabaseWrapper
 from infra.db.engine.hosts import LEFT_ALONE_SECONDS, Host, hosts
 from infra.db.engine.replication import ReplicatedConnection, answer_for_what_was_read
 from infra.db.engine.silence import WatchedConnection, is_there
-from infra.db.not_now import is_not_now
+from infra.db.transient_errors import is_not_now
 from tests.support.databases import conninfo, copy_rows
 from tests.support.factories import make_customer, make_option
 from tests.support.replicas import Pair, answers, running_as_a_server
