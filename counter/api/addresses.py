@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from counter.api.raw_request import header_in
-from infra.http_server.peers import LONGEST, holder_of
+from infra.http_server.client_network import LONGEST, holder_of
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

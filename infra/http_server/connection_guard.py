@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from infra.http_server.peers import holder_of
+from infra.http_server.client_network import holder_of
 
 log = structlog.get_logger(__name__)
 

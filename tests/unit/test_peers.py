@@ -3,7 +3,7 @@
 import pytest
 
 from counter.api import addresses, event_loop_answers
-from infra.http_server.peers import holder_of
+from infra.http_server.client_network import holder_of
 
 
 @pytest.mark.parametrize(
