@@ -24,7 +24,7 @@ from counter.api.framework_timeout import Patience, refuse  # noqa: E402
 from infra.db.bounded_statements import bound_statements  # noqa: E402
 from infra.http_server.bodies import WholeBodies  # noqa: E402
 from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
-from infra.http_server.identified import Identified  # noqa: E402
+from infra.http_server.request_id import Identified  # noqa: E402
 from infra.http_server.retiring import Retiring  # noqa: E402
 
 guard = ConnectionGuard(of_address=settings.CONNECTIONS_PER_ADDRESS, is_trusted=is_proxy)

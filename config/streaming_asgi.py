@@ -14,7 +14,7 @@ from counter.api.addresses import is_proxy  # noqa: E402
 from counter.stream.application import Streams  # noqa: E402
 from infra.db.bounded_statements import bound_statements  # noqa: E402
 from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
-from infra.http_server.identified import Identified  # noqa: E402
+from infra.http_server.request_id import Identified  # noqa: E402
 from infra.http_server.retiring import Retiring  # noqa: E402
 
 # Listeners were let in by their credentials, so they are limited by customer; their number of one address is not.
