@@ -85,7 +85,7 @@ OTP_TOTP_ISSUER = "Crossbook"
 # Whose permissions the roles of staff hold.
 STAFF_ROLE_APPS = ("counter", "acceptance", "settlement", "audit", "cockpit")
 LOGIN_URL, LOGIN_REDIRECT_URL = "/admin/login/", "/admin/"
-PASSWORD_HASHERS = ["infra.http_server.hashing.UnhurriedPBKDF2"]
+PASSWORD_HASHERS = ["infra.http_server.password_hashing.UnhurriedPBKDF2"]
 # Of passwords that people choose: at the console, and of staff in the admin.
 MIN_PASSWORD_LENGTH = 12
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [

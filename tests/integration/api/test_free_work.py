@@ -17,7 +17,7 @@ from counter.access import strangers
 from counter.api import logins
 from counter.api.orders import refusals
 from counter.models import SyncOrder
-from infra.http_server import bodies, hashing
+from infra.http_server import bodies, password_hashing
 from tests.support.api import error_of
 from tests.support.asgi import AsgiClient
 
@@ -202,7 +202,7 @@ def test_those_who_log_in_keep_few_threads_from_others(transactional_db, monkeyp
 def test_passwords_are_hashed_on_a_thread_that_yields_to_all_others():
     assert check_password("right", make_password("right"))
     assert not check_password("wrong", make_password("right"))
-    priority = hashing._thread(os.getpid()).submit(
+    priority = password_hashing._thread(os.getpid()).submit(
         lambda: (threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     )
     thread, nice = priority.result()
