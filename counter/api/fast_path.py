@@ -26,8 +26,8 @@ from django.db import close_old_connections
 from django.dispatch import receiver
 
 from counter.access.admission import admissions
+from counter.access.failed_credentials import strangers
 from counter.access.request_signing import KEY_HEADER
-from counter.access.strangers import strangers
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer
 from counter.api.auth import Caller, caller_of, known_caller

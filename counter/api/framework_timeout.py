@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from counter.access.strangers import strangers
+from counter.access.failed_credentials import strangers
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.errors import answer, error_message

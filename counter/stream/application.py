@@ -19,7 +19,7 @@ from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port
 
-from counter.access.strangers import strangers
+from counter.access.failed_credentials import strangers
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.errors import ApiError, answer, error_answer

@@ -13,7 +13,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.db import connections
 from django.test import Client
 
-from counter.access import strangers
+from counter.access import failed_credentials
 from counter.api import logins
 from counter.api.orders import refusals
 from counter.models import SyncOrder
@@ -88,9 +88,9 @@ def test_refusals_of_a_batch_count_each_and_accepted_orders_make_up_for_them(new
 def test_guessed_credentials_are_answered_slowly_and_right_ones_of_the_same_address_at_once(
     new_caller, option, headers, monkeypatch
 ):
-    monkeypatch.setattr(strangers, "AT_ONCE", 5)
-    monkeypatch.setattr(strangers, "EVERY_SECONDS", 60.0)
-    monkeypatch.setattr(strangers, "HELD_BACK_SECONDS", 0.7)
+    monkeypatch.setattr(failed_credentials, "AT_ONCE", 5)
+    monkeypatch.setattr(failed_credentials, "EVERY_SECONDS", 60.0)
+    monkeypatch.setattr(failed_credentials, "HELD_BACK_SECONDS", 0.7)
     guessing = AsgiClient(headers=headers, peer="192.0.2.7")
     body = json.dumps(order_of(option, "a"))
 

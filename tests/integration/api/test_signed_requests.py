@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
-from counter.access import api_keys, strangers
+from counter.access import api_keys, failed_credentials
 from counter.access.admission import Admissions, Asking, Replayed, SignatureUse, admissions
 from counter.api import signed_requests
 from counter.api.auth import REMEMBERED_FOR_SECONDS
@@ -67,7 +67,7 @@ def test_an_order_that_is_signed_anew_finds_the_first(signer, order):
 
 
 def test_one_wrong_byte_anywhere_is_refused(signer, order, monkeypatch):
-    monkeypatch.setattr(strangers, "HELD_BACK_SECONDS", 0.0)  # or the price is too old by the end
+    monkeypatch.setattr(failed_credentials, "HELD_BACK_SECONDS", 0.0)  # or the price is too old by the end
     headers = signer.headers("POST", ORDERS, order, recv_window=60_000)
     for place in range(len(order)):
         changed = bytearray(order)
