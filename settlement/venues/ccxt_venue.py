@@ -1,6 +1,6 @@
 """A venue behind ccxt, spoken to in strings: amounts never become floats on the way out or back.
 
-Guards the third outcome: ccxt's own retries are off, what it raises keeps what was heard (`hearing`), and an answer
+Guards the third outcome: ccxt's own retries are off, what it raises keeps what was heard (`ccxt_errors`), and an answer
 that parses but names no order is no answer (`reading`).
 """
 
