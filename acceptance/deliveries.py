@@ -65,8 +65,8 @@ def batches(deliveries: Sequence[Delivery]) -> str:
 def take(deliveries: Sequence[Delivery], *, now: datetime, term: Term) -> Taken:
     """Store deliveries together; when that fails they are halved until what cannot be stored stands alone.
 
-    Raises: what `is_not_now` of the database, LeadershipLost when the term is over; some may be stored then, which does
-    no harm.
+    Raises: transient errors of the database, LeadershipLost when the term is over; some may be stored then, which
+    does no harm.
     """
     taken = Taken()
 

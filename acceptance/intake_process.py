@@ -27,7 +27,7 @@ from infra.broker.dispatcher import dispatcher
 from infra.broker.message_signing import NotOurs
 from infra.coordination import clock
 from infra.coordination.leadership import Leadership, LeadershipLost, Term
-from infra.db.transient_errors import is_not_now, leave_session
+from infra.db.transient_errors import is_transient, leave_session
 from infra.observability import correlation
 
 log = structlog.get_logger(__name__)
@@ -150,7 +150,7 @@ class IntakeProcess:
             with bound_contextvars(batch=deliveries.batches(waiting)):
                 taken = deliveries.take(waiting, now=clock.of("desk").now(), term=self._term)
         except Error as error:
-            if not is_not_now(error):
+            if not is_transient(error):
                 raise
             # Kept, not given back: RabbitMQ would count one more delivery each time, as if the messages were to blame.
             log.warning("database away, messages wait", messages=len(waiting), error=repr(error))

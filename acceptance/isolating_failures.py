@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from infra.coordination.leadership import LeadershipLost
-from infra.db.transient_errors import is_not_now
+from infra.db.transient_errors import is_transient
 
 T = TypeVar("T")
 
 
 def may_be_of_one(error: Exception) -> bool:
     """Whether one of the things may be to blame: neither a term that is over nor a database that is away is."""
-    return not isinstance(error, LeadershipLost) and not is_not_now(error)
+    return not isinstance(error, LeadershipLost) and not is_transient(error)
 
 
 def store_apart(

@@ -15,7 +15,7 @@ from django.db import Error
 from cockpit.sharing import Shared
 from infra.csv_lines import csv_lines, text_cell
 from infra.db.rows import reader, rows_of
-from infra.db.transient_errors import is_not_now, leave_session
+from infra.db.transient_errors import is_transient, leave_session
 from ledger.decimals import EXACT, quotient
 from settlement.conversions.execution.gains import Gain, gain
 from settlement.models import Execution
@@ -204,7 +204,7 @@ def _last_day(now: datetime) -> list[Sums]:
     try:
         return by_coin(begins=now - DAY, ends=now)
     except Error as error:
-        if not is_not_now(error):
+        if not is_transient(error):
             raise
         log.warning("executions cannot be read", error=repr(error))
         leave_session(error)

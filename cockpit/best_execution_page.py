@@ -19,7 +19,7 @@ from cockpit import best_execution, charts
 from cockpit.best_execution import Sums
 from cockpit.numbers import decimal_text, exact_text, usdt_text
 from infra.coordination import clock
-from infra.db.transient_errors import is_not_now, leave_session, sqlstate
+from infra.db.transient_errors import is_transient, leave_session, sqlstate
 from ledger.decimals import rounded
 from settlement.conversions.execution.gains import Gain
 from settlement.models import Execution
@@ -66,7 +66,7 @@ def show(request: HttpRequest) -> HttpResponse:
         sums = best_execution.by_day(first=first, last=last)
         worst = best_execution.worst(first=first, last=last, count=WORST_SHOWN)
     except Error as error:
-        if not is_not_now(error):
+        if not is_transient(error):
             raise
         log.warning("executions cannot be shown", first=str(first), last=str(last), error=repr(error))
         leave_session(error)

@@ -17,7 +17,7 @@ from cockpit.days import DayRefused
 from cockpit.models import DayStatement, DayWork
 from infra.broker.dispatcher import Steps, dispatcher
 from infra.coordination.leader import exclusive
-from infra.db.transient_errors import is_not_now, is_session_over, leave_session
+from infra.db.transient_errors import is_session_over, is_transient, leave_session
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +98,7 @@ def _do(work: DayWork, clock: Callable[[], datetime]) -> None:
         log.info("a day was refused", day=str(work.day), why=str(refusal))
         _refuse(work, str(refusal), now=clock())
     except Exception as error:
-        if is_not_now(error):
+        if is_transient(error):
             raise
         log.exception("a day failed", day=str(work.day))
         _refuse(work, FAILED, now=clock())

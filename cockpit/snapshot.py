@@ -30,7 +30,7 @@ from counter.webhooks.lateness import EndpointsWaiting, endpoints_waiting
 from infra.broker.canary import Trip, trips
 from infra.coordination.leases import Leader, leaders
 from infra.db.rows import rows_of
-from infra.db.transient_errors import is_not_now
+from infra.db.transient_errors import is_transient
 from ledger.decimals import product, quotient
 from settlement.models import Conversion, VenueHalt
 from settlement.venues.halts import all_standing
@@ -281,7 +281,7 @@ def _if_it_answers(ask: Callable[[], Found]) -> Found | None:
     try:
         return ask()
     except Error as error:
-        if not is_not_now(error):
+        if not is_transient(error):
             raise
         log.warning("the desk's figures cannot be read", error=repr(error))
         connections["desk"].close()

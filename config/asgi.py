@@ -20,7 +20,7 @@ from django.conf import settings  # noqa: E402 - they are there only now
 
 from counter.api.addresses import address_of, is_proxy  # noqa: E402
 from counter.api.fast_path import FastPath  # noqa: E402 - its models can be imported only now
-from counter.api.framework_timeout import Patience, refuse  # noqa: E402
+from counter.api.framework_timeout import FrameworkTimeout, refuse  # noqa: E402
 from infra.db.bounded_statements import bound_statements  # noqa: E402
 from infra.http_server.bodies import WholeBodies  # noqa: E402
 from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
@@ -37,5 +37,5 @@ def start() -> None:
     guard.start()
 
 
-others = WholeBodies(Patience(wsgi, liveness), address_of=address_of, refuse=refuse)
+others = WholeBodies(FrameworkTimeout(wsgi, liveness), address_of=address_of, refuse=refuse)
 application = Retiring(Identified(FastPath(others)), at_start=start)

@@ -18,7 +18,7 @@ from infra.coordination import clock
 from settlement.conversions import late_fees, sweep
 from settlement.intervention_pages.admins import InterventionAdmin, OperatedAdmin
 from settlement.intervention_pages.batch_admin import BatchAdmin, BatchForm, BatchRowAdmin
-from settlement.intervention_pages.clearing_admin import ClearingPaymentAdmin
+from settlement.intervention_pages.clearing_admin import ClearingPaymentDecisionAdmin
 from settlement.intervention_pages.reconciliation_admin import (
     ReconciliationBreakAdmin,
     ReconciliationRunAdmin,
@@ -320,7 +320,7 @@ class ConflictAdmin(OperatedAdmin):
 
 admin.site.register(Intervention, InterventionAdmin)
 admin.site.register(Batch, BatchAdmin)
-admin.site.register(ClearingPayment, ClearingPaymentAdmin)
+admin.site.register(ClearingPayment, ClearingPaymentDecisionAdmin)
 admin.site.register(BatchRow, BatchRowAdmin)
 admin.site.register(ReconciliationBreak, ReconciliationBreakAdmin)
 admin.site.register(ReconciliationRun, ReconciliationRunAdmin)

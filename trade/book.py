@@ -12,7 +12,7 @@ SHOWN_ORDERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedOrder:
+class ShownOrder:
     """An order with what its state means."""
 
     order: SyncOrder
@@ -46,7 +46,7 @@ class Book:
 
     balance: Decimal | None
     holdings: Holdings
-    orders: list[PlacedOrder]
+    orders: list[ShownOrder]
     at: datetime
 
     @property
@@ -76,7 +76,7 @@ def book_of(
     )
 
 
-def placed(order: SyncOrder) -> PlacedOrder:
+def placed(order: SyncOrder) -> ShownOrder:
     """An order as it is shown."""
     state, meaning = words.ORDER_STATES[order.state]
-    return PlacedOrder(order, state, meaning)
+    return ShownOrder(order, state, meaning)

@@ -17,7 +17,7 @@ from counter.trading.status import terms
 from infra.coordination.ages import age
 from ledger.decimals import product, quotient
 from trade import asked, numbers, words
-from trade.book import PlacedOrder, balance_of, placed
+from trade.book import ShownOrder, balance_of, placed
 from trade.payoff import Payoff, WorthAt, payoff
 from trade.written import written
 
@@ -59,7 +59,7 @@ class Ticket:
     firm_for_ms: int = 0
     refusal: words.Told | None = None
     is_unknown: bool = False
-    placed: PlacedOrder | None = None
+    placed: ShownOrder | None = None
     is_first: bool = False  # of the customer's orders: that they know the risk is asked
     knows_risk: bool = False
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from cockpit.timeline import counter_side, desk_side, people_side, venue_side
-from cockpit.timeline.desk_side import DeskOrder
+from cockpit.timeline.desk_side import OrderAtDesk
 from cockpit.timeline.events import Event
 from cockpit.timeline.result import QuoteToFill, quote_to_fill
 from counter.models import SyncOrder
@@ -32,7 +32,7 @@ class OrderTimeline:
 
     order_id: int
     order: SyncOrder | None
-    held: DeskOrder | None
+    held: OrderAtDesk | None
     events: tuple[Event, ...]
     result: QuoteToFill | None
     missing: str = ""
@@ -74,7 +74,7 @@ def _place(event: Event) -> tuple[datetime, int]:
     return event.at, AT_ONE_MOMENT.get((event.system, event.kind), 6)
 
 
-def _at_the_desk(order_id: int, held: DeskOrder | None, now: datetime) -> Iterator[Event]:
+def _at_the_desk(order_id: int, held: OrderAtDesk | None, now: datetime) -> Iterator[Event]:
     conflicts = desk_side.conflicts_of(order_id)
     yield from desk_side.conflict_events(conflicts)
     conversions = held.conversions if held else []

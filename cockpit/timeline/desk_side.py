@@ -18,7 +18,7 @@ LOOKED_BACK = (
 
 
 @dataclass(frozen=True, slots=True)
-class DeskOrder:
+class OrderAtDesk:
     """An order as the desk holds it, with its conversion and its share where it has them."""
 
     order: AcceptedOrder
@@ -33,7 +33,7 @@ class DeskOrder:
         return [*self.earlier, *([self.conversion] if self.conversion else [])]
 
 
-def read_order(order_id: int) -> DeskOrder | None:
+def read_order(order_id: int) -> OrderAtDesk | None:
     """Our counter's order at the desk, or None when it has not come yet."""
     order = AcceptedOrder.objects.filter(source=settings.COUNTER_SOURCE, order_id=order_id).first()
     if order is None:
@@ -44,8 +44,8 @@ def read_order(order_id: int) -> DeskOrder | None:
     if is_logged(steps):
         released = [step.conversion_id for step in steps if step.to_state == AcceptedOrder.State.RECEIVED]
         earlier = Conversion.objects.filter(pk__in=filter(None, released)).order_by("id")
-        return DeskOrder(order, conversion, share, steps, tuple(earlier))
-    return DeskOrder(order, conversion, share, steps, tuple(_came_to_nothing(order, conversion)))
+        return OrderAtDesk(order, conversion, share, steps, tuple(earlier))
+    return OrderAtDesk(order, conversion, share, steps, tuple(_came_to_nothing(order, conversion)))
 
 
 def is_logged(steps: Sequence[OrderStep]) -> bool:
@@ -89,7 +89,7 @@ def conflict_events(conflicts: list[Conflict]) -> Iterator[Event]:
             )
 
 
-def events_of(held: DeskOrder) -> Iterator[Event]:
+def events_of(held: OrderAtDesk) -> Iterator[Event]:
     """Intake, netting, share, ledger and report of one order."""
     order, conversion = held.order, held.conversion
     yield Event(

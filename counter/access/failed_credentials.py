@@ -16,7 +16,7 @@ LONGEST_SECONDS = 10.0
 MOST_ADDRESSES = 10_000
 
 
-class Strangers:
+class FailedCredentials:
     """How many wrong credentials each address has sent of late."""
 
     def __init__(self) -> None:
@@ -48,4 +48,4 @@ class Strangers:
         return False
 
 
-strangers = Strangers()
+failed_credentials = FailedCredentials()

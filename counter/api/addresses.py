@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from counter.api.raw_request import header_in
-from infra.http_server.client_network import LONGEST, holder_of
+from infra.http_server.client_network import LONGEST, network_of
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -30,19 +30,19 @@ def client_address(peer: str, forwarded_for: str) -> Address | None:
 
 
 def holder_in(request: HttpRequest) -> str:
-    """Whom a request of the framework counts for where each address has a limit (`holder_of`)."""
+    """Whom a request of the framework counts for where each address has a limit (`network_of`)."""
     forwarded_for = header_in(request)("X-Forwarded-For") or ""
-    return holder_of(str(client_address(request.META.get("REMOTE_ADDR", ""), forwarded_for)))
+    return network_of(str(client_address(request.META.get("REMOTE_ADDR", ""), forwarded_for)))
 
 
 def address_of(scope: MutableMapping[str, Any]) -> str:
-    """Whom an ASGI request counts for where each address has a limit (`holder_of`); empty if that cannot be read."""
+    """Whom an ASGI request counts for where each address has a limit (`network_of`); empty if that cannot be read."""
     client = scope.get("client")
     peer = client[0] if client else ""
     if not settings.TRUSTED_PROXIES:
-        return holder_of(peer)
+        return network_of(peer)
     forwarded = (value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
-    return holder_of(str(client_address(peer, ",".join(forwarded)) or ""))
+    return network_of(str(client_address(peer, ",".join(forwarded)) or ""))
 
 
 def is_proxy(peer: str) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from counter.api.errors import ApiError
 
 
-def check_no_repeats(raw: bytes | msgspec.Raw, *, colons: int) -> None:
+def check_no_duplicates(raw: bytes | msgspec.Raw, *, colons: int) -> None:
     """Refuse JSON with a repeated field; it was decoded into a message that needs this many `colons`.
 
     Raises: ApiError.

@@ -25,7 +25,7 @@ from counter.limits.refusals import TooManyRefusals
 from counter.money.cash import AccountError
 from counter.orders.requests import RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
-from infra.db.transient_errors import is_not_now, leave_session
+from infra.db.transient_errors import is_transient, leave_session
 from infra.http_server.bodies import BodyLate, TooManyBodies
 
 log = structlog.get_logger(__name__)
@@ -188,7 +188,7 @@ def answer(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return error_answer("unavailable")
     if isinstance(error, DataError):
         return error_answer("invalid_request", "a number is larger than what can be stored")
-    if is_not_now(error):
+    if is_transient(error):
         return _not_now(error)
     log.exception("unexpected error", exc_info=error)
     return error_answer("internal_error")
@@ -243,7 +243,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """An error outside of the API's views, in a middleware or a page: 500; 503 if the database cannot do it now."""
     error = sys.exc_info()[1]
-    if error is not None and is_not_now(error):
+    if error is not None and is_transient(error):
         response = _not_now(error)
         if not _is_for_programs(request):
             response.headers["Content-Type"] = "text/html; charset=utf-8"

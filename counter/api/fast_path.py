@@ -26,7 +26,7 @@ from django.db import close_old_connections
 from django.dispatch import receiver
 
 from counter.access.admission import admissions
-from counter.access.failed_credentials import strangers
+from counter.access.failed_credentials import failed_credentials
 from counter.access.request_signing import KEY_HEADER
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer
@@ -108,7 +108,7 @@ class FastPath:
         elif body is not None:
             placed = await _placed(placing, body, asking, scope, receive, until)
             if placed.status == NOT_KNOWN:
-                await strangers.hold_back(address_of(scope))
+                await failed_credentials.hold_back(address_of(scope))
             await self._answers.send(placed, scope, send, secure=secure)
 
     async def _asking(

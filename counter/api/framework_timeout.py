@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from counter.access.failed_credentials import strangers
+from counter.access.failed_credentials import failed_credentials
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.errors import answer, error_message
@@ -34,7 +34,7 @@ _OF_EVERYBODY = (b"host", b"x-forwarded-proto")
 _answers = Answers()
 
 
-class Patience:
+class FrameworkTimeout:
     """An ASGI application: asks `framework`, whose threads may all be waiting, for as long as it makes sense.
 
     `liveness` is the same framework on threads of its own.
@@ -105,7 +105,7 @@ class Patience:
             if asked.done() or begun.done():
                 await asked
                 if held:
-                    await strangers.hold_back(address_of(scope))
+                    await failed_credentials.hold_back(address_of(scope))
                     for message in held:
                         await send(message)
                 return

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counter.api.duplicate_fields import check_no_repeats
+from counter.api.duplicate_fields import check_no_duplicates
 from counter.api.errors import ApiError
 from counter.api.examples import FIRM_QUOTE
 from counter.api.market_messages import (
@@ -67,7 +67,7 @@ class QuotesView(MarketView):
     def read(self, body: bytes) -> AnyQuote:
         """What a firm quote is asked for."""
         asked = decode(body, _QUOTE)
-        check_no_repeats(body, colons=asked.colons())
+        check_no_duplicates(body, colons=asked.colons())
         return asked
 
     @extend_schema(

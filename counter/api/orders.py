@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.codes import CODES
-from counter.api.duplicate_fields import check_no_repeats
+from counter.api.duplicate_fields import check_no_duplicates
 from counter.api.errors import ApiError, Problem, refusal_message, refusal_of
 from counter.api.examples import PLACE_ORDER, PLACE_ORDERS
 from counter.api.openapi import NEW_ORDER, PLACING_ERRORS, READING_ERRORS, answers, described
@@ -105,7 +105,7 @@ class Placing:
 
 def _read_single(body: bytes, customer_id: int) -> DecodedBody:
     order = decode(body, _ORDER)
-    check_no_repeats(body, colons=order.colons())
+    check_no_duplicates(body, colons=order.colons())
     request = order.request(customer_id)
     return DecodedBody([request], [request])
 
@@ -230,10 +230,10 @@ def _read_batch(raw: bytes, customer_id: int) -> list[OrderRequest | OrderOutcom
         loose = decode(raw, _LOOSE_BATCH).orders
         _check_size(loose)
         # Of the colons that are not in its orders there is one.
-        check_no_repeats(raw, colons=1 + sum(bytes(order).count(b":") for order in loose))
+        check_no_duplicates(raw, colons=1 + sum(bytes(order).count(b":") for order in loose))
         return [_read_one(order, customer_id) for order in loose]
     _check_size(orders)
-    check_no_repeats(raw, colons=1 + sum(order.colons() for order in orders))
+    check_no_duplicates(raw, colons=1 + sum(order.colons() for order in orders))
     return [order.request(customer_id) for order in orders]
 
 
@@ -251,7 +251,7 @@ def _check_size(orders: list[object] | list[msgspec.Raw] | list[AnyOrder]) -> No
 def _read_one(raw: msgspec.Raw, customer_id: int) -> OrderRequest | OrderOutcome:
     try:
         order = decode(raw, _ORDER)
-        check_no_repeats(raw, colons=order.colons())
+        check_no_duplicates(raw, colons=order.colons())
         return order.request(customer_id)
     except ApiError as error:
         problem = Problem(error.code, str(error), error.detail or None)

@@ -57,7 +57,7 @@ urlpatterns = [
     path("internal/v1/clearing-payments", internal.ClearingPaymentsView.as_view()),
     path("wallet/v1/customers", wallet.CustomersView.as_view()),
     path("wallet/v1/deposits", wallet.DepositsView.as_view()),
-    path("wallet/v1/withdrawals", wallet.WithdrawalsView.as_view()),
+    path("wallet/v1/withdrawals", wallet.WalletWithdrawalsView.as_view()),
     path("wallet/v1/withdrawals/<str:reference>", wallet.WithdrawalView.as_view()),
     path("wallet/v1/withdrawals/<str:reference>/confirm", wallet.ConfirmView.as_view()),
     path("wallet/v1/withdrawals/<str:reference>/release", wallet.ReleaseView.as_view()),

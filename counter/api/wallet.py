@@ -11,7 +11,7 @@ import msgspec
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counter.api.duplicate_fields import check_no_repeats
+from counter.api.duplicate_fields import check_no_duplicates
 from counter.api.errors import ApiError
 from counter.api.fields import Amount, read_amount
 from counter.api.pages import page_of
@@ -40,7 +40,7 @@ class _StrictView(WalletView):
 
     def read(self, body: bytes) -> Any:
         message = super().read(body)
-        check_no_repeats(body, colons=-1)  # a name may hold colons: counting them tells nothing
+        check_no_duplicates(body, colons=-1)  # a name may hold colons: counting them tells nothing
         return message
 
 
@@ -73,7 +73,7 @@ class DepositsView(_StrictView):
         return _answer(movement_body(movement), is_new=is_new)
 
 
-class WithdrawalsView(_StrictView):
+class WalletWithdrawalsView(_StrictView):
     """What is to be paid out."""
 
     decoder = msgspec.json.Decoder(NewMovement)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counter.access import webhook_endpoints
-from counter.api.duplicate_fields import check_no_repeats
+from counter.api.duplicate_fields import check_no_duplicates
 from counter.api.errors import ApiError
 from counter.api.examples import REGISTER_WEBHOOK
 from counter.api.openapi import CHANGING_ERRORS, READING_ERRORS, answers, described
@@ -36,7 +36,7 @@ class _EndpointView(CustomerView):
 
     def read(self, body: bytes) -> Any:
         message = super().read(body)
-        check_no_repeats(body, colons=-1)  # an address holds colons: counting them tells nothing
+        check_no_duplicates(body, colons=-1)  # an address holds colons: counting them tells nothing
         return message
 
     def _no_body(self, request: Request) -> None:

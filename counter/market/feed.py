@@ -36,7 +36,7 @@ from counter.trading import desk_load, status
 from infra.coordination import clock
 from infra.coordination.clock import ClockUnknown
 from infra.coordination.leadership import Leadership, LeadershipLost, Term
-from infra.db.transient_errors import is_not_now
+from infra.db.transient_errors import is_transient
 
 log = structlog.get_logger(__name__)
 
@@ -112,14 +112,14 @@ class Feed:
 
         What goes wrong with one coin is told, and goes no further; but without database or lead nothing goes on.
 
-        Raises: LeadershipLost; database errors of which `is_not_now` holds.
+        Raises: LeadershipLost; database errors of which `is_transient` holds.
         """
         try:
             count = self._publish(coins, reading, now)
         except LeadershipLost:
             raise
         except Exception as error:
-            if is_not_now(error):
+            if is_transient(error):
                 raise
             if len(coins) > 1:
                 log.debug("not quoted together", coins=coins, error=repr(error))

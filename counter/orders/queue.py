@@ -24,7 +24,7 @@ from infra.coordination import clock
 from infra.coordination.group_queue import Entry, GroupQueue, OutcomeUnknown, QueueFull
 from infra.coordination.waiting import wake
 from infra.db.pipeline import Statement, ask, prepare_here
-from infra.db.transient_errors import LOCK_NOT_AVAILABLE, is_not_now, sqlstate
+from infra.db.transient_errors import LOCK_NOT_AVAILABLE, is_transient, sqlstate
 from infra.observability import request_ids
 
 log = structlog.get_logger(__name__)
@@ -195,7 +195,7 @@ class OrderQueue:
                 held = QueueFull("the customer's account is held by somebody else")
                 self._divide(entries, held, LOCK_IN_HASTE)
                 return
-            if not is_not_now(error):
+            if not is_transient(error):
                 self._divide(entries, error, lock_within)
                 return
             log.warning(

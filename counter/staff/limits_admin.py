@@ -22,7 +22,7 @@ SET = "counter.set_limits"
 MAX_CONTRACTS = 2**31 - 1
 
 
-class SeriesLimits(forms.Form):
+class SeriesLimitsForm(forms.Form):
     """What is filled in beside the action: each limit the default of the settings where it is left empty, and why."""
 
     contracts = forms.IntegerField(required=False, min_value=0, max_value=MAX_CONTRACTS)
@@ -30,7 +30,7 @@ class SeriesLimits(forms.Form):
     why = forms.CharField(required=False, max_length=200)
 
 
-class CustomerLimits(SeriesLimits):
+class CustomerLimitsForm(SeriesLimitsForm):
     """And how many orders a second."""
 
     orders_per_s = forms.IntegerField(required=False, min_value=1, max_value=1_000_000)
@@ -43,7 +43,7 @@ def _text(placeholder: str) -> forms.CharField:
 
 
 class SeriesLimitsFields(ActionForm):
-    """The fields of SeriesLimits as they are shown."""
+    """The fields of SeriesLimitsForm as they are shown."""
 
     contracts = _text("contracts")
     notional = _text("USDT")
@@ -51,7 +51,7 @@ class SeriesLimitsFields(ActionForm):
 
 
 class CustomerLimitsFields(SeriesLimitsFields):
-    """The fields of CustomerLimits as they are shown."""
+    """The fields of CustomerLimitsForm as they are shown."""
 
     orders_per_s = _text("orders a second")
 
@@ -103,7 +103,7 @@ class AccountAdmin(SetsLimits):
     list_select_related = ["customer"]
     search_fields = ["customer__reference__startswith", "code__exact"]
     search_help_text = "Beginning of the customer's reference, or the account's code"
-    action_form, limits_form = CustomerLimitsFields, CustomerLimits
+    action_form, limits_form = CustomerLimitsFields, CustomerLimitsForm
 
     def setters(self, queryset: QuerySet[Account]) -> list[Callable[..., None]]:
         """Of the customers among the accounts."""
@@ -121,7 +121,7 @@ class QuoteAdmin(SetsLimits):
     list_select_related = ["option"]
     list_filter = ["option__underlying"]
     search_fields = ["option__symbol__startswith"]
-    action_form, limits_form = SeriesLimitsFields, SeriesLimits
+    action_form, limits_form = SeriesLimitsFields, SeriesLimitsForm
 
     def setters(self, queryset: QuerySet[Quote]) -> list[Callable[..., None]]:
         """Of the options of these quotes."""

@@ -19,7 +19,7 @@ from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port
 
-from counter.access.failed_credentials import strangers
+from counter.access.failed_credentials import failed_credentials
 from counter.api.addresses import address_of
 from counter.api.answers import JsonAnswer, json_message
 from counter.api.errors import ApiError, answer, error_answer
@@ -78,7 +78,7 @@ class Streams:
         except Exception as error:  # noqa: BLE001 - `answer` logs what it does not know
             response = answer(error, {})
         if response.status_code == NOT_KNOWN:
-            await strangers.hold_back(address_of(scope))
+            await failed_credentials.hold_back(address_of(scope))
         if isinstance(response, Opening) and scope["method"] == "GET":
             await self._stream(response, scope, receive, send)
         else:

@@ -24,7 +24,7 @@ from infra.coordination.ages import AHEAD_INTERVAL, age, lies_ahead
 from infra.coordination.leadership import LeadershipLost, Term
 from infra.db.arrays import array
 from infra.db.lifecycles import moves
-from infra.db.transient_errors import is_not_now
+from infra.db.transient_errors import is_transient
 from ledger.decimals import EXACT, calculating, product, rounded
 
 log = structlog.get_logger(__name__)
@@ -190,7 +190,7 @@ class Watch:
         except LeadershipLost:
             raise
         except Exception as error:
-            if is_not_now(error) or len(measured) == 1:
+            if is_transient(error) or len(measured) == 1:
                 raise
             for underlying, measures in measured.items():
                 self._store({underlying: measures}, paid, now)

@@ -25,7 +25,7 @@ def sqlstate(error: BaseException) -> str | None:
     return state if isinstance(state, str) else None
 
 
-def is_not_now(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same may well succeed later."""
     state = sqlstate(error)
     if state is None:  # no server was reached, or it went away without a word
@@ -38,7 +38,7 @@ def is_not_now(error: BaseException) -> bool:
 def is_session_over(error: BaseException) -> bool:
     """Whether the next use of the session would meet the same, so that it fails for every row, message and order."""
     state = sqlstate(error) or ""
-    return is_not_now(error) and state not in SESSION_IS_WELL and not state.startswith(ROLLED_BACK)
+    return is_transient(error) and state not in SESSION_IS_WELL and not state.startswith(ROLLED_BACK)
 
 
 def leave_session(error: BaseException) -> None:

@@ -7,13 +7,13 @@ LONGEST = 64  # characters of an address; what is longer is none, and not kept i
 IPV6_PREFIX = 64
 
 
-def holder_of(address: str) -> str:
+def network_of(address: str) -> str:
     """The network that an address of IPv6 is of; any other address as it is. What is no address is itself."""
-    return _holder_of(address) if ":" in address and len(address) <= LONGEST else address[:LONGEST]
+    return _network_of(address) if ":" in address and len(address) <= LONGEST else address[:LONGEST]
 
 
 @lru_cache(maxsize=4096)
-def _holder_of(address: str) -> str:
+def _network_of(address: str) -> str:
     try:
         known = ip_address(address)
     except ValueError:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from infra.http_server.client_network import holder_of
+from infra.http_server.client_network import network_of
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Held:
     @property
     def address(self) -> str:
         """Whom it counts for."""
-        return holder_of(self.peer[0])
+        return network_of(self.peer[0])
 
 
 class ConnectionGuard:

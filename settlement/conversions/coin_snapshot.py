@@ -26,7 +26,7 @@ STANDING = f"""
 """  # noqa: S608 - a constant of our own
 
 
-class Standing(NamedTuple):
+class CoinSnapshot(NamedTuple):
     """What waits for a coin, and what speaks against a conversion of it now.
 
     `is_held_up` while one waits to be sent again or the coin rests: the venue would say no once more, so orders gather.
@@ -51,11 +51,11 @@ class Standing(NamedTuple):
         return (self.orders or self.large_carry) and not self.is_held_up
 
 
-def of(underlying: str, *, now: datetime) -> Standing:
+def of(underlying: str, *, now: datetime) -> CoinSnapshot:
     """How the coin stands."""
     least, latest = settings.CARRY_WORTH_CONVERTING_USDT, now + chasing.LONGEST_REST
     rest = [underlying, underlying, now, latest]
     missed = [underlying, now - MISSED_LATELY, now]
     asked = Statement(STANDING, [underlying, underlying, least, *rest, settings.VENUE, underlying, *missed])
     ((orders, large_carry, is_held_up, halted, books_are_open, lately, accounts),) = answered("desk", asked)
-    return Standing(orders, large_carry, is_held_up, halted, books_are_open, lately, accounts)
+    return CoinSnapshot(orders, large_carry, is_held_up, halted, books_are_open, lately, accounts)

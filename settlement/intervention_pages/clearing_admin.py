@@ -49,7 +49,7 @@ class PaymentForm(forms.Form):
     )
 
 
-class ClearingPaymentAdmin(DecidedAdmin, ReadOnlyAdmin):
+class ClearingPaymentDecisionAdmin(DecidedAdmin, ReadOnlyAdmin):
     """What was paid between counter and the desk, who asked for it, who approved it, and what counter said."""
 
     list_display = [

@@ -66,7 +66,7 @@ CORRECTED_OF_NONE = """
 """
 
 
-class DeskOrder(NamedTuple):
+class ReconciledOrder(NamedTuple):
     """One order as the desk has it."""
 
     order_id: int
@@ -155,7 +155,7 @@ def differs_now(order_id: int | None, now: datetime) -> Decimal:
     if order_id is None:
         return _of_no_order(theirs, now)[0]
     amounts = {entry.first_id: entry.amount for entry in theirs.sums}
-    held = [DeskOrder(*row) for row in _rows(ORDERS, after, order_id)]
+    held = [ReconciledOrder(*row) for row in _rows(ORDERS, after, order_id)]
     expected = sum((order.amount for order in held), _corrections(after, order_id).get(order_id, Decimal(0)))
     return amounts.get(order_id, Decimal(0)) - expected
 
@@ -221,7 +221,7 @@ def _drill(
     after: int, until: int, placed_before: datetime, now: datetime
 ) -> Iterator[tuple[int, Finding, bool]]:
     """(order id, finding, whether it is broken) of each order of a run that differs."""
-    ours = {row[0]: DeskOrder(*row) for row in _rows(ORDERS, after, until)}
+    ours = {row[0]: ReconciledOrder(*row) for row in _rows(ORDERS, after, until)}
     theirs, corrections = _one_by_one(after, placed_before), _corrections(after, until)
     for order_id in sorted(ours.keys() | theirs.keys() | corrections.keys()):
         if order_id > until:

@@ -36,7 +36,7 @@ from settlement.venues.protocol import (
     Wallet,
 )
 from settlement.venues.reading import finite, name_of, order_report, positive, raw, transfer_of, wallet_of
-from settlement.venues.retrying_reads import asked_again
+from settlement.venues.retrying_reads import retried
 from settlement.venues.top_of_book import Tops, top_of
 from settlement.venues.trade_pages import trades_of_order, trades_since, transfers_between
 
@@ -97,7 +97,7 @@ class CcxtVenue:
         with self._lock:
             self._markets_read_at = float("-inf")
 
-    @asked_again
+    @retried
     def why_closed(self, underlying: str = "") -> str:
         with self._call() as exchange:
             account = wallet_of(exchange, WALLET_NAMES["trading"])["info"]
@@ -109,7 +109,7 @@ class CcxtVenue:
         market = self.market(underlying)
         return "" if market.is_open else f"{market.symbol} is closed at the venue"
 
-    @asked_again
+    @retried
     def top_of_book(self, underlying: str, *, within_seconds: float = PRICE_FRESH_SECONDS) -> TopOfBook:
         symbol = settings.COINS[underlying]
         if within_seconds and (known := self._tops.latest(symbol, within_seconds=within_seconds)) is not None:
@@ -163,7 +163,7 @@ class CcxtVenue:
         if count is not None:
             self._order_count = (time.monotonic(), count)
 
-    @asked_again
+    @retried
     def find(self, *, underlying: str, client_order_id: str) -> OrderReport | None:
         symbol = settings.COINS[underlying]
         with self._call() as exchange:
@@ -175,17 +175,17 @@ class CcxtVenue:
                 order["trades"] = trades_of_order(exchange, symbol, order["id"])
             return order_report(order, client_order_id)
 
-    @asked_again
+    @retried
     def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
         with self._call() as exchange:
             return trades_since(exchange, settings.COINS[underlying], since)
 
-    @asked_again
+    @retried
     def minutes(self, *, underlying: str, first: datetime, count: int) -> list[MinuteOfTrades]:
         with self._call() as exchange:
             return minutes_of(exchange, settings.COINS[underlying], first, count)
 
-    @asked_again
+    @retried
     def client_order_id(self, *, underlying: str, venue_order_id: str) -> str | None:
         with self._call() as exchange:
             try:
@@ -196,14 +196,14 @@ class CcxtVenue:
                 raise VenueError(kind="BadAnswer", message="an order without a client id", raw=raw(order))
             return str(order["clientOrderId"])
 
-    @asked_again
+    @retried
     def account_id(self) -> str:
         with self._call() as exchange:
             account = wallet_of(exchange, WALLET_NAMES["trading"])["info"]
             told = account.get("uid") if isinstance(account, dict) else None
             return "" if told is None else name_of(told)
 
-    @asked_again
+    @retried
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         if wallet == "reserve" and not settings.VENUE_HAS_RESERVE:
             return {}
@@ -241,7 +241,7 @@ class CcxtVenue:
                 raise VenueError(kind="BadAnswer", message="a transfer without an id", raw=raw(answer))
             return name_of(answer["id"])
 
-    @asked_again
+    @retried
     def transfers(self, *, asset: str, since: datetime) -> list[TransferReport]:
         found = []
         with self._call() as exchange:

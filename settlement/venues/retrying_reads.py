@@ -23,7 +23,7 @@ BROKE_OFF = ("NetworkError", "ServerError", "BadAnswer")
 LATE = "InvalidNonce"  # by the venue's clock, which is read before the next call
 
 
-def asked_again(question: Callable[P, T]) -> Callable[P, T]:
+def retried(question: Callable[P, T]) -> Callable[P, T]:
     """A question to the venue, asked up to TIMES times."""
 
     @wraps(question)

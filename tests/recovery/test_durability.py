@@ -19,7 +19,7 @@ from rest_framework.authtoken.models import Token
 
 from config.settings.places import database_of
 from infra.db.engine.base import DatabaseWrapper
-from infra.db.transient_errors import is_not_now
+from infra.db.transient_errors import is_transient
 from tests.support import ending
 from tests.support.commits import CommitCutter, Cut
 from tests.support.databases import conninfo, copy_rows
@@ -258,4 +258,4 @@ def test_what_a_standby_may_not_have_is_an_error_within_a_transaction_and_withou
         cancel()
         with pytest.raises(OperationalError, match="not known to be replicated") as raised:
             written.result(SOON)
-    assert is_not_now(raised.value)
+    assert is_transient(raised.value)

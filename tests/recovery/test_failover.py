@@ -24,7 +24,7 @@ from infra.db.engine.base import DatabaseWrapper
 from infra.db.engine.hosts import LEFT_ALONE_SECONDS, Host, hosts
 from infra.db.engine.replication import ReplicatedConnection, answer_for_what_was_read
 from infra.db.engine.silence import WatchedConnection, is_there
-from infra.db.transient_errors import is_not_now
+from infra.db.transient_errors import is_transient
 from tests.support.databases import conninfo, copy_rows
 from tests.support.factories import make_customer, make_option
 from tests.support.replicas import Pair, answers, running_as_a_server
@@ -298,7 +298,7 @@ def test_a_session_whose_server_is_stopped_ends_whether_it_works_or_listens(pair
         for ask, session in zip(asked, sessions, strict=True):
             with pytest.raises(psycopg.OperationalError, match="does not answer") as raised:
                 ask()
-            assert is_not_now(raised.value)
+            assert is_transient(raised.value)
             assert session.closed
     finally:
         pair.primary.signal(signal.SIGCONT)

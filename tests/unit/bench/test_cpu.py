@@ -37,7 +37,7 @@ def test_a_run_that_is_no_measurement_has_no_cpu_figure():
     assert found["total_ms"] is None
 
 
-def test_peers_are_told_by_program_and_together():
+def test_client_network_are_told_by_program_and_together():
     found = cpu.summary(
         {"tpcb": {"cpu_ms": {"postgres": 0.25, "pgbench": 0.05}}, "plain_chain": {"rounds": []}}
     )

@@ -30,7 +30,7 @@ from counter.models import SyncOrder
 from counter.orders.queue import OutcomeUnknown, order_queue
 from infra.coordination.leadership import Leadership
 from infra.db.engine.base import DatabaseWrapper
-from infra.db.transient_errors import is_not_now
+from infra.db.transient_errors import is_transient
 from tests.support.api import Caller, error_of
 from tests.support.asgi import AsgiClient
 from tests.support.databases import failover
@@ -78,18 +78,18 @@ STATES = {
 def test_the_state_and_not_the_class_of_the_error_tells_whether_it_passes(state, passes):
     with pytest.raises(DatabaseError) as raised, connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$")
-    assert is_not_now(raised.value) is passes
-    assert is_not_now(raised.value.__cause__) is passes
+    assert is_transient(raised.value) is passes
+    assert is_transient(raised.value.__cause__) is passes
 
 
 @pytest.mark.parametrize("kind", [OperationalError, InterfaceError, psycopg.OperationalError])
 def test_a_server_that_is_not_reached_passes(kind):
-    assert is_not_now(kind("connection refused"))
+    assert is_transient(kind("connection refused"))
 
 
 @pytest.mark.parametrize("error", [DataError("x"), IntegrityError("x"), ValueError("x"), errors.Error("x")])
 def test_what_is_wrong_with_what_was_asked_does_not_pass(error):
-    assert not is_not_now(error)
+    assert not is_transient(error)
 
 
 # --- counter ----------------------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_intake_takes_no_message_for_poison_while_its_database_is_read_only():
         with failover("desk") as [host]:
             with pytest.raises(DatabaseError) as raised:
                 deliveries.take(some, now=timezone.now(), term=leading.term or pytest.fail("leads"))
-            assert is_not_now(raised.value)
+            assert is_transient(raised.value)
             host.over()
         until(lambda: leading.term)
         connections["desk"].close()

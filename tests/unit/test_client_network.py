@@ -3,7 +3,7 @@
 import pytest
 
 from counter.api import addresses, event_loop_answers
-from infra.http_server.client_network import holder_of
+from infra.http_server.client_network import network_of
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from infra.http_server.client_network import holder_of
     ],
 )
 def test_who_has_an_address_of_ipv6_has_its_network(address, holder):
-    assert holder_of(address) == holder
+    assert network_of(address) == holder
 
 
 def test_nothing_long_that_a_stranger_sends_is_kept(settings):

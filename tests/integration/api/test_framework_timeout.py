@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from counter.api import framework_timeout
-from counter.api.framework_timeout import Patience
+from counter.api.framework_timeout import FrameworkTimeout
 from counter.contracts import WALLET_TAG
 from infra.http_client import signatures
 from tests.support.api import error_of
@@ -39,7 +39,7 @@ def framework(monkeypatch):
 
 @pytest.fixture
 def client(framework):
-    return AsgiClient(application=Patience(framework, framework))
+    return AsgiClient(application=FrameworkTimeout(framework, framework))
 
 
 def test_an_answer_that_does_not_begin_in_time_is_given_up_and_left_to_end(framework, client):
@@ -100,7 +100,7 @@ def test_an_error_of_the_framework_is_the_servers_as_before(framework, client):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        AsgiClient(application=Patience(fail, fail)).request("GET", "/x")
+        AsgiClient(application=FrameworkTimeout(fail, fail)).request("GET", "/x")
 
 
 def test_a_client_that_goes_takes_its_request_along(framework, client):
@@ -120,7 +120,7 @@ def test_a_client_that_goes_takes_its_request_along(framework, client):
 def test_a_crowd_of_one_address_leaves_room_for_others_and_for_machines(framework, monkeypatch):
     monkeypatch.setattr(framework_timeout, "INSIDE", 12)
     monkeypatch.setattr(framework_timeout, "FRAMEWORK_WITHIN_SECONDS", 60)
-    application = Patience(framework, framework)
+    application = FrameworkTimeout(framework, framework)
     crowd, other, more = (
         AsgiClient(application=application, peer=peer) for peer in ("192.0.2.1", "192.0.2.2", "2001:db8::1")
     )
@@ -183,7 +183,7 @@ def test_the_thread_for_the_desks_word_is_had_by_nobody_else(framework, headers)
         "of another body": signed_headers("POST", framework_timeout.LIVENESS, b"other"),
         "of the wallet": signed_headers("POST", framework_timeout.LIVENESS, body, tag=WALLET_TAG),
     }[headers]
-    client = AsgiClient(application=Patience(framework, liveness))
+    client = AsgiClient(application=FrameworkTimeout(framework, liveness))
     pieces = [{"type": "http.request", "body": body}]
     answer = client.request("POST", framework_timeout.LIVENESS, pieces=pieces, headers=given)
     assert answer.content == b"late"
@@ -194,7 +194,7 @@ def test_the_desks_word_that_it_is_there_waits_for_no_other_request(framework):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"heard"})
 
-    client = AsgiClient(application=Patience(framework, liveness))
+    client = AsgiClient(application=FrameworkTimeout(framework, liveness))
 
     async def ask():
         most = framework_timeout.INSIDE // framework_timeout.SHARES
