@@ -64,7 +64,7 @@ CSRF_TRUSTED_ORIGINS = _access.words(
 
 # HTTPS=1: customers come through a proxy that speaks TLS and says so in X-Forwarded-Proto, which it sets itself. The
 # signed calls of desk and wallet service, and the health checks, may come past it.
-HTTPS = _access.switch("HTTPS", "0", "1 behind a proxy that speaks TLS: [what follows](open-net.md)")
+HTTPS = _access.switch("HTTPS", "0", "1 behind a proxy that speaks TLS: [what follows](internet-exposure.md)")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^(internal|wallet)/", r"^(healthz|readyz|metrics)$"]

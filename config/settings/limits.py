@@ -15,7 +15,7 @@ PUBLIC_REQUESTS_AT_ONCE = _limits.count("PUBLIC_REQUESTS_AT_ONCE", "50", "of eac
 CONNECTIONS_PER_ADDRESS = _limits.count(
     "CONNECTIONS_PER_ADDRESS",
     "2000",
-    "of one address to each web process; any number from `TRUSTED_PROXIES` ([all such bounds](open-net.md))",
+    "of one address to each web process; any number from `TRUSTED_PROXIES` ([all such bounds](internet-exposure.md))",
 )
 WEB_STATEMENT_SECONDS = _limits.seconds(
     "WEB_STATEMENT_SECONDS", "10", "how long one statement may take in the web processes"

@@ -1,6 +1,6 @@
 """What customers are quoted: spread, quotes, index and expiry.
 
-docs/decisions/index.md and docs/decisions/expiry.md say why these.
+docs/decisions/price-index.md and docs/decisions/expiry.md say why these.
 """
 
 from decimal import Decimal
@@ -38,7 +38,7 @@ FIRM_QUOTES_LIVE_USDT = _prices.amount(
 # Exchanges whose books count beside the venue's own: ccxt ids, each with a host of its own if wanted.
 INDEX_SOURCES = _prices.named_addresses(
     "INDEX_SOURCES",
-    "exchanges whose books count beside the venue's own: ccxt ids; public data only ([why](decisions/index.md))",
+    "exchanges whose books count beside the venue's own: ccxt ids; public data only ([why](decisions/price-index.md))",
 )
 INDEX_TIMEOUT_SECONDS = 2.0  # of a question to a source
 INDEX_WAIT_SECONDS = 0.5  # by which sources hold up a tick; what comes later counts with the next one

@@ -72,13 +72,13 @@ HELD: list[tuple[str, str, Callable[[], Any]]] = [
     ),
     ("docs/decisions/libraries.md", r"(\d+) packages in the run-time lock", locked_packages),
     ("docs/guarantees.md", r"(\d+) rules", lambda: len(error_table.TABLE.rules)),
-    ("docs/open-net.md", r"(\d+) tries of a name and of an address", lambda: logins.TRIES_AT_ONCE),
+    ("docs/internet-exposure.md", r"(\d+) tries of a name and of an address", lambda: logins.TRIES_AT_ONCE),
     (
-        "docs/open-net.md",
+        "docs/internet-exposure.md",
         r"that wait for a thread, except orders \| (\d+) per process",
         lambda: framework_timeout.INSIDE,
     ),
-    ("docs/open-net.md", r"an unfinished body \| (\d+) s", lambda: bodies.BODY_WITHIN_SECONDS),
+    ("docs/internet-exposure.md", r"an unfinished body \| (\d+) s", lambda: bodies.BODY_WITHIN_SECONDS),
     ("docs/runbook.md", r"all that the filter shows \((\d+) at most\)", lambda: batches.MAX_ROWS),
 ]
 
