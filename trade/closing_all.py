@@ -21,7 +21,7 @@ from counter.orders.requests import Accepted, CloseRequest, RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
 from ledger.decimals import calculating
 from trade import asked, words
-from trade.book import PlacedOrder, placed
+from trade.book import ShownOrder, placed
 from trade.holdings import Valuation, Worth
 from trade.placing import FULL
 from trade.tickets import new_client_order_id
@@ -40,7 +40,7 @@ class Part:
     worth: Worth = field(default_factory=lambda: Worth(None))
     firm: FirmQuote | None = None
     refusal: words.Told | None = None
-    placed: PlacedOrder | None = None
+    placed: ShownOrder | None = None
 
     @property
     def amount(self) -> Decimal:

@@ -1,10 +1,10 @@
 """Doors of closing all positions of an option: a firm price of each, an order of each, and what has become of them."""
 
-from counter.api.received import until_of
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
 
+from counter.api.raw_request import until_of
 from counter.models import Customer
 from infra.coordination import clock
 from trade import closing_all
