@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from counter.access.api_keys import ApiKeyError, Issued, collect, issue, revoke, waiting_keys
 from counter.models import ApiKey, Customer
 from infra.coordination import clock
-from trade import asked
+from trade import form_input
 from trade.book import balance_of
 from trade.doors import for_customers
 from trade.login import asked_again
@@ -45,7 +45,7 @@ def _made(request: HttpRequest, customer: Customer, now: datetime) -> Issued:
     if living.count() >= MOST_OF_ONE:
         raise ApiKeyError(TOO_MANY)
     label = request.POST.get("label", "").strip()[:64]
-    days = asked.whole(request.POST, "days", most=MOST_DAYS)
+    days = form_input.whole(request.POST, "days", most=MOST_DAYS)
     networks = [each for each in request.POST.get("networks", "").replace(",", " ").split() if each]
     if not label or not label.isprintable():
         raise ApiKeyError("a key needs a name, by which you know it again")

@@ -20,7 +20,7 @@ from counter.orders.queue import order_queue
 from counter.orders.requests import Accepted, CloseRequest, RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
 from ledger.decimals import calculating
-from trade import asked, words
+from trade import form_input, words
 from trade.book import ShownOrder, placed
 from trade.holdings import Valuation, Worth
 from trade.placing import FULL
@@ -105,8 +105,8 @@ def close_all_of(*, customer_id: int, given: QueryDict, now: datetime) -> CloseA
 
     None if there is no such option, or nothing of it is left.
     """
-    option = Option.objects.select_related("quote").filter(symbol=asked.closing(given) or "").first()
-    name = asked.client_order_id(given) if given.get("client_order_id") else new_client_order_id()
+    option = Option.objects.select_related("quote").filter(symbol=form_input.closing(given) or "").first()
+    name = form_input.client_order_id(given) if given.get("client_order_id") else new_client_order_id()
     if option is None or name is None:
         return None
     open_ones = Position.objects.filter(living(), customer_id=customer_id, option=option, remaining__gt=0)
@@ -143,11 +143,11 @@ def sent(*, customer_id: int, given: QueryDict) -> CloseAll | None:
 
     None if it names no option, no ticket, or nothing of this customer's.
     """
-    option = Option.objects.filter(symbol=asked.closing(given) or "").first()
-    name = asked.client_order_id(given) if given.get("client_order_id") else None
+    option = Option.objects.filter(symbol=form_input.closing(given) or "").first()
+    name = form_input.client_order_id(given) if given.get("client_order_id") else None
     if option is None or name is None:
         return None
-    quote_ids = [asked.number(text) for text in given.getlist("quote_id")[:MOST_PARTS]]
+    quote_ids = [form_input.number(text) for text in given.getlist("quote_id")[:MOST_PARTS]]
     quotes = FirmQuote.objects.filter(
         customer_id=customer_id, option=option, pk__in=[each for each in quote_ids if each is not None]
     )

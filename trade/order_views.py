@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from counter.api.raw_request import until_of
 from counter.models import Customer, SyncOrder
 from infra.coordination import clock
-from trade import asked, placing
+from trade import form_input, placing
 from trade.book import placed
 from trade.closing_all import CloseAll
 from trade.doors import for_customers, is_fragment
@@ -56,7 +56,7 @@ def orders(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_safe
 def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
     """What has become of an order whose answer was lost: the order, or nothing as long as there is none."""
-    name = asked.client_order_id(request.GET)
+    name = form_input.client_order_id(request.GET)
     found = None if name is None else placing.find(customer_id=customer.pk, client_order_id=name)
     if found is None:
         return HttpResponse(status=204)

@@ -12,7 +12,7 @@ from counter.models import FirmQuote, SyncOrder
 from counter.orders.queue import order_queue
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest, OrderRequest, RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
-from trade import asked, words
+from trade import form_input, words
 from trade.book import placed
 from trade.tickets import Ticket, payoff_of
 
@@ -78,7 +78,7 @@ def place(ticket: Ticket, *, customer_id: int, given: Mapping[str, str], until: 
 def _show_again(ticket: Ticket, customer_id: int, given: Mapping[str, str]) -> None:
     """The very order, to be sent once more: with the quote that it names."""
     own = FirmQuote.objects.filter(customer_id=customer_id)
-    ticket.firm = own.filter(pk=asked.whole(given, "quote_id") or 0).first()
+    ticket.firm = own.filter(pk=form_input.whole(given, "quote_id") or 0).first()
 
 
 def find(*, customer_id: int, client_order_id: str) -> SyncOrder | None:
@@ -93,7 +93,7 @@ def _quote_request(ticket: Ticket, customer_id: int) -> QuoteRequest:
 
 
 def _request(ticket: Ticket, customer_id: int, given: Mapping[str, str]) -> OrderRequest:
-    quote_id = asked.whole(given, "quote_id")
+    quote_id = form_input.whole(given, "quote_id")
     if ticket.position is None:
         return OpenRequest(
             customer_id=customer_id,
@@ -107,7 +107,7 @@ def _request(ticket: Ticket, customer_id: int, given: Mapping[str, str]) -> Orde
         client_order_id=ticket.client_order_id,
         position_id=ticket.position.pk,
         contracts=ticket.contracts,
-        min_proceeds=asked.usdt(given, "min_proceeds") if quote_id is None else None,
+        min_proceeds=form_input.usdt(given, "min_proceeds") if quote_id is None else None,
         payout="at_fill" if given.get("payout") == "at_fill" else "instant",
         quote_id=quote_id,
     )

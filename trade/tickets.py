@@ -16,7 +16,7 @@ from counter.pricing import formulas
 from counter.trading.status import terms
 from infra.coordination.ages import age
 from ledger.decimals import product, quotient
-from trade import asked, numbers, words
+from trade import form_input, numbers, words
 from trade.book import ShownOrder, balance_of, placed
 from trade.payoff import Payoff, WorthAt, payoff
 from trade.written import written
@@ -131,21 +131,23 @@ def ticket_of_order(order: SyncOrder) -> Ticket:
 
 
 def _chosen(*, customer_id: int, given: Mapping[str, str]) -> Ticket | None:
-    client_order_id = asked.client_order_id(given) if given.get("client_order_id") else new_client_order_id()
+    client_order_id = (
+        form_input.client_order_id(given) if given.get("client_order_id") else new_client_order_id()
+    )
     if client_order_id is None:
         return None
-    contracts = asked.whole(given, "contracts", most=asked.MAX_CONTRACTS)
-    if (position_id := asked.whole(given, "position")) is not None:
+    contracts = form_input.whole(given, "contracts", most=form_input.MAX_CONTRACTS)
+    if (position_id := form_input.whole(given, "position")) is not None:
         own = Position.objects.filter(customer_id=customer_id).select_related("option")
         position = own.filter(pk=position_id).first()
         if position is None:
             return None
         left = position.remaining
         return Ticket(position.option, client_order_id, contracts or left, position)
-    option = Option.objects.filter(symbol=asked.symbol(given) or "").first()
+    option = Option.objects.filter(symbol=form_input.symbol(given) or "").first()
     if option is None:
         return None
-    return Ticket(option, client_order_id, contracts or 1, money=asked.usdt(given, "usdt"))
+    return Ticket(option, client_order_id, contracts or 1, money=form_input.usdt(given, "usdt"))
 
 
 def _price_open(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:
@@ -197,7 +199,7 @@ def most_for(amount: Decimal, cost: Callable[[int], Decimal]) -> int:
         except formulas.AmountTooLarge:
             return True
 
-    return bisect_left(range(1, asked.MAX_CONTRACTS + 1), True, key=is_more)
+    return bisect_left(range(1, form_input.MAX_CONTRACTS + 1), True, key=is_more)
 
 
 def _price_close(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:

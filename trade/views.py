@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from counter.models import Customer
 from infra.coordination import clock
-from trade import asked, history
+from trade import form_input, history
 from trade.book import Book, balance_of, book_of
 from trade.chain import chain_of, offer
 from trade.closing_all import CloseAll, close_all_of
@@ -30,7 +30,7 @@ def whole_page(
     status: int = 200,
 ) -> HttpResponse:
     """The page with a ticket on it; its option's coin and expiry are the chain's, unless the address says otherwise."""
-    coin, expiry = request.GET.get("coin"), asked.day(request.GET, "expiry")
+    coin, expiry = request.GET.get("coin"), form_input.day(request.GET, "expiry")
     if ticket is not None:
         coin, expiry = coin or ticket.option.underlying, expiry or ticket.option.expires_at.date()
     offered = offer(coin=coin, expiry=expiry, coins=list(settings.COINS), now=now)
@@ -66,9 +66,9 @@ def book_for(request: HttpRequest, customer: Customer, *, now: datetime) -> Book
     return book_of(
         customer_id=customer.pk,
         now=now,
-        page=asked.whole(given, "page", most=asked.MAX_PAGE) or 1,
-        opened=asked.opened(given),
-        before=asked.whole(given, "before"),
+        page=form_input.whole(given, "page", most=form_input.MAX_PAGE) or 1,
+        opened=form_input.opened(given),
+        before=form_input.whole(given, "before"),
     )
 
 
@@ -84,7 +84,7 @@ def page(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_safe
 def chain(request: HttpRequest, customer: Customer) -> HttpResponse:
     """The prices alone, for refreshing."""
-    expiry: date | None = asked.day(request.GET, "expiry")
+    expiry: date | None = form_input.day(request.GET, "expiry")
     shown = chain_of(coin=request.GET.get("coin", ""), expiry=expiry, now=clock.of("default").now())
     return render(request, "trade/chain.html", {"chain": shown})
 
@@ -129,7 +129,7 @@ def book(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_safe
 def past(request: HttpRequest, customer: Customer, *, kind: str) -> HttpResponse:
     """A page of orders, positions or the ledger."""
-    now, before = clock.of("default").now(), asked.whole(request.GET, "before")
+    now, before = clock.of("default").now(), form_input.whole(request.GET, "before")
     context = {
         "page": history.KINDS[kind](customer.pk, before, now),
         "kinds": history.TITLES.items(),
