@@ -12,8 +12,8 @@ from counter.models import ApiKey, Customer
 from infra.coordination import clock
 from trade import form_input
 from trade.book import balance_of
-from trade.doors import for_customers
 from trade.login import asked_again
+from trade.page_access import for_customers
 
 log = structlog.get_logger(__name__)
 

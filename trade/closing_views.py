@@ -8,8 +8,8 @@ from counter.api.raw_request import until_of
 from counter.models import Customer
 from infra.coordination import clock
 from trade import closing_all
-from trade.doors import for_customers
 from trade.order_views import REFUSED, UNKNOWN, shown
+from trade.page_access import for_customers
 
 
 @for_customers

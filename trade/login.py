@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from counter.api.logins import ThrottledLogin
 from counter.models import Customer
-from trade.doors import guarded
+from trade.page_access import guarded
 
 
 class CustomerLoginForm(ThrottledLogin):

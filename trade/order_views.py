@@ -14,7 +14,7 @@ from infra.coordination import clock
 from trade import form_input, placing
 from trade.book import placed
 from trade.closing_all import CloseAll
-from trade.doors import for_customers, is_fragment
+from trade.page_access import for_customers, is_fragment
 from trade.tickets import Ticket, ticket_of, ticket_of_order
 from trade.views import book_for, chosen, whole_page
 

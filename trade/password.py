@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from counter.models import Customer
 from trade.book import balance_of
-from trade.doors import for_customers
 from trade.login import asked_again
+from trade.page_access import for_customers
 
 log = structlog.get_logger(__name__)
 

@@ -14,9 +14,9 @@ from trade import form_input, history
 from trade.book import Book, balance_of, book_of
 from trade.chain import chain_of, offer
 from trade.closing_all import CloseAll, close_all_of
-from trade.doors import for_customers
 from trade.holdings import holdings_of
 from trade.index_chart import chart_of
+from trade.page_access import for_customers
 from trade.portfolio_chart import portfolio_of
 from trade.tickets import Ticket, ticket_of
 
