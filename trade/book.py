@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from counter.models import Account, SyncOrder
-from trade import words
+from trade import customer_texts
 from trade.holdings import Holdings, holdings_of
 
 SHOWN_ORDERS = 8
@@ -16,13 +16,13 @@ class ShownOrder:
     """An order with what its state means."""
 
     order: SyncOrder
-    state: words.Text
-    meaning: words.Text
+    state: customer_texts.Text
+    meaning: customer_texts.Text
 
     @property
-    def kind(self) -> words.Text:
+    def kind(self) -> customer_texts.Text:
         """What it did."""
-        return words.ORDER_KINDS[self.order.kind]
+        return customer_texts.ORDER_KINDS[self.order.kind]
 
     @property
     def is_open(self) -> bool:
@@ -78,5 +78,5 @@ def book_of(
 
 def placed(order: SyncOrder) -> ShownOrder:
     """An order as it is shown."""
-    state, meaning = words.ORDER_STATES[order.state]
+    state, meaning = customer_texts.ORDER_STATES[order.state]
     return ShownOrder(order, state, meaning)

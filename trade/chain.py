@@ -12,8 +12,8 @@ from counter.models import Option, Quote
 from counter.pricing.greeks import Greeks
 from counter.trading.status import Trading, terms, trading_by_coin
 from infra.coordination.ages import age
-from trade import numbers, words
-from trade.words import Prices
+from trade import customer_texts, numbers
+from trade.customer_texts import Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,9 @@ def chain_of(*, coin: str, expiry: date | None, now: datetime) -> Chain:
         expiry=expiry,
         rows=_rows(quotes, index, greeks_by_option([quoted.quote for quoted in quotes], now=now)),
         index=index,
-        notice=words.notice(coin, trading, prices=prices, seconds=seconds),
+        notice=customer_texts.notice(coin, trading, prices=prices, seconds=seconds),
         is_bad=trading.state is State.HALTED or prices is not Prices.FRESH,
-        ends=words.until(quotes[0].quote.option.expires_at - now) if quotes else "",
+        ends=customer_texts.until(quotes[0].quote.option.expires_at - now) if quotes else "",
         some_are_old=prices is Prices.FRESH and any(quoted.is_stale for quoted in quotes),
         at=now,
     )

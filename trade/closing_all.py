@@ -20,7 +20,7 @@ from counter.orders.queue import order_queue
 from counter.orders.requests import Accepted, CloseRequest, RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
 from ledger.decimals import calculating
-from trade import form_input, words
+from trade import customer_texts, form_input
 from trade.book import ShownOrder, placed
 from trade.holdings import Valuation, Worth
 from trade.placing import FULL
@@ -39,7 +39,7 @@ class Part:
     client_order_id: str
     worth: Worth = field(default_factory=lambda: Worth(None))
     firm: FirmQuote | None = None
-    refusal: words.Told | None = None
+    refusal: customer_texts.Told | None = None
     placed: ShownOrder | None = None
 
     @property
@@ -59,7 +59,7 @@ class CloseAll:
     parts: list[Part]
     more: int = 0
     firm_for_ms: int = 0
-    refusal: words.Told | None = None
+    refusal: customer_texts.Told | None = None
     is_unknown: bool = False
     is_all: bool = True
     is_open: bool = False
@@ -85,7 +85,7 @@ class CloseAll:
         return [part for part in self.parts if part.worth.amount is not None]
 
     @property
-    def why(self) -> words.Text:
+    def why(self) -> customer_texts.Text:
         """Why none has a price."""
         return next((part.worth.why for part in self.parts), "")
 
@@ -130,7 +130,7 @@ def quote_all(closing: CloseAll, *, customer_id: int, now: datetime) -> None:
             request=CloseQuoteRequest(customer_id, part.position_id, part.contracts), now=now
         )
         if isinstance(given, Rejected):
-            part.refusal = words.refusal(given.code, given.message)
+            part.refusal = customer_texts.refusal(given.code, given.message)
         else:
             part.firm = given
     ends = [part.firm.expires_at for part in closing.parts if part.firm is not None]
@@ -181,7 +181,7 @@ def place_all(closing: CloseAll, *, customer_id: int, until: float | None) -> No
         return
     for part, outcome in zip(closing.parts, outcomes, strict=True):
         if isinstance(outcome, Rejected) and outcome.code != RejectCode.CLIENT_ORDER_ID_REUSED:
-            part.refusal = words.refusal(outcome.code, outcome.message)
+            part.refusal = customer_texts.refusal(outcome.code, outcome.message)
         elif isinstance(outcome, Accepted):
             part.placed = placed(SyncOrder.objects.get(pk=outcome.order.id))
     note_placed(closing, customer_id=customer_id)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from counter.models import Account, Position, SyncOrder
 from counter.money.statements import IdRange, ledger_entries
-from trade import words
+from trade import customer_texts
 from trade.book import placed
 
 PAGE = 25
@@ -24,7 +24,7 @@ class Page:
     older: int | None
 
     @property
-    def title(self) -> words.Text:
+    def title(self) -> customer_texts.Text:
         """The kind in words."""
         return TITLES[self.kind]
 
@@ -47,7 +47,7 @@ def positions(customer_id: int, before: int | None, now: datetime) -> Page:
     told = [
         {
             "position": row,
-            "state": words.position_state(row),
+            "state": customer_texts.position_state(row),
             "can_close": row.remaining > 0
             and row.state == Position.State.OPEN
             and row.option.expires_at > now,
@@ -66,13 +66,17 @@ def ledger(customer_id: int, before: int | None, now: datetime) -> Page:
         [] if account_id is None else ledger_entries(account_id=account_id, within=within, limit=PAGE + 1)
     )
     told = [
-        {"entry": entry, "kind": words.LEDGER_KINDS.get(entry.kind, entry.kind.replace("_", " "))}
+        {"entry": entry, "kind": customer_texts.LEDGER_KINDS.get(entry.kind, entry.kind.replace("_", " "))}
         for entry in entries
     ]
     return _page("ledger", told, [entry.id for entry in entries])
 
 
-TITLES: dict[str, words.Text] = {"orders": _("orders"), "positions": _("positions"), "ledger": _("ledger")}
+TITLES: dict[str, customer_texts.Text] = {
+    "orders": _("orders"),
+    "positions": _("positions"),
+    "ledger": _("ledger"),
+}
 KINDS: dict[str, Callable[[int, int | None, datetime], Page]] = {
     "orders": orders,
     "positions": positions,

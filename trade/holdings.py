@@ -17,7 +17,7 @@ from counter.market.closing import Closing
 from counter.models import Option, Position
 from counter.models.positions import living
 from ledger.decimals import calculating
-from trade import words
+from trade import customer_texts
 
 OPTIONS_A_PAGE = 20
 POSITIONS_A_PAGE = 20
@@ -32,7 +32,7 @@ class Worth:
     """
 
     amount: Decimal | None
-    why: words.Text = ""
+    why: customer_texts.Text = ""
     shrinks: bool = False
 
 
@@ -81,7 +81,7 @@ class Holding:
     def state(self) -> str:
         """How the positions stand, where that is not as usual."""
         if not self.remaining:
-            return str(words.POSITION_STATES["CLOSING"])
+            return str(customer_texts.POSITION_STATES["CLOSING"])
         return gettext("a payout is still to come") if self.unpaid else ""
 
 
@@ -110,7 +110,7 @@ class Totals:
     unpriced: int
     awaited: int
     shrinks: bool
-    why: words.Text
+    why: customer_texts.Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Valuation:
         """What `times` positions with `remaining` contracts each would bring; the option's quote has to be loaded."""
         brings = self._closing.brings(option, remaining, times)
         if brings.why is not None:
-            return Worth(None, words.NO_PRICES[brings.why])
+            return Worth(None, customer_texts.NO_PRICES[brings.why])
         return Worth(brings.amount, shrinks=brings.is_old)
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from counter.market.index_history import SPANS, Point, history
 from ledger.decimals import calculating
 from trade import numbers
-from trade.words import Text
+from trade.customer_texts import Text
 
 WIDTH, HEIGHT, MARGIN = 600, 80, 4
 TENTH = Decimal("0.1")

@@ -12,7 +12,7 @@ from counter.models import FirmQuote, SyncOrder
 from counter.orders.queue import order_queue
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest, OrderRequest, RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
-from trade import form_input, words
+from trade import customer_texts, form_input
 from trade.book import placed
 from trade.tickets import Ticket, payoff_of
 
@@ -36,11 +36,11 @@ def quote(ticket: Ticket, *, customer_id: int, now: datetime) -> None:
         ticket.refusal = RISK
         return
     if ticket.is_too_much:
-        ticket.refusal = words.REFUSALS[RejectCode.INSUFFICIENT_BALANCE]
+        ticket.refusal = customer_texts.REFUSALS[RejectCode.INSUFFICIENT_BALANCE]
         return
     given = firm_quotes.give(request=_quote_request(ticket, customer_id), now=now)
     if isinstance(given, Rejected):
-        ticket.refusal = words.refusal(given.code, given.message)
+        ticket.refusal = customer_texts.refusal(given.code, given.message)
         return
     ticket.firm = given
     ticket.firm_for_ms = (given.expires_at - now) // timedelta(milliseconds=1)
@@ -65,7 +65,7 @@ def place(ticket: Ticket, *, customer_id: int, given: Mapping[str, str], until: 
     if isinstance(outcome, Accepted):
         ticket.placed = placed(SyncOrder.objects.get(pk=outcome.order.id))
         return
-    what, then = words.refusal(outcome.code, outcome.message)
+    what, then = customer_texts.refusal(outcome.code, outcome.message)
     if "again" in given and not CODES[outcome.code].final:
         then = f"{then} {EARLIER_PRESS}".strip()
     ticket.refusal = (what, then)

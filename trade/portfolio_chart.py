@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from counter.market.portfolio import SPANS, PortfolioMoment, history, paid_in_by_customer
 from ledger.decimals import calculating
+from trade.customer_texts import Text
 from trade.holdings import Totals
-from trade.words import Text
 
 WIDTH, HEIGHT, MARGIN = 600, 96, 4
 TENTH = Decimal("0.1")

@@ -16,7 +16,7 @@ from counter.pricing import formulas
 from counter.trading.status import terms
 from infra.coordination.ages import age
 from ledger.decimals import product, quotient
-from trade import form_input, numbers, words
+from trade import customer_texts, form_input, numbers
 from trade.book import ShownOrder, balance_of, placed
 from trade.payoff import Payoff, WorthAt, payoff
 from trade.written import written
@@ -57,7 +57,7 @@ class Ticket:
     money: Decimal | None = None  # USDT that are to be spent, in place of a number of contracts
     firm: FirmQuote | None = None
     firm_for_ms: int = 0
-    refusal: words.Told | None = None
+    refusal: customer_texts.Told | None = None
     is_unknown: bool = False
     placed: ShownOrder | None = None
     is_first: bool = False  # of the customer's orders: that they know the risk is asked
@@ -212,11 +212,11 @@ def _price_close(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:
     elif not ticket.contracts:
         ticket.why = _("Nothing is left of it to close.")
     elif not quoted.trading.takes_closes:
-        ticket.why = _sentence(words.CLOSES_STOPPED)
+        ticket.why = _sentence(customer_texts.CLOSES_STOPPED)
     elif not quote.bid:
-        ticket.why = _sentence(words.NO_BID)
+        ticket.why = _sentence(customer_texts.NO_BID)
     elif age(quote.quoted_at, now=now) > max(current.stale_after, current.close_stale_after):
-        ticket.why = _sentence(words.TOO_OLD)
+        ticket.why = _sentence(customer_texts.TOO_OLD)
     else:
         bid, trading = quote.bid, quoted.trading
 
@@ -258,7 +258,7 @@ def _look_ahead(ticket: Ticket, quote: Quote, cost: Decimal, now: datetime) -> N
     ticket.chance = "" if chance is None else numbers.percent(chance)
 
 
-def _sentence(text: words.Text) -> str:
+def _sentence(text: customer_texts.Text) -> str:
     told = str(text)
     return f"{told[:1].upper()}{told[1:]}."
 

@@ -15,7 +15,7 @@ from counter.models import PortfolioValue
 from tests.integration.trade.test_page import trade_as
 from tests.support.factories import place_open
 from tests.support.visiting import words_in
-from trade import history, placing, portfolio_chart, words
+from trade import customer_texts, history, placing, portfolio_chart
 from trade.index_chart import SPAN_NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,18 +24,30 @@ MARKED = re.compile(r'{% translate "([^"]+)" %}')
 # The same word in both languages.
 ALIKE = {"Calls", "Puts", "Delta", "IV", "Name", "Option", "Position", "in 24 h"}
 TEXTS = [
-    *words.REASONS.values(),
-    *(text for pair in words.REFUSALS.values() for text in pair),
-    *words.ORDER_KINDS.values(),
-    *(text for pair in words.ORDER_STATES.values() for text in pair),
-    *words.POSITION_STATES.values(),
-    *words.LEDGER_KINDS.values(),
+    *customer_texts.REASONS.values(),
+    *(text for pair in customer_texts.REFUSALS.values() for text in pair),
+    *customer_texts.ORDER_KINDS.values(),
+    *(text for pair in customer_texts.ORDER_STATES.values() for text in pair),
+    *customer_texts.POSITION_STATES.values(),
+    *customer_texts.LEDGER_KINDS.values(),
     *history.TITLES.values(),
     *SPAN_NAMES.values(),
     *portfolio_chart.SPAN_NAMES.values(),
     *(placing.RISK + placing.FULL + placing.ALREADY_USED),
-    *(words.EXPIRED, words.CLOSES_STOPPED, words.NO_BID, words.TOO_OLD, words.TOO_LARGE),
-    *(words.NEITHER, words.NEITHER_FOR_NOW, words.CLOSE_FOR_LESS, words.CLOSE_ONLY, words.DEARER),
+    *(
+        customer_texts.EXPIRED,
+        customer_texts.CLOSES_STOPPED,
+        customer_texts.NO_BID,
+        customer_texts.TOO_OLD,
+        customer_texts.TOO_LARGE,
+    ),
+    *(
+        customer_texts.NEITHER,
+        customer_texts.NEITHER_FOR_NOW,
+        customer_texts.CLOSE_FOR_LESS,
+        customer_texts.CLOSE_ONLY,
+        customer_texts.DEARER,
+    ),
 ]
 
 
