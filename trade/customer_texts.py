@@ -14,7 +14,7 @@ from counter.models import Position
 from counter.orders.requests import RejectCode
 from counter.trading.status import Trading
 from trade import numbers
-from trade.written import written
+from trade.localized_numbers import written
 
 Text = str | Promise
 Told = tuple[Text, Text]  # what has happened, and what to do about it

@@ -18,8 +18,8 @@ from infra.coordination.ages import age
 from ledger.decimals import product, quotient
 from trade import customer_texts, form_input, numbers
 from trade.book import ShownOrder, balance_of, placed
+from trade.localized_numbers import written
 from trade.payoff import Payoff, WorthAt, payoff
-from trade.written import written
 
 # How many seconds of shrinking a close at an old price has room for, between being shown and being placed.
 SHRINKING_ROOM = timedelta(seconds=3)

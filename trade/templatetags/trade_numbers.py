@@ -6,7 +6,7 @@ from decimal import Decimal
 from django import template
 
 from trade import numbers
-from trade.written import written
+from trade.localized_numbers import written
 
 register = template.Library()
 
