@@ -74,8 +74,8 @@ def take(deliveries: Sequence[Delivery], *, now: datetime, term: Term) -> Taken:
         events = [event for delivery in some for event in delivery.events]
         taken.order_ids += ingest(events=events, door=AcceptedOrder.Door.QUEUE, now=now, term=term).stored
 
-    def spoiled(delivery: Delivery, error: Exception) -> None:
+    def on_failure(delivery: Delivery, error: Exception) -> None:
         taken.poison.append((delivery.message, error))
 
-    store_apart(deliveries, store=store, spoiled=spoiled)
+    store_apart(deliveries, store=store, on_failure=on_failure)
     return taken

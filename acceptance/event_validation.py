@@ -1,6 +1,6 @@
-"""Which events the desk can settle: every field fits the column that will hold it, and every amount makes sense.
+"""Which events the desk can settle: every field fits its column, and every amount is plausible.
 
-Guards the batch: what passes here is never refused by the database, so one bad event cannot stop those beside it.
+Guards the batch: an event that passes is never refused by the database, so one bad event cannot stop the others.
 """
 
 from decimal import Decimal

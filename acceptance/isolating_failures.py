@@ -1,6 +1,6 @@
-"""Doing something with many things together although one may be spoiled: it stops none of the others.
+"""Processes many items together and isolates those that fail, so that one cannot stop the others.
 
-For what comes in (messages, orders that were pulled) and for what goes out (acknowledgements, settlement reports).
+For incoming items (messages, pulled orders) and outgoing ones (acknowledgements, settlement reports).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ def store_apart(
     things: Sequence[T],
     *,
     store: Callable[[Sequence[T]], object],
-    spoiled: Callable[[T, Exception], object],
+    on_failure: Callable[[T, Exception], object],
     divides: Callable[[Exception], bool] = may_be_of_one,
 ) -> None:
-    """`store` them together; when that fails they are halved until what cannot be stored stands alone, for `spoiled`.
+    """`store` them together; if that fails halve them until each failing one is alone, and give it to `on_failure`.
 
-    Raises: what does not divide them, and what `spoiled` raises; some may be stored then.
+    Raises: errors that do not divide them, and those of `on_failure`; some may be stored then.
     """
     try:
         store(things)
@@ -34,8 +34,8 @@ def store_apart(
         if not divides(error):
             raise
         if len(things) == 1:
-            spoiled(things[0], error)
+            on_failure(things[0], error)
             return
         half = len(things) // 2
         for some in (things[:half], things[half:]):
-            store_apart(some, store=store, spoiled=spoiled, divides=divides)
+            store_apart(some, store=store, on_failure=on_failure, divides=divides)

@@ -1,4 +1,4 @@
-"""Telling that orders came in, to what settles them: it registers, for acceptance knows nothing above itself."""
+"""Hooks called for new orders: the app that settles them registers, because acceptance imports nothing above itself."""
 
 from collections.abc import Callable
 

@@ -56,7 +56,7 @@ def acknowledge(order_ids: Sequence[int]) -> None:
     store_apart(
         order_ids,
         store=counter_client.acknowledge,
-        spoiled=lambda order_id, error: log.error(
+        on_failure=lambda order_id, error: log.error(
             "order cannot be acknowledged", order_id=order_id, error=str(error)
         ),
         divides=counter_client.may_be_of_one,
@@ -129,7 +129,7 @@ def _take(events: Sequence[SyncEvent], now: datetime, term: Term | None) -> list
         store=lambda some: taken.append(
             ingest(events=some, door=AcceptedOrder.Door.PULL, now=now, term=term)
         ),
-        spoiled=lambda event, error: log.error(
+        on_failure=lambda event, error: log.error(
             "order cannot be stored", order_id=event.order_id, error=repr(error)
         ),
     )

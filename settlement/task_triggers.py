@@ -1,4 +1,4 @@
-"""What a process of the desk calls for, at once or at a due time, so that what is due does not wait for a sweep."""
+"""Tasks that a process of the desk triggers, at once or at a due time, so that nothing due waits for a sweep."""
 
 from django.conf import settings
 

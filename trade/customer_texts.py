@@ -1,4 +1,4 @@
-"""What programs are told by codes, in words for people: what has happened, and what they can do."""
+"""Texts for customers: the meaning of codes, states and refusals, and the next step."""
 
 from collections.abc import Iterable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a page's address and forms ask for; what makes no sense counts as not given."""
+"""Input from forms and addresses of pages; invalid values count as not given."""
 
 from collections.abc import Mapping
 from datetime import date

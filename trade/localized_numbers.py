@@ -1,4 +1,4 @@
-"""Numbers with the separators of the language that is spoken: 1,234.50, and 1.234,50 in German."""
+"""Numbers with the separators of the reader's language: 1,234.50, and 1.234,50 in German."""
 
 from django.utils.translation import get_language
 

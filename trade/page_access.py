@@ -1,4 +1,4 @@
-"""Who may come in: every page is one customer's, is kept by no cache, and runs no script but our own files."""
+"""Access to pages: each belongs to one customer, is never cached, and runs no script but our own files."""
 
 from collections.abc import Callable
 from functools import wraps

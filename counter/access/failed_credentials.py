@@ -1,7 +1,7 @@
-"""Credentials that are not valid, by the address that they come from: beyond a number each answer is held back.
+"""Invalid credentials, counted by the address that they come from: above a limit each answer is delayed.
 
-In memory and for each process: guessing becomes slow, and nobody else who comes from the same address is kept out. The
-more of an address are held back, the longer: many connections guess little faster than a few.
+In memory and for each process: guessing becomes slow, and other clients of the same address are not locked out. The
+more answers of an address are delayed, the longer: many connections guess little faster than a few.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Fields that are given twice, of which JSON readers take the first or the last: an order with one is refused.
+"""Orders with a duplicate field are refused: JSON readers differ in whether they take the first or the last.
 
-Invariant: what has been decoded into a message and has as many colons as that message needs repeats nothing, for each
-key has a colon. Only what has more of them, or escapes that could hide one, is read a second time.
+Invariant: a body that has been decoded into a message and has as many colons as that message needs has no duplicate,
+because each key has a colon. Only a body with more colons, or with escapes that could hide one, is read a second time.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Answers that are given on the event loop itself, past the framework: as the framework gives them."""
+"""Answers given on the event loop, bypassing the framework: the same bytes that the framework would send."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache

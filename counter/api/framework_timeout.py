@@ -1,9 +1,9 @@
-"""What does not wait for the framework's threads, and how long anything waits for them.
+"""Answers that need none of the framework's threads, and a time limit for all that do.
 
-Invariant: with a slow or dead database too /healthz is answered, and every other request within
-FRAMEWORK_WITHIN_SECONDS. A request that was given up may still be carried out: its outcome is unknown, as the answer
-says. The desk's word that it is there waits for no other request: a thread is kept for it, which only callers with a
-key of the desk's get.
+Invariant: with a slow or dead database /healthz is still answered, and every other request within
+FRAMEWORK_WITHIN_SECONDS. A request that was given up may still be executed: its outcome is unknown, as the answer
+says. The desk's reports that it is alive wait for no other request: a thread is reserved for them, for callers with a
+key of the desk's.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What the customer has: positions and balance."""
+"""A customer's positions and balance."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request

@@ -1,4 +1,4 @@
-"""Requests as they were sent, of which WSGI and Django keep something else: header names, targets, their arrival."""
+"""Requests as they were sent: header names, targets and arrival times, which WSGI and Django change or drop."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What the processes that stream say of themselves, for those who watch."""
+"""The rows in which stream processes report their counters, for operators."""
 
 import os
 import socket

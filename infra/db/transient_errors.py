@@ -1,8 +1,8 @@
-"""The database's "not now": errors that say nothing of what was asked, only that this session cannot do it at present.
+"""Transient errors of the database: they concern the session's present state, not the statement.
 
-One list for the order queue, the API, intake, tasks, leaders and health checks: what it holds is answered with 503 and
-tried again, and never taken for a fault of the order, message or row in hand. Classes and states are those of
-PostgreSQL's appendix A; Django's and psycopg's classes do not tell them apart (25006 is an InternalError there).
+One list for the order queue, the API, intake, tasks, leaders and health checks: these errors are answered with 503 and
+retried, and never taken for a fault of the order, message or row in hand. Classes and states are those of PostgreSQL's
+appendix A; Django's and psycopg's classes do not distinguish them (25006 is an InternalError there).
 """
 
 import psycopg

@@ -1,4 +1,4 @@
-"""Whom a limit of an address is for: who has an address of IPv6 mostly has the 2**64 of its network."""
+"""The network that a limit by address applies to: a client with IPv6 usually has the 2**64 addresses of its /64."""
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network

@@ -1,6 +1,6 @@
 """Passwords are hashed on one thread of low priority: half a second of a core each, beside orders of a millisecond.
 
-Those who log in wait for each other; orders do not wait for them, however many guess.
+Logins wait for each other; orders do not wait for them, however many passwords are guessed.
 """
 
 import os

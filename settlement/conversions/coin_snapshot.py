@@ -1,4 +1,4 @@
-"""How a coin stands before a round, read once: what waits, what speaks against converting it, and the accounts."""
+"""A coin's state before a round, read once: waiting orders, obstacles to a conversion, and the accounts."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""Rows of the desk that a wrong clock has dated into the future: they are put right, lest they wait for it.
+"""Corrects rows of the desk that a wrong clock has dated into the future.
 
-What was sent "in an hour" would count as silent only after that, and what is due then would be left alone. They are put
-right at each sweep, which finds none as long as no clock was wrong, and told.
+A call sent "in an hour" would count as silent only after that, and a row due then would wait until then. Each sweep
+corrects and logs them; it finds none as long as no clock was wrong.
 """
 
 from datetime import datetime, timedelta

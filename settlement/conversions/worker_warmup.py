@@ -1,4 +1,4 @@
-"""Making a worker process ready before it takes work: what its first order would wait for is done once before."""
+"""Warms up a worker process before it takes tasks, so that its first order does not wait for it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -119,7 +119,7 @@ def _report(page: Sequence[Unreported], clock: Callable[[], datetime]) -> int:
     store_apart(
         page,
         store=lambda some: moved.extend(_tell(some, clock)),
-        spoiled=put_aside,
+        on_failure=put_aside,
         divides=counter_client.may_be_of_one,
     )
     return len(moved)

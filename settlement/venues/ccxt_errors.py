@@ -1,8 +1,8 @@
-"""What was heard when a call to a venue failed: ccxt's exception, HTTP status and raw answer, as one VenueError.
+"""Maps a failed call (ccxt's exception, HTTP status and raw answer) to one VenueError.
 
-Guards the line between "nothing was sent" and "it may have been": NotConnected is a connection that was never made,
-DoesNotFit what ccxt did not send because the market's filters do not take it; and nothing else. Guards the keys, too:
-no text that leaves here shows one, or a signature, from any source.
+Guards the line between "nothing was sent" and "it may have been": only a connection that was never made is
+NotConnected, only a request that ccxt refused to send because of the market's filters is DoesNotFit. Guards the keys,
+too: no text that leaves this module shows a key or a signature, from any source.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Asking again at once what broke off: a question changes nothing, and one answer often takes several of them.
+"""Reads that broke off are retried at once: a read changes nothing, and one answer often takes several of them.
 
-Never for what sends an order or moves funds, nor for a question that the venue took too long over or refused: those
-wait for their time.
+Never for calls that send an order or move funds, nor for a read that timed out or that the venue refused: those wait
+for their due time.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Moving conversions and transfers through their states, one row of history for each step; noting venue calls."""
+"""Moves conversions and transfers through their states, with a history row for each step, and stores venue calls."""
 
 import json
 from collections.abc import Iterator, Mapping

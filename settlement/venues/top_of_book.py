@@ -1,8 +1,7 @@
-"""The top of a book, believed for more than its form: what is crossed, one-sided or absurdly wide prices no order.
+"""The top of the book, checked before it is believed: crossed, one-sided or absurdly wide prices are not used.
 
-It comes pushed (`infra.exchange.pushed_books`) or is asked for, and one is believed no more than the other. Where both
-are known and differ by more than an order's limit allows, what was asked for counts, and nothing pushed does for a
-while.
+It is pushed (`infra.exchange.pushed_books`) or fetched, with the same checks for both. If both are known and differ by
+more than an order's limit allows, the fetched one counts, and pushed ones are ignored for a while.
 """
 
 import time

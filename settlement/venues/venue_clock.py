@@ -1,4 +1,4 @@
-"""When something of the desk's happened by the venue's clock, which is none of ours."""
+"""Converts moments of the desk's clock to the venue's, which we do not control."""
 
 from datetime import UTC, datetime, timedelta
 
