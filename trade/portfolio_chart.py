@@ -44,7 +44,7 @@ class AmountLine:
 class PortfolioChart:
     """`value` is balance and positions, `profit` what of it is not paid in; `gained` is profit of the span alone.
 
-    `has_gaps` says that a part of the span could not be told.
+    `at` is the moment of what is told of now; `has_gaps` says that a part of the span could not be told.
     """
 
     span: str
@@ -53,6 +53,7 @@ class PortfolioChart:
     gained: Decimal | None
     begun: datetime | None
     has_gaps: bool
+    at: datetime
     spans: Sequence[tuple[str, Text]] = tuple(SPAN_NAMES.items())
 
     @property
@@ -85,6 +86,7 @@ def portfolio_of(
         gained=gained,
         begun=known[0].at if known else None,
         has_gaps=any(point.value is None for point in points),
+        at=now,
     )
 
 

@@ -27,6 +27,28 @@ NOTED = """() => {
     };
 }"""
 
+# A week of the index and of a customer's portfolio, with a gap.
+PAST = """
+from datetime import timedelta
+from decimal import Decimal
+from itertools import accumulate
+from django.utils import timezone
+from counter.models import IndexPrice, PortfolioValue, Customer
+now = timezone.now()
+hour = now.replace(minute=0, second=0, microsecond=0)
+walk = list(accumulate(Decimal(n * n * 7919 % 27 - 13) for n in range(700)))
+IndexPrice.objects.bulk_create(
+    IndexPrice(underlying="BTC", price=Decimal(89500) + 9 * walk[n], at=now - timedelta(minutes=15 * n))
+    for n in range(1, 690)
+)
+customer = Customer.objects.get(reference={name!r})
+PortfolioValue.objects.bulk_create(
+    PortfolioValue(customer=customer, period=hour - timedelta(hours=n), at=hour - timedelta(hours=n), balance=9900,
+                   worth=None if 60 < n < 66 else 110 + walk[n] / 2, paid_in=10000, holds=True)
+    for n in range(1, 160)
+)
+"""
+
 expect.set_options(timeout=SEEN_WITHIN_MS)
 
 
@@ -42,6 +64,7 @@ def keep_each(shopper: Shopper, name: str, at: str = "body") -> None:
         return
     page = shopper.page
     usual = page.viewport_size
+    page.evaluate("document.getElementById('told')?.setAttribute('hidden', '')")
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         for width, height in ((1440, 900), (390, 844)):
@@ -68,6 +91,10 @@ def test_customer_buys_watches_it_settle_and_closes_both_ways(stack: Cockpit, br
     shopper.press_while_firm("Buy for")
     shopper.sees_it_settled()
     expect(page.locator("#told")).to_contain_text(f"is done: buy 3 {symbol}")
+    stack.manage("shell", "-c", PAST.format(name="amy"))
+    page.locator("#past-1w").click()
+    expect(page.locator("#portfolio polyline")).to_have_count(4)  # two lines, each with a gap
+    expect(page.locator("#portfolio").get_by_text("There is a gap")).to_be_visible()
     accessible(page)
     assert wait_until(lambda: shopper.balance < 10_000, within_seconds=60)
 
@@ -84,6 +111,12 @@ def test_customer_buys_watches_it_settle_and_closes_both_ways(stack: Cockpit, br
     expect(page.get_by_role("row", name=symbol).filter(has_text="USDT paid for 1 closed")).to_be_visible()
     page.keyboard.press("Escape")
     keep_each(shopper, "trade-partly-closed", "#positions-title")
+    keep_each(shopper, "trade-portfolio", "#portfolio")
+    page.locator("#span-1w").click()
+    expect(page.locator("#index polyline")).to_be_visible()
+    page.get_by_label("Volatility and delta").check()
+    keep_each(shopper, "trade-chain")
+    page.get_by_label("Volatility and delta").uncheck()
     page.get_by_role("link", name=f"Close {symbol}").click()
     ticket.get_by_role("button", name="Close now at the market price").click()
     shopper.sees_it_settled()

@@ -71,6 +71,11 @@
         if (isSettled || event.detail.elt.matches("[data-order]")) htmx.trigger("#book", "htmx:abort");
     });
 
+    // What an order has changed is in its answer, but for the portfolio over time, which is asked for then.
+    document.addEventListener("htmx:afterSettle", function (event) {
+        if (event.detail.target.id === "ticket" && event.detail.target.querySelector(".done")) htmx.trigger("#portfolio", "refresh");
+    });
+
     // An order without an answer may have been taken: its name is asked for until there is an order of it, or a new ticket.
     function askAfter(form) {
         form.querySelector("[data-unknown]").hidden = false;
