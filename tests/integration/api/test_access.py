@@ -116,7 +116,8 @@ def test_schema_describes_the_public_addresses_and_no_others():
         ),
         "/api/v1/stream",
         *("/api/v1/withdrawals", "/api/v1/ledger.csv", "/api/v1/statements/{month}", "/api/v1/time"),
-        *("/api/v1/greeks", "/api/v1/index", "/api/v1/portfolio"),
+        *("/api/v1/greeks", "/api/v1/index", "/api/v1/portfolio", "/api/v1/webhook-endpoints"),
+        *(f"/api/v1/webhook-endpoints/{{endpoint_id}}{rest}" for rest in ("", "/secret")),
     }
     components = schema["components"]["schemas"]
     asked = set(re.findall(r"#/components/schemas/(\w+)", str(schema)))
