@@ -3,9 +3,10 @@
 from django.contrib import admin
 
 from audit.models import AuditRun
-from infra.admin.readonly import ReadOnlyAdmin
+from infra.admin.readonly import ReadOnlyAdmin, link_column
 
 
 @admin.register(AuditRun)
 class AuditRunAdmin(ReadOnlyAdmin):
-    list_display = ["at", "broken", "in_flight", "unchecked", "seconds"]
+    pdf = link_column("PDF", page="audit_run_pdf", by="pk")
+    list_display = ["at", "pdf", "broken", "in_flight", "unchecked", "seconds"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from cockpit.day_costs import costs_of
 from cockpit.models import DayClose, DayStatement
 from counter.money.chart import SystemAccount
 from infra.csv_lines import csv_lines, text_cell
@@ -48,6 +49,7 @@ STEPS = (
     *(f"accounts of the {book} book" for book in BOOKS),
     "results of the counter book",
     "results of the desk book",
+    "costs by customer",
 )
 # Gains are positive: credits of an account of results, less its debits.
 SPREAD = """
@@ -134,8 +136,8 @@ def check_close(statement: DayStatement, *, by: str) -> None:
 def enter_close(statement: DayStatement, content: Content, *, by: str, now: datetime) -> DayClose:
     """Close the day if `content`, added up anew, is what was stated. Raises: as `close`."""
     check_close(statement, by=by)
-    if "customers" not in statement.content:  # the release before has stated it
-        content = {part: lines for part, lines in content.items() if part != "customers"}
+    # A release before may have stated it, with fewer parts.
+    content = {part: lines for part, lines in content.items() if part in statement.content}
     if digest_of(content) != statement.digest:
         raise DayRefused("the books have changed since: have the statement made anew")
     try:
@@ -167,12 +169,15 @@ def add_up(day: date, *, told: Callable[[int], None] = lambda step: None) -> Con
     told(len(BOOKS) + 1)
     results = _spread_of_all(customers)
     results += rows_of("desk", RESULTS, {**span, "codes": [PNL, FEES, ROUNDING, SUSPENSE]})
+    told(len(BOOKS) + 2)
+    costs = costs_of(**span)
     return {
         "day": day.isoformat(),
         "accounts": accounts,
         "trial": _trial(accounts),
         "results": [[cause, coin, asset, f"{amount:f}"] for cause, coin, asset, amount in results],
         "customers": [[customer, coin, asset, f"{amount:f}"] for customer, coin, asset, amount in customers],
+        "costs": costs,
     }
 
 
@@ -205,6 +210,10 @@ def file_of(statement: DayStatement) -> Iterator[str]:
         *(
             ["spread of a customer", customer, coin, asset, "", "", "", amount, ""]
             for customer, coin, asset, amount in content.get("customers", [])
+        ),
+        *(
+            ["cost of a customer", f"{customer}, {cause}", coin, asset, "", "", "", amount, ""]
+            for customer, coin, cause, asset, amount in content.get("costs", [])
         ),
         ["digest", statement.digest, "", "", "", "", "", "", ""],
     ]

@@ -1,24 +1,27 @@
 """The pages of the days' closes: the last days, one day as it was stated, and its file."""
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from cockpit import charts, day_work, days
+from cockpit import charts, day_parquet, day_work, days
 from cockpit.dashboard import Bar, Row
+from cockpit.day_files import TABLES, csv_of
+from cockpit.day_lines import account_lines, amount_text, cost_lines, customer_lines, venue_fact
 from cockpit.models import DayClose, DayStatement, DayWork
-from cockpit.numbers import age_text, exact_text
+from cockpit.numbers import age_text
 from infra.coordination import clock
 
 DAYS_SHOWN = 14
-CUSTOMERS_SHOWN = 15
+KINDS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 SEE, MAKE, CLOSE = "cockpit.view_daystatement", "cockpit.make_daystatement", "cockpit.approve_dayclose"
 
 
@@ -66,13 +69,16 @@ def show_day(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Close of {statement.day}",
         "statement": statement,
         "closed": closed,
-        "accounts": _accounts(content["accounts"]),
-        "trial": [Row((book, asset, *map(_amount, amounts))) for book, asset, *amounts in content["trial"]],
-        "results": [
-            Row((cause, coin or "–", asset, _amount(amount)), level="loss" if Decimal(amount) < 0 else "")
-            for cause, coin, asset, amount in content["results"]
+        "accounts": list(map(Row, account_lines(content["accounts"]))),
+        "trial": [
+            Row((book, asset, *map(amount_text, amounts))) for book, asset, *amounts in content["trial"]
         ],
-        "customers": _customers(content.get("customers", [])),
+        "results": [_result(*line) for line in content["results"]],
+        "customers": list(map(Row, customer_lines(content.get("customers", [])))),
+        "venue": venue_fact(statement.day),
+        "files": list(TABLES),
+        "parquet_missing": "" if day_parquet.is_there() else day_parquet.MISSING,
+        "costs": list(map(Row, cost_lines(content.get("costs", [])))),
         "customers_in_all": len({customer for customer, *_ in content.get("customers", [])}),
         "balances": days.balances(content),
         "bar": _bar(work, clock.of("default").now()) if work and is_going_on else None,
@@ -104,6 +110,41 @@ def file(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     statement = get_object_or_404(DayStatement, pk=pk)
     answer = StreamingHttpResponse(days.file_of(statement), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="close-{statement.day}.csv"'
+    return answer
+
+
+@require_safe
+def pdf(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the page says, to print and to keep."""
+    from cockpit import days_pdf  # loads reportlab: 0.1 s, for those who make one
+
+    _need(request, SEE)
+    statement = get_object_or_404(DayStatement, pk=pk)
+    closed = DayClose.objects.filter(statement=statement).first()
+    answer = HttpResponse(days_pdf.pdf(statement, closed), content_type="application/pdf")
+    answer["Content-Disposition"] = f'attachment; filename="close-{statement.day}.pdf"'
+    return answer
+
+
+@require_safe
+def rows(request: HttpRequest, pk: int, name: str, kind: str) -> HttpResponse | StreamingHttpResponse:
+    """The rows behind a statement as one of the day's files, in constant memory."""
+    _need(request, SEE)
+    statement = get_object_or_404(DayStatement.objects.only("day", "digest"), pk=pk)
+    table = TABLES.get(name)
+    if table is None or kind not in KINDS:
+        raise Http404
+    if kind == "parquet":
+        try:
+            content: Iterator[Any] = day_parquet.parquet_of(
+                table, statement.day, about={"statement": statement.digest}
+            )
+        except day_parquet.ParquetMissing as missing:
+            return HttpResponse(f"{missing}\n", status=501, content_type="text/plain; charset=utf-8")
+    else:
+        content = csv_of(table, statement.day)
+    answer = StreamingHttpResponse(content, content_type=KINDS[kind])
+    answer["Content-Disposition"] = f'attachment; filename="{statement.day}-{name}.{kind}"'
     return answer
 
 
@@ -149,32 +190,5 @@ def _bar(work: DayWork, now: datetime) -> Bar:
     )
 
 
-def _accounts(rows: list[list[str]]) -> list[Row]:
-    """The systems' accounts each, and the customers' in one line."""
-    shown, customers = [], [Decimal(0)] * 4
-    count = 0
-    for book, code, asset, *amounts, _ in rows:
-        if book == "counter" and code.startswith("customer:"):
-            count += 1
-            customers = [total + Decimal(amount) for total, amount in zip(customers, amounts, strict=True)]
-        else:
-            shown.append(Row((book, code, asset, *map(_amount, amounts))))
-    if count:
-        shown.insert(0, Row(("counter", f"customers ({count:,})", "USDT", *map(exact_text, customers))))
-    return shown
-
-
-def _customers(rows: list[list[str]]) -> list[Row]:
-    """Those who brought or cost most; the file has each."""
-    largest = sorted(rows, key=lambda row: -abs(Decimal(row[-1])))[:CUSTOMERS_SHOWN]
-    return [
-        Row(
-            (customer or "–", coin or "–", asset, _amount(amount)),
-            level="loss" if Decimal(amount) < 0 else "",
-        )
-        for customer, coin, asset, amount in largest
-    ]
-
-
-def _amount(text: Any) -> str:
-    return exact_text(Decimal(text))
+def _result(cause: str, coin: str, asset: str, amount: str) -> Row:
+    return Row((cause, coin or "–", asset, amount_text(amount)), level="loss" if Decimal(amount) < 0 else "")

@@ -72,6 +72,7 @@ RECONCILED = """
     WHERE unchecked = ''
 """
 LATE_WORDS = "SELECT count(*), min(heard_at) FROM counter_lateword WHERE state = 'OPEN'"
+DAYS = "SELECT count(*), min(coalesce(stepped_at, asked_at)) FROM cockpit_daywork WHERE ended_at IS NULL"
 MEASURES_OF_BOOK = {Reason.BOOK_DELTA: "book_delta_usdt", Reason.BOOK_VEGA: "book_vega_usdt"}
 STEPS = ("accepted", "synced", "settled", "reported")
 
@@ -203,6 +204,10 @@ class SystemSnapshot:
     rejections: list[IndexRejection]
     late_words: int  # of the wallet service, against what people have decided
     oldest_late_word_at: datetime | None
+    days: int  # that are to be stated or closed, in the hands of a worker
+    oldest_day_at: (
+        datetime | None
+    )  # when a worker last came a step further with one of them, or it was asked for
     clocks: Clocks
     desk: Desk | None
     stakes: dict[tuple[str, str], Stake]  # of what is stuck, by kind and state
@@ -224,6 +229,7 @@ def read(*, now: datetime) -> SystemSnapshot:
     counter_stages = pipeline.counter_stages(now=now)
     desk = _if_it_answers(lambda: _desk(now))
     [(late_words, oldest_late_word_at)] = rows_of("default", LATE_WORDS)
+    [(days, oldest_day_at)] = rows_of("default", DAYS)
     return SystemSnapshot(
         at=now,
         totals=newest,
@@ -245,6 +251,8 @@ def read(*, now: datetime) -> SystemSnapshot:
         stops=list(stopped().values()),
         late_words=late_words,
         oldest_late_word_at=oldest_late_word_at,
+        days=days,
+        oldest_day_at=oldest_day_at,
         rejections=list(IndexRejection.objects.order_by("source", "underlying", "cause")),
         clocks=clocks.read(),
         desk=desk,

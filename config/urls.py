@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
 
-from cockpit import balances_page, best_execution_page, days_page, risk_page, views
+from cockpit import audit_pdf, balances_page, best_execution_page, days_page, risk_page, views
 from counter.stream.views import ElsewhereView
 
 urlpatterns = [
@@ -29,6 +29,15 @@ urlpatterns = [
     path("admin/days/<int:pk>/bar/", admin.site.admin_view(days_page.show_bar), name="day_bar"),
     path("admin/days/<int:pk>/close/", admin.site.admin_view(days_page.close), name="close_day"),
     path("admin/days/<int:pk>/file.csv", admin.site.admin_view(days_page.file), name="day_file"),
+    path("admin/days/<int:pk>/close.pdf", admin.site.admin_view(days_page.pdf), name="day_pdf"),
+    path(
+        "admin/days/<int:pk>/rows/<slug:name>.<slug:kind>",
+        admin.site.admin_view(days_page.rows),
+        name="day_rows",
+    ),
+    path(
+        "admin/audit-runs/<int:pk>/report.pdf", admin.site.admin_view(audit_pdf.report), name="audit_run_pdf"
+    ),
     path("admin/figures/", views.figures, name="figures"),
     path("admin/", admin.site.urls),
 ]

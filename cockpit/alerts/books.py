@@ -16,6 +16,8 @@ RECONCILED_OLD_AFTER = timedelta(minutes=30)  # it runs every three
 AUDIT_AGAIN = "See whether the workers work (below) and the schedule is on; run manage.py audit by hand."
 # How old an unknown outcome may grow before somebody should look, beside the limits that the audit knows.
 UNKNOWN_AFTER_SECONDS = 60.0
+# A worker takes it up within seconds; one that died is followed within a minute, and adding up takes some more.
+DAY_WAITS_AFTER_SECONDS = 600.0
 
 
 def audit(figures: SystemSnapshot) -> Iterator[Alert]:
@@ -199,4 +201,18 @@ def withdrawals(figures: SystemSnapshot) -> Iterator[Alert]:
             age_seconds(figures, figures.oldest_late_word_at),
             "Find out whether it was paid: two people take it back, give it back or explain it, on its page.",
             list_of("counter_lateword", "?state__exact=OPEN"),
+        )
+
+
+def days(figures: SystemSnapshot) -> Iterator[Alert]:
+    """Statements and closes of days that no worker takes up, or ends."""
+    if figures.days and (age_seconds(figures, figures.oldest_day_at) or 0) > DAY_WAITS_AFTER_SECONDS:
+        yield Alert(
+            "day_waiting",
+            "No worker ends the statement or the close of a day",
+            figures.days,
+            age_seconds(figures, figures.oldest_day_at),
+            "See whether the workers work (below) and the schedule of cockpit.work_on_days is on; the page says which "
+            "step it has come to, and the worker's log why not further. What is asked for stays until it is done.",
+            reverse("days"),
         )

@@ -25,7 +25,9 @@ def exported(admin: Any, request: HttpRequest) -> StreamingHttpResponse:
     if not admin.has_view_permission(request):
         raise PermissionDenied
     found = admin.get_changelist_instance(request).queryset
-    names = [name for name in admin.get_list_display(request) if name not in ("action_checkbox", "timeline")]
+    names = [
+        name for name in admin.get_list_display(request) if name not in ("action_checkbox", "timeline", "pdf")
+    ]
     heading = ["id", *names] if "id" not in names and "pk" not in names else names
     rows = ([_cell(admin, row, name) for name in heading] for row in _by_key(found))
     answer = StreamingHttpResponse(csv_lines(heading, rows), content_type="text/csv; charset=utf-8")

@@ -9,7 +9,8 @@ from django.db import DataError, InterfaceError, InternalError, OperationalError
 from django.test.utils import CaptureQueriesContext
 from psycopg.errors import LockNotAvailable, NumericValueOutOfRange, ReadOnlySqlTransaction
 
-from cockpit import day_work, days
+from cockpit import day_costs, day_work, days, snapshot
+from cockpit.alerts import alerts
 from cockpit.days import DayRefused
 from cockpit.models import DayClose, DayStatement, DayWork
 from counter.models import Transfer
@@ -40,7 +41,7 @@ def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch, se
     assert sent == [day_work.TASK]
     waiting = viewer.get("/admin/days/").content.decode()
     assert "the statement, asked for by operator" in waiting
-    assert "0 of 4" in waiting
+    assert "0 of 5" in waiting
     assert 'hx-get="/admin/days/"' in waiting
     assert work() == 1
     assert 'hx-get="/admin/days/"' not in viewer.get("/admin/days/").content.decode()
@@ -76,12 +77,13 @@ def test_the_page_says_how_far_a_worker_is(today, later, monkeypatch, sent, work
 
     def looked_at(*question):
         page = viewer.get("/admin/days/").content.decode()
-        seen.extend((n, step) for n, step in enumerate(days.STEPS) if f"{n} of 4" in page and step in page)
+        seen.extend((n, step) for n, step in enumerate(days.STEPS) if f"{n} of 5" in page and step in page)
         return read(*question)
 
-    monkeypatch.setattr(days, "rows_of", looked_at)
+    for module in (days, day_costs):
+        monkeypatch.setattr(module, "rows_of", looked_at)
     assert work() == 1
-    assert seen == list(enumerate(days.STEPS))
+    assert list(dict.fromkeys(seen)) == list(enumerate(days.STEPS))
 
 
 def test_the_bar_of_a_day_is_looked_at_without_its_content_and_the_page_is_loaded_once_more(
@@ -222,3 +224,19 @@ def test_a_desk_that_does_not_answer_leaves_the_request_for_the_next_run(today, 
     assert (waiting.ended_at, waiting.step) == (None, 1)
     assert not DayStatement.objects.exists()
     connections["desk"].close()
+
+
+def test_a_day_that_no_worker_takes_is_an_alert_and_one_that_comes_further_is_none(today, later, sent, work):
+    def alerted(after):
+        figures = snapshot.read(now=later + after)
+        return [each for each in alerts(figures) if each.code == "day_waiting"]
+
+    day_work.ask_statement(day=today, by="ann", now=later)
+    assert alerted(timedelta(minutes=9)) == []
+    [alert] = alerted(timedelta(minutes=11))
+    assert (alert.count, alert.url) == (1, "/admin/days/")
+    DayWork.objects.update(step=1, stepped_at=later + timedelta(minutes=10))
+    assert alerted(timedelta(minutes=11)) == []
+    assert len(alerted(timedelta(minutes=21))) == 1
+    assert work() == 1
+    assert alerted(timedelta(minutes=21)) == []

@@ -14,7 +14,7 @@ from cockpit.days import DayRefused
 from cockpit.models import DayClose, DayStatement
 from counter.models import Account, SyncOrder, Transfer
 from ledger.posting import balances as balances_of
-from settlement.models import DeskAccount, DeskTransfer
+from settlement.models import Allocation, DeskAccount, DeskTransfer, ReconciliationRun
 from tests.support.staff import staff as staff_of
 
 NOTHING = Decimal(0)
@@ -200,3 +200,73 @@ def test_a_desk_that_does_not_answer_leaves_no_half_statement(today, later, desk
         days.state(day=today, by="ann", now=later)
     assert not DayStatement.objects.exists()
     connections["desk"].close()
+
+
+def test_costs_by_customer_add_up_to_the_legs_and_name_each_customer(today):
+    """Slippage to the last digit; fees are all that the venue took, in the coin's worth at the settlement."""
+    content = days.add_up(today)
+    assert {line[0] for line in content["costs"]} == set(
+        SyncOrder.objects.filter(state="SETTLED").values_list("customer__reference", flat=True)
+    )
+    by_cause = {}
+    for _, coin, cause, asset, amount in content["costs"]:
+        assert asset == "USDT"
+        key = cause.split(",")[0], coin
+        by_cause[key] = by_cause.get(key, NOTHING) + Decimal(amount)
+    for coin in ("BTC", "ETH"):
+        [booked] = [
+            Decimal(amount)
+            for cause, of, asset, amount in content["results"]
+            if (cause, of, asset) == ("pnl:conversion, slippage", coin, "USDT")
+        ] or [NOTHING]
+        assert by_cause.get(("slippage", coin), NOTHING) == booked
+        of_coin = Allocation.objects.filter(conversion__underlying=coin)
+        assert by_cause["fees", coin] == -sum(share.fee for share in of_coin)
+        assert by_cause["fees", coin] < 0
+
+
+def test_a_statement_of_the_release_before_is_closed_by_the_parts_it_has(today, later):
+    content = days.add_up(today)
+    del content["costs"]
+    statement = DayStatement.objects.create(
+        day=today, content=content, digest=days.digest_of(content), made_by="ann", made_at=later
+    )
+    assert days.close(statement=statement, by="bob", now=later).statement == statement
+
+
+def test_the_page_says_how_far_fills_were_held_against_the_venues_trades(today, later):
+    statement = days.state(day=today, by="ann", now=later)
+    page, viewer = f"/admin/days/{statement.pk}/", staff_of("vic", role="viewer")
+    assert "have not been held against" in viewer.get(page).content.decode()
+    ends = days._ends(today)
+    for until, unchecked in (
+        (ends - timedelta(seconds=1), ""),
+        (ends, "the venue did not answer"),
+        (ends, ""),
+    ):
+        assert "have not been held against" in viewer.get(page).content.decode()
+        ReconciliationRun.objects.create(
+            at=later,
+            seconds=1,
+            by="test",
+            trades_until=until,
+            orders_until=0,
+            legs_until=0,
+            balances={},
+            checked=5,
+            found=2,
+            closed=0,
+            open=2,
+            in_flight=0,
+            unchecked=unchecked,
+        )
+    assert "2 differences were open" in viewer.get(page).content.decode()
+
+
+def test_a_desk_that_does_not_answer_leaves_the_page(today, later, desk_away):
+    content = {"accounts": [], "trial": [], "results": []}
+    statement = DayStatement.objects.create(
+        day=today, content=content, digest=days.digest_of(content), made_by="ann", made_at=later
+    )
+    page = staff_of("vic", role="viewer").get(f"/admin/days/{statement.pk}/").content.decode()
+    assert "database does not answer" in page
