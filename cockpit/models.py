@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -143,3 +144,17 @@ class DayWork(models.Model):
         if self.statement is None:
             raise LookupError(f"{self} has no statement")
         return self.statement
+
+
+class StaffKey(models.Model):
+    """By what a program of a member of staff says who asks at `/staff/v1/`; of the key itself only its SHA-256."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="staff_keys")
+    label = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.label} of {self.user}"

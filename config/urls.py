@@ -12,6 +12,7 @@ urlpatterns = [
     path("", require_safe(TemplateView.as_view(template_name="front.html")), name="front"),
     path("api/v1/stream", ElsewhereView.as_view()),
     path("", include("counter.api.urls")),
+    path("", include("cockpit.api.urls")),
     path("trade/", include("trade.urls")),
     path("admin/timeline/", include("cockpit.timeline.urls")),
     path("metrics", views.metrics),

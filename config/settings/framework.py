@@ -110,6 +110,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "stream", "description": "Prices and own changes as they happen."},
         {"name": "webhooks", "description": "Where own events are sent."},
     ],
+    "PREPROCESSING_HOOKS": ["counter.api.schema_shape.of_customers"],
     # In place of the library's own: messages name their enums.
     "POSTPROCESSING_HOOKS": [
         "counter.api.openapi.say_what_types_cannot",

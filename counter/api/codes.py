@@ -94,6 +94,10 @@ WEBHOOK_CODES: dict[str, ErrorCode] = {
     "webhook_disabled_by_staff": ErrorCode(409, "The exchange has disabled the webhook endpoint."),
 }
 
+STAFF_CODES: dict[str, ErrorCode] = {
+    "parquet_missing": ErrorCode(501, "Parquet needs the extra `parquet`, which is not installed here."),
+}
+
 REQUEST_CODES: dict[str, ErrorCode] = {
     "malformed_json": ErrorCode(400, "The body is not JSON in UTF-8."),
     "invalid_request": ErrorCode(400, "A field is missing, unknown, of a wrong type or out of range."),
@@ -153,5 +157,6 @@ CODES: dict[str, ErrorCode] = {
     **CASH_CODES,
     **STATEMENT_CODES,
     **WEBHOOK_CODES,
+    **STAFF_CODES,
     **REQUEST_CODES,
 }

@@ -218,12 +218,12 @@ def _framework_answer(error: exceptions.APIException) -> HttpResponse:
 
 
 def unknown_address(request: HttpRequest, **_: str) -> HttpResponse:
-    """404 below /api/, /internal/ and /wallet/."""
+    """404 below /api/, /internal/, /wallet/ and /staff/."""
     return error_answer("not_found", f"there is nothing at {request.path}")
 
 
 def _is_for_programs(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/internal/", "/wallet/"))
+    return request.path.startswith(("/api/", "/internal/", "/wallet/", "/staff/"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,0 +1,196 @@
+"""Programs of staff read risk, balances and closed days by keys of their own, and nobody else does."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pyarrow as pa
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+from pyarrow import parquet
+from rest_framework.authtoken.models import Token
+
+from cockpit import balances, days, risk, staff_keys
+from cockpit.models import StaffKey
+from counter.pricing.book_risk import PRICE_MOVES, VOLATILITY_MOVES
+from tests.support.factories import make_customer
+from tests.support.history import write_history
+
+ADDRESSES = ("/staff/v1/risk", "/staff/v1/balances", "/staff/v1/days")
+
+
+def member(name, role=None):
+    user = get_user_model().objects.create_user(name, is_staff=True)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+def ask(address, key, **query):
+    return Client().get(address, query, headers={"Authorization": f"StaffKey {key}"})
+
+
+@pytest.fixture
+def key(two_systems):
+    return staff_keys.issue(user=member("vic", "viewer"), label="test", now=timezone.now())
+
+
+@pytest.fixture
+def closed(key, venue):
+    """A little history on a day that two people have closed."""
+    write_history(venue)
+    now = timezone.now() + timedelta(days=1, minutes=10)
+    day = (now - timedelta(days=1, minutes=10)).date()
+    return days.close(statement=days.state(day=day, by="ann", now=now), by="bob", now=now)
+
+
+def test_risk_says_what_the_page_says(closed, key):
+    risk.shared_risk.forget()
+    answer = ask("/staff/v1/risk", key)
+    assert answer.status_code == 200
+    told = answer.json()
+    read = risk.read(now=timezone.now())
+    assert (
+        {each["symbol"] for each in told["series"]} == {each.net.symbol for each in read.book.series} != set()
+    )
+    assert {each["coin"] for each in told["coins"]} == set(read.by_coin)
+    for name in ("value", "delta", "gamma", "vega", "theta"):
+        parts = [each["risk"][name] for each in told["coins"]]
+        assert told["in_all"][name] == pytest.approx(sum(parts))
+        assert sum(each["risk"][name] for each in told["expiries"]) == pytest.approx(sum(parts))
+        assert sum(each["risk"][name] for each in told["series"]) == pytest.approx(sum(parts))
+    assert [grid["coin"] for grid in told["scenarios"]] == [None, *read.by_coin]
+    for grid in told["scenarios"]:
+        assert (len(grid["gains"]), len(grid["gains"][0])) == (len(VOLATILITY_MOVES), len(PRICE_MOVES))
+        assert grid["gains"][2][4] == pytest.approx(0, abs=1e-6)  # nothing moves
+
+
+def test_balances_add_up_in_every_digit(closed, key):
+    told = ask("/staff/v1/balances", key).json()
+    owed = (told["customer_balances"], told["withdrawals_reserved"], told["options"])
+    assert Decimal(told["owed"]) == sum(map(Decimal, owed))
+    held = (told["cash_at_counter"], told["cash_at_desk"], told["at_venue"])
+    assert Decimal(told["held"]) == sum(map(Decimal, held))
+    desk = {(each.code, each.asset): each.amount for each in balances.Carried().balances(now=timezone.now())}
+    assert {(each["account"], each["asset"]): Decimal(each["amount"]) for each in told["accounts"]} == desk
+    assert {each["asset"] for each in told["wallets"]} >= {"BTC", "USDT"}
+
+
+def test_a_closed_day_is_told_with_its_files(closed, key):
+    [listed] = ask("/staff/v1/days", key).json()["results"]
+    assert (listed["day"], listed["sha256"]) == (str(closed.day), closed.statement.digest)
+    assert (listed["made_by"], listed["closed_by"]) == ("ann", "bob")
+    told = ask(f"/staff/v1/days/{closed.day}", key).json()
+    assert told["closed"] == listed
+    assert [list(line.values()) for line in told["accounts"]] == closed.statement.content["accounts"]
+    assert {line["difference"] for line in told["trial"]} <= {"0", "0.00000000", "0E-8"} | {
+        line[-1] for line in closed.statement.content["trial"]
+    }
+    for each in told["files"]:
+        csv = ask(each["csv"], key)
+        rows = b"".join(csv.streaming_content).count(b"\n") - 1
+        written = b"".join(ask(each["parquet"], key).streaming_content)
+        assert parquet.read_table(pa.BufferReader(written)).num_rows == rows, each["name"]
+
+
+def test_what_is_not_closed_or_no_day_is_not_found(closed, key):
+    for path in (
+        *("2026-13-01", str(closed.day + timedelta(days=1)), "x"),
+        *(f"{closed.day}/secrets.csv", f"{closed.day}/orders.exe", "2020-01-01/orders.csv"),
+    ):
+        answer = ask(f"/staff/v1/days/{path}", key)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), path
+    assert ask("/staff/v1/days", key, before="x").json()["error"]["code"] == "invalid_request"
+    assert ask("/staff/v1/days", key, after="2026-01-01").json()["error"]["code"] == "invalid_request"
+    assert ask("/staff/v1/days", key, before=str(closed.day)).json() == {"results": [], "next_before": None}
+    assert ask("/staff/v1/nothing", key).json()["error"]["code"] == "not_found"
+
+
+def test_only_staff_keys_open_it_and_they_open_nothing_else(key):
+    customer = make_customer()
+    token = Token.objects.get_or_create(user=customer.user)[0].key
+    for address in ADDRESSES:
+        assert Client().get(address).json()["error"]["code"] == "not_authenticated"
+        for wrong in (
+            f"StaffKey {token}",
+            f"StaffKey {key}x",
+            "StaffKey",
+            f"StaffKey {key} {key}",
+            "StaffKey ü",
+        ):
+            answer = Client().get(
+                address, headers={"Authorization": wrong.encode("latin-1").decode("latin-1")}
+            )
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "authentication_failed"), (
+                wrong
+            )
+        assert Client().get(address, headers={"Authorization": f"Token {token}"}).status_code == 401
+        session = Client()
+        session.force_login(get_user_model().objects.get(username="vic"))
+        assert session.get(address).status_code == 401
+        assert Client().post(address, headers={"Authorization": f"StaffKey {key}"}).status_code == 405
+    for address in ("/api/v1/accounts", "/api/v1/orders"):
+        for scheme in ("StaffKey", "Token"):
+            assert Client().get(address, headers={"Authorization": f"{scheme} {key}"}).status_code == 401
+    assert Client().get("/admin/risk/", headers={"Authorization": f"StaffKey {key}"}).status_code == 302
+
+
+def test_a_key_reads_what_its_person_may_see(two_systems):
+    key = staff_keys.issue(user=member("eve"), label="test", now=timezone.now())
+    for address in (*ADDRESSES, "/staff/v1/days/2026-11-29", "/staff/v1/days/2026-11-29/orders.csv"):
+        answer = ask(address, key)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "permission_denied")
+
+
+@pytest.mark.parametrize("field", ["is_active", "is_staff"])
+def test_who_is_shut_out_is_out_with_every_key(key, field):
+    assert ask("/staff/v1/days", key).status_code == 200
+    get_user_model().objects.filter(username="vic").update(**{field: False})
+    assert ask("/staff/v1/days", key).status_code == 401
+
+
+def test_keys_are_made_and_ended_at_the_console_and_kept_as_a_hash(two_systems):
+    member("vic", "viewer")
+    told = StringIO()
+    call_command("staff_key", "vic", "--label", "bi", "--days", "1", stdout=told)
+    key = told.getvalue().strip()
+    row = StaffKey.objects.get()
+    assert key not in json.dumps(
+        {field.attname: str(getattr(row, field.attname)) for field in row._meta.fields}
+    )
+    assert row.expires_at - row.created_at == timedelta(days=1)
+    assert ask("/staff/v1/days", key).status_code == 200
+    StaffKey.objects.update(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert ask("/staff/v1/days", key).status_code == 401
+    StaffKey.objects.update(expires_at=None)
+    call_command("staff_key", "vic", "--label", "bi", "--end", stdout=told)
+    assert ask("/staff/v1/days", key).status_code == 401
+    with pytest.raises(CommandError, match="no nobody"):
+        call_command("staff_key", "nobody")
+    with pytest.raises(CommandError, match="no active member of staff"):
+        call_command("staff_key", make_customer().user.get_username())
+    with pytest.raises(CommandError, match="3650"):
+        call_command("staff_key", "vic", "--days", "0")
+
+
+def test_the_schema_of_staff_has_each_operation_and_the_customers_has_none(two_systems):
+    of_staff = Client().get("/staff/schema", headers={"Accept": "application/json"}).json()
+    assert set(of_staff["paths"]) == {
+        *ADDRESSES,
+        "/staff/v1/days/{day}",
+        "/staff/v1/days/{day}/{name}.{kind}",
+    }
+    assert of_staff["components"]["securitySchemes"]["staffKey"]["in"] == "header"
+    for operations in of_staff["paths"].values():
+        [operation] = operations.values()
+        assert {"200", "401", "403", "503"} <= set(operation["responses"])
+        assert operation["security"] == [{"staffKey": []}]
+    risk_body = of_staff["components"]["schemas"]["RiskMeasures"]["properties"]
+    assert set(risk_body) == {"value", "delta", "gamma", "vega", "theta"}
+    of_customers = Client().get("/api/schema", headers={"Accept": "application/json"}).json()
+    assert not [path for path in of_customers["paths"] if path.startswith("/staff/")]
