@@ -32,6 +32,7 @@ pytest_plugins = [
     "tests.support.movers",
     "tests.support.quiet",
     "tests.support.skips",
+    "tests.support.static_files",
     "tests.support.tiers",
 ]
 

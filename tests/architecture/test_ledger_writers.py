@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 
 from ledger.models import Transfer
+from tests.support.sources import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 # The bench writes a past that nobody lived; the demo and chaos write none.
@@ -56,13 +57,17 @@ def stored(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        name, owner = _name(node.func), ast.unparse(getattr(node.func, "value", node.func))
-        if name in MANAGED and any(re.match(rf"{book}\b(?!\()", owner) for book in BOOKS):
+        name = _name(node.func)
+        if name in MANAGED and any(re.match(rf"{book}\b(?!\()", _owner(node.func)) for book in BOOKS):
             yield ast.unparse(node.func)
-        if name == "save" and (owner in rows or makes_legs(node.func)):
+        if name == "save" and (_owner(node.func) in rows or makes_legs(node.func)):
             yield ast.unparse(node.func)
         if name in INSERTED and makes_legs(tree):
             yield f"{name} where legs are made"
+
+
+def _owner(function: ast.expr) -> str:
+    return ast.unparse(getattr(function, "value", function))
 
 
 def makes_legs(tree: ast.AST) -> bool:
@@ -77,7 +82,7 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
     for folder in PRODUCT:
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "migrations" not in path.parts:
-                yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+                yield path.relative_to(ROOT).as_posix(), parsed(path)
 
 
 def test_both_books_are_known():
@@ -87,7 +92,7 @@ def test_both_books_are_known():
 def test_a_book_is_written_where_it_is_said_to_be():
     found = list(sources())
     assert {path: name for path, tree in found for name in statements(tree)} == STATEMENTS
-    assert {path: [*stored(tree)] for path, tree in found if [*stored(tree)]} == {}
+    assert {path: rows for path, tree in found if (rows := [*stored(tree)])} == {}
     assert {path for path, tree in found if makes_legs(tree)} == MAKERS
 
 

@@ -16,6 +16,7 @@ from django.apps import apps
 from cockpit.management.commands.states import edges, import_operations
 from infra.db.lifecycles import MOVERS, Mover, movers_of, state_fields
 from tests.support.movers import UndeclaredMove, judge
+from tests.support.sources import parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 # The paper venue, and the systems that the bench compares with, have states of their own.
@@ -101,7 +102,7 @@ def undeclared(tree: ast.Module) -> list[tuple[str, str]]:
 
 
 def test_each_operation_that_names_a_transition_declares_it():
-    found = {str(path.relative_to(ROOT)): undeclared(ast.parse(path.read_text())) for path in sources()}
+    found = {str(path.relative_to(ROOT)): undeclared(parsed(path)) for path in sources()}
     assert {path: names for path, names in found.items() if names} == {}
 
 
@@ -178,9 +179,7 @@ def literal_targets(tree: ast.Module) -> list[int]:
 
 
 def test_no_state_is_written_as_a_literal_outside_the_models():
-    found = {
-        str(path.relative_to(ROOT)): literal_targets(ast.parse(path.read_text())) for path in sources("tools")
-    }
+    found = {str(path.relative_to(ROOT)): literal_targets(parsed(path)) for path in sources("tools")}
     assert {path: lines for path, lines in found.items() if lines} == {}
 
 
@@ -238,7 +237,7 @@ def literals_read(tree: ast.Module) -> list[tuple[int, str]]:
 
 
 def test_no_state_is_compared_with_a_literal_outside_the_models():
-    found = {str(path.relative_to(ROOT)): literals_read(ast.parse(path.read_text())) for path in sources()}
+    found = {str(path.relative_to(ROOT)): literals_read(parsed(path)) for path in sources()}
     assert {path: states for path, states in found.items() if states} == {}
 
 
@@ -269,6 +268,8 @@ def _named_in(text: str) -> set[str]:
 
 def compared_in_sql(text: str) -> set[str]:
     """The literals that a statement compares a column of states with."""
+    if "state" not in text:
+        return set()
     column = r"\b(?:\w+\.)?\"?(?:from_|to_)?state\"?"
     found = set(re.findall(rf"{column}\s*(?:=|<>|!=)\s*'(\w+)'", text))
     for several in re.findall(rf"{column}\s+(?:NOT\s+)?IN\s*\(([^()]*)\)", text):
@@ -281,19 +282,14 @@ def compared_in_sql(text: str) -> set[str]:
 def undeclared_sources(tree: ast.Module) -> set[str]:
     """Literals that SQL compares a state with, and that no table of the statement has for one."""
     texts = [_sql(node) for node in ast.walk(tree)]
-    return {state for text in texts for state in compared_in_sql(text) - _named_in(text)}
+    compared = [(text, found) for text in texts if (found := compared_in_sql(text))]
+    return {state for text, found in compared for state in found - _named_in(text)}
 
 
 def test_each_state_that_sql_asks_for_is_one_of_its_tables():
-    found = {
-        str(path.relative_to(ROOT)): undeclared_sources(ast.parse(path.read_text()))
-        for path in sources("tools")
-    }
+    found = {str(path.relative_to(ROOT)): undeclared_sources(parsed(path)) for path in sources("tools")}
     assert {path: states for path, states in found.items() if states} == {}
-    assert (
-        sum(len(compared_in_sql(_sql(n))) for p in sources() for n in ast.walk(ast.parse(p.read_text())))
-        > 100
-    )
+    assert sum(len(compared_in_sql(_sql(n))) for p in sources() for n in ast.walk(parsed(p))) > 100
 
 
 @pytest.mark.parametrize(
