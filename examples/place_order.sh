@@ -2,7 +2,7 @@
 # Places one opening order with nothing but curl and openssl. It costs MAX_COST USDT at most, or is refused.
 #
 #   CROSSBOOK_URL=http://127.0.0.1:8000 CROSSBOOK_KEY=cbk_... CROSSBOOK_SECRET=cbs_... \
-#       ./place_order.sh BTC-27NOV26-90000-C 2 my-order-1 MAX_COST
+#       ./place_order.sh "$SYMBOL" 2 my-order-1 MAX_COST
 #
 # Run again with the same id it is the same order. If an earlier run had no answer, a refusal with "final": false says
 # nothing of that one: ask GET /api/v1/orders?client_order_id=... after final_after_ms.

@@ -3,7 +3,8 @@
 Needs Python 3.11 and `requests`. Amounts are Decimal: USDT with 6 decimals, coin and prices with 8.
 
     client = Client("https://options.example.org", key="cbk_...", secret="cbs_...")
-    quote = client.firm_quote(symbol="BTC-27NOV26-90000-C", contracts=2)
+    symbol = next(quote.symbol for quote in client.quotes(underlying="BTC") if quote.cost)
+    quote = client.firm_quote(symbol=symbol, contracts=2)
     order = client.open(client_order_id="bot7-1", symbol=quote.symbol, contracts=2, quote_id=quote.quote_id)
 """
 

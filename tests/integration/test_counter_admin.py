@@ -9,7 +9,17 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from counter.models import Account, ApiKey, Customer, Option, Position, Quote, SyncOrder, Transfer
+from counter.models import (
+    Account,
+    ApiKey,
+    Customer,
+    Option,
+    Position,
+    Quote,
+    SyncOrder,
+    Transfer,
+    WebhookEndpoint,
+)
 from tests.support.factories import make_customer, make_option, place_open
 
 MODELS = [Customer, Account, Option, Quote, Position, SyncOrder, Transfer]
@@ -73,8 +83,8 @@ def test_search_finds_by_number_and_by_customer(staff, order):
 
 def test_every_model_of_counter_that_is_registered_is_read_only(rf):
     for model, shown in admin.site._registry.items():
-        # Staff make customers' API keys; nobody changes or deletes one.
-        if model._meta.app_label == "counter" and model is not ApiKey:
+        # Staff make customers' API keys and the exchange's webhook endpoints; nobody changes or deletes a key.
+        if model._meta.app_label == "counter" and model not in (ApiKey, WebhookEndpoint):
             assert not shown.has_add_permission(rf.get("/"))
             assert not shown.has_change_permission(rf.get("/"))
             assert not shown.has_delete_permission(rf.get("/"))
