@@ -1,9 +1,11 @@
 """The walls of the design stand, and lint-imports sees who breaks one."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,21 @@ def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_walls_stand(copy):
     done = _lint(copy)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_room_that_a_contract_names_is_there():
+    """One that was renamed would be without a wall, and lint-imports says nothing of it."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    named = {
+        ".".join(part for part in (container, room.strip("() ")) if part)
+        for contract in contracts
+        for container in contract.get("containers", [""])
+        for layer in contract.get("layers", [])
+        for room in re.split("[:|]", layer)
+    }
+    named |= {room for contract in contracts for room in contract.get("source_modules", [])}
+    paths = [(room, ROOT / room.replace(".", "/")) for room in named if "*" not in room]
+    assert not [room for room, path in paths if not (path.is_dir() or path.with_suffix(".py").exists())]
 
 
 PLANTED = [
