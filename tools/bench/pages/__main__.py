@@ -1,8 +1,9 @@
-"""`python -m tools.bench.pages [--orders 5000000]`: how long the server takes for each page that staff may look at.
+"""`python -m tools.bench.pages [--orders 5000000]`: how long the server takes for each page of staff and customers.
 
 On the databases of the environment, filled up to so many finished orders first. Each address is asked for ROUNDS times
-in this process, by a superuser: what is measured is the whole request but for the network. Exits with 1 when the
-median of an address is over BOUND_MS. What the venue takes is told apart, as each answer tells it (`Server-Timing`).
+in this process, by a superuser, or by a customer of 10,000 positions: what is measured is the whole request but for the
+network. Exits with 1 when the median of an address is over BOUND_MS. What the venue takes is told apart, as each answer
+tells it (`Server-Timing`).
 """
 
 import argparse
@@ -89,12 +90,14 @@ def measure(step: "Step") -> Measured:
 
 
 def all_pages(ground: "Ground") -> Iterator["Step"]:
-    """Every page: what two people do, the first one, /metrics, timelines, and lists with their searches and filters."""
+    """Every page: what two people do, what a customer asks, the first one, /metrics, timelines, and lists with their
+    searches and filters."""
     from counter.models import SyncOrder
-    from tools.bench.pages import intervening
+    from tools.bench.pages import holding, intervening
     from tools.bench.plans import operations
 
     yield from intervening.steps(ground)
+    yield from holding.steps(ground)
     first, last = SyncOrder.objects.earliest("pk"), SyncOrder.objects.latest("pk")
     urls = ["/admin/", "/admin/figures/", "/metrics", "/admin/timeline/"]
     urls += [f"/admin/timeline/?q={term}" for term in operations.order_names(ground)]
