@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
+from infra.db.composing import answered, together
 from infra.db.pipeline import Statement
 
 ORDER_SETTLED = "order.settled"
@@ -30,15 +30,25 @@ TYPES = (
 PAID_AT_ONCE = "payout = 'instant' AND kind <> 'OPEN'"
 PAID_AT_FILL = "payout = 'at_fill' AND amount > 0"
 
-# The events come out of what a statement changes, so their number is not known to the planner. Their endpoints are
-# looked up for each by index, as those of the customer and those of the exchange, which have no customer.
+# The endpoints of the customers concerned, and the exchange's, are looked up once for all events of the statement, by
+# index; where there are none, the rest is not worked on.
 _HEARD = """
     INSERT INTO counter_webhookdelivery
         (type, subject_id, endpoint_id, customer_id, happened_at, due_at, retry_until)
-    SELECT t.type, t.id, e.id, t.customer_id, %s::timestamptz, %s::timestamptz, %s::timestamptz
-    FROM ({events}) AS t JOIN counter_webhookendpoint AS e
-        ON (e.customer_id = t.customer_id OR e.customer_id IS NULL) AND e.disabled = '' AND e.deleted_at IS NULL
-        AND (e.types = '{{}}' OR t.type = ANY(e.types))
+    WITH hearing AS MATERIALIZED (
+        SELECT id, customer_id, types FROM counter_webhookendpoint
+        WHERE customer_id = ANY(ARRAY(SELECT DISTINCT customer_id FROM ({events}) AS concerned))
+            AND disabled = '' AND deleted_at IS NULL
+        UNION ALL
+        SELECT id, NULL, types FROM counter_webhookendpoint
+        WHERE customer_id IS NULL AND disabled = '' AND deleted_at IS NULL
+    )
+    SELECT t.type, t.id, t.endpoint_id, t.customer_id, %s::timestamptz, %s::timestamptz, %s::timestamptz
+    FROM (
+        SELECT e.*, h.id AS endpoint_id, h.types FROM hearing AS h JOIN ({events}) AS e USING (customer_id)
+        UNION ALL
+        SELECT e.*, h.id, h.types FROM hearing AS h CROSS JOIN ({events}) AS e WHERE h.customer_id IS NULL
+    ) AS t WHERE t.types = '{{}}' OR t.type = ANY(t.types)
     ON CONFLICT DO NOTHING
 """
 
@@ -65,16 +75,20 @@ def times(now: datetime) -> list[Any]:
 
 def tell(name: str, *, subject_id: int, customer_id: int, now: datetime) -> None:
     """Announce one event of a customer by a statement of its own, in the caller's transaction."""
-    rows = "(SELECT %s::bigint AS id, %s::bigint AS customer_id) AS told"
-    with connection.cursor() as cursor:
-        cursor.execute(text_of({name: rows}), [*times(now), subject_id, customer_id])
+    row = Statement("SELECT %s::bigint AS id, %s::bigint AS customer_id", [subject_id, customer_id])
+    _tell(name, row, now)
 
 
 def tell_newest_credit(name: str, *, account_id: int, customer_id: int, now: datetime) -> None:
     """Announce the newest transfer to a customer's account, which the caller's transaction has locked and written."""
-    rows = (
-        "(SELECT max(id) AS id, %s::bigint AS customer_id FROM counter_transfer"
-        " WHERE credit_account_id = %s AND credit_account_id >= 1000) AS told"
+    row = Statement(
+        "SELECT max(id) AS id, %s::bigint AS customer_id FROM counter_transfer"
+        " WHERE credit_account_id = %s AND credit_account_id >= 1000",
+        [customer_id, account_id],
     )
-    with connection.cursor() as cursor:
-        cursor.execute(text_of({name: rows}), [*times(now), customer_id, account_id])
+    _tell(name, row, now)
+
+
+def _tell(name: str, row: Statement, now: datetime) -> None:
+    statement = together({"event": [row], "told": [telling({name: "event"}, now)]}, "SELECT id FROM event")
+    answered("default", statement)

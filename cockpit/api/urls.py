@@ -26,6 +26,7 @@ SCHEMA = SpectacularAPIView.as_view(
         "DESCRIPTION": "Risk, balances and closed days, read by staff's keys.",
         "PREPROCESSING_HOOKS": [],
         "POSTPROCESSING_HOOKS": [],
+        "WEBHOOKS": [],
         "TAGS": [
             {"name": "risk", "description": "Greeks and scenarios of the option book."},
             {"name": "balances", "description": "What the exchange owes and holds."},

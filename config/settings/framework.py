@@ -111,8 +111,16 @@ SPECTACULAR_SETTINGS = {
         {"name": "webhooks", "description": "Where own events are sent."},
     ],
     "PREPROCESSING_HOOKS": ["counter.api.schema_shape.of_customers"],
+    "WEBHOOKS": [
+        f"counter.api.webhook_events.{name}"
+        for name in (
+            *("ORDER_SETTLED", "PAYOUT_CREDITED", "POSITION_EXERCISED", "POSITION_EXPIRED"),
+            *("DEPOSIT_CREDITED", "WITHDRAWAL_RESERVED", "WITHDRAWAL_CONFIRMED", "WITHDRAWAL_RELEASED"),
+        )
+    ],
     # In place of the library's own: messages name their enums.
     "POSTPROCESSING_HOOKS": [
+        "counter.api.openapi.with_bodies_of_webhooks",
         "counter.api.openapi.say_what_types_cannot",
         "counter.api.schema_shape.for_generators",
     ],

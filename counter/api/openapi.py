@@ -8,6 +8,7 @@ from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer
 
 from counter.access.request_signing import (
@@ -95,6 +96,12 @@ class MessageExtension(OpenApiSerializerExtension):
         if issubclass(self.target, Query):
             own["properties"] = {name: _without_null(field) for name, field in own["properties"].items()}
         return own
+
+
+def with_bodies_of_webhooks(result: dict[str, Any], generator: Any, **others: Any) -> dict[str, Any]:
+    """Postprocessing hook: the library collects components before it comes to the webhooks."""
+    result["components"] = generator.registry.build(spectacular_settings.APPEND_COMPONENTS)
+    return result
 
 
 def say_what_types_cannot(result: dict[str, Any], **generator: Any) -> dict[str, Any]:

@@ -12,7 +12,10 @@ Schemas = dict[str, Schema]
 
 LARGEST_INT32 = 2**31 - 1
 # Their fields are left out where they say nothing, and never null.
-LEFT_OUT_IF_EMPTY = ("OrderOutcome", "Problem")
+LEFT_OUT_IF_EMPTY = (
+    *("OrderOutcome", "Problem"),
+    *("OrderEvent", "PositionEvent", "DepositEvent", "WithdrawalEvent"),
+)
 # Requests in which a generator would have what has a default be given.
 MAY_BE_LEFT_OUT = ("NewWebhookEndpoint",)
 _EVENT_STREAM = "text/event-stream"

@@ -59,9 +59,8 @@ FIRM_QUOTES = f"""
 """  # noqa: S608 - the columns are our own
 NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s::int)"
 
-# One statement for everything a batch of orders writes, what webhooks tell of it included. The accounts are locked:
-# balances are set, not added to.
-WRITE = f"""
+# One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
+_WRITE = """
     WITH balances AS (
         UPDATE counter_account AS a SET balance = v.balance, open_contracts = v.open_contracts,
             open_cost = v.open_cost, orders_due_at = v.orders_due_at
@@ -86,14 +85,16 @@ WRITE = f"""
         UPDATE counter_position AS p SET remaining = v.remaining, unpaid = v.unpaid, proceeds = v.proceeds
         FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::numeric[]) AS v(id, remaining, unpaid, proceeds)
         WHERE p.id = v.id
-    ), told AS ({events.text_of({events.PAYOUT_CREDITED: f"orders WHERE {events.PAID_AT_ONCE}"})}
-    )
+    ){told}
     INSERT INTO counter_transfer (
         debit_account_id, credit_account_id, asset, amount, kind, order_id, balance_after, created_at)
     SELECT v.debit, v.credit, 'USDT', v.amount, v.kind, v.order_id, v.balance_after, %s::timestamptz
     FROM unnest(%s::bigint[], %s::bigint[], %s::numeric[], %s::varchar[], %s::bigint[], %s::numeric[])
         AS v(debit, credit, amount, kind, order_id, balance_after)
-"""  # noqa: S608 - composed of our own
+"""
+_PAYOUTS = events.text_of({events.PAYOUT_CREDITED: f"orders WHERE {events.PAID_AT_ONCE}"})
+# Of a batch that pays nothing out there is nothing to tell.
+WRITE, WRITE_AND_TELL = _WRITE.format(told=""), _WRITE.format(told=f", told AS ({_PAYOUTS})")
 
 
 def _rows(*asked: Statement | None) -> list[list[tuple[Any, ...]]]:
@@ -188,6 +189,7 @@ def write(
     changed = [position for position in positions if position.changed]
     opened = [position for position in changed if position.is_new]
     reduced = [position for position in changed if not position.is_new]
+    pays = any(order.kind != "OPEN" for order in orders)
     parameters: list[Any] = [
         *columns([account for account in accounts if account.changed], ACCOUNT_COLUMNS),
         *columns(orders, ORDER_COLUMNS),
@@ -199,8 +201,8 @@ def write(
             ],
         ),
         *columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),
-        *events.times(now),
+        *(events.times(now) if pays else []),
         now,
         *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
     ]
-    ask("default", Statement(WRITE, parameters), *moves)
+    ask("default", Statement(WRITE_AND_TELL if pays else WRITE, parameters), *moves)

@@ -4,6 +4,7 @@ One slow or dead receiver holds up no other: each has few calls at a time, those
 those together half of the threads.
 """
 
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -80,7 +81,7 @@ class _Run:
         free = THREADS - calls.total()
         doubtful = FOR_THE_DOUBTFUL - sum(calls[endpoint] for endpoint in self._doubtful)
         most = {}
-        for endpoint_id, is_doubtful in ready:
+        for endpoint_id, is_doubtful in random.sample(ready, len(ready)):  # none is always the last
             (self._doubtful.add if is_doubtful else self._doubtful.discard)(endpoint_id)
             share = (1 if is_doubtful else OF_EACH_ENDPOINT) - calls[endpoint_id]
             share = min(share, free, doubtful if is_doubtful else free)

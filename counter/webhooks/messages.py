@@ -1,7 +1,6 @@
 """What an event says: its rows as the public API shows them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,24 +11,12 @@ from counter.api.ledger_messages import ledger_entry_body
 from counter.api.order_messages import stored_order
 from counter.api.position_messages import position_body
 from counter.api.wallet_messages import withdrawal_body
+from counter.api.webhook_events import EVENTS
 from counter.models import Position, SyncOrder, Transfer, WebhookDelivery, Withdrawal
 from counter.money.statements import LedgerEntry
 
 EVENT_PREFIX = "evt_"
 EVENT_DIGITS = 32
-
-
-class WebhookMessage(msgspec.Struct, omit_defaults=True):
-    """The body of a webhook; `customer` is told to the exchange only."""
-
-    type: str
-    timestamp: datetime
-    data: Any
-    customer: str | None = None
-
-
-class SubjectMissing(Exception):
-    """The row that an event is about is not there."""
 
 
 def event_id(name: str, subject_id: int) -> str:
@@ -49,7 +36,7 @@ def bodies(deliveries: Collection[WebhookDelivery], *, customers: Mapping[int, s
         data |= {(name, subject_id): body for subject_id, body in _READ[name](wanted)}
     return {
         delivery.pk: msgspec.json.encode(
-            WebhookMessage(
+            EVENTS[delivery.type](
                 delivery.type,
                 delivery.happened_at,
                 data[delivery.type, delivery.subject_id],

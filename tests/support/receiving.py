@@ -73,6 +73,7 @@ class Receiver(ThreadingHTTPServer):
     """A receiver on a thread; `got` is what came, in order."""
 
     daemon_threads = True
+    request_queue_size = 128  # or some of many callers wait a second for another try
 
     def __init__(self, port: int = 0, journal: Path | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)

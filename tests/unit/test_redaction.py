@@ -59,6 +59,7 @@ def leaks(text):
         ("host=h password=pw dbname=d", f"host=h password={HIDDEN} dbname=d"),
         ("GET /x?a=1&signature=abcdef", f"GET /x?a=1&signature={HIDDEN}"),
         (f"secret {API_SECRET}, of", f"secret cbs_{HIDDEN}, of"),
+        ("by whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,", f"by whsec_{HIDDEN},"),
         (f"Authorization: Token {TOKEN}", f"Authorization: Token {HIDDEN}"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from counter import events
 from counter.api.errors import Problem
 from counter.api.order_messages import AnyOrder, OrderBatchBody, OrderOutcome, OrderOutcomes, PlacedOrder
 from counter.api.quote_messages import AnyQuote, FirmQuoteBody
@@ -21,7 +22,7 @@ FRIDAY = 4
 UNIT = re.compile(r"USDT|[Cc]oin|fraction")
 # Of those that are strings: what is told apart from amounts by its name.
 NOT_AMOUNTS = re.compile(
-    r"(_at|_id|cursor|id|code|message|type|state|symbol|side|kind|asset|underlying|reasons|opened_by|url|label|secret|disabled_by)$"
+    r"(_at|_id|cursor|id|code|message|type|state|symbol|side|kind|asset|underlying|reasons|opened_by|url|label|secret|disabled_by|customer)$"
 )
 
 
@@ -197,3 +198,14 @@ def test_the_documentation_asks_no_other_server(schema):
         served = Client().get(address)
         served.close()
         assert served.status_code == 200
+
+
+def test_it_shows_each_webhook(schema):
+    assert set(schema["webhooks"]) == set(events.TYPES)
+    for name, methods in schema["webhooks"].items():
+        [body] = methods["post"]["requestBody"]["content"].values()
+        message = schema["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
+        assert set(message["required"]) == {"type", "timestamp", "data"}
+        told = message["properties"]["type"]
+        kinds = schema["components"]["schemas"][told["$ref"].rpartition("/")[2]] if "$ref" in told else told
+        assert name in kinds.get("enum", [kinds.get("const")])

@@ -145,7 +145,7 @@ def test_slow_and_dead_receivers_hold_up_nobody_else(receiver, settings, custome
     endpoint_of(customer, receiver.url())
     deposit(customer, times=20)
     WebhookEndpoint.objects.exclude(customer=customer).update(failures=1)
-    running = threading.Thread(target=apart, args=[partial(deliver, for_seconds=1.0)])
+    running = threading.Thread(target=apart, args=[partial(deliver, for_seconds=5.0)])
     began = time.monotonic()
     running.start()
     while len(receiver.of("ok")) < 20 and time.monotonic() - began < 9:
