@@ -108,7 +108,11 @@ TABLES = {
 
 
 def pages(table: Table, day: date) -> Iterator[Page]:
-    """The day's rows in the order of their keys, some thousand at once. Raises: DatabaseError."""
+    """The day's rows in the order of their keys, some thousand at once.
+
+    Which keys those are is asked before anything is handed out, in a reading of the whole table: what takes too long
+    for the program that asks fails here, and not in the middle of a file. Raises: DatabaseError.
+    """
     begins = datetime.combine(day, time.min, UTC)
     of_day = table.model._default_manager.filter(
         **{f"{table.at}__gte": begins, f"{table.at}__lt": begins + timedelta(days=1)}
@@ -116,9 +120,12 @@ def pages(table: Table, day: date) -> Iterator[Page]:
     # Keys grow with time, so that a day is a part of them: found once, and the pages need no index of times.
     ends = of_day.aggregate(first=Min("pk"), last=Max("pk"))
     if ends["first"] is None:
-        return
+        return iter(())
     rows = of_day.filter(pk__lte=ends["last"]).order_by("pk").values_list(*table.columns)
-    after = ends["first"] - 1
+    return _pages(rows, after=ends["first"] - 1)
+
+
+def _pages(rows: Any, *, after: int) -> Iterator[Page]:
     while True:
         page = list(rows.filter(pk__gt=after)[:ROWS_A_STATEMENT])
         if page:

@@ -31,11 +31,11 @@ def is_there() -> bool:
 def parquet_of(table: Table, day: date, *, about: dict[str, str]) -> Iterator[bytes]:
     """The file in pieces; `about` stands in its metadata, beside the day.
 
-    Raises: ParquetMissing, before anything is read; DatabaseError.
+    Raises: ParquetMissing, before anything is read; DatabaseError, as `pages`.
     """
     if not is_there():
         raise ParquetMissing(MISSING)
-    return _pieces(table, day, about)
+    return _pieces(table, pages(table, day), {"day": day.isoformat(), "table": table.name, **about})
 
 
 def schema_of(table: Table) -> Any:
@@ -47,14 +47,14 @@ def schema_of(table: Table) -> Any:
     )
 
 
-def _pieces(table: Table, day: date, about: dict[str, str]) -> Iterator[bytes]:
+def _pieces(table: Table, read: Iterator[Page], about: dict[str, str]) -> Iterator[bytes]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    schema = schema_of(table).with_metadata({"day": day.isoformat(), "table": table.name, **about})
+    schema = schema_of(table).with_metadata(about)
     sink = _Sink()
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
-        for group in _groups(pages(table, day)):
+        for group in _groups(read):
             columns = [
                 pa.array(values, type=field.type)
                 for values, field in zip(zip(*group, strict=True), schema, strict=True)

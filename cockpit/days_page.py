@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -19,9 +20,13 @@ from cockpit.day_lines import account_lines, amount_text, cost_lines, customer_l
 from cockpit.models import DayClose, DayStatement, DayWork
 from cockpit.numbers import age_text
 from infra.coordination import clock
+from infra.db.transient_errors import is_transient, leave_session
 
 DAYS_SHOWN = 14
 KINDS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+NOT_HERE = (
+    "The database does not answer, or the day is too large to be read here: take manage.py day_files.\n"
+)
 SEE, MAKE, CLOSE = "cockpit.view_daystatement", "cockpit.make_daystatement", "cockpit.approve_dayclose"
 
 
@@ -134,15 +139,19 @@ def rows(request: HttpRequest, pk: int, name: str, kind: str) -> HttpResponse | 
     table = TABLES.get(name)
     if table is None or kind not in KINDS:
         raise Http404
-    if kind == "parquet":
-        try:
-            content: Iterator[Any] = day_parquet.parquet_of(
-                table, statement.day, about={"statement": statement.digest}
-            )
-        except day_parquet.ParquetMissing as missing:
-            return HttpResponse(f"{missing}\n", status=501, content_type="text/plain; charset=utf-8")
-    else:
-        content = csv_of(table, statement.day)
+    try:
+        content: Iterator[Any] = (
+            day_parquet.parquet_of(table, statement.day, about={"statement": statement.digest})
+            if kind == "parquet"
+            else csv_of(table, statement.day)
+        )
+    except day_parquet.ParquetMissing as missing:
+        return HttpResponse(f"{missing}\n", status=501, content_type="text/plain; charset=utf-8")
+    except Error as error:
+        if not is_transient(error):
+            raise
+        leave_session(error)
+        return HttpResponse(NOT_HERE, status=503, content_type="text/plain; charset=utf-8")
     answer = StreamingHttpResponse(content, content_type=KINDS[kind])
     answer["Content-Disposition"] = f'attachment; filename="{statement.day}-{name}.{kind}"'
     return answer

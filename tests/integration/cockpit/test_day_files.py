@@ -15,6 +15,7 @@ from pyarrow import parquet
 
 from cockpit import day_files, day_parquet, days, days_page
 from cockpit.day_files import TABLES
+from cockpit.models import DayStatement
 from counter.models import CashMovement, SyncOrder, Transfer
 from ledger.decimals import EXACT
 from settlement.models import Conversion, DeskTransfer, Fill, FundsTransfer
@@ -145,6 +146,14 @@ def test_without_the_extra_the_page_and_the_command_name_it(today, later, tmp_pa
     assert "needs pyarrow" in refused.content.decode()
     with pytest.raises(CommandError, match="needs pyarrow"):
         call_command("day_files", str(today), str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", days_page.KINDS)
+def test_what_cannot_be_read_is_told_instead_of_half_a_file(today, later, desk_away, kind):
+    statement = DayStatement.objects.create(day=today, content={}, digest="d", made_by="ann", made_at=later)
+    answer = staff_of("vic", role="viewer").get(f"/admin/days/{statement.pk}/rows/desk-journal.{kind}")
+    assert answer.status_code == 503
+    assert "manage.py day_files" in answer.content.decode()
 
 
 def test_the_command_writes_whole_files_or_none(today, tmp_path, monkeypatch, capsys):

@@ -25,12 +25,12 @@ from datetime import timedelta
 from django.db.models import Max
 from infra.coordination import clock
 from settlement.conversions.execution import measuring, minutes
-from settlement.models import Execution
+from settlement.models import Conversion, Execution
 from settlement.venues.ccxt_venue import venue
 now = clock.of("desk").now()
 for run in range(600):  # what runs beside them has to end in between
     measuring.enter_booked(clock=lambda: now + run * timedelta(seconds=10))
-    if Execution.objects.count() == 2:
+    if Execution.objects.count() == Conversion.objects.filter(state="BOOKED", filled_coin__gt=0).count():
         break
     time.sleep(0.1)
 over_at = Execution.objects.aggregate(at=Max("minute"))["at"] + timedelta(minutes=1)
