@@ -258,7 +258,7 @@ def test_the_first_order_of_the_readme_is_placed_as_it_says(web):
         r"^## A first order\n(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
     )
     lines = re.findall(r"^    (.*)$", section[1], re.MULTILINE)
-    assert len(lines) == 5
+    assert len(lines) == 6
     script = (
         "\n".join(lines).replace("http://127.0.0.1:8000", web.url).replace(".venv/bin/python", sys.executable)
     )
@@ -268,7 +268,9 @@ def test_the_first_order_of_the_readme_is_placed_as_it_says(web):
         ["bash", "-euc", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    placed, end = json.JSONDecoder().raw_decode(done.stdout)
-    [found] = json.loads(done.stdout[end:])["results"]
+    placed_line, placed_status, found_line, found_status = done.stdout.splitlines()
+    assert (placed_status, found_status) == ("201", "200")
+    placed = json.loads(placed_line)
+    [found] = json.loads(found_line)["results"]
     assert (placed["client_order_id"], placed["contracts"]) == ("a-1", 2)
     assert found["id"] == placed["id"]

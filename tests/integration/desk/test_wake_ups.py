@@ -84,7 +84,7 @@ def test_settlements_are_reported_again_soon_after_counter_was_away(desk, armed,
 
 
 def test_a_worker_process_that_replaces_another_takes_up_what_that_one_had_in_hand(desk, sent, monkeypatch):
-    monkeypatch.setattr(tasks.warming, "warm_up", lambda venue: None)
+    monkeypatch.setattr(tasks.worker_warmup, "warm_up", lambda venue: None)
     monkeypatch.setattr(wakeups, "start", lambda: None)
     monkeypatch.setattr(tasks, "_is_up", False)
     tasks.begin()
