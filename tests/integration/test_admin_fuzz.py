@@ -72,6 +72,8 @@ PARAMETERS += ["app_label", "model_name", "field_name", "term", "extended_models
 LOOKUPS = ["", "__exact", "__in", "__isnull", "__gte", "__range", "__year", "__date", "__regex", "__nope"]
 EVERYWHERE = ["\0", "9" * 40, "-1", "x" * 3000]  # of VALUES, what each address with an id in it is tried with
 IN_TURN = 3  # of PARAMETERS for each list: each of them meets nine lists, with other values
+LOOKUPS_IN_TURN = 4  # of LOOKUPS for each filter of a list: each of them meets some 17 filters
+POSTED_IN_TURN = 2  # values for each address without an id in it: each value meets some 60 of them
 _VARYING = re.compile(r"<(?:\w+:)?\w+>|\(\?P<\w+>[^)]*\)")
 
 
@@ -150,7 +152,11 @@ def queries(model):
         *(entry.parameter_name for entry in filters if hasattr(entry, "parameter_name")),
     ]
     parameters += [name + rng.choice(LOOKUPS) for name in fields]
-    parameters += [name + lookup for name in filters if isinstance(name, str) for lookup in LOOKUPS]
+    parameters += [
+        name + lookup
+        for number, name in enumerate(name for name in filters if isinstance(name, str))
+        for lookup in in_turn(LOOKUPS, turn=MODELS.index(model) + number, count=LOOKUPS_IN_TURN)
+    ]
     return [(list_address(model), {name: rng.choice(VALUES)}) for name in parameters]
 
 
@@ -230,7 +236,8 @@ def test_nothing_posted_to_any_address_is_an_error_of_ours(client):
         found = addresses(route)[:3]
         for number, place in enumerate(found):
             # Of a row that there is none of, little is asked.
-            sent = values if len(found) == 1 else in_turn(values, turn=turn + number, count=1)
+            count = POSTED_IN_TURN if len(found) == 1 else 1
+            sent = in_turn(values, turn=turn + number, count=count)
             asked += [(place, dict.fromkeys(names, value)) for value in sent]
     assert len(asked) > 500
     assert errors_of(client, asked, method="post") == []

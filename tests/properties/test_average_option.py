@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -60,8 +61,8 @@ def recorded(price_at, *, until, every=SECOND, without=()):
     ]
 
 
-def minutes_of(samples):
-    """The record as the database tells it: by minute."""
+def minutes_after_each(samples):
+    """The record as the database tells it after each sample: by minute."""
     found = {}
     before = BEGINS_AT
     for at, price in samples:
@@ -70,7 +71,13 @@ def minutes_of(samples):
         gap = max(row.largest_gap, at - before)
         found[minute] = MinuteSoFar(minute, row.samples + 1, row.total + price, gap)
         before = at
-    return list(found.values())
+        yield found.values()
+
+
+def minutes_of(samples):
+    """The record as the database tells it: by minute."""
+    after_the_last = deque(minutes_after_each(samples), maxlen=1)
+    return list(after_the_last[0]) if after_the_last else []
 
 
 def so_far_of(samples, *, now, every=SECOND):
@@ -107,7 +114,10 @@ def test_what_is_known_and_what_is_to_come_make_the_average_that_settles(second,
 
 def test_with_every_second_less_is_left_to_chance():
     samples = recorded(lambda at: 90_000, until=EXPIRES_AT)
-    shares = [so_far_of(samples[: n + 1], now=samples[n].at).open_share for n in range(len(samples))]
+    shares = [
+        average_so_far(list(minutes), expires_at=EXPIRES_AT, now=sample.at, every=SECOND).open_share
+        for sample, minutes in zip(samples, minutes_after_each(samples), strict=True)
+    ]
     assert all(later < earlier for earlier, later in pairwise(shares))
     assert (shares[0], shares[-1]) == (Fraction(1799, 1800), 0)
 
