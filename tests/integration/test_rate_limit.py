@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = timezone.now()
-SLOW = Limit("customer:1", per_second=1, at_once=20)
+SLOW = Limit("somebody:1", per_second=1, at_once=20)
 
 
 def granted(limit, asked, *, at_seconds=0):
@@ -43,7 +43,7 @@ def granted(limit, asked, *, at_seconds=0):
 
 
 def test_a_limit_gives_what_it_has_and_gets_it_back_in_time():
-    limit = Limit("customer:1", per_second=2, at_once=5)
+    limit = Limit("somebody:1", per_second=2, at_once=5)
     assert granted(limit, 3)[0] == 3
     assert granted(limit, 3)[0] == 2
     count, standing = granted(limit, 1)
