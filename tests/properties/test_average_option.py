@@ -276,13 +276,15 @@ def test_the_quoted_fair_value_is_the_expected_payoff_by_the_settlement_rule(see
 
     averages = []
     known = [float(sample.price) for sample in samples]
+    years = [(ahead if n == 0 and not begun else EVERY) / black76.YEAR for n in range(STEPS - begun)]
+    deviations = [volatility * math.sqrt(each) for each in years]
+    drifts = [-deviation * deviation / 2 for deviation in deviations]
     for _ in range(PATHS):
         draws = [rand.gauss(0, 1) for _ in range(STEPS - begun)]
         for sign in (1, -1):
             price, prices = spot, list(known)
-            for n, draw in enumerate(draws):
-                years = (ahead if n == 0 and not begun else EVERY) / black76.YEAR
-                price *= one_step(sign * draw, volatility, years)
+            for draw, deviation, drift in zip(draws, deviations, drifts, strict=True):
+                price *= math.exp(sign * draw * deviation + drift)
                 prices.append(price)
             averages.append(settled(prices))
     last = [Sample(BEGINS_AT + n * EVERY, Decimal(round(p * 10**8)).scaleb(-8)) for n, p in enumerate(prices)]
