@@ -19,6 +19,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util import Url, parse_url
 
 from infra.http_client.public_hosts import AddressRefused, NameUnknown, Network, callable_addresses
@@ -120,7 +121,8 @@ def post(
         if not call.connected:
             raise NotSent(call.why or _told(error)) from error
         late = f"no whole answer within {within_seconds:g} s"
-        raise AnswerMissing(late if call.is_late else _told(error)) from error
+        is_late = call.is_late or isinstance(error, TimedOut)
+        raise AnswerMissing(late if is_late else _told(error)) from error
     finally:
         timer.cancel()
         pool.close()

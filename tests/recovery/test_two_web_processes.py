@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from datetime import timedelta
+from itertools import count
 
 import pytest
 import requests
@@ -160,9 +161,12 @@ def test_nothing_is_placed_after_a_refusal_though_an_earlier_attempt_hung_in_the
         except requests.Timeout:
             return None
 
-    for number in range(20):
-        assert send(f"warm-{number}", 20).status_code == 201
-    assert wait_until(lambda: len(writers(web)) == 2, within_seconds=60)
+    numbers = count()
+    # Until each process has had one: one of them may still be starting.
+    assert wait_until(
+        lambda: send(f"warm-{next(numbers)}", 20).status_code == 201 and len(writers(web)) == 2,
+        within_seconds=60,
+    )
     paused, _ = writers(web)
     os.kill(paused, signal.SIGSTOP)
     try:

@@ -22,6 +22,7 @@ from tools.stack.supervision import wait_until
 # The desk's first: what counter took between the two moments is then known to the one that says what is owed.
 VARIABLES = {"desk": "DESK_DATABASE_URL", "crossbook": "DATABASE_URL"}
 STAMP = "%Y%m%dT%H%M%SZ"
+STAMP_WITHIN_SECOND = "%Y%m%dT%H%M%S%fZ"
 SERVES_WITHIN_SECONDS = 60.0
 # The highest order id that each database knows.
 HIGHEST = {
@@ -139,7 +140,7 @@ def _hold(urls: Mapping[str, str], backup: Path) -> None:
 def _swap(url: str, new: str, now: datetime) -> str:
     """Rename the database that is there, and give its name to the new one, in one step; the old one's new name."""
     name = _name(url)
-    kept = f"{name}_before_{now.strftime(STAMP)}".lower()
+    kept = f"{name}_before_{now.strftime(STAMP_WITHIN_SECOND)}".lower()
     with _maintenance(url) as connection, connection.transaction():
         for old, to in ((name, kept), (new, name)):
             statement = sql.SQL("ALTER DATABASE {} RENAME TO {}")
