@@ -154,7 +154,13 @@ class _Call:
                 continue
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = made.dup()  # TLS takes the other one over, and a handshake may trickle as well
-            return made
+            if not self.is_late:
+                return made
+            # The timer found no socket to cut, and does not come again.
+            made.close()
+            self.cut()
+            error = TimeoutError("no time is left")
+            break
         self.why = str(error)
         raise error
 

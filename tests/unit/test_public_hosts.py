@@ -1,5 +1,7 @@
 """Which addresses a stranger may have us call, and which URLs."""
 
+import socket
+import time
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
@@ -95,6 +97,34 @@ def test_a_private_address_is_not_connected_to(monkeypatch):
     monkeypatch.setattr(strangers.socket, "create_connection", lambda *_, **__: pytest.fail("it was"))
     with pytest.raises(NotSent, match="no public address"):
         post("https://[::ffff:169.254.169.254]/", body=b"", headers={}, within_seconds=2, keep_bytes=1)
+
+
+def test_time_that_is_up_while_the_socket_is_made_cuts_it(monkeypatch):
+    """The timer comes once, and finds nothing to cut."""
+    connect = socket.create_connection
+
+    def create_connection(address, **options):
+        made = connect(address, **options)
+        time.sleep(0.3)
+        return made
+
+    monkeypatch.setattr(strangers.socket, "create_connection", create_connection)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with pytest.raises(NotSent, match="no time is left"):
+            post(
+                url,
+                body=b"{}",
+                headers={},
+                within_seconds=0.1,
+                keep_bytes=1,
+                http=True,
+                allowed=[ip_network("127.0.0.0/8")],
+            )
+        came, _ = server.accept()
+        with came:
+            came.settimeout(5)
+            assert came.recv(1) == b""
 
 
 @pytest.mark.parametrize(
