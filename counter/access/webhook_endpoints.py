@@ -155,7 +155,7 @@ def disable(
 
 
 def enable(*, customer_id: int | None, public_id: str, by_staff: bool = False) -> WebhookEndpoint:
-    """Have an endpoint hear again, of what happens from now on, and try it at once.
+    """Have an endpoint hear again, of what happens from now on, and try it at once; one that is enabled stays as it is.
 
     Raises: EndpointMissing; DisabledByStaff where a customer asks.
     """
@@ -163,9 +163,10 @@ def enable(*, customer_id: int | None, public_id: str, by_staff: bool = False) -
         endpoint = _locked(customer_id, public_id)
         if endpoint.disabled == Disabled.STAFF and not by_staff:
             raise DisabledByStaff("the exchange has disabled it")
-        endpoint.disabled, endpoint.disabled_at = Disabled.NOT, None
-        endpoint.failures, endpoint.failing_since, endpoint.open_at = 0, None, None
-        endpoint.save(update_fields=["disabled", "disabled_at", "failures", "failing_since", "open_at"])
+        if endpoint.disabled:
+            endpoint.disabled, endpoint.disabled_at = Disabled.NOT, None
+            endpoint.failures, endpoint.failing_since, endpoint.open_at = 0, None, None
+            endpoint.save(update_fields=["disabled", "disabled_at", "failures", "failing_since", "open_at"])
     return endpoint
 
 

@@ -192,7 +192,10 @@ class ReadsOrIsCustomer(IsCustomer):
 
 
 class HasScope(BasePermission):
-    """Lets in keys that may do such a thing: `read` asks, `trade` changes something."""
+    """Lets in keys that may do such a thing: `read` asks, `trade` changes something.
+
+    A view whose changes tell what only `read` may ask for names it in `changes_need_too`.
+    """
 
     code = "scope_required"
 
@@ -200,9 +203,15 @@ class HasScope(BasePermission):
         if reads_without(request):  # `IsCustomer` has let it through
             return True
         caller: Any = request.user
-        scope = scope_of(request.method or "")
-        self.message = f"the API key lacks the `{scope}` scope"
-        return isinstance(caller, Caller) and scope in caller.scopes
+        needed = [scope_of(request.method or "")]
+        if request.method not in SAFE_METHODS:
+            needed += getattr(view, "changes_need_too", ())
+        held = caller.scopes if isinstance(caller, Caller) else ()
+        for scope in needed:
+            if scope not in held:
+                self.message = f"the API key lacks the `{scope}` scope"
+                return False
+        return True
 
 
 def reads_without(request: Request) -> bool:

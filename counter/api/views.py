@@ -70,6 +70,7 @@ class CustomerView(ApiView):
     ]
     permission_classes = [IsCustomer, HasScope]
     throttle_classes = [AdmissionThrottle]
+    changes_need_too: tuple[str, ...] = ()  # scopes of a key, beside `trade`
     unpaced_methods: tuple[str, ...] = ()  # that do not count against the customer's requests a second
     standing: LimitStatus | None = None  # of the scarcest limit, once it was asked
 

@@ -23,6 +23,7 @@ from counter.api.webhook_messages import (
     endpoint_body,
     registered_body,
 )
+from counter.models import ApiKey
 from infra.coordination import clock
 
 UNCACHED = {"Cache-Control": "no-store"}  # it holds a secret
@@ -32,7 +33,12 @@ _BODILESS_ERRORS = (*(code for code in CHANGING_ERRORS if code not in _WITHOUT_B
 
 
 class _EndpointView(CustomerView):
-    """Takes no body in which a field is given twice."""
+    """Takes no body in which a field is given twice.
+
+    An endpoint is told of balances, orders and payouts: only a key that may read them makes one or gets its secret.
+    """
+
+    changes_need_too = (ApiKey.Scope.READ,)
 
     def read(self, body: bytes) -> Any:
         message = super().read(body)
@@ -69,7 +75,10 @@ class WebhookEndpointsView(_EndpointView):
         summary="Have events sent to an address",
     )
     def post(self, request: Request) -> Response:
-        """It hears of what happens from now on. The answer has the secret, which is not told again."""
+        """It hears of what happens from now on. The answer has the secret, which is not told again.
+
+        An API key needs both scopes, `read` and `trade`, to change anything here.
+        """
         asked = self.message
         made = webhook_endpoints.register(
             customer_id=self.customer_id,

@@ -130,12 +130,41 @@ def test_what_is_no_endpoint_is_refused(caller, body, status, code):
     assert ids(caller) == []
 
 
-def test_a_key_needs_the_scope_trade_and_a_browser_its_token():
+@pytest.mark.parametrize(("scope", "other"), [("read", "trade"), ("trade", "read")])
+def test_a_key_needs_both_scopes_to_hear_what_only_one_of_them_may_read(scope, other):
     customer = make_customer()
-    reader = SigningCaller(customer, scopes=["read"])
-    assert reader.get(f"/api/v1/{PATH}").status_code == 200
+    made = register(Caller(customer))
+    key, both = SigningCaller(customer, scopes=[scope]), SigningCaller(customer)
     asked = json.dumps({"url": URL}).encode()
-    assert error_of(reader.post(f"/api/v1/{PATH}", asked), 403)["code"] == "scope_required"
+    for address, body in ((f"/api/v1/{PATH}", asked), (f"/api/v1/{PATH}/{made['id']}/secret", b"")):
+        error = error_of(key.post(address, body), 403)
+        assert (error["code"], f"`{other}`" in error["message"]) == ("scope_required", True)
+    address = f"/api/v1/{PATH}/{made['id']}"
+    for method in ("PATCH", "DELETE"):
+        refused = Client().generic(method, address, headers=key.headers(method, address))
+        assert error_of(refused, 403)["code"] == "scope_required"
+    assert key.get(f"/api/v1/{PATH}").status_code == (200 if scope == "read" else 403)
+    assert both.post(f"/api/v1/{PATH}", asked).status_code == 201
+    assert WebhookEndpoint.objects.filter(deleted_at=None, encrypted_previous="").count() == 2
+
+
+def test_enabling_one_that_is_enabled_opens_nothing_that_is_held(caller):
+    made = register(caller)
+    held = {"failures": 7, "failing_since": timezone.now(), "open_at": timezone.now()}
+    WebhookEndpoint.objects.update(**held)
+    assert change(caller, made["id"], {"enabled": True}).status_code == 200
+    assert WebhookEndpoint.objects.values(*held).get() == held
+    WebhookEndpoint.objects.update(disabled="gone")
+    assert change(caller, made["id"], {"enabled": True}).json()["enabled"]
+    assert WebhookEndpoint.objects.values(*held).get() == {
+        "failures": 0,
+        "failing_since": None,
+        "open_at": None,
+    }
+
+
+def test_a_browser_needs_its_token():
+    customer = make_customer()
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(customer.user)
     refused = browser.post(f"/api/v1/{PATH}", json.dumps({"url": URL}), content_type="application/json")
