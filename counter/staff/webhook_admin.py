@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -21,9 +21,10 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from counter import events
 from counter.access import webhook_endpoints
-from counter.access.webhook_endpoints import EndpointRefused, Registered
+from counter.access.webhook_endpoints import EndpointMissing, EndpointRefused, Registered
 from counter.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from counter.webhooks.sending_again import send_again
+from counter.webhooks.resuming import resume
+from counter.webhooks.sending_again import TooManyChosen, send_again
 from infra.admin.decisions import page_of
 from infra.admin.readonly import ReadOnlyAdmin, age_filter
 from infra.coordination import clock
@@ -173,9 +174,12 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         if not self.has_operate_permission(request):
             raise PermissionDenied
         endpoint = get_object_or_404(webhook_endpoints.endpoints_of(None), pk=endpoint_id)
-        made = webhook_endpoints.rotate(
-            customer_id=None, public_id=endpoint.public_id, now=clock.of("default").now()
-        )
+        try:
+            made = webhook_endpoints.rotate(
+                customer_id=None, public_id=endpoint.public_id, now=clock.of("default").now()
+            )
+        except EndpointMissing as error:
+            raise Http404(str(error)) from error
         self.log_change(request, endpoint, "Secret rotated.")
         return self._secret(request, made)
 
@@ -191,18 +195,18 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         answer["Cache-Control"] = "no-store"
         return answer
 
-    @action(description="Pause: keep events, send none", permissions=["operate"])
+    @action(description="Pause: keep events until resumed, send none", permissions=["operate"])
     def pause(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
-        """Nothing is sent until it is resumed; what happens is kept."""
+        """Nothing is sent until it is resumed; what happens is kept, however long that takes."""
         rows = list(queryset.filter(paused_at__isnull=True))
         queryset.filter(pk__in=[row.pk for row in rows]).update(paused_at=clock.of("default").now())
         self._tell(request, rows, "paused")
 
-    @action(description="Resume: send again, at once", permissions=["operate"])
+    @action(description="Resume: send at once, and what was kept", permissions=["operate"])
     def resume(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
-        """What was kept is sent; one that failed is tried now."""
+        """What was kept is sent, tried as long as what happens now; one that failed is tried now."""
         rows = list(queryset)
-        queryset.filter(pk__in=[row.pk for row in rows]).update(paused_at=None, open_at=None)
+        resume([row.pk for row in rows], now=clock.of("default").now())
         self._tell(request, rows, "resumed")
 
     @action(description="Disable: keep and send nothing", permissions=["operate"])
@@ -253,10 +257,16 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         change: Callable[[WebhookEndpoint], Any],
         done: str,
     ) -> None:
-        rows = list(queryset.filter(deleted_at__isnull=True))
-        for row in rows:
-            change(row)
-        self._tell(request, rows, done)
+        changed = []
+        for row in queryset.filter(deleted_at__isnull=True):
+            try:
+                change(row)
+            except EndpointMissing:
+                text = f"Webhook endpoint {row.public_id} has just been deleted."
+                self.message_user(request, text, messages.WARNING)
+            else:
+                changed.append(row)
+        self._tell(request, changed, done)
 
     def _tell(self, request: HttpRequest, rows: list[WebhookEndpoint], done: str) -> None:
         for row in rows:
@@ -294,7 +304,7 @@ class AttemptInline(TabularInline):
 
     model = WebhookAttempt
     fields = readonly_fields = ["number", "at", "outcome", "status", "took_ms", "told"]
-    ordering = ["-number", "-pk"]
+    ordering = ["-pk"]
     extra = 0
     can_delete = False
 
@@ -344,9 +354,15 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @action(description="Send again", permissions=["resend"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> None:
-        """The same messages, under the same ids, as soon as their endpoints take any."""
-        count = send_again(queryset, now=clock.of("default").now())
-        for row in queryset:
+        """The same messages, under the same ids, as soon as their endpoints take any; not those that wait anyway."""
+        try:
+            rows = send_again(queryset, now=clock.of("default").now())
+        except TooManyChosen as error:
+            text = f"Nothing was done: {error}. Choose by endpoint, type, state or age."
+            self.message_user(request, text, messages.ERROR)
+            return
+        for row in rows:
             self.log_change(request, row, "Sent again.")
-        level = messages.SUCCESS if count else messages.WARNING
-        self.message_user(request, f"{count} webhooks are sent again.", level)
+        level = messages.SUCCESS if rows else messages.WARNING
+        text = f"{len(rows)} webhooks are sent again: those chosen that were over and have an endpoint."
+        self.message_user(request, text, level)

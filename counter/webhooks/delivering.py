@@ -7,11 +7,12 @@ those together half of the threads.
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 
 import structlog
+from django.db import DatabaseError, InterfaceError
 
 from counter.access.sealing import SecretUnreadable
 from counter.access.webhook_endpoints import secrets_of
@@ -101,32 +102,47 @@ class _Run:
 
 
 def prepared(delivery_ids: Sequence[int], *, now: datetime) -> list[Sending]:
-    """Taken deliveries as they are sent; what each says is made and stored when it is sent for the first time."""
+    """Taken deliveries as they are sent; what each says is made and stored when it is sent for the first time.
+
+    One that cannot be made or signed is booked as an attempt, so that it too is tried later and later.
+    """
     rows = WebhookDelivery.objects.filter(pk__in=delivery_ids).select_related("endpoint", "customer")
     deliveries = list(rows.order_by("happened_at", "pk"))
     fresh = [delivery for delivery in deliveries if not delivery.body]
     told = {row.pk: row.customer.reference for row in fresh if row.endpoint.customer_id is None}
-    made = bodies(fresh, customers=told)
+    made = _made(fresh, told)
     for delivery in fresh:
         delivery.body = made.get(delivery.pk, "")
         delivery.event_id = event_id(delivery.type, delivery.subject_id)
     WebhookDelivery.objects.bulk_update(
         [delivery for delivery in fresh if delivery.body], ["body", "event_id"]
     )
-    return [sending for delivery in deliveries if (sending := _sending(delivery, now))]
+    there = [delivery for delivery in deliveries if delivery.endpoint.deleted_at is None]
+    return [sending for delivery in there if (sending := _sending(delivery, now))]
+
+
+def _made(fresh: Sequence[WebhookDelivery], told: Mapping[int, str]) -> dict[int, str]:
+    """Their bodies; one that cannot be made, as of a type that only the next release knows, holds up no other."""
+    try:
+        return bodies(fresh, customers=told)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("a webhook cannot be made")
+        if len(fresh) == 1:
+            return {}
+    return {key: body for delivery in fresh for key, body in _made([delivery], told).items()}
 
 
 def _sending(delivery: WebhookDelivery, now: datetime) -> Sending | None:
     endpoint = delivery.endpoint
-    if not delivery.body or endpoint.deleted_at is not None:
-        log.error("webhook cannot be made", delivery=delivery.pk, type=delivery.type)
-        return None
+    secrets: list[str] = []
+    why_not = "" if delivery.body else "cannot be made"
     try:
         secrets = secrets_of(endpoint, now=now)
     except SecretUnreadable:
-        log.exception("webhook cannot be signed", endpoint=endpoint.public_id)
-        return None
-    return Sending(
+        why_not = why_not or "cannot be signed"
+    sending = Sending(
         delivery_id=delivery.pk,
         number=delivery.attempts,
         endpoint_id=endpoint.pk,
@@ -136,3 +152,8 @@ def _sending(delivery: WebhookDelivery, now: datetime) -> Sending | None:
         at=now,
         secrets=secrets,
     )
+    if not why_not:
+        return sending
+    log.error(f"webhook {why_not}", delivery=delivery.pk, type=delivery.type, endpoint=endpoint.public_id)
+    attempts.book(sending, AttemptResult(Outcome.UNKNOWN, None, 0, why_not), now=now)
+    return None

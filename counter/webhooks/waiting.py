@@ -28,7 +28,12 @@ WAITING = """
         FROM waiting AS w WHERE w.endpoint_id IS NOT NULL
     )
 """
-USABLE = "e.disabled = '' AND e.deleted_at IS NULL AND e.paused_at IS NULL"
+# A customer whose user is deactivated hears nothing; the exchange has no user. Asked for each endpoint, by two keys.
+USABLE = """
+    e.disabled = '' AND e.deleted_at IS NULL AND e.paused_at IS NULL AND COALESCE((
+        SELECT u.is_active FROM counter_customer AS c JOIN auth_user AS u ON u.id = c.user_id
+        WHERE c.id = e.customer_id), TRUE)
+"""
 READY = f"""
     {WAITING}
     SELECT e.id, e.failures > 0 OR e.last_ms > %s

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.conf import settings as configured
+from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -14,7 +15,7 @@ from cockpit.alerts import alerts
 from counter.access import webhook_endpoints
 from counter.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from counter.money import accounts
-from counter.webhooks import delivering
+from counter.webhooks import delivering, sending_again, sweeping
 from tests.support.factories import make_customer
 from tests.support.staff import staff
 
@@ -67,18 +68,63 @@ def test_an_operator_makes_an_endpoint_sees_what_fails_and_sends_it_again(receiv
         listed = operator.get(f"{DELIVERIES}?{query}").content.decode()
         assert (f"{delivery.pk}/change/" in listed) == bool(count), query
     WebhookEndpoint.objects.update(url=receiver.url())
+    assert "0 webhooks are sent again" in press(operator, DELIVERIES, "send_again", delivery)
+    delivery.refresh_from_db()
+    assert delivery.attempts == 1, "it waits, and goes on as it was"
+    given_up = timezone.now() + timedelta(days=configured.WEBHOOK_RETRY_DAYS)
+    assert sweeping.sweep(now=given_up) == (1, 0)
     assert "1 webhooks are sent again" in press(operator, DELIVERIES, "send_again", delivery)
+    delivery.refresh_from_db()
+    assert delivery.attempts == 0
     assert deliver() == 1
     assert "1 webhooks are sent again" in press(operator, DELIVERIES, "send_again", delivery)
     assert deliver() == 1
     assert len({each["headers"]["webhook-id"] for each in receiver.got}) == 1
     body = Webhook(secret).verify(receiver.got[-1]["body"], receiver.got[-1]["headers"])
     assert body["customer"] == customer.reference
-    assert [each.outcome for each in WebhookAttempt.objects.order_by("number")] == [
+    assert [each.outcome for each in WebhookAttempt.objects.order_by("pk")] == [
         "refused",
         "delivered",
         "delivered",
     ]
+
+
+def test_only_so_many_are_sent_again_at_a_time(monkeypatch):
+    operator, customer = staff("olga", role="operator"), make_customer(balance="0")
+    now = timezone.now()
+    webhook_endpoints.register(customer_id=customer.pk, url="https://hook.example.org/", now=now)
+    for number in range(3):
+        deposit(customer, f"d{number}")
+    WebhookDelivery.objects.update(due_at=None, delivered_at=now)
+    monkeypatch.setattr(sending_again, "MOST", 2)
+    asked = {"action": "send_again", "_selected_action": [1], "select_across": "1"}
+    page = operator.post(f"{DELIVERIES}?state=delivered", asked, follow=True).content.decode()
+    assert "at most 2 are sent again at a time" in page
+    assert not WebhookDelivery.objects.filter(due_at__isnull=False).exists()
+    monkeypatch.setattr(sending_again, "MOST", 3)
+    page = operator.post(f"{DELIVERIES}?state=delivered", asked, follow=True).content.decode()
+    assert "3 webhooks are sent again" in page
+    assert LogEntry.objects.filter(change_message__contains="Sent again").count() == 3
+
+
+def test_an_endpoint_that_is_deleted_under_the_press_is_told_of_and_the_rest_goes_on(monkeypatch):
+    operator, customer, now = staff("olga", role="operator"), make_customer(balance="0"), timezone.now()
+    gone, left = (
+        webhook_endpoints.register(customer_id=customer.pk, url="https://hook.example.org/", now=now).endpoint
+        for _ in range(2)
+    )
+    disable = webhook_endpoints.disable
+
+    def disable_later(*, public_id, **asked):
+        if public_id == gone.public_id:
+            webhook_endpoints.delete(customer_id=customer.pk, public_id=public_id, now=now)
+        return disable(public_id=public_id, **asked)
+
+    monkeypatch.setattr(webhook_endpoints, "disable", disable_later)
+    page = press(operator, ENDPOINTS, "disable", gone, left)
+    assert f"{gone.public_id} has just been deleted" in page
+    assert "1 webhook endpoints were disabled" in page
+    assert WebhookEndpoint.objects.get(disabled="staff") == left
 
 
 def test_what_is_paused_is_kept_and_what_is_disabled_is_not(receiver):
@@ -91,7 +137,11 @@ def test_what_is_paused_is_kept_and_what_is_disabled_is_not(receiver):
     press(operator, ENDPOINTS, "disable", endpoint)
     deposit(customer, "b")
     press(operator, ENDPOINTS, "enable", endpoint)
+    long_after = timezone.now() + timedelta(days=configured.WEBHOOK_RETRY_DAYS + 1)
+    assert sweeping.sweep(now=long_after) == (0, 0)
+    WebhookDelivery.objects.update(retry_until=timezone.now())
     press(operator, ENDPOINTS, "resume", endpoint)
+    assert sweeping.sweep(now=timezone.now()) == (0, 0)
     assert deliver() == 1
     press(operator, ENDPOINTS, "end", endpoint)
     deposit(customer, "c")

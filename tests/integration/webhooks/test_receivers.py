@@ -1,5 +1,6 @@
 """Receivers that fail, are slow or hostile: what becomes of their messages, and that nobody else waits for them."""
 
+import re
 import threading
 import time
 from datetime import timedelta
@@ -14,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from counter.access import webhook_endpoints
 from counter.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from counter.money import accounts
-from counter.webhooks import attempts, delivering, retries, sweeping, waiting
+from counter.webhooks import attempts, delivering, resuming, retries, sweeping, waiting
 from infra.coordination.leader import is_held
 from infra.db.arrays import array
 from tests.support.factories import make_customer, unique
@@ -262,6 +263,35 @@ def test_what_is_too_old_is_given_up_and_forgotten_a_month_later(receiver, setti
     assert not WebhookAttempt.objects.exists()
 
 
+def test_all_that_is_over_goes_in_one_sweep_and_no_longer_than_it_may_take(receiver, monkeypatch, customer):
+    made = endpoint_of(customer, receiver.url())
+    fill(made.endpoint, 10)
+    monkeypatch.setattr(sweeping, "CHUNK", 3)
+    later = timezone.now() + timedelta(days=100)
+    assert sweeping.sweep(now=later, for_seconds=0) == (3, 3), "one chunk, if there is no time"
+    assert sweeping.sweep(now=later) == (7, 7)
+    assert not WebhookDelivery.objects.exists()
+
+
+def test_of_a_paused_endpoint_nothing_is_given_up_and_all_is_tried_from_its_resuming_on(
+    receiver, settings, monkeypatch, customer
+):
+    monkeypatch.setattr(resuming, "CHUNK", 2)
+    made = endpoint_of(customer, receiver.url())
+    fill(made.endpoint, 5)
+    WebhookEndpoint.objects.update(paused_at=timezone.now())
+    later = timezone.now() + timedelta(days=20)
+    assert sweeping.sweep(now=later) == (0, 0)
+    resuming.resume([made.endpoint.pk], now=later)
+    until = later + timedelta(days=settings.WEBHOOK_RETRY_DAYS)
+    assert set(WebhookDelivery.objects.values_list("retry_until", flat=True)) == {until}
+    assert sweeping.sweep(now=later) == (0, 0)
+    assert deliver(timedelta(days=20)) == 5
+    WebhookEndpoint.objects.update(paused_at=later, deleted_at=later)
+    fill(made.endpoint, 2, beginning=10**9 + 5)
+    assert sweeping.sweep(now=later) == (2, 0), "what is deleted is not kept for having been paused"
+
+
 def test_a_body_of_any_letters_is_signed_as_it_is_sent(receiver, customer):
     made = endpoint_of(None or customer, receiver.url())
     deposit(customer)
@@ -271,6 +301,42 @@ def test_a_body_of_any_letters_is_signed_as_it_is_sent(receiver, customer):
     assert deliver() == 1
     [message] = receiver.got
     assert Webhook(made.secret).verify(message["body"], message["headers"])["data"] == "Zoë 🜚 \x00"
+
+
+def test_one_that_cannot_be_signed_is_an_attempt_and_is_tried_later_and_later(receiver, settings, customer):
+    endpoint_of(customer, receiver.url())
+    deposit(customer)
+    right, settings.API_KEYS_SECRET = settings.API_KEYS_SECRET, "another" * 8
+    at = timedelta(0)
+    for number in (1, 2):
+        assert deliver(at) == 0
+        attempt = last_attempt()
+        assert (attempt.number, attempt.outcome) == (number, "unknown")
+        assert "cannot be signed" in attempt.told
+        due = WebhookDelivery.objects.get().due_at - timezone.now()
+        assert retries.DELAYS[number - 1] * 0.75 < due - at < retries.DELAYS[number - 1] * 1.25
+        assert deliver(due - timedelta(seconds=1)) == 0
+        assert WebhookAttempt.objects.count() == number
+        at = due + timedelta(seconds=1)
+    assert WebhookEndpoint.objects.get().failures == 2
+    settings.API_KEYS_SECRET = right
+    assert deliver(at) == 1
+    assert len(receiver.got) == 1
+
+
+def test_one_that_cannot_be_made_is_an_attempt_and_holds_up_no_other(receiver, customer):
+    endpoint_of(customer, receiver.url())
+    deposit(customer, times=3)
+    unknown, missing, _ = WebhookDelivery.objects.order_by("pk").values_list("pk", flat=True)
+    WebhookDelivery.objects.filter(pk=unknown).update(type="of.the.next.release")
+    WebhookDelivery.objects.filter(pk=missing).update(subject_id=10**12)
+    assert deliver() == 1
+    tried = WebhookAttempt.objects.exclude(outcome="delivered").filter(delivery__in=[unknown, missing])
+    assert set(tried.values_list("delivery", "outcome", "told")) == {
+        (unknown, "unknown", "cannot be made"),
+        (missing, "unknown", "cannot be made"),
+    }
+    assert len(receiver.got) == 1
 
 
 def test_ten_thousand_messages_for_a_dead_receiver_cost_nobody_anything(receiver, customer):
@@ -293,11 +359,14 @@ def test_ten_thousand_messages_for_a_dead_receiver_cost_nobody_anything(receiver
             plan = "\n".join(row for (row,) in cursor.fetchall())
             assert "Seq Scan on counter_webhookdelivery" not in plan, plan
             assert "webhook_delivery_due" in plan, plan
+        cursor.execute("EXPLAIN (COSTS OFF) " + sweeping.GIVE_UP, [now, now, 5000, 5000])
+        plan = "\n".join(row for (row,) in cursor.fetchall())
+        assert re.search(r"Index Cond: \(\(endpoint_id = e\.id\) AND \(retry_until < CASE", plan), plan
     assert deliver() == 1
     assert len(receiver.of("status/500")) == 1
 
 
-def fill(endpoint, count):
+def fill(endpoint, count, *, beginning=10**9):
     now = timezone.now()
     WebhookDelivery.objects.bulk_create(
         WebhookDelivery(
@@ -311,5 +380,5 @@ def fill(endpoint, count):
             due_at=now,
             retry_until=now + timedelta(days=5),
         )
-        for number in range(10**9, 10**9 + count)
+        for number in range(beginning, beginning + count)
     )

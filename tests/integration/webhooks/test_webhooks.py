@@ -15,6 +15,7 @@ from counter.models import WebhookAttempt, WebhookDelivery
 from counter.money import accounts, withdrawals
 from counter.orders.settlements import take_reports
 from counter.webhooks import delivering
+from counter.webhooks.lateness import endpoints_waiting
 from tests.support.api import Caller
 from tests.support.factories import make_customer, make_option, place_close, place_open
 
@@ -121,6 +122,25 @@ def test_the_exchange_hears_of_all_customers_and_who_they_are(receiver):
     bodies = [verified(message, secret) for message in receiver.got]
     assert {body["customer"] for body in bodies} == {customer.reference for customer in customers}
     assert {body["type"] for body in bodies} == {"deposit.credited"}
+
+
+def test_while_their_user_is_deactivated_a_customer_hears_nothing(receiver):
+    customer, other = make_customer(balance="0"), make_customer(balance="0")
+    endpoint_of(customer, receiver.url())
+    endpoint_of(other, receiver.url("status/200"))
+    endpoint_of(None, receiver.url("slow/0"))
+    customer.user.is_active = False
+    customer.user.save()
+    for each in (customer, other):
+        accounts.deposit(customer_id=each.pk, amount=Decimal(1), reference=each.reference, now=timezone.now())
+    assert deliver() == 3
+    assert receiver.of("ok") == []
+    late = {each for each in endpoints_waiting() if each.endpoints}
+    assert late == set(), "and nobody is told that it is late"
+    customer.user.is_active = True
+    customer.user.save()
+    assert deliver() == 1
+    assert len(receiver.of("ok")) == 1
 
 
 def test_what_is_rolled_back_is_told_to_nobody(receiver):
