@@ -17,7 +17,7 @@ from counter.market.firm_quotes import CloseQuoteRequest
 from counter.models import FirmQuote, Option, Position, SyncOrder
 from counter.models.positions import living
 from counter.orders.queue import order_queue
-from counter.orders.requests import Accepted, CloseRequest, RejectCode, Rejected
+from counter.orders.requests import CloseRequest, RejectCode, Rejected
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
 from ledger.decimals import calculating
 from trade import customer_texts, form_input
@@ -28,6 +28,8 @@ from trade.tickets import new_client_order_id
 
 ZERO = Decimal(0)
 MOST_PARTS = 100  # in a form; a customer has fewer firm prices
+# An order's name is the ticket's, a hyphen and the position's id: together no longer than an order's name may be.
+LONGEST_NAME = 64 - len("-") - len(str(form_input.MAX_ID))
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class CloseAll:
     firm_for_ms: int = 0
     refusal: customer_texts.Told | None = None
     is_unknown: bool = False
+    is_sent: bool = False  # each part has its outcome, and none may be pressed again
     is_all: bool = True
     is_open: bool = False
 
@@ -106,7 +109,7 @@ def close_all_of(*, customer_id: int, given: QueryDict, now: datetime) -> CloseA
     None if there is no such option, or nothing of it is left.
     """
     option = Option.objects.select_related("quote").filter(symbol=form_input.closing(given) or "").first()
-    name = form_input.client_order_id(given) if given.get("client_order_id") else new_client_order_id()
+    name = _name(given) if given.get("client_order_id") else new_client_order_id()
     if option is None or name is None:
         return None
     open_ones = Position.objects.filter(living(), customer_id=customer_id, option=option, remaining__gt=0)
@@ -124,8 +127,24 @@ def close_all_of(*, customer_id: int, given: QueryDict, now: datetime) -> CloseA
 
 
 def quote_all(closing: CloseAll, *, customer_id: int, now: datetime) -> None:
-    """Ask for a firm price of each part, and note it there, or why there is none."""
+    """Ask for a firm price of each part, and note it there, or why there is none.
+
+    A part that has one already keeps it. What there is no room for, beside the firm prices that the customer has, is
+    left for the next time.
+    """
+    live = list(firm_quotes.live(customer_id=customer_id, now=now))
+    have = {
+        (quote.position_id, quote.contracts): quote for quote in live if quote.kind == FirmQuote.Kind.CLOSE
+    }
     for part in closing.parts:
+        part.firm = have.get((part.position_id, part.contracts))
+    lacking = [part for part in closing.parts if part.firm is None]
+    # At least one is tried if there would be none: its refusal says why.
+    room = max(settings.FIRM_QUOTES_LIVE - len(live), 0 if closing.firm else 1)
+    left = {part.position_id for part in lacking[room:]}
+    closing.parts = [part for part in closing.parts if part.position_id not in left]
+    closing.more += len(left)
+    for part in lacking[:room]:
         given = firm_quotes.give(
             request=CloseQuoteRequest(customer_id, part.position_id, part.contracts), now=now
         )
@@ -144,7 +163,7 @@ def sent(*, customer_id: int, given: QueryDict) -> CloseAll | None:
     None if it names no option, no ticket, or nothing of this customer's.
     """
     option = Option.objects.filter(symbol=form_input.closing(given) or "").first()
-    name = form_input.client_order_id(given) if given.get("client_order_id") else None
+    name = _name(given)
     if option is None or name is None:
         return None
     quote_ids = [form_input.number(text) for text in given.getlist("quote_id")[:MOST_PARTS]]
@@ -182,22 +201,29 @@ def place_all(closing: CloseAll, *, customer_id: int, until: float | None) -> No
     for part, outcome in zip(closing.parts, outcomes, strict=True):
         if isinstance(outcome, Rejected) and outcome.code != RejectCode.CLIENT_ORDER_ID_REUSED:
             part.refusal = customer_texts.refusal(outcome.code, outcome.message)
-        elif isinstance(outcome, Accepted):
-            part.placed = placed(SyncOrder.objects.get(pk=outcome.order.id))
+    closing.is_sent = True
     note_placed(closing, customer_id=customer_id)
     note_more(closing, customer_id=customer_id)
 
 
 def note_placed(closing: CloseAll, *, customer_id: int) -> None:
     """Note the orders of this ticket that there are: an earlier press may have been taken."""
-    waiting = {part.client_order_id: part for part in closing.parts if part.placed is None}
-    found = SyncOrder.objects.filter(customer_id=customer_id, client_order_id__in=list(waiting))
-    for order in found:
-        part = waiting[order.client_order_id]
-        part.placed, part.refusal = placed(order), None
+    names = [part.client_order_id for part in closing.parts]
+    own = SyncOrder.objects.filter(customer_id=customer_id, client_order_id__in=names)
+    found = {order.client_order_id: order for order in own}
+    for part in closing.parts:
+        order = found.get(part.client_order_id)
+        if order is not None:
+            part.placed, part.refusal = placed(order), None
 
 
 def note_more(closing: CloseAll, *, customer_id: int) -> None:
     """Count what is left of the option."""
     own = Position.objects.filter(living(), customer_id=customer_id, option=closing.option, remaining__gt=0)
     closing.more = own.count()
+
+
+def _name(given: QueryDict) -> str | None:
+    """A ticket's name from a form, short enough for the names of its orders to be stored; None if it is not."""
+    name = form_input.client_order_id(given)
+    return name if name is not None and len(name) <= LONGEST_NAME else None

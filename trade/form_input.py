@@ -12,6 +12,7 @@ from ledger.decimals import is_multiple
 
 MAX_CONTRACTS = 1_000_000  # as the API takes
 MICRO = Decimal("0.000001")
+MAX_DIGITS = 14  # before the point, as the API takes
 MAX_PAGE = 100_000
 MAX_ID = 2**63 - 1
 
@@ -39,9 +40,14 @@ def number(text: str, *, most: int = MAX_ID) -> int | None:
 
 
 def usdt(given: Mapping[str, str], name: str) -> Decimal | None:
-    """A positive amount of USDT with at most six decimals, as 1234.5."""
+    """A positive amount of USDT with at most six decimals, as 1234.5, and no more than an order may name."""
     text = given.get(name, "").strip()
-    if not (text.isascii() and len(text) < 22 and text.replace(".", "", 1).isdecimal()):
+    if not (
+        text.isascii()
+        and len(text) < 22
+        and len(text.partition(".")[0]) <= MAX_DIGITS
+        and text.replace(".", "", 1).isdecimal()
+    ):
         return None
     amount = Decimal(text)
     return amount if amount > 0 and is_multiple(amount, MICRO) else None

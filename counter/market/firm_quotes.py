@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 
 from counter.limits.reached import Reached
 from counter.models import FirmQuote
@@ -19,7 +19,7 @@ from counter.orders.requests import RejectCode, Rejected
 from counter.orders.rows import BatchRows, OptionRow
 from counter.pricing import formulas
 from counter.trading.status import terms
-from infra.coordination.ages import AHEAD_INTERVAL
+from infra.coordination.ages import AHEAD_INTERVAL, AHEAD_TOLERANCE
 
 KEEP_AFTER_EXPIRY = timedelta(hours=1)
 SWEEP_ROWS = 5000
@@ -77,6 +77,16 @@ def give(*, request: QuoteRequest, now: datetime) -> FirmQuote | Rejected:
             return Rejected(RejectCode.AMOUNT_TOO_LARGE, str(error))
         quote.save(force_insert=True)
         return quote
+
+
+def live(*, customer_id: int, now: datetime) -> models.QuerySet[FirmQuote]:
+    """What a customer was given, has not used, and has not expired: those that count against FIRM_QUOTES_LIVE."""
+    return FirmQuote.objects.filter(
+        customer_id=customer_id,
+        expires_at__gt=now,
+        given_at__lte=now + AHEAD_TOLERANCE,
+        state=FirmQuote.State.GIVEN,
+    ).order_by("pk")
 
 
 def sweep(*, now: datetime) -> int:

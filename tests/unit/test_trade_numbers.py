@@ -5,7 +5,7 @@ from decimal import ROUND_UP, Decimal
 import pytest
 
 from counter.pricing.formulas import AmountTooLarge
-from trade import numbers
+from trade import form_input, numbers
 from trade.tickets import most_for
 
 
@@ -82,3 +82,16 @@ def test_as_many_are_paid_for_as_their_own_rounding_lets():
     assert most == 33_200
     assert cost(most) <= 10 < cost(most + 1)
     assert most_for(Decimal(10**9), cost) == 500_000
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("1234.5", Decimal("1234.5")),
+        ("99999999999999.999999", Decimal("99999999999999.999999")),
+        ("100000000000000", None),
+        ("0.0000001", None),
+    ],
+)
+def test_a_sum_is_one_that_an_order_can_name(text, amount):
+    assert form_input.usdt({"usdt": text}, "usdt") == amount

@@ -4,10 +4,14 @@ import re
 from decimal import Decimal
 
 import pytest
+from django.http import QueryDict
 
 from counter.models import Account, FirmQuote, Position, Quote, SyncOrder
-from tests.support.factories import place_close, place_open
+from infra.coordination import clock
+from tests.support.factories import make_option, place_close, place_open
 from tests.support.visiting import words_in
+from trade import closing_all
+from trade.closing_all import LONGEST_NAME
 
 
 @pytest.fixture
@@ -106,6 +110,72 @@ def test_more_than_firm_prices_are_given_for_are_closed_in_turns(visitor, option
     visitor.send("closing/orders", fields)
     assert states() == ["CLOSED"] * 3
     assert visitor.http.get("/trade/", {"closing": option.symbol}).status_code == 200
+
+
+def test_a_name_that_leaves_no_room_for_a_position_is_nobodys_order(visitor, option, held):
+    fields, _html, _status = firm(visitor, option)
+    for length, status in ((45, 404), (44, 200)):
+        named = fields | {"client_order_id": "x" * length}
+        assert visitor.send("closing/quotes", named).status_code == status
+        assert visitor.send("closing/orders", named).status_code == status
+        assert visitor.http.get("/trade/closing/outcome/", named).status_code == (
+            200 if status == 200 else 204
+        )
+    assert LONGEST_NAME + len(f"-{2**63 - 1}") == SyncOrder._meta.get_field("client_order_id").max_length
+    assert states() == ["CLOSED"] * 3
+
+
+def test_a_press_of_which_all_is_refused_says_why_and_has_no_button_to_press_again(visitor, option, held):
+    fields, _html, _status = firm(visitor, option)
+    for each in held:
+        place_close(each)
+    answer = visitor.send("closing/orders", fields)
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "3 positions were not closed: the reason stands beside each." in words_in(html)
+    assert "no firm price" not in words_in(html)
+    assert "data-while-firm" not in html
+
+
+def test_asking_again_shows_the_prices_that_are_firm_already(visitor, option, held, settings):
+    settings.FIRM_QUOTES_LIVE = 3
+    first, _html, _status = firm(visitor, option)
+    again, html, status = firm(visitor, option)
+    assert (status, again["quote_id"]) == (200, first["quote_id"])
+    assert "Close 3 positions for 107.46 USDT" in words_in(html)
+    assert FirmQuote.objects.count() == 3
+    visitor.send("closing/orders", again)
+    assert states() == ["CLOSED"] * 3
+
+
+def test_firm_prices_of_other_things_leave_room_for_fewer_positions(visitor, option, held, settings):
+    settings.FIRM_QUOTES_LIVE = 3
+    visitor.firm(make_option())
+    fields, html, status = firm(visitor, option)
+    assert (status, len(fields["quote_id"])) == (200, 2)
+    assert "Close 2 positions for 89.55 USDT" in words_in(html)
+    assert "no firm price" not in words_in(html)
+    assert "Go on with what is left" in visitor.send("closing/orders", fields).content.decode()
+    assert states() == ["OPEN", "CLOSED", "CLOSED"]
+
+
+def test_without_any_room_the_reason_is_told(visitor, option, held, settings):
+    settings.FIRM_QUOTES_LIVE = 1
+    visitor.firm(make_option())
+    html, status = _refused(visitor, option)
+    assert status == 409
+    assert "1 position was not closed" in words_in(html)
+    assert "Go on with what is left" in html
+
+
+def test_what_became_of_a_press_is_read_at_once(visitor, option, held, django_assert_max_num_queries):
+    now = clock.of("default").now()
+    given = QueryDict(f"closing={option.symbol}")
+    closing = closing_all.close_all_of(customer_id=visitor.customer.pk, given=given, now=now)
+    closing_all.quote_all(closing, customer_id=visitor.customer.pk, now=now)
+    with django_assert_max_num_queries(2):  # the orders are another thread's
+        closing_all.place_all(closing, customer_id=visitor.customer.pk, until=None)
+    assert len(closing.placed) == 3
 
 
 def test_an_answer_that_was_lost_is_asked_for_by_the_same_names(visitor, option, held):
