@@ -3,10 +3,10 @@
 Who asks without credentials, where that may be, counts by address.
 """
 
-from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -38,12 +38,16 @@ class AdmissionThrottle(BaseThrottle):
 
 
 def _of_address(request: Request) -> Limit:
-    bucket = sha256(holder_in(request).encode()).hexdigest()[:BUCKET_DIGITS]
     return of_public(
-        bucket,
+        bucket_of(holder_in(request)),
         per_second=settings.PUBLIC_REQUESTS_PER_SECOND,
         at_once=settings.PUBLIC_REQUESTS_AT_ONCE,
     )
+
+
+def bucket_of(holder: str) -> str:
+    """The bucket of an address. By a secret: else who has many addresses could pick one that shares a victim's."""
+    return salted_hmac(__name__, holder, algorithm="sha256").hexdigest()[:BUCKET_DIGITS]
 
 
 def asking_of(caller: Caller, use: SignatureUse | None, *, counts: bool) -> Asking:
