@@ -47,7 +47,9 @@ def sweep_webhooks() -> None:
 
 @shared_task(name="counter.measure_portfolios")
 def measure_portfolios() -> None:
-    """Measure what customers have, once an hour for each, and thin what was measured long ago."""
+    """Measure what customers have, once an hour for each, and once an hour thin what was measured long ago."""
     now = clock.of("default").now()
+    is_first = not portfolio.has_begun(now=now)
     portfolio.measure(now=now)
-    portfolio.thin(now=now)
+    if is_first:
+        portfolio.thin(now=now)

@@ -1,9 +1,11 @@
 """What customers' money and positions are worth over time: measured every hour, kept by the hour, then by the day.
 
 Never on the way of an order: a worker measures, in snapshots of some customers each. What cannot be told (an option
-without a fresh price, a payout to come) is tried again while its hour lasts, and is a gap if that was in vain.
+without a fresh price, a payout to come) is tried once more in the second half of its hour, and is a gap if that was in
+vain. What goes through all accounts or all old rows is done with the first rows of an hour only.
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +26,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURS_KEPT, DAYS_KEPT = timedelta(days=8), timedelta(days=400)
 CUSTOMERS_AT_A_TIME = 500
 FORGOTTEN_AT_A_TIME = 20_000
+FORGETTING_SECONDS = 60.0  # an hour: what is left then is left to the next one
+TRIED_AGAIN_AFTER = timedelta(minutes=30)
 ZERO = Decimal(0)
 # What can be asked for, and how far apart its points are.
 SPANS: Mapping[str, tuple[timedelta, timedelta]] = {
@@ -31,17 +35,19 @@ SPANS: Mapping[str, tuple[timedelta, timedelta]] = {
     "1w": (timedelta(weeks=1), HOUR),
     "1y": (timedelta(days=365), DAY),
 }
-# Who holds something and has no whole row of the period, and who had a row and has something else since.
+# Who holds something and has no row of the period, or none with a worth that is as late as it is tried again; and, as
+# long as the period has no row, who had a row and has something else since.
 DUE = """
     SELECT DISTINCT p.customer_id FROM counter_position AS p
     WHERE p.state IN ('OPEN', 'CLOSING') AND NOT EXISTS (
         SELECT FROM counter_portfoliovalue AS v
-        WHERE v.customer_id = p.customer_id AND v.period = %(period)s AND v.worth IS NOT NULL)
+        WHERE v.customer_id = p.customer_id AND v.period = %(period)s AND (v.worth IS NOT NULL OR v.at >= %(again)s))
     UNION
     SELECT a.customer_id FROM counter_account AS a CROSS JOIN LATERAL (
         SELECT period, balance, holds FROM counter_portfoliovalue AS v
         WHERE v.customer_id = a.customer_id ORDER BY period DESC LIMIT 1) AS newest
     WHERE newest.period < %(period)s AND (newest.holds OR newest.balance <> a.balance)
+        AND NOT EXISTS (SELECT FROM counter_portfoliovalue AS begun WHERE begun.period = %(period)s)
     ORDER BY 1
 """
 # The last one of each day stays, one with a worth if there is one.
@@ -56,7 +62,7 @@ THIN = """
 """
 FORGET = """
     DELETE FROM counter_portfoliovalue WHERE id IN (
-        SELECT id FROM counter_portfoliovalue WHERE period < %s ORDER BY period LIMIT %s)
+        SELECT id FROM counter_portfoliovalue WHERE period < %(until)s ORDER BY period LIMIT %(most)s)
 """
 
 
@@ -69,11 +75,17 @@ class PortfolioMoment:
     profit: Decimal | None
 
 
+def has_begun(*, now: datetime) -> bool:
+    """Whether anybody was measured in the hour of `now`."""
+    return PortfolioValue.objects.filter(period=_begin(now, HOUR)).exists()
+
+
 def measure(*, now: datetime) -> int:
     """Measure everybody whose row of the hour of `now` is due; how many rows were written."""
     period = _begin(now, HOUR)
+    second = period + TRIED_AGAIN_AFTER
     with connection.cursor() as cursor:
-        cursor.execute(DUE, {"period": period})
+        cursor.execute(DUE, {"period": period, "again": second if now >= second else period})
         due = [customer_id for (customer_id,) in cursor.fetchall()]
     written = 0
     for first in range(0, len(due), CUSTOMERS_AT_A_TIME):
@@ -89,15 +101,28 @@ def measure(*, now: datetime) -> int:
 
 
 def thin(*, now: datetime) -> int:
-    """Forget the hours of long ago but the last of each day, and the days of very long ago, a bounded piece of them."""
+    """Forget the hours of long ago but the last of each day, and the days of very long ago; how many rows.
+
+    FORGOTTEN_AT_A_TIME in each statement, and no new statement after FORGETTING_SECONDS.
+    """
     until = _begin(now - HOURS_KEPT, DAY)
-    with connection.cursor() as cursor:
-        # No further back: what lies behind is thin, but for what was left out while nothing was thinned.
-        since = until - timedelta(days=2)
-        cursor.execute(THIN, {"until": until, "since": since, "most": FORGOTTEN_AT_A_TIME})
-        forgotten = cursor.rowcount
-        cursor.execute(FORGET, [now - DAYS_KEPT, FORGOTTEN_AT_A_TIME])
-        return forgotten + cursor.rowcount
+    # No further back: what lies behind is thin, but for what was left out while nothing was thinned.
+    since = until - timedelta(days=2)
+    ends_at = time.monotonic() + FORGETTING_SECONDS
+    return _forgotten(THIN, {"until": until, "since": since}, ends_at) + _forgotten(
+        FORGET, {"until": now - DAYS_KEPT}, ends_at
+    )
+
+
+def _forgotten(statement: str, given: Mapping[str, datetime], ends_at: float) -> int:
+    """Repeat a statement until it finds less than a full piece, once at least; how many rows it has taken."""
+    forgotten = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {**given, "most": FORGOTTEN_AT_A_TIME})
+            forgotten += cursor.rowcount
+            if cursor.rowcount < FORGOTTEN_AT_A_TIME or time.monotonic() >= ends_at:
+                return forgotten
 
 
 @calculating()

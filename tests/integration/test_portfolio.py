@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from counter import tasks
 from counter.market import portfolio
 from counter.market.portfolio import DAY, HOUR
 from counter.models import Account, PortfolioValue, Quote
@@ -95,9 +96,32 @@ def test_without_a_price_there_is_a_gap_until_one_comes_in_the_same_hour(custome
     assert (row.worth, row.holds) == (None, True)
     [gap] = portfolio.history(customer_id=customer.pk, span="1d", now=NOON)
     assert (gap.value, gap.profit) == (None, None)
-    row = measured(customer, now=NOON + timedelta(minutes=5), option=option)
+    make_quote(option, now=NOON + timedelta(minutes=29))
+    assert portfolio.measure(now=NOON + timedelta(minutes=29)) == 0  # once more is enough, and later
+    row = measured(customer, now=NOON + timedelta(minutes=35), option=option)
     assert row.worth > 0
     assert PortfolioValue.objects.count() == 1
+
+
+def test_what_has_no_price_is_tried_twice_an_hour_and_not_with_each_run(customer, option):
+    Quote.objects.filter(option=option).update(bid=None)
+    runs = [portfolio.measure(now=NOON + timedelta(minutes=minute)) for minute in range(0, 65, 5)]
+    assert runs == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
+
+
+def test_who_changed_something_is_looked_for_with_the_first_rows_of_an_hour_only(customer, option):
+    idle = make_customer(balance="500", now=NOON)
+    opened = place_open(idle, option, now=NOON)
+    portfolio.measure(now=NOON)
+    place_close(opened, now=NOON)
+    assert portfolio.measure(now=NOON + HOUR) == 2
+    assert not portfolio.has_begun(now=NOON + 2 * HOUR)
+    assert portfolio.measure(now=NOON + 2 * HOUR) == 1  # who still holds something
+    assert portfolio.has_begun(now=NOON + 2 * HOUR)
+    deposit(customer_id=idle.pk, amount=Decimal(7), reference="d", now=NOON)
+    assert portfolio.measure(now=NOON + 2 * HOUR + timedelta(minutes=5)) == 0
+    assert portfolio.measure(now=NOON + 3 * HOUR) == 2
+    assert PortfolioValue.objects.filter(customer=idle).latest("period").balance == balance_of(idle)
 
 
 def test_a_payout_that_is_still_to_come_is_a_gap(customer, option, opened):
@@ -126,7 +150,9 @@ def test_hours_that_were_not_measured_are_gaps_while_something_is_held(customer,
     assert [point.value is None for point in points] == [False, True, True, False]
 
 
-def test_hours_of_long_ago_become_days_and_days_of_very_long_ago_go():
+@pytest.mark.parametrize("piece", [4, 20_000])
+def test_hours_of_long_ago_become_days_and_days_of_very_long_ago_go(monkeypatch, piece):
+    monkeypatch.setattr(portfolio, "FORGOTTEN_AT_A_TIME", piece)
     customer = make_customer(now=NOON)
     begun = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -145,6 +171,27 @@ def test_hours_of_long_ago_become_days_and_days_of_very_long_ago_go():
     assert kept[3:] == [Decimal(hour) for hour in range(48, 72)]
     points = portfolio.history(customer_id=customer.pk, span="1y", now=now)
     assert [point.value for point in points[:3]] == [23, 48, 72]
+
+
+def test_forgetting_ends_in_time_and_goes_on_with_the_next_hour(monkeypatch, customer):
+    monkeypatch.setattr(portfolio, "FORGOTTEN_AT_A_TIME", 4)
+    monkeypatch.setattr(portfolio, "FORGETTING_SECONDS", 0.0)
+    long_ago = NOON - timedelta(days=500)
+    PortfolioValue.objects.bulk_create(
+        PortfolioValue(
+            *(None, customer.pk, long_ago + hour * HOUR, long_ago, Decimal(1), None, Decimal(1)), holds=True
+        )
+        for hour in range(6)
+    )
+    assert [portfolio.thin(now=NOON) for _ in range(3)] == [4, 2, 0]
+
+
+def test_a_run_thins_once_an_hour(customer, option, monkeypatch):
+    thinned = []
+    monkeypatch.setattr(portfolio, "thin", lambda *, now: thinned.append(now))
+    for _ in range(2):
+        tasks.measure_portfolios()
+    assert len(thinned) == 1
 
 
 def test_each_measuring_is_a_few_statements_however_many_are_due(
