@@ -1,5 +1,10 @@
 """What is for sale and at what price."""
 
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
 import msgspec
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -9,6 +14,7 @@ from rest_framework.response import Response
 from counter.api.duplicate_fields import check_no_duplicates
 from counter.api.errors import ApiError
 from counter.api.examples import FIRM_QUOTE
+from counter.api.kept_answers import KeptAnswers
 from counter.api.market_messages import (
     GreeksList,
     IndexBody,
@@ -29,12 +35,14 @@ from counter.circuit_breaker import State
 from counter.market.firm_quotes import give
 from counter.market.index_history import history
 from counter.market.quote_greeks import greeks_by_option
-from counter.market.quotes import current_quotes, tradable_options
+from counter.market.quotes import CurrentQuote, current_quotes, tradable_options
 from counter.orders.requests import Rejected
 from counter.trading.status import trading_by_coin
 from infra.coordination import clock
 
 _QUOTE = msgspec.json.Decoder(AnyQuote)
+Q = TypeVar("Q", InstrumentQuery, IndexQuery)
+_KEPT: KeptAnswers[Any] = KeptAnswers()
 
 
 class InstrumentsView(MarketView):
@@ -50,15 +58,7 @@ class InstrumentsView(MarketView):
     )
     def get(self, request: Request) -> Response:
         """Options by underlying, expiry and strike, all in one answer. Needs no credentials."""
-        query = query_of(request, InstrumentQuery)
-        now = clock.of("default").now()
-        options = tradable_options(
-            now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol
-        )
-        halted = {coin for coin, trading in trading_by_coin(now=now).items() if trading.state is State.HALTED}
-        return Response(
-            InstrumentList([instrument(option, is_halted=option.underlying in halted) for option in options])
-        )
+        return _kept(_instruments, query_of(request, InstrumentQuery))
 
 
 class QuotesView(MarketView):
@@ -83,14 +83,7 @@ class QuotesView(MarketView):
 
         Needs no credentials.
         """
-        query = query_of(request, InstrumentQuery)
-        quotes = current_quotes(
-            now=clock.of("default").now(),
-            underlying=query.underlying,
-            expiry=query.expiry,
-            symbol=query.symbol,
-        )
-        return Response(QuoteList([quote_body(quote) for quote in quotes]))
+        return _kept(_quotes, query_of(request, InstrumentQuery))
 
     @extend_schema(
         operation_id="ask_firm_quote",
@@ -128,16 +121,7 @@ class GreeksView(MarketView):
 
         Needs no credentials.
         """
-        query = query_of(request, InstrumentQuery)
-        now = clock.of("default").now()
-        found = current_quotes(now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol)
-        quotes = [each.quote for each in found if not each.is_stale]
-        known = greeks_by_option(quotes, now=now)
-        return Response(
-            GreeksList(
-                [greeks_body(quote, known[quote.option_id]) for quote in quotes if quote.option_id in known]
-            )
-        )
+        return _kept(_greeks, query_of(request, InstrumentQuery))
 
 
 class IndexView(MarketView):
@@ -159,5 +143,36 @@ class IndexView(MarketView):
         query = query_of(request, IndexQuery)
         if query.underlying not in settings.COINS:
             raise ApiError("not_found", f"there is no index of {query.underlying}")
-        past = history(coin=query.underlying, span=f"1{query.span[0]}", now=clock.of("default").now())
-        return Response(index_body(query, past))
+        return _kept(_index, query)
+
+
+def _kept(answer: Callable[[Q, datetime], Any], query: Q) -> Response:
+    """The same for everybody who asks the same within a moment: it depends on no caller."""
+    asked = (answer, *msgspec.structs.astuple(query))
+    return Response(_KEPT.get(asked, partial(answer, query), clock=clock.of("default").now))
+
+
+def _instruments(query: InstrumentQuery, now: datetime) -> InstrumentList:
+    options = tradable_options(now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol)
+    halted = {coin for coin, trading in trading_by_coin(now=now).items() if trading.state is State.HALTED}
+    return InstrumentList([instrument(option, is_halted=option.underlying in halted) for option in options])
+
+
+def _current(query: InstrumentQuery, now: datetime) -> list[CurrentQuote]:
+    return current_quotes(now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol)
+
+
+def _quotes(query: InstrumentQuery, now: datetime) -> QuoteList:
+    return QuoteList([quote_body(quote) for quote in _current(query, now)])
+
+
+def _greeks(query: InstrumentQuery, now: datetime) -> GreeksList:
+    quotes = [each.quote for each in _current(query, now) if not each.is_stale]
+    known = greeks_by_option(quotes, now=now)
+    return GreeksList(
+        [greeks_body(quote, known[quote.option_id]) for quote in quotes if quote.option_id in known]
+    )
+
+
+def _index(query: IndexQuery, now: datetime) -> IndexBody:
+    return index_body(query, history(coin=query.underlying, span=f"1{query.span[0]}", now=now))

@@ -1,7 +1,7 @@
 """Fixtures of `tests.support`; see the package's docstring. Django is imported late: this loads before its set-up."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +21,14 @@ def clocks_known() -> None:
     for each in (clock.of("default"), clock.of("desk")):
         moment = clock.steady()
         each.observe(datetime.now(UTC), asked=moment, answered=moment)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_kept_answers() -> None:
+    """Tests see at once what they have changed; those of what is kept say for how long."""
+    from counter.api import kept_answers
+
+    kept_answers.GOOD_FOR = timedelta(0)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from counter.api import kept_answers, market
+from counter.api.throttling import BUCKET_DIGITS, bucket_of
 from counter.models import IndexPrice, Quote
 from tests.support.api import error_of
 from tests.support.factories import make_option, make_quote
@@ -66,6 +68,31 @@ def test_an_address_may_ask_so_often_and_a_customer_of_it_all_the_same(stranger,
     assert (refused["RateLimit-Limit"], refused["RateLimit-Remaining"]) == ("2", "0")
     assert caller.get("quotes").status_code == 200
     assert results(Client(REMOTE_ADDR="192.0.2.7"), "quotes")
+
+
+@pytest.mark.parametrize("address", MARKET)
+def test_an_answer_is_everybodys_for_a_moment(stranger, caller, option, address, monkeypatch):
+    monkeypatch.setattr(kept_answers, "GOOD_FOR", timedelta(hours=1))
+    monkeypatch.setattr(market, "_KEPT", kept_answers.KeptAnswers())
+    IndexPrice.objects.create(underlying="BTC", price=Decimal(90_000), at=timezone.now())
+    make_option(kind="P")
+    told = stranger.get(f"/api/v1/{address}").content
+    make_option(strike=95_000)
+    IndexPrice.objects.create(underlying="BTC", price=Decimal(80_000), at=timezone.now())
+    assert caller.http.get(f"/api/v1/{address}").content == told
+    filtered = "index?underlying=BTC&span=hour" if "index" in address else f"{address}?symbol={option.symbol}"
+    assert stranger.get(f"/api/v1/{filtered}").content != told
+    monkeypatch.setattr(kept_answers, "GOOD_FOR", timedelta(0))
+    assert stranger.get(f"/api/v1/{address}").content != told
+
+
+def test_a_bucket_of_addresses_cannot_be_told_without_the_secret(settings):
+    holders = [f"2001:db8:{number:x}::/48" for number in range(50)]
+    buckets = [bucket_of(holder) for holder in holders]
+    assert buckets == [bucket_of(holder) for holder in holders]
+    assert {len(bucket) for bucket in buckets} == {BUCKET_DIGITS}
+    settings.SECRET_KEY = "another"
+    assert buckets != [bucket_of(holder) for holder in holders]
 
 
 def test_greeks_are_of_the_option_and_of_a_fresh_price(stranger):
