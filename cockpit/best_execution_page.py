@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,10 +17,9 @@ from django.views.decorators.http import require_safe
 
 from cockpit import best_execution, charts
 from cockpit.best_execution import Sums
-from cockpit.numbers import decimal_text, exact_text, usdt_text
+from cockpit.numbers import decimal_text, exact_text, small_usdt_text, usdt_text
 from infra.coordination import clock
 from infra.db.transient_errors import is_transient, leave_session, sqlstate
-from ledger.decimals import rounded
 from settlement.conversions.execution.gains import Gain
 from settlement.models import Execution
 
@@ -34,7 +33,6 @@ NOTHING = "–"
 CANCELED = "57014"  # by the bound on how long a statement may take
 TOO_MUCH = "Too much to add up at once: fewer days"
 NO_ANSWER = "The desk's database does not answer: look again in a moment"
-SMALL = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +150,4 @@ def _measured(gained: Gain | None, conversions: int) -> Measured:
         return Measured(NOTHING, "", "")
     of = "" if gained.conversions == conversions else f" of {gained.conversions:,}"
     text = f"{points + Decimal(0):,.2f}".replace("-", "−")
-    return Measured(text, f"{_usdt(gained.usdt)} USDT{of}", "loss" if points < 0 else "")
-
-
-def _usdt(amount: Decimal) -> str:
-    """To the cent; of less than one USDT what is left of it."""
-    return usdt_text(amount) if abs(amount) >= 1 else exact_text(rounded(amount, SMALL, ROUND_HALF_EVEN))
+    return Measured(text, f"{small_usdt_text(gained.usdt)} USDT{of}", "loss" if points < 0 else "")

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import ForeignKey, Max, Min, Model
+from django.db import router
+from django.db.models import ForeignKey, Max, Min, Model, QuerySet
 
+from cockpit.day_conversions import DESK_MARGIN, booked_between
 from counter.models import CashMovement, SyncOrder, Transfer
 from infra.admin.csv_export import text_of
-from infra.csv_lines import csv_lines
+from infra.csv_lines import csv_lines, text_cell
+from infra.db.ids_by_time import begin_id, end_id
 from settlement.models import DeskTransfer, Fill, FundsTransfer
 
 ROWS_A_STATEMENT = 5_000
+MARGIN = timedelta(hours=1)
 Page = list[tuple[Any, ...]]
 
 
@@ -29,6 +33,8 @@ class Table:
     model: type[Model]
     at: str
     columns: tuple[str, ...]
+    # How far ids may be out of the order of `at`; None where `at` is not of the time at which a row got its id.
+    margin: timedelta | None = None
 
     @property
     def heading(self) -> list[str]:
@@ -48,12 +54,13 @@ JOURNAL = (
 TABLES = {
     table.name: table
     for table in (
-        Table("counter-journal", Transfer, "created_at", (*JOURNAL, "order_id")),
+        Table("counter-journal", Transfer, "created_at", (*JOURNAL, "order_id"), MARGIN),
         Table(
             "desk-journal",
             DeskTransfer,
             "created_at",
             (*JOURNAL, "conversion_id", "funds_transfer_id", "break_id", "clearing_payment_id"),
+            DESK_MARGIN,
         ),
         Table(
             "orders",
@@ -72,6 +79,7 @@ TABLES = {
                 *("underlying", "contracts", "premium", "index_price", "coin", "fair", "spread", "limit"),
                 *("payout", "quote_id"),
             ),
+            MARGIN,
         ),
         Table(
             "fills",
@@ -102,6 +110,7 @@ TABLES = {
             CashMovement,
             "created_at",
             ("id", "created_at", "customer__reference", "kind", "amount", "reference"),
+            MARGIN,
         ),
     )
 }
@@ -110,19 +119,37 @@ TABLES = {
 def pages(table: Table, day: date) -> Iterator[Page]:
     """The day's rows in the order of their keys, some thousand at once.
 
-    Which keys those are is asked before anything is handed out, in a reading of the whole table: what takes too long
-    for the program that asks fails here, and not in the middle of a file. Raises: DatabaseError.
+    Which keys those are is asked before anything is handed out: what takes too long for the program that asks fails
+    here, and not in the middle of a file. Raises: DatabaseError.
     """
     begins = datetime.combine(day, time.min, UTC)
-    of_day = table.model._default_manager.filter(
-        **{f"{table.at}__gte": begins, f"{table.at}__lt": begins + timedelta(days=1)}
-    )
+    ends = begins + timedelta(days=1)
+    of_day = _near(table, begins, ends).filter(**{f"{table.at}__gte": begins, f"{table.at}__lt": ends})
     # Keys grow with time, so that a day is a part of them: found once, and the pages need no index of times.
-    ends = of_day.aggregate(first=Min("pk"), last=Max("pk"))
-    if ends["first"] is None:
+    keys = of_day.aggregate(first=Min("pk"), last=Max("pk"))
+    if keys["first"] is None:
         return iter(())
-    rows = of_day.filter(pk__lte=ends["last"]).order_by("pk").values_list(*table.columns)
-    return _pages(rows, after=ends["first"] - 1)
+    rows = of_day.filter(pk__lte=keys["last"]).order_by("pk").values_list(*table.columns)
+    return _pages(rows, after=keys["first"] - 1)
+
+
+def _near(table: Table, begins: datetime, ends: datetime) -> QuerySet[Any]:
+    """Rows among which those of that time are, with no index of times: by their ids, fills by their conversions.
+
+    All of the transfers between wallets, which are few and may be confirmed long after they were planned.
+    """
+    rows = table.model._default_manager.all()
+    if table.margin is not None:
+        ids = table.model._meta.db_table, table.at
+        using = router.db_for_read(table.model)
+        return rows.filter(
+            pk__gte=begin_id(*ids, begins - table.margin, using=using),
+            pk__lt=end_id(*ids, ends + table.margin, using=using),
+        )
+    if table.model is Fill:
+        found = booked_between(begins, ends)
+        return rows.filter(conversion__gte=found[0], conversion__lte=found[1]) if found else rows.none()
+    return rows
 
 
 def _pages(rows: Any, *, after: int) -> Iterator[Page]:
@@ -136,9 +163,14 @@ def _pages(rows: Any, *, after: int) -> Iterator[Page]:
 
 
 def csv_of(table: Table, day: date) -> Iterator[str]:
-    """The file as CSV: every digit, times in UTC with their zone. Raises: DatabaseError."""
-    rows = ([text_of(value) for value in row] for page in pages(table, day) for row in page)
+    """The file as CSV: every digit, times in UTC with their zone, text that is no formula. Raises: DatabaseError."""
+    rows = ([cell_of(value) for value in row] for page in pages(table, day) for row in page)
     return csv_lines(table.heading, rows)
+
+
+def cell_of(value: Any) -> str:
+    """One value; a text as it is, with a ' before what a spreadsheet would take for a formula."""
+    return text_cell(value) if isinstance(value, str) else text_of(value)
 
 
 def _field(model: type[Model], path: str) -> Any:

@@ -167,10 +167,10 @@ def add_up(day: date, *, told: Callable[[int], None] = lambda step: None) -> Con
     told(len(BOOKS))
     customers = rows_of("default", SPREAD, {**span, "spread": int(SystemAccount.SPREAD)})
     told(len(BOOKS) + 1)
-    results = _spread_of_all(customers)
-    results += rows_of("desk", RESULTS, {**span, "codes": [PNL, FEES, ROUNDING, SUSPENSE]})
+    of_desk = rows_of("desk", RESULTS, {**span, "codes": [PNL, FEES, ROUNDING, SUSPENSE]})
+    results = [*_spread_of_all(customers), *of_desk]
     told(len(BOOKS) + 2)
-    costs = costs_of(**span)
+    costs = costs_of(**span, results=of_desk)
     return {
         "day": day.isoformat(),
         "accounts": accounts,

@@ -126,7 +126,8 @@ def pdf(request: HttpRequest, pk: int) -> HttpResponse:
     _need(request, SEE)
     statement = get_object_or_404(DayStatement, pk=pk)
     closed = DayClose.objects.filter(statement=statement).first()
-    answer = HttpResponse(days_pdf.pdf(statement, closed), content_type="application/pdf")
+    now = clock.of("default").now()
+    answer = HttpResponse(days_pdf.pdf(statement, closed, now=now), content_type="application/pdf")
     answer["Content-Disposition"] = f'attachment; filename="close-{statement.day}.pdf"'
     return answer
 

@@ -1,6 +1,7 @@
 """The close of a day as PDF: what its page says, with when it was stated and closed, and by whom."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from cockpit import days
 from cockpit.day_lines import account_lines, amount_text, cost_lines, customer_lines, venue_fact
@@ -8,14 +9,14 @@ from cockpit.models import DayClose, DayStatement
 from infra.pdf import Section, pdf_of
 
 
-def pdf(statement: DayStatement, closed: DayClose | None) -> bytes:
-    """The file; of customers what the page has, in one line and the largest. The CSV has each."""
+def pdf(statement: DayStatement, closed: DayClose | None, *, now: datetime) -> bytes:
+    """The file, printed `now`; of customers what the page has, in one line and the largest. The CSV has each."""
     return pdf_of(
-        f"Close of {statement.day} (UTC)", list(_facts(statement, closed)), list(_sections(statement))
+        f"Close of {statement.day} (UTC)", list(_facts(statement, closed, now)), list(_sections(statement))
     )
 
 
-def _facts(statement: DayStatement, closed: DayClose | None) -> Iterator[str]:
+def _facts(statement: DayStatement, closed: DayClose | None, now: datetime) -> Iterator[str]:
     yield f"Stated by {statement.made_by} at {statement.made_at:%Y-%m-%d %H:%M:%S} UTC."
     if closed is None:
         yield "Not closed."
@@ -26,8 +27,9 @@ def _facts(statement: DayStatement, closed: DayClose | None) -> Iterator[str]:
         if days.balances(statement.content)
         else "A trial balance is not zero: the day cannot be closed."
     )
-    yield venue_fact(statement.day)
     yield f"SHA-256 {statement.digest}"
+    # Of another time than what was stated and closed, and not in the digest.
+    yield f"As of this print, {now:%Y-%m-%d %H:%M:%S} UTC, and no part of the above: {venue_fact(statement.day)}"
 
 
 def _sections(statement: DayStatement) -> Iterator[Section]:

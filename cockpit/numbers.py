@@ -9,8 +9,16 @@ CENT = Decimal("0.01")
 
 
 def usdt_text(amount: Decimal) -> str:
-    """USDT to the cent, with its sign where it is a loss."""
-    return _minus(f"{rounded(amount, CENT, ROUND_HALF_EVEN):,}")
+    """USDT to the cent, with its sign where it is a loss; never a zero with a sign."""
+    cents = rounded(amount, CENT, ROUND_HALF_EVEN)
+    return _minus(f"{cents if cents else cents.copy_abs():,}")
+
+
+def small_usdt_text(amount: Decimal) -> str:
+    """USDT to the cent; of less than one its first four digits, so that no loss looks like none."""
+    if not amount or amount.copy_abs() >= 1:
+        return usdt_text(amount)
+    return exact_text(rounded(amount, Decimal(1).scaleb(amount.adjusted() - 3), ROUND_HALF_EVEN))
 
 
 def whole_text(measure: float) -> str:

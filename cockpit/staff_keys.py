@@ -9,9 +9,11 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth import get_user_model
+import structlog
 
 from cockpit.models import StaffKey
+
+log = structlog.get_logger(__name__)
 
 PREFIX = "staff_"
 KEY_BYTES = 32
@@ -25,28 +27,53 @@ def issue(*, user: Any, label: str, now: datetime, expires_at: datetime | None =
     if not (user.is_staff and user.is_active):
         raise ValueError(f"{user.get_username()} is no active member of staff")
     key = PREFIX + secrets.token_urlsafe(KEY_BYTES)
-    StaffKey.objects.create(
+    made = StaffKey.objects.create(
         user=user, label=label, digest=digest_of(key), created_at=now, expires_at=expires_at
+    )
+    log.info(
+        "staff key made",
+        key=made.pk,
+        user=user.get_username(),
+        label=label,
+        expires_at=expires_at and expires_at.isoformat(),
     )
     return key
 
 
 def end(*, user: Any, label: str, now: datetime) -> int:
-    """End the keys of that label, at once; how many there were."""
-    return StaffKey.objects.filter(user=user, label=label, ended_at__isnull=True).update(ended_at=now)
+    """End the keys of that label, at once; how many there were that had not been ended."""
+    ended = StaffKey.objects.filter(user=user, label=label, ended_at__isnull=True).update(ended_at=now)
+    if ended:
+        log.info("staff keys ended", keys=ended, user=user.get_username(), label=label)
+    return ended
 
 
-def user_of(key: str, *, now: datetime) -> Any | None:
-    """The member of staff whose key that is; None of a wrong or ended key, or of somebody who is no staff any more.
+def state_of(key: StaffKey, *, now: datetime) -> str:
+    """Whether a key is good, in words: ended, expired, good until then, or without an end."""
+    if key.ended_at is not None:
+        return f"ended {key.ended_at:%Y-%m-%d %H:%M} UTC"
+    if key.expires_at is None:
+        return "good without an end"
+    return f"{'expired' if key.expires_at <= now else 'good until'} {key.expires_at:%Y-%m-%d %H:%M} UTC"
+
+
+def good_key(key: str, *, now: datetime) -> StaffKey | None:
+    """The key with its user; None of a wrong or ended key, or of somebody who is no active member of staff any more.
 
     Raises: DatabaseError.
     """
     if not key.startswith(PREFIX):
         return None
-    found = StaffKey.objects.filter(digest=digest_of(key), ended_at__isnull=True).first()
+    found = (
+        StaffKey.objects.filter(
+            digest=digest_of(key), ended_at__isnull=True, user__is_active=True, user__is_staff=True
+        )
+        .select_related("user")
+        .first()
+    )
     if found is None or (found.expires_at is not None and found.expires_at <= now):
         return None
-    return get_user_model().objects.filter(pk=found.user_id, is_active=True, is_staff=True).first()
+    return found
 
 
 def digest_of(key: str) -> str:

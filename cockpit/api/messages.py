@@ -193,7 +193,10 @@ class CustomerResult(msgspec.Struct):
 
 
 class CustomerCost(msgspec.Struct):
-    """Slippage, fees or rounding of one customer's orders of one coin; gains of the desk are positive."""
+    """Slippage, fees or rounding of one customer's orders of one coin; gains of the desk are positive.
+
+    Without a customer what no order has a share of: with it each cause adds up to its legs in every asset.
+    """
 
     customer: str
     coin: str

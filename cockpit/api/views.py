@@ -12,6 +12,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
 from cockpit import balances, day_parquet, staff_keys
 from cockpit.api import bodies
@@ -20,17 +21,22 @@ from cockpit.balances_page import NEEDED as SEE_BALANCES
 from cockpit.day_files import TABLES, csv_of
 from cockpit.days_page import KINDS
 from cockpit.days_page import SEE as SEE_DAYS
-from cockpit.models import DayClose
+from cockpit.models import DayClose, StaffKey
 from cockpit.risk import shared_risk
 from cockpit.risk_page import SEE_POSITIONS
-from counter.api.errors import ApiError
+from counter.access.admission import Asking, admissions
+from counter.access.rate_limit import LimitStatus, of_staff_key
+from counter.api.errors import ApiError, tell_standing
 from counter.api.openapi import answers
 from counter.api.views import ApiView
 from infra.coordination import clock
 
 DAYS_A_PAGE = 100
+# Of each key.
+REQUESTS_PER_SECOND = 10
+REQUESTS_AT_ONCE = 40
 _ERRORS = (
-    *("not_authenticated", "authentication_failed", "permission_denied"),
+    *("not_authenticated", "authentication_failed", "permission_denied", "throttled"),
     *("method_not_allowed", "not_acceptable", "internal_error", "overloaded", "unavailable"),
 )
 _DAY = OpenApiParameter("day", OpenApiTypes.DATE, OpenApiParameter.PATH)
@@ -41,15 +47,15 @@ class StaffKeyAuthentication(BaseAuthentication):
 
     keyword = "StaffKey"
 
-    def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        """The member of staff; None without such a header. Raises: AuthenticationFailed; DatabaseError."""
+    def authenticate(self, request: Request) -> tuple[Any, StaffKey] | None:
+        """The member of staff and the key; None without such a header. Raises: AuthenticationFailed; DatabaseError."""
         parts = get_authorization_header(request).decode("latin-1").split()
         if not parts or parts[0].lower() != self.keyword.lower():
             return None
-        user = staff_keys.user_of(parts[1], now=clock.of("default").now()) if len(parts) == 2 else None
-        if user is None:
+        key = staff_keys.good_key(parts[1], now=clock.of("default").now()) if len(parts) == 2 else None
+        if key is None:
             raise AuthenticationFailed("the staff key is not valid")
-        return user, None
+        return key.user, key
 
     def authenticate_header(self, request: Request) -> str:
         return self.keyword
@@ -78,14 +84,33 @@ class MaySee(BasePermission):
         return bool(request.user and request.user.is_authenticated and request.user.has_perms(view.sees))
 
 
+class StaffThrottle(BaseThrottle):
+    """Takes one request of what the key has left, and tells the view where that stands."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """True: what is not let through is raised. Raises: AdmissionRefused; QueueFull, OutcomeUnknown."""
+        key: Any = request.auth
+        limit = of_staff_key(key.pk, per_second=REQUESTS_PER_SECOND, at_once=REQUESTS_AT_ONCE)
+        view.standing = admissions.admit(Asking(limits=(limit,)))
+        return True
+
+
 class StaffView(ApiView):
     """A view for a program of staff; it reads, and `sees` what its permissions name."""
 
     authentication_classes = [StaffKeyAuthentication]
     permission_classes = [MaySee]
-    throttle_classes = []
+    throttle_classes = [StaffThrottle]
     http_method_names = ["get", "head"]
     sees: ClassVar[tuple[str, ...]]
+    standing: LimitStatus | None = None  # of the key's limit, once it was asked
+
+    def finalize_response(self, *arguments: Any, **named: Any) -> Any:
+        """With where the limit stands."""
+        response = super().finalize_response(*arguments, **named)
+        if self.standing is not None:
+            tell_standing(response, self.standing)
+        return response
 
 
 class RiskView(StaffView):

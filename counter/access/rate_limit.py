@@ -78,6 +78,11 @@ def of_key(key_id: int, *, per_second: int) -> Limit:
     return Limit(f"key:{key_id}", per_second, per_second)
 
 
+def of_staff_key(key_id: int, *, per_second: int, at_once: int) -> Limit:
+    """What a program of staff may ask with one key."""
+    return Limit(f"staff_key:{key_id}", per_second, at_once)
+
+
 def of_public(bucket: str, *, per_second: int, at_once: int) -> Limit:
     """What may be asked without credentials, by all addresses of a bucket."""
     return Limit(f"public:{bucket}", per_second, at_once)

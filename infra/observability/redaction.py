@@ -15,6 +15,7 @@ MIN_SECRET_LENGTH = 8  # shorter ones would hide parts of ordinary words
 _PATTERNS = (
     re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{40}(?![0-9a-fA-F])"),  # customers' tokens
     re.compile(r"(?<=cbs_)[0-9A-Za-z_-]{16,}"),  # secrets of customers' API keys
+    re.compile(r"(?<=staff_)[0-9A-Za-z_-]{43,}"),  # keys of staff's programs
     re.compile(r"(?<=whsec_)[0-9A-Za-z+/=]{16,}"),  # secrets of webhook endpoints
     re.compile(r"(?<=://)[^/\s:@'\"]*:[^/\s@'\"]+(?=@)"),  # user and password of an address
     re.compile(r"(?i)(?<=password=)\S+"),

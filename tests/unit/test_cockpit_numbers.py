@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cockpit.charts import HEIGHT, lines, round_top, share_percent
 from cockpit.histogram import BOUNDS_SECONDS, BUCKETS, added, percentile_seconds, since
-from cockpit.numbers import age_text, usdt_text
+from cockpit.numbers import age_text, small_usdt_text, usdt_text
 
 END = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -88,3 +88,20 @@ def test_ages_are_said_in_the_largest_unit_that_fits(seconds, text):
 
 def test_a_loss_has_its_sign():
     assert usdt_text(Decimal("-1234.567")) == "−1,234.57"
+    assert usdt_text(Decimal("-0.001")) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("-0.001", "−0.001"),
+        ("-0.00000012345", "−0.0000001234"),
+        ("0.999999", "1"),
+        ("-0.123456", "−0.1235"),
+        ("0", "0.00"),
+        ("-0.0", "0.00"),
+        ("-1234.567", "−1,234.57"),
+    ],
+)
+def test_a_small_loss_has_four_digits_and_is_never_a_zero(amount, text):
+    assert small_usdt_text(Decimal(amount)) == text

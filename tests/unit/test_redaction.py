@@ -15,6 +15,7 @@ from tests.support.sentry import Kept
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 API_SECRET = "cbs_x-4XqPZ0_1MHfGdkNvEyzRmvP2p3b8dQj3rLsv7wA2c"
+STAFF_KEY = "staff_x-4XqPZ0_1MHfGdkNvEyzRmvP2p3b8dQj3rLsv7wA2c"
 SECRETS = {
     "SECRET_KEY": "django-key-that-nobody-sees",
     "SERVICE_KEY": "service-key-of-today, service-key-of-yesterday",
@@ -60,6 +61,8 @@ def leaks(text):
         ("GET /x?a=1&signature=abcdef", f"GET /x?a=1&signature={HIDDEN}"),
         (f"secret {API_SECRET}, of", f"secret cbs_{HIDDEN}, of"),
         ("by whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,", f"by whsec_{HIDDEN},"),
+        (f"Authorization: StaffKey {STAFF_KEY}", f"Authorization: StaffKey staff_{HIDDEN}"),
+        (f"a refused '{STAFF_KEY}'", f"a refused 'staff_{HIDDEN}'"),
         (f"Authorization: Token {TOKEN}", f"Authorization: Token {HIDDEN}"),
     ],
 )
@@ -74,6 +77,7 @@ def test_what_looks_like_a_secret_is_hidden(text, hidden):
         '{"event": "pulled orders that no message brought", "accepted": 3}',
         "http://127.0.0.1:8000/internal/v1/sync-orders",
         "xb-0123456789abcdef",
+        "tests/integration/api/test_staff_keys_are_ended.py of staff_site",
     ],
 )
 def test_ordinary_text_is_left_alone(text):

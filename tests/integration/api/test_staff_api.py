@@ -14,8 +14,10 @@ from django.test import Client
 from django.utils import timezone
 from pyarrow import parquet
 from rest_framework.authtoken.models import Token
+from structlog.testing import capture_logs
 
 from cockpit import balances, days, risk, staff_keys
+from cockpit.api import views
 from cockpit.models import StaffKey
 from counter.pricing.book_risk import PRICE_MOVES, VOLATILITY_MOVES
 from tests.support.factories import make_customer
@@ -157,7 +159,11 @@ def test_who_is_shut_out_is_out_with_every_key(key, field):
 def test_keys_are_made_and_ended_at_the_console_and_kept_as_a_hash(two_systems):
     member("vic", "viewer")
     told = StringIO()
-    call_command("staff_key", "vic", "--label", "bi", "--days", "1", stdout=told)
+    with capture_logs() as logged:
+        call_command("staff_key", "vic", "--label", "bi", "--days", "1", stdout=told)
+    assert [(line["event"], line["user"], line["label"]) for line in logged] == [
+        ("staff key made", "vic", "bi")
+    ]
     key = told.getvalue().strip()
     row = StaffKey.objects.get()
     assert key not in json.dumps(
@@ -168,7 +174,15 @@ def test_keys_are_made_and_ended_at_the_console_and_kept_as_a_hash(two_systems):
     StaffKey.objects.update(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
     assert ask("/staff/v1/days", key).status_code == 401
     StaffKey.objects.update(expires_at=None)
-    call_command("staff_key", "vic", "--label", "bi", "--end", stdout=told)
+    assert key not in str(logged)
+    with capture_logs() as logged:
+        call_command("staff_key", "vic", "--label", "bi", "--end", stdout=told)
+    assert [(line["event"], line["keys"], line["label"]) for line in logged] == [
+        ("staff keys ended", 1, "bi")
+    ]
+    for label in ("bi", "b1"):  # ended already, and mistyped
+        with pytest.raises(CommandError, match="nothing was ended"):
+            call_command("staff_key", "vic", "--label", label, "--end")
     assert ask("/staff/v1/days", key).status_code == 401
     with pytest.raises(CommandError, match="no nobody"):
         call_command("staff_key", "nobody")
@@ -176,6 +190,46 @@ def test_keys_are_made_and_ended_at_the_console_and_kept_as_a_hash(two_systems):
         call_command("staff_key", make_customer().user.get_username())
     with pytest.raises(CommandError, match="3650"):
         call_command("staff_key", "vic", "--days", "0")
+
+
+def test_a_key_is_good_for_ninety_days_unless_told_and_the_list_says_until_when(two_systems):
+    member("vic", "viewer")
+    member("ann", "viewer")
+    for name, label in (("vic", "bi"), ("vic", "old"), ("ann", "risk")):
+        call_command("staff_key", name, "--label", label, stdout=StringIO())
+    first = StaffKey.objects.get(label="bi")
+    assert first.expires_at - first.created_at == timedelta(days=90)
+    call_command("staff_key", "vic", "--label", "old", "--end", stdout=StringIO())
+    StaffKey.objects.filter(label="risk").update(expires_at=datetime(2026, 1, 1, tzinfo=UTC))
+    told = StringIO()
+    call_command("staff_key", "--list", stdout=told)
+    risk_key, bi, old = told.getvalue().splitlines()
+    assert risk_key.startswith("ann  risk  made ")
+    assert risk_key.endswith("expired 2026-01-01 00:00 UTC")
+    assert bi.startswith("vic  bi  made ")
+    assert bi.endswith(f"good until {first.expires_at:%Y-%m-%d %H:%M} UTC")
+    assert "  ended " in old
+    assert first.digest not in told.getvalue()
+    of_one = StringIO()
+    call_command("staff_key", "vic", "--list", stdout=of_one)
+    assert of_one.getvalue().splitlines() == [bi, old]
+    with pytest.raises(CommandError, match="whose key"):
+        call_command("staff_key")
+    with pytest.raises(CommandError, match="no nobody"):
+        call_command("staff_key", "nobody", "--list")
+
+
+def test_each_key_may_ask_so_often_and_another_is_not_slowed(key, monkeypatch):
+    monkeypatch.setattr(views, "REQUESTS_PER_SECOND", 1)
+    monkeypatch.setattr(views, "REQUESTS_AT_ONCE", 2)
+    other = staff_keys.issue(user=member("ann", "viewer"), label="test", now=timezone.now())
+    answers = [ask("/staff/v1/days", key) for _ in range(6)]
+    assert [each.status_code for each in answers[:2]] == [200, 200]
+    assert (answers[0]["RateLimit-Limit"], answers[0]["RateLimit-Remaining"]) == ("2", "1")
+    refused = next(each for each in answers if each.status_code != 200)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "throttled")
+    assert int(refused["Retry-After"]) >= 1
+    assert ask("/staff/v1/days", other).status_code == 200
 
 
 def test_the_schema_of_staff_has_each_operation_and_the_customers_has_none(two_systems):
@@ -188,7 +242,7 @@ def test_the_schema_of_staff_has_each_operation_and_the_customers_has_none(two_s
     assert of_staff["components"]["securitySchemes"]["staffKey"]["in"] == "header"
     for operations in of_staff["paths"].values():
         [operation] = operations.values()
-        assert {"200", "401", "403", "503"} <= set(operation["responses"])
+        assert {"200", "401", "403", "429", "503"} <= set(operation["responses"])
         assert operation["security"] == [{"staffKey": []}]
     risk_body = of_staff["components"]["schemas"]["RiskMeasures"]["properties"]
     assert set(risk_body) == {"value", "delta", "gamma", "vega", "theta"}

@@ -11,12 +11,16 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections, router
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pyarrow import parquet
 
 from cockpit import day_files, day_parquet, days, days_page
 from cockpit.day_files import TABLES
 from cockpit.models import DayStatement
 from counter.models import CashMovement, SyncOrder, Transfer
+from counter.money.accounts import deposit
 from ledger.decimals import EXACT
 from settlement.models import Conversion, DeskTransfer, Fill, FundsTransfer
 from tests.support.staff import staff as staff_of
@@ -80,7 +84,7 @@ def test_both_formats_say_the_same(today, name, monkeypatch):
     table = TABLES[name]
     told, rows = read_csv(table, today), read_parquet(table, today).to_pylist()
     assert [
-        {key: "" if value is None else day_files.text_of(value) for key, value in row.items()} for row in rows
+        {key: "" if value is None else day_files.cell_of(value) for key, value in row.items()} for row in rows
     ] == told
     assert len({row["id"] for row in rows}) == len(rows)
     counts = {
@@ -107,6 +111,9 @@ def test_a_fill_that_came_late_is_in_the_day_that_booked_it(today):
     booked_at = datetime.combine(today + timedelta(days=1), datetime.min.time(), UTC)
     before = read_parquet(TABLES["fills"], today).num_rows
     Conversion.objects.filter(pk=fill.conversion_id).update(booked_at=booked_at)
+    leg = DeskTransfer.objects.filter(conversion_id=fill.conversion_id).latest("id")
+    leg.pk, leg.created_at = None, booked_at  # a booking dates its legs as itself
+    leg.save(force_insert=True)
     of_conversion = Fill.objects.filter(conversion_id=fill.conversion_id).count()
     assert read_parquet(TABLES["fills"], today).num_rows == before - of_conversion
     late = read_parquet(TABLES["fills"], today + timedelta(days=1)).to_pylist()
@@ -114,6 +121,41 @@ def test_a_fill_that_came_late_is_in_the_day_that_booked_it(today):
         Fill.objects.filter(conversion_id=fill.conversion_id).values_list("id", flat=True)
     )
     assert all(row["traded_at"] < row["conversion_booked_at"] for row in late)
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "transfers"])
+def test_the_keys_of_a_day_are_looked_for_near_the_day_alone(today, name):
+    """The ends of its keys are asked of a part of the table, by an index that there is."""
+    table = TABLES[name]
+    alias = router.db_for_read(table.model)
+    with CaptureQueriesContext(connections[alias]) as asked:
+        list(day_files.pages(table, today))
+    [ends] = [each["sql"] for each in asked if "MIN(" in each["sql"] and "MAX(" in each["sql"]]
+    column = "conversion_id" if name == "fills" else "id"
+    bounds = f'"{table.model._meta.db_table}"."{column}"'
+    assert f"{bounds} >=" in ends
+    assert f"{bounds} <" in ends
+
+
+def test_ids_that_a_restore_has_put_out_of_order_are_in_the_days_journal(today):
+    """A leg of yesterday that was booked anew after today's."""
+    leg = DeskTransfer.objects.latest("id")
+    leg.pk, leg.created_at = None, leg.created_at - timedelta(days=1)
+    leg.save(force_insert=True)
+    late = read_parquet(TABLES["desk-journal"], today - timedelta(days=1)).to_pylist()
+    assert [row["id"] for row in late] == [leg.pk]
+    assert read_parquet(TABLES["desk-journal"], today).num_rows == DeskTransfer.objects.count() - 1
+
+
+def test_texts_of_customers_are_in_the_files_as_they_are(today):
+    """In CSV with a mark before what a spreadsheet would take for a formula; nothing is cut out of them."""
+    customer = CashMovement.objects.latest("id").customer
+    given = ["-abc", "a <x> b", "<b>1</b>"]
+    for reference in given:
+        deposit(customer_id=customer.pk, amount=Decimal(1), reference=reference, now=timezone.now())
+    written = [row["reference"] for row in read_parquet(TABLES["cash"], today).to_pylist()]
+    assert written[-3:] == given
+    assert [row["reference"] for row in read_csv(TABLES["cash"], today)][-3:] == ["'-abc", *given[1:]]
 
 
 def test_the_page_offers_the_files_and_the_pdf(today, later):

@@ -9,12 +9,15 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import Sum
 
-from cockpit import days
+from cockpit import day_costs, days
 from cockpit.days import DayRefused
 from cockpit.models import DayClose, DayStatement
 from counter.models import Account, SyncOrder, Transfer
+from infra.exchange.client import new_exchange
 from ledger.posting import balances as balances_of
-from settlement.models import Allocation, DeskAccount, DeskTransfer, ReconciliationRun
+from settlement.models import Allocation, Conversion, DeskAccount, DeskTransfer, Fill, ReconciliationRun
+from tests.support import desk
+from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.staff import staff as staff_of
 
 NOTHING = Decimal(0)
@@ -202,27 +205,102 @@ def test_a_desk_that_does_not_answer_leaves_no_half_statement(today, later, desk
     connections["desk"].close()
 
 
+def costs_by_cause(content):
+    """What the lines by customer add up to, with that without one, by cause, coin and asset."""
+    found = {}
+    for _, coin, cause, asset, amount in content["costs"]:
+        key = cause.split(",")[0], coin, asset
+        found[key] = found.get(key, NOTHING) + Decimal(amount)
+    return {key: amount for key, amount in found.items() if amount}
+
+
+def legs_by_cause(content):
+    causes = {"pnl:conversion, slippage": "slippage", "fees, fee": "fees", "rounding, rounding": "rounding"}
+    return {
+        (causes[cause], coin, asset): Decimal(amount)
+        for cause, coin, asset, amount in content["results"]
+        if cause in causes and Decimal(amount)
+    }
+
+
+def not_by_order(content, coin):
+    return {
+        (cause, asset): Decimal(amount)
+        for customer, of, cause, asset, amount in content["costs"]
+        if customer == "" and of == coin
+    }
+
+
 def test_costs_by_customer_add_up_to_the_legs_and_name_each_customer(today):
-    """Slippage to the last digit; fees are all that the venue took, in the coin's worth at the settlement."""
+    """Each cause in every asset, to the last digit; without a customer is what a price's last digit leaves."""
     content = days.add_up(today)
-    assert {line[0] for line in content["costs"]} == set(
+    assert {line[0] for line in content["costs"]} - {""} == set(
         SyncOrder.objects.filter(state="SETTLED").values_list("customer__reference", flat=True)
     )
-    by_cause = {}
-    for _, coin, cause, asset, amount in content["costs"]:
-        assert asset == "USDT"
-        key = cause.split(",")[0], coin
-        by_cause[key] = by_cause.get(key, NOTHING) + Decimal(amount)
+    assert costs_by_cause(content) == legs_by_cause(content) != {}
     for coin in ("BTC", "ETH"):
-        [booked] = [
+        shares = Allocation.objects.filter(conversion__underlying=coin)
+        by_customer = [
             Decimal(amount)
-            for cause, of, asset, amount in content["results"]
-            if (cause, of, asset) == ("pnl:conversion, slippage", coin, "USDT")
-        ] or [NOTHING]
-        assert by_cause.get(("slippage", coin), NOTHING) == booked
-        of_coin = Allocation.objects.filter(conversion__underlying=coin)
-        assert by_cause["fees", coin] == -sum(share.fee for share in of_coin)
-        assert by_cause["fees", coin] < 0
+            for _, of, cause, _, amount in content["costs"]
+            if of == coin and cause in ("fees", "fees, borne by the customer")
+        ]
+        assert sum(by_customer) == -sum(share.fee for share in shares) < 0
+        rounding = legs_by_cause(content).get(("rounding", coin, "USDT"), NOTHING)
+        left = rounding - sum(share.rounding for share in shares)
+        assert not_by_order(content, coin) == ({("rounding, not by order", "USDT"): left} if left else {})
+
+
+def test_a_fee_in_a_third_asset_is_in_the_shares_by_its_worth_and_in_the_legs_as_it_was_taken(
+    today, venue, paper_venue, venue_account
+):
+    _, key, secret = venue_account
+    exchange = new_exchange(
+        client="binance", url=paper_venue.url, timeout_seconds=3, apiKey=key, secret=secret
+    )
+    exchange.sapi_post_bnbburn({"spotBNBBurn": "true"})
+    opened = place_open(make_customer(), make_option(), contracts=300)
+    desk.run_desk(venue)
+    place_close(opened, contracts=200, payout="at_fill")
+    desk.run_desk(venue)
+    content = days.add_up(DeskTransfer.objects.latest("id").created_at.date())
+    in_bnb = Fill.objects.filter(fee_asset="BNB", fee__gt=0)
+    assert in_bnb.count() >= 2
+    left = not_by_order(content, "BTC")
+    assert left["fees, not by order", "BNB"] == -sum(fill.fee for fill in in_bnb)
+    assert left["fees, not by order", "USDT"] == sum(fill.fee_usdt for fill in in_bnb) > 0
+    assert costs_by_cause(content) == legs_by_cause(content)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_shares_are_read_some_at_a_time_and_add_up_to_the_same(today, monkeypatch, at_once):
+    costs, read, counts = days.add_up(today)["costs"], day_costs.rows_of, []
+
+    def counted(using, sql, parameters):
+        rows = read(using, sql, parameters)
+        if sql == day_costs.SHARES:
+            counts.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(day_costs, "SHARES_AT_ONCE", at_once)
+    monkeypatch.setattr(day_costs, "rows_of", counted)
+    assert days.add_up(today)["costs"] == costs != []
+    assert sum(counts) == Allocation.objects.count()
+    assert max(counts) <= max(at_once, *Conversion.objects.values_list("order_count", flat=True))
+    assert len(counts) > 1
+
+
+def test_costs_are_of_the_day_that_booked_them_however_late(today):
+    """A conversion whose id lies among those of the day before, booked a day later."""
+    of = Conversion.objects.filter(state="BOOKED").earliest("id")
+    leg = DeskTransfer.objects.filter(conversion_id=of.pk, kind="slippage").latest("id")
+    booked_at = days._ends(today)
+    Conversion.objects.filter(pk=of.pk).update(booked_at=booked_at)
+    leg.pk, leg.created_at = None, booked_at
+    leg.save(force_insert=True)
+    late = days.add_up(today + timedelta(days=1))["costs"]
+    slippage = [Decimal(amount) for _, _, cause, _, amount in late if cause == "slippage"]
+    assert sum(slippage) == sum(share.slippage for share in Allocation.objects.filter(conversion=of)) != 0
 
 
 def test_a_statement_of_the_release_before_is_closed_by_the_parts_it_has(today, later):
