@@ -19,6 +19,7 @@ from counter.access import webhook_endpoints
 from counter.models import WebhookAttempt, WebhookDelivery
 from counter.money import accounts
 from counter.webhooks import delivering
+from infra.coordination.leader import is_held
 from tests.support import ending
 from tests.support.databases import environment
 from tests.support.factories import make_customer, unique
@@ -119,6 +120,8 @@ def test_a_worker_that_is_killed_while_it_sends_costs_a_second_message_and_no_ev
     assert wait_until(lambda: len(away.got()) == 3, within_seconds=30)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
+    # The server has yet to notice; until then nobody else delivers.
+    assert wait_until(lambda: not is_held(delivering.LOCK, using="default"), within_seconds=30)
     assert not WebhookAttempt.objects.exists()
     assert delivering.deliver(clock=timezone.now) == 0
     after_the_lease = timedelta(minutes=1)
