@@ -138,7 +138,9 @@ def test_a_crowd_of_one_process_shares_statements(admissions, monkeypatch):
     for thread in threads:
         thread.join(30)
     assert len([standing for standing in outcomes if standing]) == SLOW.at_once
-    assert (len(statements), sum(statements)) == (2, 40)
+    # One for who came first, one for all who came meanwhile; or one, where they came before the thread began.
+    assert len(statements) <= 2
+    assert sum(statements) == 40
 
 
 def test_the_scarcest_limit_is_told_and_each_one_counts(admissions):
