@@ -24,7 +24,7 @@ def settled_once(reading: Reading, result: Result) -> None:
 
     result.checked = desk.row(sql.ACCEPTED)[0]
     result.broken.extend_from(desk.rows(sql.MISPLACED, [OPEN_STATES]), _misplaced)
-    result.broken.extend_from(desk.rows(sql.UNEQUAL), _unequal)
+    result.broken.extend_from(desk.rows_of_whole_tables(sql.UNEQUAL), _unequal)
     result.broken.extend_from(desk.rows(sql.CARRIED), _wrong_carry)
     result.in_flight.extend_from(desk.rows(sql.IN_FLIGHT), waiting)
 
