@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from counter import events
 from counter.access.sealing import opened, sealed, sealed_anew
-from counter.models import Customer, WebhookDelivery, WebhookEndpoint
+from counter.models import Customer, WebhookEndpoint
 from infra.http_client.strangers import UrlRefused, checked_url
 
 PUBLIC_PREFIX, SECRET_PREFIX = "whe_", "whsec_"
@@ -210,11 +210,6 @@ def encrypt_anew() -> int:
             endpoints, ["encrypted_secret", "encrypted_previous"], batch_size=1000
         )
     return len(endpoints)
-
-
-def waiting_for(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
-    """What an endpoint has still to be sent."""
-    return WebhookDelivery.objects.filter(endpoint=endpoint, due_at__isnull=False)
 
 
 def _locked(customer_id: int | None, public_id: str) -> WebhookEndpoint:
