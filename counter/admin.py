@@ -17,6 +17,7 @@ from counter.models import (
     CashMovement,
     ClearingPayment,
     Customer,
+    DepthChange,
     DeskCondition,
     Expiry,
     FirmQuote,
@@ -42,6 +43,7 @@ from counter.models import (
 )
 from counter.orders.finding import orders_by_client_id
 from counter.staff.api_keys_admin import ApiKeyAdmin
+from counter.staff.depths_admin import TradingStatusAdmin
 from counter.staff.limits_admin import AccountAdmin, QuoteAdmin
 from counter.staff.option_admin import (
     ExpiryAdmin,
@@ -119,12 +121,11 @@ class LimitChangeAdmin(ReadOnlyAdmin):
     search_help_text = "Id of the customer"
 
 
-@admin.register(TradingStatus)
-class TradingStatusAdmin(ReadOnlyAdmin):
-    list_display = [
-        *("underlying", "state", "stop", "spread_rate", "why", "since", "judged_at"),
-        *("payout_float_usdt", "pays_at_once", "admitted_permille", "is_paced"),
-    ]
+@admin.register(DepthChange)
+class DepthChangeAdmin(ReadOnlyAdmin):
+    list_display = ["at", "underlying", "delta_depth", "vega_depth", "premium_depth", "reason", "by"]
+    search_fields = ["underlying__exact"]
+    search_help_text = "Coin"
 
 
 @admin.register(IndexRejection)
@@ -225,6 +226,7 @@ class TransferAdmin(SearchByNumber):
         return queryset.filter(Q(debit_account__in=accounts) | Q(credit_account__in=accounts)), False
 
 
+admin.site.register(TradingStatus, TradingStatusAdmin)
 admin.site.register(TradingSwitch, TradingSwitchAdmin)
 admin.site.register(Account, AccountAdmin)
 admin.site.register(Quote, QuoteAdmin)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_UP, Context, Decimal
 from enum import StrEnum
 
+from counter.pricing.impact import ImpactRates
 from infra.coordination.ages import age
 
 RATE_UNIT = Decimal("0.000001")
@@ -90,6 +91,7 @@ class TradingTerms:
     unwatched_after: timedelta
     opens_end_before: timedelta
     price_tolerance_rate: Decimal
+    impact_rates: ImpactRates
 
     def takes_opens(self, *, state: str | None, judged_at: datetime | None, now: datetime) -> bool:
         """Whether a coin in this state is opened; one that nobody watches any more is not."""

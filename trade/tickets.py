@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from django.utils.translation import gettext as _
 
 from counter.market.outlook import Outlook
-from counter.market.quotes import CurrentQuote, current_quotes
+from counter.market.quotes import CurrentQuote, close_price, current_quotes, open_price
 from counter.models import FirmQuote, Option, Position, Quote, SyncOrder
 from counter.pricing import formulas
 from counter.trading.status import terms
@@ -151,7 +151,7 @@ def _chosen(*, customer_id: int, given: Mapping[str, str]) -> Ticket | None:
 
 
 def _price_open(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:
-    quote, option = quoted.quote, ticket.option
+    quote, option, current = quoted.quote, ticket.option, terms()
     ticket.index = quote.index_price
     if option.state == Option.State.HALTED or quoted.cost is None or not quote.ask:
         ticket.why = _("Nobody can buy it at the moment.")
@@ -161,13 +161,7 @@ def _price_open(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:
         return
 
     def cost(contracts: int) -> formulas.OpenPrice:
-        return formulas.open_cost(
-            contracts=contracts,
-            multiplier=option.multiplier,
-            ask_premium=quote.ask or Decimal(0),
-            index=quote.index_price,
-            spread_rate=terms().open_rate(quoted.trading.spread_rate),
-        )
+        return open_price(quote, quoted.trading, current, contracts)
 
     try:
         if ticket.money is not None:
@@ -218,16 +212,9 @@ def _price_close(ticket: Ticket, quoted: CurrentQuote, now: datetime) -> None:
     elif age(quote.quoted_at, now=now) > max(current.stale_after, current.close_stale_after):
         ticket.why = _sentence(customer_texts.TOO_OLD)
     else:
-        bid, trading = quote.bid, quoted.trading
 
         def proceeds(at: datetime) -> formulas.ClosePrice:
-            return formulas.close_proceeds(
-                contracts=ticket.contracts,
-                multiplier=ticket.option.multiplier,
-                bid_premium=bid,
-                index=quote.index_price,
-                spread_rate=current.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=at),
-            )
+            return close_price(quote, quoted.trading, current, ticket.contracts, now=at)
 
         try:
             priced = proceeds(now)

@@ -117,6 +117,7 @@ NAVIGATION = [
         _list("Changes in how coins are traded", "counter.tradingstatuschange"),
         _list("Kill switches thrown", "counter.tradingswitchchange"),
         _list("Limits set", "counter.limitchange"),
+        _list("Depths set", "counter.depthchange"),
     ),
     _group(
         "People",

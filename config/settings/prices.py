@@ -10,6 +10,29 @@ from config.environment import Subject
 _prices = Subject("Prices")
 
 SPREAD_RATE = _prices.rate("SPREAD_RATE", "0.005", "Crossbook's share of an order's fair value")
+# What an order's size is charged, in a coin that has depths (set in the admin): docs/decisions/size.md.
+IMPACT_DELTA_RATE = _prices.rate(
+    "IMPACT_DELTA_RATE",
+    "0.001",
+    "what one USDT of delta costs while a coin's book has as much delta as its depth "
+    "([by size](decisions/size.md))",
+)
+IMPACT_VEGA_POINTS = _prices.amount(
+    "IMPACT_VEGA_POINTS",
+    "0.5",
+    "the same for vega: percentage points of volatility",
+    unit="points",
+)
+IMPACT_PREMIUM_RATE = _prices.rate(
+    "IMPACT_PREMIUM_RATE",
+    "0.001",
+    "the same for premiums not yet converted: what one USDT of premium costs",
+)
+IMPACT_MOST_RATE = _prices.rate(
+    "IMPACT_MOST_RATE",
+    "0.05",
+    "the largest share of a contract's worth that each of the three charges may take",
+)
 QUOTE_STALE_AFTER_SECONDS = _prices.seconds(
     "QUOTE_STALE_AFTER_SECONDS", "10", "age at which a quote is refused to an open"
 )

@@ -22,6 +22,7 @@ from counter.api.market_messages import (
     InstrumentList,
     InstrumentQuery,
     QuoteList,
+    QuoteQuery,
     greeks_body,
     index_body,
     instrument,
@@ -41,7 +42,7 @@ from counter.trading.status import trading_by_coin
 from infra.coordination import clock
 
 _QUOTE = msgspec.json.Decoder(AnyQuote)
-Q = TypeVar("Q", InstrumentQuery, IndexQuery)
+Q = TypeVar("Q", InstrumentQuery, QuoteQuery, IndexQuery)
 _KEPT: KeptAnswers[Any] = KeptAnswers()
 
 
@@ -73,17 +74,21 @@ class QuotesView(MarketView):
     @extend_schema(
         operation_id="list_quotes",
         tags=["market"],
-        parameters=[described(InstrumentQuery)],
+        parameters=[described(QuoteQuery)],
         auth=ANY_AUTH,
         responses=answers(READING_ERRORS, {200: QuoteList}),
         summary="List present prices",
     )
     def get(self, request: Request) -> Response:
-        """Premiums in coin, and what one contract costs and brings in USDT, for options that have a quote.
+        """Premiums in coin, and what an order costs and brings in USDT, for options that have a quote.
 
+        For one contract, or for as many as `contracts` says: where size is charged for, more contracts cost more each.
         Needs no credentials.
         """
-        return _kept(_quotes, query_of(request, InstrumentQuery))
+        query = query_of(request, QuoteQuery)
+        if query.contracts > 1 and query.symbol is None:  # all options of each size would be worked out anew
+            raise ApiError("invalid_request", "contracts need a symbol")
+        return _kept(_quotes, query)
 
     @extend_schema(
         operation_id="ask_firm_quote",
@@ -158,12 +163,18 @@ def _instruments(query: InstrumentQuery, now: datetime) -> InstrumentList:
     return InstrumentList([instrument(option, is_halted=option.underlying in halted) for option in options])
 
 
-def _current(query: InstrumentQuery, now: datetime) -> list[CurrentQuote]:
-    return current_quotes(now=now, underlying=query.underlying, expiry=query.expiry, symbol=query.symbol)
+def _current(query: InstrumentQuery, now: datetime, contracts: int = 1) -> list[CurrentQuote]:
+    return current_quotes(
+        now=now,
+        underlying=query.underlying,
+        expiry=query.expiry,
+        symbol=query.symbol,
+        contracts=contracts,
+    )
 
 
-def _quotes(query: InstrumentQuery, now: datetime) -> QuoteList:
-    return QuoteList([quote_body(quote) for quote in _current(query, now)])
+def _quotes(query: QuoteQuery, now: datetime) -> QuoteList:
+    return QuoteList([quote_body(quote) for quote in _current(query, now, query.contracts)])
 
 
 def _greeks(query: InstrumentQuery, now: datetime) -> GreeksList:

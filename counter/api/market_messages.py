@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from counter.api.fields import Premium, Price, Query, Symbol, Underlying, Usdt, coin, premium, usdt
+from counter.api.fields import Contracts, Premium, Price, Query, Symbol, Underlying, Usdt, coin, premium, usdt
 from counter.contracts import Moment
 from counter.market.index_history import History
 from counter.market.quotes import CurrentQuote
@@ -24,6 +24,17 @@ class InstrumentQuery(Query, kw_only=True):
     underlying: Underlying | None = None
     expiry: Annotated[date, Meta(description="Day of expiry, UTC.")] | None = None
     symbol: Symbol | None = None
+
+
+class QuoteQuery(InstrumentQuery, kw_only=True):
+    """Filters of quotes, and for which size they are asked."""
+
+    contracts: Annotated[
+        Contracts,
+        Meta(
+            description="Cost and proceeds are of an order of so many contracts; more than 1 needs `symbol`."
+        ),
+    ] = 1
 
 
 class IndexQuery(Query, kw_only=True):
@@ -71,8 +82,11 @@ class QuoteBody(msgspec.Struct):
         str, Meta(description="A fraction a year, 6 decimals.", examples=["0.550000"])
     ]
     index_price: Price
-    cost: Annotated[Usdt, Meta(description="One contract opened now, spread included: USDT.")] | None
-    proceeds: Annotated[Usdt, Meta(description="One contract closed now, spread taken off: USDT.")] | None
+    contracts: Annotated[int, Meta(description="The size that cost and proceeds are for.")]
+    cost: Annotated[Usdt, Meta(description="So many contracts opened now, spread included: USDT.")] | None
+    proceeds: (
+        Annotated[Usdt, Meta(description="So many contracts closed now, spread taken off: USDT.")] | None
+    )
     quoted_at: Moment
     is_stale: bool
     coin_state: Annotated[
@@ -191,6 +205,7 @@ def quote_body(current: CurrentQuote) -> QuoteBody:
         mark=premium(quote.mark),
         implied_volatility=usdt(quote.implied_volatility),
         index_price=coin(quote.index_price),
+        contracts=current.contracts,
         cost=None if current.cost is None else usdt(current.cost),
         proceeds=None if current.proceeds is None else usdt(current.proceeds),
         quoted_at=quote.quoted_at,

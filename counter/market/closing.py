@@ -6,8 +6,9 @@ from decimal import Decimal
 from enum import Enum
 
 from counter.circuit_breaker import TradingTerms
+from counter.market.quotes import close_price
 from counter.models import Option, Quote
-from counter.pricing.formulas import PricingError, close_proceeds
+from counter.pricing.formulas import PricingError
 from counter.trading.status import Trading, terms, trading_by_coin
 from infra.coordination.ages import age
 
@@ -56,15 +57,8 @@ class Closing:
         quotes_age = age(quote.quoted_at, now=self.now)
         if quotes_age > max(self._terms.stale_after, self._terms.close_stale_after):
             return Brings(None, NoPrice.TOO_OLD)
-        rate = self._terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=self.now)
         try:
-            priced = close_proceeds(
-                contracts=remaining,
-                multiplier=option.multiplier,
-                bid_premium=quote.bid,
-                index=quote.index_price,
-                spread_rate=rate,
-            )
+            priced = close_price(quote, trading, self._terms, remaining, now=self.now)
         except PricingError:
             return Brings(None, NoPrice.TOO_LARGE)
         return Brings(priced.proceeds * times, is_old=quotes_age > self._terms.stale_after)

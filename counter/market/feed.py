@@ -8,7 +8,7 @@ is judged too.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,12 +23,13 @@ from counter.expiring.index_average import WINDOW, AverageSoFar
 from counter.expiring.index_record import averages_so_far
 from counter.limits import in_force
 from counter.market import chain, listing, quotes
+from counter.market.book_base import BookBase
 from counter.market.book_watch import BookWatch
 from counter.market.index import Index, Reading
 from counter.market.index_level import Span
 from counter.market.index_rejections import RejectionCounts
 from counter.market.index_sources import configured
-from counter.market.model_quotes import ModelQuote, cautious_quote, model_quote
+from counter.market.model_quotes import ModelQuote, cautious_quote, greeks_of, model_quote
 from counter.market.volatility import DEFAULT_SURFACE, VolatilityError, VolatilitySurface, chain_surface
 from counter.models import Option
 from counter.pricing.black76 import ModelInputInvalid
@@ -61,6 +62,7 @@ class Feed:
         *,
         judge: Callable[[Mapping[str, datetime]], None],
         recorded: Sequence[chain.ChainRow] = (),
+        charging: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._index = index
         self._term = term
@@ -70,6 +72,7 @@ class Feed:
         self._listed_at: dict[str, datetime] = {}
         self._surfaces: dict[str, VolatilitySurface] = dict.fromkeys(settings.COINS, DEFAULT_SURFACE)
         self._recorded = recorded
+        self._charging = charging
         self._unknown: dict[str, frozenset[Window]] = {}
         self._troubles: dict[str, str] = {}
 
@@ -247,6 +250,9 @@ class Feed:
             )
 
         made = cautious_quote(at, index=index, span=span)
+        delta, vega = None, None
+        if option.underlying in self._charging():
+            delta, vega = greeks_of(made, option, index=index, now=now, so_far=so_far)
         return quotes.NewQuote(
             symbol=option.symbol,
             bid=made.bid,
@@ -255,6 +261,8 @@ class Feed:
             implied_volatility=made.implied_volatility,
             index_price=index,
             forward=made.forward,
+            delta=delta,
+            vega=vega,
         )
 
 
@@ -297,11 +305,13 @@ def _quote_on(
     began_at = clock.of("default").now()
     watch = status.Watch(started_at=began_at, term=term, book=BookWatch().measures)
     series = in_force.SeriesWatch(started_at=began_at, term=term)
+    base = BookBase(term=term)
     feed = Feed(
         index,
         term,
         judge=lambda leaps: watch.tick(now=clock.of("default").now(), leaps=leaps),
         recorded=recorded,
+        charging=lambda: base.coins,
     )
     desk_load.watching(term, stopping)
     failing, begun = False, False
@@ -325,4 +335,5 @@ def _quote_on(
         with suppress(ClockUnknown):  # which has been told
             watch.tick(now=clock.of("default").now(), leaps=index.leaps)
             series.tick(now=clock.of("default").now())
+            base.tick(now=clock.of("default").now())
         stopping.wait(max(0.0, settings.QUOTE_EVERY_SECONDS - (time.monotonic() - started)))

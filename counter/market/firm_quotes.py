@@ -18,6 +18,7 @@ from counter.orders.prices import OrderRefused, Price, Prices, check_fits, too_s
 from counter.orders.requests import RejectCode, Rejected
 from counter.orders.rows import BatchRows, OptionRow
 from counter.pricing import formulas
+from counter.pricing.impact import Measures
 from counter.trading.status import terms
 from infra.coordination.ages import AHEAD_INTERVAL, AHEAD_TOLERANCE
 
@@ -63,7 +64,8 @@ QuoteRequest = OpenQuoteRequest | CloseQuoteRequest
 def give(*, request: QuoteRequest, now: datetime) -> FirmQuote | Rejected:
     """A firm quote that holds for FIRM_QUOTE_SECONDS, or until its option expires or takes no opens.
 
-    It is given at a fresh price only. What the order would cost need not be there yet.
+    It is given at a fresh price only. What the order would cost need not be there yet. Where size is charged for, it is
+    so as if the customer had used the quotes that they may still use.
 
     Raises: database errors.
     """
@@ -110,6 +112,7 @@ def _priced(request: QuoteRequest, now: datetime) -> FirmQuote:
         opened_by=[],
         quote_ids=[],
         count=0,
+        reserved_at=now,
     )
     if request.customer_id not in rows.accounts:
         raise OrderRefused(RejectCode.ACCOUNT_NOT_FOUND, "this customer has no account")
@@ -145,7 +148,7 @@ def _open(request: OpenQuoteRequest, rows: BatchRows, prices: Prices) -> tuple[O
         raise OrderRefused(RejectCode.OPTION_NOT_FOUND, f"there is no option {request.symbol}")
     [option] = rows.options
     prices.admit_open(option)
-    return option, request.contracts, prices.open_price(option, request.contracts)
+    return option, request.contracts, prices.open_price(option, request.contracts, _reserved(rows, option))
 
 
 def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple[OptionRow, int, Price]:
@@ -163,7 +166,12 @@ def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple
         raise too_small(position)
     prices.admit_close(option)
     prices.admit_instant(option)
-    return option, contracts, prices.close_price(option, contracts, fresh=True)
+    return option, contracts, prices.close_price(option, contracts, _reserved(rows, option), fresh=True)
+
+
+def _reserved(rows: BatchRows, option: OptionRow) -> list[Measures]:
+    """How the customer's quotes of the coin would move its book."""
+    return [each.flow for each in rows.reserved if each.underlying == option.underlying]
 
 
 def _check_room(quote: FirmQuote, now: datetime) -> None:

@@ -12,12 +12,15 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from counter.expiring.index_average import WINDOW, AverageSoFar
 from counter.market.index_level import Span
 from counter.market.volatility import VolatilitySurface
+from counter.models import Option
 from counter.pricing import average_option, black76
 from counter.pricing.average_option import Averaging
 from counter.pricing.formulas import OptionKind
+from counter.pricing.greeks import greeks
 from ledger.decimals import EXACT, product, quotient, rounded
 
 VOLATILITY_UNIT = Decimal("0.000001")
+GREEK_UNIT = Decimal("0.000001")
 FORWARD_UNIT = Decimal("0.00000001")
 # Half the distance between bid and ask: a share of the premium, but never less than a least premium in coin.
 HALF_WIDTH_SHARE = 0.01
@@ -105,6 +108,29 @@ def cautious_quote(at: Callable[[Decimal], ModelQuote], *, index: Decimal, span:
         made,
         bid=quotient(bid, index, unit=black76.PREMIUM_UNIT, rounding=ROUND_FLOOR) or None,
         ask=quotient(ask, index, unit=black76.PREMIUM_UNIT, rounding=ROUND_CEILING),
+    )
+
+
+def greeks_of(
+    made: ModelQuote, option: Option, *, index: Decimal, now: datetime, so_far: AverageSoFar | None
+) -> tuple[Decimal, Decimal]:
+    """Delta and vega of a quoted option on one coin: coin, and USDT for one percentage point of volatility.
+
+    As the risk of the book has them (`counter.pricing.book_risk`), with the sign of who holds the option.
+
+    Raises: ModelInputInvalid.
+    """
+    known = greeks(
+        kind=option.kind,  # type: ignore[arg-type]
+        forward=float(made.forward),
+        strike=float(option.strike),
+        iv=float(made.implied_volatility),
+        averaging=averaging_at(expires_at=option.expires_at, now=now, so_far=so_far),
+    )
+    carry = float(index) / float(made.forward)
+    return (
+        rounded(Decimal(repr(known.delta)), GREEK_UNIT, ROUND_HALF_EVEN),
+        rounded(Decimal(repr(known.vega * carry)), GREEK_UNIT, ROUND_HALF_EVEN),
     )
 
 

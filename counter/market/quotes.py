@@ -17,11 +17,14 @@ from counter.circuit_breaker import State, TradingTerms
 from counter.market.listing import Listing
 from counter.models import Option, Quote
 from counter.pricing import formulas
+from counter.pricing.impact import flow_of, impact
 from counter.trading.status import Trading, trading_by_coin
 from counter.trading.status import terms as trading_terms
 from infra.coordination.ages import AHEAD_INTERVAL, age
 from infra.db.arrays import array, columns
+from ledger.decimals import product
 
+ZERO = Decimal(0)
 # The lowest ask and the highest bid of the last seconds are kept by two spans, the present one and the one before: what
 # was quoted longest ago goes with its span, and nothing has to be remembered by the feed.
 SAME_SPAN = (
@@ -29,18 +32,20 @@ SAME_SPAN = (
     "AND EXCLUDED.quoted_at < counter_quote.seen_since + interval '3 seconds'"
 )
 UPSERT = f"""
-    INSERT INTO counter_quote (option_id, bid, ask, mark, implied_volatility, index_price, forward, quoted_at,
-                               lowest_ask, highest_bid, seen_since)
-    SELECT o.id, v.bid, v.ask, v.mark, v.implied_volatility, v.index_price, v.forward, now,
+    INSERT INTO counter_quote (option_id, bid, ask, mark, implied_volatility, index_price, forward, delta, vega,
+                               quoted_at, lowest_ask, highest_bid, seen_since)
+    SELECT o.id, v.bid, v.ask, v.mark, v.implied_volatility, v.index_price, v.forward,
+           v.delta, v.vega, now,
            v.ask * v.index_price, v.bid * v.index_price, now
     FROM unnest(%s::varchar[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-                %s::numeric[]) AS v(symbol, bid, ask, mark, implied_volatility, index_price, forward)
+                %s::numeric[], %s::numeric[], %s::numeric[])
+        AS v(symbol, bid, ask, mark, implied_volatility, index_price, forward, delta, vega)
     JOIN counter_option AS o USING (symbol) CROSS JOIN (SELECT %s::timestamptz AS now) AS moment
     ORDER BY o.id
     ON CONFLICT (option_id) DO UPDATE SET
         bid = EXCLUDED.bid, ask = EXCLUDED.ask, mark = EXCLUDED.mark,
         implied_volatility = EXCLUDED.implied_volatility, index_price = EXCLUDED.index_price,
-        forward = EXCLUDED.forward, quoted_at = EXCLUDED.quoted_at,
+        forward = EXCLUDED.forward, delta = EXCLUDED.delta, vega = EXCLUDED.vega, quoted_at = EXCLUDED.quoted_at,
         lowest_ask = CASE WHEN {SAME_SPAN}
             THEN LEAST(counter_quote.lowest_ask, EXCLUDED.lowest_ask) ELSE EXCLUDED.lowest_ask END,
         lowest_ask_before = CASE WHEN {SAME_SPAN}
@@ -94,11 +99,14 @@ class NewQuote:
     implied_volatility: Decimal
     index_price: Decimal
     forward: Decimal | None = None
+    # Of the option on one coin: coin, and USDT for a percentage point; None where its coin charges nothing for size.
+    delta: Decimal | None = None
+    vega: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentQuote:
-    """An option's quote with what one contract costs and brings in USDT now, spread included; how its coin is traded.
+    """An option's quote with what `contracts` cost and bring in USDT now, spread included; how its coin is traded.
 
     There is no cost while the coin is halted and in the option's last moments, and no proceeds while a person has
     stopped closing and at a price that is too old to close on.
@@ -109,6 +117,7 @@ class CurrentQuote:
     proceeds: Decimal | None
     is_stale: bool
     trading: Trading
+    contracts: int = 1
 
 
 def update_quotes(*, quotes: Sequence[NewQuote], now: datetime) -> int:
@@ -161,32 +170,42 @@ def list_options(*, listings: Sequence[Listing], now: datetime) -> list[str]:
 
 
 def current_quotes(
-    *, now: datetime, underlying: str | None = None, expiry: date | None = None, symbol: str | None = None
+    *,
+    now: datetime,
+    underlying: str | None = None,
+    expiry: date | None = None,
+    symbol: str | None = None,
+    contracts: int = 1,
 ) -> list[CurrentQuote]:
-    """Quotes of the options that have not expired, by underlying, expiry and strike, each with its option."""
+    """Quotes of the options that have not expired, by underlying, expiry and strike, each with its option.
+
+    Cost and proceeds are those of an order of so many contracts.
+    """
     options = tradable_options(now=now, underlying=underlying, expiry=expiry, symbol=symbol)
     quotes = Quote.objects.filter(option__in=options).select_related("option")
     coins, terms = trading_by_coin(now=now), trading_terms()
     return [
-        _current(quote, coins.get(quote.option.underlying, Trading()), terms, now)
+        _current(quote, coins.get(quote.option.underlying, Trading()), terms, now, contracts)
         for quote in quotes.order_by(
             "option__underlying", "option__expires_at", "option__strike", "option__kind"
         )
     ]
 
 
-def _current(quote: Quote, trading: Trading, terms: TradingTerms, now: datetime) -> CurrentQuote:
+def _current(
+    quote: Quote, trading: Trading, terms: TradingTerms, now: datetime, contracts: int
+) -> CurrentQuote:
     """Priced as an order of this moment would be."""
-    close_rate = terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now)
     closable_for = max(terms.stale_after, terms.close_stale_after)
     takes_closes = trading.takes_closes and age(quote.quoted_at, now=now) <= closable_for
     takes_opens = trading.state is not State.HALTED and now < terms.opens_end_at(quote.option.expires_at)
     return CurrentQuote(
         quote=quote,
-        cost=_cost(quote, terms.open_rate(trading.spread_rate)) if takes_opens else None,
-        proceeds=_proceeds(quote, close_rate) if takes_closes else None,
+        cost=_cost(quote, trading, terms, contracts) if takes_opens else None,
+        proceeds=_proceeds(quote, trading, terms, contracts, now) if takes_closes else None,
         is_stale=age(quote.quoted_at, now=now) > terms.stale_after,
         trading=trading,
+        contracts=contracts,
     )
 
 
@@ -222,27 +241,87 @@ def _terms(option: Option) -> tuple[object, ...]:
     return option.underlying, option.kind, option.strike, option.expires_at, option.multiplier
 
 
-def _cost(quote: Quote, spread_rate: Decimal) -> Decimal | None:
-    """One contract at the ask, USDT."""
+def _cost(quote: Quote, trading: Trading, terms: TradingTerms, contracts: int) -> Decimal | None:
+    """USDT at the ask; None without one, and for more than can be priced."""
     if not quote.ask:
         return None
-    return formulas.open_cost(
-        contracts=1,
-        multiplier=quote.option.multiplier,
-        ask_premium=quote.ask,
-        index=quote.index_price,
-        spread_rate=spread_rate,
-    ).cost
+    try:
+        return open_price(quote, trading, terms, contracts).cost
+    except formulas.AmountTooLarge:
+        return None
 
 
-def _proceeds(quote: Quote, spread_rate: Decimal) -> Decimal | None:
-    """One contract at the bid, USDT."""
+def _proceeds(
+    quote: Quote, trading: Trading, terms: TradingTerms, contracts: int, now: datetime
+) -> Decimal | None:
+    """USDT at the bid; None without one, and for more than can be priced."""
     if not quote.bid:
         return None
-    return formulas.close_proceeds(
-        contracts=1,
+    try:
+        return close_price(quote, trading, terms, contracts, now=now).proceeds
+    except formulas.AmountTooLarge:
+        return None
+
+
+def open_price(quote: Quote, trading: Trading, terms: TradingTerms, contracts: int) -> formulas.OpenPrice:
+    """What an open of so many contracts costs at a quote that has an ask; the quote's option is loaded.
+
+    Raises: AmountTooLarge.
+    """
+    ask = quote.ask or ZERO
+    return formulas.open_cost(
+        contracts=contracts,
         multiplier=quote.option.multiplier,
-        bid_premium=quote.bid,
+        ask_premium=ask,
         index=quote.index_price,
-        spread_rate=spread_rate,
-    ).proceeds
+        spread_rate=terms.open_rate(trading.spread_rate),
+        impact=_impact(quote, trading, terms, contracts, ask, opens=True),
+    )
+
+
+def close_price(
+    quote: Quote, trading: Trading, terms: TradingTerms, contracts: int, *, now: datetime
+) -> formulas.ClosePrice:
+    """What an instant close of so many contracts brings at a quote that has a bid; the quote's option is loaded.
+
+    Raises: AmountTooLarge.
+    """
+    bid = quote.bid or ZERO
+    return formulas.close_proceeds(
+        contracts=contracts,
+        multiplier=quote.option.multiplier,
+        bid_premium=bid,
+        index=quote.index_price,
+        spread_rate=terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now),
+        impact=_impact(quote, trading, terms, contracts, bid, opens=False),
+    )
+
+
+def _impact(
+    quote: Quote,
+    trading: Trading,
+    terms: TradingTerms,
+    contracts: int,
+    premium: Decimal,
+    *,
+    opens: bool,
+) -> Decimal:
+    """What the order's size is charged, USDT: of a customer who has no firm quotes."""
+    if trading.book is None:
+        return ZERO
+    multiplier = quote.option.multiplier
+    return impact(
+        book=trading.book,
+        flow=flow_of(
+            opens=opens,
+            contracts=contracts,
+            multiplier=multiplier,
+            premium=premium,
+            delta=quote.delta,
+            vega=quote.vega,
+        ),
+        reserved=(),
+        index=quote.index_price,
+        worth=product(multiplier, contracts, premium, quote.index_price),
+        rates=terms.impact_rates,
+    )

@@ -7,7 +7,7 @@ from counter.models.clearing import ClearingPayment
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
 from counter.models.firm_quotes import FirmQuote
 from counter.models.index import IndexRejection
-from counter.models.limits import LimitChange, SeriesLimit
+from counter.models.limits import DepthChange, LimitChange, SeriesLimit
 from counter.models.listening import StreamProcess
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote
@@ -15,16 +15,24 @@ from counter.models.orders import SyncOrder
 from counter.models.portfolio import PortfolioValue
 from counter.models.positions import Position
 from counter.models.switches import TradingSwitch, TradingSwitchChange
-from counter.models.trading import DeskCondition, DeskProgress, TradingStatus, TradingStatusChange
+from counter.models.trading import (
+    BookFlow,
+    DeskCondition,
+    DeskProgress,
+    TradingStatus,
+    TradingStatusChange,
+)
 from counter.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from counter.models.withdrawal_decisions import LateWord, WithdrawalDecision
 
 __all__ = [
     "Account",
     "ApiKey",
+    "BookFlow",
     "CashMovement",
     "ClearingPayment",
     "Customer",
+    "DepthChange",
     "DeskCondition",
     "DeskProgress",
     "Expiry",

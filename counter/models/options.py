@@ -72,6 +72,10 @@ class Quote(models.Model):
     index_price = models.DecimalField(max_digits=20, decimal_places=8)
     # Of the option's expiry, USDT for one coin; null until the feed has quoted it by this release.
     forward = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    # Of the option on one coin, as at the quote: coin, and USDT for a percentage point of volatility. Null where its
+    # coin charges nothing for an order's size.
+    delta = models.DecimalField(max_digits=8, decimal_places=6, null=True)
+    vega = models.DecimalField(max_digits=20, decimal_places=6, null=True)
     quoted_at = models.DateTimeField()
     # What customers may have seen in the last seconds: premium times index, USDT for one coin, the lowest ask and the
     # highest bid since `seen_since` and in the seconds before that.

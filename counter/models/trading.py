@@ -35,6 +35,15 @@ class TradingStatus(Lifecycle):
     is_paced = models.BooleanField(
         default=True, db_default=True
     )  # by how fast the desk settles; else all is admitted
+    # What an order's size is charged by (`counter.pricing.impact`): how far from 0 the book's delta and vega and the
+    # unconverted premiums cost the whole rate, in USDT; null or 0 charges nothing.
+    delta_depth = models.DecimalField(max_digits=28, decimal_places=6, null=True)
+    vega_depth = models.DecimalField(max_digits=28, decimal_places=6, null=True)
+    premium_depth = models.DecimalField(max_digits=28, decimal_places=6, null=True)
+    # What was measured last, less all of BookFlow at that moment: with the flows of now it is the book of now.
+    delta_base = models.DecimalField(max_digits=40, decimal_places=16, null=True)
+    vega_base = models.DecimalField(max_digits=40, decimal_places=16, null=True)
+    premium_base = models.DecimalField(max_digits=40, decimal_places=16, null=True)
     # The worse state of its own switch and that of all coins: where orders read it.
     stop = models.CharField(max_length=16, default="RUNNING", db_default="RUNNING")
     since = models.DateTimeField()
@@ -58,6 +67,24 @@ class TradingStatus(Lifecycle):
     @transition(field=state, source=State.WIDE, target=State.NORMAL)
     def reopen(self) -> None:
         """The causes have been gone for a while."""
+
+
+class BookFlow(models.Model):
+    """How the orders that one session of the database (by its process id) took have moved a coin's book, since ever.
+
+    From the exchange's side: delta and premiums in coin, vega in USDT. Written by that session alone, with its orders,
+    so nobody waits for anybody; the sum of all rows is how far the book has come.
+    """
+
+    pk = models.CompositePrimaryKey("underlying", "writer")
+    underlying = models.CharField(max_length=8)
+    writer = models.IntegerField()
+    delta = models.DecimalField(max_digits=40, decimal_places=16)
+    vega = models.DecimalField(max_digits=40, decimal_places=16)
+    premium = models.DecimalField(max_digits=40, decimal_places=16)
+
+    def __str__(self) -> str:
+        return f"{self.underlying} by {self.writer}"
 
 
 class TradingStatusChange(models.Model):

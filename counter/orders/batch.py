@@ -13,7 +13,7 @@ from counter.limits.reached import Reached
 from counter.models import Position, SyncOrder
 from counter.money.chart import SystemAccount
 from counter.orders.limits import OrderLimits
-from counter.orders.prices import OrderRefused, Price, Prices, check_fits, too_small
+from counter.orders.prices import OrderRefused, Price, Prices, check_fits, order_flow, too_small
 from counter.orders.requests import (
     BEHIND,
     Accepted,
@@ -25,8 +25,9 @@ from counter.orders.requests import (
     RejectCode,
     Rejected,
 )
-from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, PositionRow, TransferRow
+from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, OptionRow, PositionRow, TransferRow
 from counter.pricing import formulas
+from counter.pricing.impact import NOTHING, Measures
 from infra.coordination.ages import lies_ahead
 from infra.db.lifecycles import initial_state
 
@@ -52,6 +53,8 @@ class OrderBatch:
         self.orders: list[Order] = []
         self.transfers: list[TransferRow] = []
         self.quotes = rows.quotes
+        self.flows: dict[str, Measures] = {}  # how the books were moved, of the coins that charge for size
+        self._reserved = rows.reserved
         self._prices = Prices(terms=terms, now=now)
         self._limits = OrderLimits(default=limits, now=now)
         self._by_client_id = rows.orders
@@ -113,9 +116,11 @@ class OrderBatch:
         quote = self._firm_quote(request)
         self._prices.admit_open(option)
         if quote is None:
-            price = self._prices.open_price(option, request.contracts)
+            reserved = self._promised_to(request.customer_id, option)
+            price = self._prices.open_price(option, request.contracts, reserved)
             if request.max_cost is None:
                 self._prices.check_risen(option, price)
+                self._prices.check_size(option, request.contracts, price, reserved, opens=True)
         else:
             price = _promised(quote, ("OPEN", option.id, None, request.contracts))
         if request.max_cost is not None and price.amount > request.max_cost:
@@ -160,9 +165,29 @@ class OrderBatch:
         self._hold(order)
         self._limits.count_open(account, option, order.contracts, order.amount)
         self._by_id[option.id] = option
+        self._move_book(option, order)
         if quote is not None:
             quote.order_id = order_id
         return order
+
+    def _promised_to(self, customer_id: int, option: OptionRow) -> list[Measures]:
+        """What firm quotes of the coin the customer may still use: those that no order of the batch has used."""
+        if option.book is None:
+            return []
+        return [
+            each.flow
+            for each in self._reserved
+            if each.customer_id == customer_id
+            and each.underlying == option.underlying
+            and ((quote := self.quotes.get(each.quote_id)) is None or quote.order_id is None)
+        ]
+
+    def _move_book(self, option: OptionRow, order: Order) -> None:
+        """The next order of the coin is charged by the book that this one leaves."""
+        if option.book is not None:
+            flow = order_flow(option, order.contracts, order.premium, opens=order.kind == "OPEN")
+            option.book.take(flow)
+            self.flows[option.underlying] = self.flows.get(option.underlying, NOTHING).plus(flow)
 
     def _hold(self, order: Order) -> None:
         """The position that an open makes."""
@@ -200,9 +225,11 @@ class OrderBatch:
             self._prices.admit_instant(option, promised=quote is not None)
         if quote is None:
             pricing_of = self._prices.close_price if instant else self._prices.fill_price
-            price = pricing_of(option, contracts)
+            reserved = self._promised_to(request.customer_id, option)
+            price = pricing_of(option, contracts, reserved)
             if request.min_proceeds is None:
                 self._prices.check_fallen(option, price)
+                self._prices.check_size(option, contracts, price, reserved, opens=False, at_fill=not instant)
         else:
             price = _promised(quote, ("CLOSE", option.id, position.id, contracts))
         if request.min_proceeds is not None and price.amount < request.min_proceeds:
@@ -240,6 +267,7 @@ class OrderBatch:
                 SystemAccount.CLEARING, SystemAccount.SPREAD, price.spread, "spread", order.id, None
             )
         self._reduce(account, position, contracts, order.amount, paid=instant)
+        self._move_book(option, order)
         if quote is not None:
             quote.order_id = order.id
         return order

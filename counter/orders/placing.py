@@ -26,6 +26,16 @@ from infra.db.pipeline import Statement
 from infra.db.transitions import moving
 
 
+class _Charging:
+    """The coins that charged for size when a batch of this process read their options last."""
+
+    def __init__(self) -> None:
+        self.coins: set[str] = set()
+
+
+_charging = _Charging()
+
+
 class BatchTooLarge(Exception):
     """More requests than one transaction takes (`MAX_BATCH_ORDERS`)."""
 
@@ -48,7 +58,7 @@ def place_orders(
         return []
     asked = time.monotonic()
     with transaction.atomic():
-        rows = _read(requests)
+        rows = _read(requests, now)
         throttle.hear({option.underlying: option.admitted_permille for option in rows.options})
         if until is not None:
             # By the order of the locks: who waited for an account must not decide by an earlier time than who was told
@@ -67,10 +77,14 @@ def place_orders(
     return outcomes
 
 
-def _read(requests: Sequence[OrderRequest]) -> BatchRows:
-    """Lock first, then read: what is read after the lock cannot change until the commit."""
+def _read(requests: Sequence[OrderRequest], now: datetime) -> BatchRows:
+    """Lock first, then read: what is read after the lock cannot change until the commit.
+
+    What customers were promised by firm quotes is read only where size is charged: which it is, each process knows
+    from the batch before.
+    """
     closes = [request for request in requests if isinstance(request, CloseRequest)]
-    return order_sql.read_batch(
+    rows = order_sql.read_batch(
         customer_ids={request.customer_id for request in requests},
         client_ids={(request.customer_id, request.client_order_id) for request in requests}
         | (
@@ -83,7 +97,11 @@ def _read(requests: Sequence[OrderRequest]) -> BatchRows:
         opened_by=opened_by,
         quote_ids={request.quote_id for request in requests if request.quote_id is not None},
         count=len(requests),
+        reserved_at=now if _charging.coins else None,
     )
+    for option in rows.options:
+        (_charging.coins.discard if option.book is None else _charging.coins.add)(option.underlying)
+    return rows
 
 
 @moves(Position.begin_closing)
@@ -100,6 +118,7 @@ def _write(batch: OrderBatch) -> None:
         positions=batch.positions.values(),
         transfers=batch.transfers,
         now=batch.now,
+        flows=batch.flows,
         moves=[
             *_moved(Position.begin_closing, [each for each in finished if each.unpaid], batch.now),
             *_moved(Position.close, [each for each in finished if not each.unpaid], batch.now),

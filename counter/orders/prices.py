@@ -3,6 +3,7 @@
 Pure: orders and firm quotes are admitted and priced here alike.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from counter.option_state import OptionState
 from counter.orders.requests import RejectCode, Rejected
 from counter.orders.rows import OptionRow, PositionRow
 from counter.pricing import formulas
+from counter.pricing.impact import Measures, flow_of, impact
 from infra.coordination.ages import lies_ahead
 from ledger.decimals import EXACT, product
 
@@ -49,7 +51,10 @@ class Price(NamedTuple):
 
 
 class Prices:
-    """Admission and price at one moment, by the terms of all coins."""
+    """Admission and price at one moment, by the terms of all coins.
+
+    `reserved` are flows that the order's customer was promised prices for and may still have.
+    """
 
     def __init__(self, *, terms: TradingTerms, now: datetime) -> None:
         self.now = now
@@ -128,7 +133,41 @@ class Prices:
                 RejectCode.PRICE_MOVED, f"{option.symbol} has just fallen; send min_proceeds or a quote_id"
             )
 
-    def open_price(self, option: OptionRow, contracts: int) -> Price:
+    def check_size(
+        self,
+        option: OptionRow,
+        contracts: int,
+        price: Price,
+        reserved: Iterable[Measures] = (),
+        *,
+        opens: bool,
+        at_fill: bool = False,
+    ) -> None:
+        """Refuse an order that names no bound and whose size alone moves its price by much.
+
+        What is shown is the price of one contract: so often what that is charged may be charged, and the tolerance.
+
+        Raises: OrderRefused.
+        """
+        if option.book is None:
+            return
+        promised = list(reserved)
+        whole, one = (
+            self._impact(
+                option, count, price.premium, price.index_price, promised, opens=opens, at_fill=at_fill
+            )
+            for count in (contracts, 1)
+        )
+        worth = _worth(option, contracts, price.premium, price.index_price)
+        tolerated = product(self._terms.price_tolerance_rate, worth)
+        if whole > EXACT.add(product(one, contracts), tolerated):
+            bound = "max_cost" if opens else "min_proceeds"
+            raise OrderRefused(
+                RejectCode.PRICE_MOVED,
+                f"so many contracts of {option.symbol} move its price; send {bound} or a quote_id",
+            )
+
+    def open_price(self, option: OptionRow, contracts: int, reserved: Iterable[Measures] = ()) -> Price:
         """What `contracts` cost now; the option takes opens.
 
         Raises: OrderRefused; pricing.AmountTooLarge.
@@ -140,12 +179,20 @@ class Prices:
             ask_premium=premium,
             index=index,
             spread_rate=self._terms.open_rate(option.spread_rate),
+            impact=self._impact(option, contracts, premium, index, reserved, opens=True),
         )
         if price.fair <= ZERO:
             raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the order is worth less than 0.000001 USDT")
         return Price(premium, index, price.coin, price.fair, price.spread, price.cost)
 
-    def close_price(self, option: OptionRow, contracts: int, *, fresh: bool = False) -> Price:
+    def close_price(
+        self,
+        option: OptionRow,
+        contracts: int,
+        reserved: Iterable[Measures] = (),
+        *,
+        fresh: bool = False,
+    ) -> Price:
         """What `contracts` bring now; by a price that has grown old less, or nothing if it has to be `fresh`.
 
         Raises: OrderRefused; pricing.AmountTooLarge.
@@ -158,15 +205,17 @@ class Prices:
             bid_premium=premium,
             index=index,
             spread_rate=self._terms.close_rate(rate=option.spread_rate, quoted_at=quoted_at, now=self.now),
+            impact=self._impact(option, contracts, premium, index, reserved, opens=False),
         )
         if price.proceeds <= ZERO:
             raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
         return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
 
-    def fill_price(self, option: OptionRow, contracts: int) -> Price:
+    def fill_price(self, option: OptionRow, contracts: int, reserved: Iterable[Measures] = ()) -> Price:
         """The coin that a close of `contracts` at fill sells now, what it is worth, and the least it will be paid.
 
-        Where an instant close would meet a widened spread, as much less coin is sold.
+        Where an instant close would meet a widened spread, as much less coin is sold, and less by what it is charged
+        for its size.
 
         Raises: OrderRefused; pricing.AmountTooLarge.
         """
@@ -180,10 +229,35 @@ class Prices:
                 rate=option.spread_rate, quoted_at=quoted_at, now=self.now
             ),
             tolerance_rate=AT_FILL_TOLERANCE_RATE,
+            impact=self._impact(option, contracts, premium, index, reserved, opens=False, at_fill=True),
         )
         if price.fair <= ZERO:
             raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
         return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
+
+    def _impact(
+        self,
+        option: OptionRow,
+        contracts: int,
+        premium: Decimal,
+        index: Decimal,
+        reserved: Iterable[Measures],
+        *,
+        opens: bool,
+        at_fill: bool = False,
+    ) -> Decimal:
+        """What the order is charged for its size, USDT."""
+        if option.book is None:
+            return ZERO
+        return impact(
+            book=option.book,
+            flow=order_flow(option, contracts, premium, opens=opens),
+            reserved=reserved,
+            index=index,
+            worth=_worth(option, contracts, premium, index),
+            rates=self._terms.impact_rates,
+            is_converted_at_fill=at_fill,
+        )
 
     def _check_alive(self, option: OptionRow) -> None:
         if option.expires_at <= self.now or option.state in (OptionState.EXPIRED, OptionState.SETTLED):
@@ -198,6 +272,23 @@ class Prices:
         if option.quoted_at < not_before or lies_ahead(option.quoted_at, now=self.now):
             raise OrderRefused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
         return premium, option.index_price, option.quoted_at
+
+
+def order_flow(option: OptionRow, contracts: int, premium: Decimal, *, opens: bool) -> Measures:
+    """How an order moves its coin's book; `premium` is the coin's for one coin that it is taken at."""
+    return flow_of(
+        opens=opens,
+        contracts=contracts,
+        multiplier=option.multiplier,
+        premium=premium,
+        delta=option.delta,
+        vega=option.vega,
+    )
+
+
+def _worth(option: OptionRow, contracts: int, premium: Decimal, index: Decimal) -> Decimal:
+    """USDT at the quote, exact."""
+    return product(option.multiplier, contracts, premium, index)
 
 
 def too_small(position: PositionRow) -> OrderRefused:

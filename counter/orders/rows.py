@@ -1,11 +1,13 @@
 """What a batch of orders is decided on and what it writes: rows as they stand while their customers' locks are held."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from counter.orders.requests import Order
+from counter.pricing.impact import CoinBook, Measures
 from ledger.decimals import EXACT
 
 ZERO = Decimal("0.000000")
@@ -90,6 +92,11 @@ class OptionRow:
     seen_ask: Decimal | None
     seen_bid: Decimal | None
     admitted_permille: int | None  # of the coin's orders (`counter.trading.back_pressure`)
+    # Of an option on one coin, as the feed quoted it; None where its coin charges nothing for size.
+    delta: Decimal | None = None
+    vega: Decimal | None = None
+    # One for all options of a coin in a batch; None where the coin charges nothing for size.
+    book: CoinBook | None = None
 
 
 @dataclass(slots=True)
@@ -113,6 +120,16 @@ class FirmQuoteRow:
     order_id: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReservedRow:
+    """What a firm quote that may still be used would move in its coin's book."""
+
+    quote_id: int
+    customer_id: int
+    underlying: str
+    flow: Measures
+
+
 class TransferRow(NamedTuple):
     """One leg to be written; amounts in USDT."""
 
@@ -134,3 +151,4 @@ class BatchRows:
     options: list[OptionRow]
     quotes: dict[int, FirmQuoteRow]
     order_ids: list[int]
+    reserved: Sequence[ReservedRow] = ()

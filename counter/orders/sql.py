@@ -4,20 +4,35 @@ Statements that need nothing of each other's answers travel together, so that a 
 for what it reads, for what it writes, for its commit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from counter import events
 from counter.orders.requests import Order
-from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, OptionRow, PositionRow, TransferRow
+from counter.orders.rows import (
+    AccountRow,
+    BatchRows,
+    FirmQuoteRow,
+    OptionRow,
+    PositionRow,
+    ReservedRow,
+    TransferRow,
+)
+from counter.pricing.impact import CoinBook, Depths, Measures, flow_of
+from counter.trading.depths import BOOKS
+from infra.coordination.ages import AHEAD_INTERVAL
 from infra.db.arrays import array, columns
 from infra.db.pipeline import Statement, ask
 
 NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
 QUOTE_COLUMNS = tuple(field.name for field in fields(FirmQuoteRow))
+NO_FLOWS: Mapping[str, Measures] = MappingProxyType({})
+BOOK_COLUMNS = 2 * len(Measures._fields)
 ACCOUNT_COLUMNS = ("id", "balance", "open_contracts", "open_cost", "orders_due_at")
 
 LOCK_ACCOUNTS = """
@@ -43,13 +58,16 @@ POSITIONS = f"""
 # A quote that another program wrote, of a release before or a test, leaves what was seen behind: it counts no more.
 SEEN = "q.quoted_at >= q.seen_since AND q.quoted_at < q.seen_since + interval '3 seconds'"
 OPTIONS = f"""
+    WITH books AS MATERIALIZED ({BOOKS})
     SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
            t.state, t.spread_rate, t.judged_at, t.stop, t.pays_at_once,
            q.contracts_left, q.notional_left, 'index_leap' = ANY(t.reasons),
            CASE WHEN {SEEN} THEN LEAST(q.lowest_ask, q.lowest_ask_before) END,
-           CASE WHEN {SEEN} THEN GREATEST(q.highest_bid, q.highest_bid_before) END, t.admitted_permille
+           CASE WHEN {SEEN} THEN GREATEST(q.highest_bid, q.highest_bid_before) END, t.admitted_permille,
+           q.delta, q.vega, b.delta_depth, b.vega_depth, b.premium_depth, b.delta, b.vega, b.premium
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
     LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
+    LEFT JOIN books AS b ON b.underlying = o.underlying
     WHERE o.id IN (
         SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
         UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))
@@ -57,6 +75,14 @@ OPTIONS = f"""
 FIRM_QUOTES = f"""
     SELECT {", ".join(QUOTE_COLUMNS)} FROM counter_firmquote WHERE id = ANY(%s::bigint[])
 """  # noqa: S608 - the columns are our own
+# What the customers were promised and may still use.
+RESERVED = f"""
+    SELECT f.id, f.customer_id, o.underlying, f.kind, f.contracts, o.multiplier, f.premium, q.delta, q.vega
+    FROM counter_firmquote AS f JOIN counter_option AS o ON o.id = f.option_id
+    LEFT JOIN counter_quote AS q ON q.option_id = f.option_id CROSS JOIN (SELECT %s::timestamptz AS now) AS moment
+    WHERE f.customer_id = ANY(%s::bigint[]) AND f.expires_at > now AND f.given_at <= now + {AHEAD_INTERVAL}
+        AND f.state = 'GIVEN'
+"""  # noqa: S608 - our own
 NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s::int)"
 
 # One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
@@ -85,7 +111,7 @@ _WRITE = """
         UPDATE counter_position AS p SET remaining = v.remaining, unpaid = v.unpaid, proceeds = v.proceeds
         FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::numeric[]) AS v(id, remaining, unpaid, proceeds)
         WHERE p.id = v.id
-    ){told}
+    ){told}{flowed}
     INSERT INTO counter_transfer (
         debit_account_id, credit_account_id, asset, amount, kind, order_id, balance_after, created_at)
     SELECT v.debit, v.credit, 'USDT', v.amount, v.kind, v.order_id, v.balance_after, %s::timestamptz
@@ -93,8 +119,22 @@ _WRITE = """
         AS v(debit, credit, amount, kind, order_id, balance_after)
 """
 _PAYOUTS = events.text_of({events.PAYOUT_CREDITED: f"orders WHERE {events.PAID_AT_ONCE}"})
-# Of a batch that pays nothing out there is nothing to tell.
-WRITE, WRITE_AND_TELL = _WRITE.format(told=""), _WRITE.format(told=f", told AS ({_PAYOUTS})")
+# A row for each session of the database, which nobody else writes: orders of several writers wait for none of it.
+_FLOWS = """, flowed AS (
+        INSERT INTO counter_bookflow AS f (writer, underlying, delta, vega, premium)
+        SELECT pg_backend_pid(), v.* FROM unnest(%s::varchar[], %s::numeric[], %s::numeric[], %s::numeric[])
+            AS v(underlying, delta, vega, premium)
+        ON CONFLICT (writer, underlying) DO UPDATE SET delta = f.delta + EXCLUDED.delta,
+            vega = f.vega + EXCLUDED.vega, premium = f.premium + EXCLUDED.premium
+    )"""
+# By whether the batch pays something out, which is told, and whether it moves the book of a coin that charges for it.
+WRITES = {
+    (pays, moves): _WRITE.format(
+        told=f", told AS ({_PAYOUTS})" if pays else "", flowed=_FLOWS if moves else ""
+    )
+    for pays in (False, True)
+    for moves in (False, True)
+}
 
 
 def _rows(*asked: Statement | None) -> list[list[tuple[Any, ...]]]:
@@ -112,21 +152,25 @@ def read_batch(
     opened_by: Iterable[tuple[int, str]],
     quote_ids: Iterable[int],
     count: int,
+    reserved_at: datetime | None = None,
 ) -> BatchRows:
     """Lock the customers' accounts, in the order of their ids, then read what a batch of `count` requests names.
+
+    With `reserved_at` also the firm quotes that the customers may still use at that moment.
 
     Orders are named by (customer id, client order id), positions by id or by the order that opened them. Order ids are
     fresh; unused ones leave gaps, which nothing depends on. What no request names is not asked for.
     """
     named = [array(list(position_ids)), *_pairs(opened_by)]
-    quoted = array(list(quote_ids))
-    accounts, orders, options, order_ids, positions, quotes = _rows(
-        Statement(LOCK_ACCOUNTS, [array(list(customer_ids))]),
+    quoted, customers = array(list(quote_ids)), array(list(customer_ids))
+    accounts, orders, options, order_ids, positions, quotes, reserved = _rows(
+        Statement(LOCK_ACCOUNTS, [customers]),
         Statement(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
         Statement(OPTIONS, [array(list(symbols)), *named]),
         Statement(NEXT_IDS, [count]),
         Statement(POSITIONS, named) if any(column != NOTHING for column in named) else None,
         Statement(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
+        Statement(RESERVED, [reserved_at, customers]) if reserved_at is not None else None,
     )
     return BatchRows(
         accounts=_accounts(accounts),
@@ -134,9 +178,10 @@ def read_batch(
             (order.customer_id, order.client_order_id): order for order in (Order(*row) for row in orders)
         },
         positions=_positions(positions),
-        options=[OptionRow(*row) for row in options],
+        options=_options(options),
         quotes={row[0]: FirmQuoteRow(*row) for row in quotes},
         order_ids=[row[0] for row in order_ids],
+        reserved=[_reserved(*row) for row in reserved],
     )
 
 
@@ -168,6 +213,42 @@ def _pairs(pairs: Iterable[tuple[int, str]]) -> list[str]:
     return [array([customer_id for customer_id, _ in listed]), array([name for _, name in listed])]
 
 
+def _options(rows: Iterable[tuple[Any, ...]]) -> list[OptionRow]:
+    """With one book for all options of a coin."""
+    books: dict[str, CoinBook] = {}
+    found = []
+    for row in rows:
+        option = OptionRow(*row[:-BOOK_COLUMNS])
+        *depths, delta, vega, premium = row[-BOOK_COLUMNS:]
+        if delta is not None:  # the coin charges for size
+            book = CoinBook(Depths(*depths), Measures(delta, vega, premium))
+            option.book = books.setdefault(option.underlying, book)
+        found.append(option)
+    return found
+
+
+def _reserved(
+    quote_id: int,
+    customer_id: int,
+    underlying: str,
+    kind: str,
+    contracts: int,
+    multiplier: Decimal,
+    premium: Decimal,
+    delta: Decimal | None,
+    vega: Decimal | None,
+) -> ReservedRow:
+    flow = flow_of(
+        opens=kind == "OPEN",
+        contracts=contracts,
+        multiplier=multiplier,
+        premium=premium,
+        delta=delta,
+        vega=vega,
+    )
+    return ReservedRow(quote_id, customer_id, underlying, flow)
+
+
 def _accounts(rows: Iterable[tuple[Any, ...]]) -> dict[int, AccountRow]:
     return {row[0]: AccountRow(*row[1:]) for row in rows}
 
@@ -184,8 +265,12 @@ def write(
     transfers: Sequence[TransferRow],
     now: datetime,
     moves: Iterable[Statement] = (),
+    flows: Mapping[str, Measures] = NO_FLOWS,
 ) -> None:
-    """Write everything that a batch changed, in one statement and its `moves`, in the caller's transaction."""
+    """Write everything that a batch changed, in one statement and its `moves`, in the caller's transaction.
+
+    `flows` is how it has moved the books, by coin.
+    """
     changed = [position for position in positions if position.changed]
     opened = [position for position in changed if position.is_new]
     reduced = [position for position in changed if not position.is_new]
@@ -202,7 +287,8 @@ def write(
         ),
         *columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),
         *(events.times(now) if pays else []),
+        *([array(list(flows)), *columns(list(flows.values()), Measures._fields)] if flows else []),
         now,
         *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
     ]
-    ask("default", Statement(WRITE_AND_TELL if pays else WRITE, parameters), *moves)
+    ask("default", Statement(WRITES[pays, bool(flows)], parameters), *moves)

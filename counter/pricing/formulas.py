@@ -5,10 +5,10 @@ Every amount is computed exactly and rounded once: a cost rounds up and proceeds
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, DecimalException
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, DecimalException
 from typing import Literal
 
-from ledger.decimals import EXACT, ROUNDED
+from ledger.decimals import EXACT, ROUNDED, quotient
 
 USDT_UNIT = Decimal("0.000001")
 COIN_UNIT = Decimal("0.00000001")
@@ -65,43 +65,58 @@ class ClosePrice:
 
 
 def open_cost(
-    *, contracts: int, multiplier: Decimal, ask_premium: Decimal, index: Decimal, spread_rate: Decimal
+    *,
+    contracts: int,
+    multiplier: Decimal,
+    ask_premium: Decimal,
+    index: Decimal,
+    spread_rate: Decimal,
+    impact: Decimal = _ZERO,
 ) -> OpenPrice:
     """Price an open order of whole `contracts`.
 
     `multiplier` is coin per contract, `ask_premium` coin per coin of underlying, `index` USDT per coin and
-    `spread_rate` a fraction of the fair value in [0, 1). Coin (8 decimals) and cost (6) round up, the fair
-    value half-even.
+    `spread_rate` a fraction in [0, 1) of the fair value and of `impact`, the USDT that the order's size is charged
+    (`counter.pricing.impact`). Coin (8 decimals) and cost (6) round up, the fair value half-even.
 
     Raises: InvalidPricingInput, AmountTooLarge.
     """
     _check_order(contracts, multiplier, index)
     _check_positive("ask_premium", ask_premium)
     _check_rate(spread_rate)
+    _check_impact(impact)
     try:
         premium = EXACT.multiply(EXACT.multiply(multiplier, contracts), ask_premium)
         coin = premium.quantize(COIN_UNIT, ROUND_UP, ROUNDED)
         exact = EXACT.multiply(coin, index)
         fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, ROUNDED)
-        cost = EXACT.fma(exact, spread_rate, exact).quantize(USDT_UNIT, ROUND_UP, ROUNDED)
+        charged = EXACT.add(exact, impact)
+        cost = EXACT.fma(charged, spread_rate, charged).quantize(USDT_UNIT, ROUND_UP, ROUNDED)
         return OpenPrice(coin, fair, EXACT.subtract(cost, fair), cost)
     except DecimalException as error:
         raise AmountTooLarge(_TOO_LARGE) from error
 
 
 def close_proceeds(
-    *, contracts: int, multiplier: Decimal, bid_premium: Decimal, index: Decimal, spread_rate: Decimal
+    *,
+    contracts: int,
+    multiplier: Decimal,
+    bid_premium: Decimal,
+    index: Decimal,
+    spread_rate: Decimal,
+    impact: Decimal = _ZERO,
 ) -> ClosePrice:
-    """Price a close order of whole `contracts`; units as in `open_cost`. Coin and proceeds round down.
+    """Price a close order of whole `contracts`; units as in `open_cost`. Coin and proceeds round down, to 0 at least.
 
     Raises: InvalidPricingInput, AmountTooLarge.
     """
     _check_order(contracts, multiplier, index)
     _check_positive("bid_premium", bid_premium)
     _check_rate(spread_rate)
+    _check_impact(impact)
     try:
         premium = EXACT.multiply(EXACT.multiply(multiplier, contracts), bid_premium)
-        return _sell(premium.quantize(COIN_UNIT, ROUND_DOWN, ROUNDED), index, spread_rate)
+        return _sell(premium.quantize(COIN_UNIT, ROUND_DOWN, ROUNDED), index, spread_rate, impact)
     except DecimalException as error:
         raise AmountTooLarge(_TOO_LARGE) from error
 
@@ -114,11 +129,13 @@ def close_at_fill(
     index: Decimal,
     protective_rate: Decimal,
     tolerance_rate: Decimal,
+    impact: Decimal = _ZERO,
 ) -> ClosePrice:
     """Price a close that is paid what its coin brings; units as in `close_proceeds`.
 
-    `protective_rate`, a fraction in [0, 1), is taken off the coin that is sold. There is no spread, and `proceeds` is
-    the least that will be paid: the fair value less `tolerance_rate` of it. Coin and proceeds round down.
+    `impact`, in coin at the index, and then `protective_rate`, a fraction in [0, 1), are taken off the coin that is
+    sold. There is no spread, and `proceeds` is the least that will be paid: the fair value less `tolerance_rate` of it.
+    Coin and proceeds round down, to 0 at least.
 
     Raises: InvalidPricingInput, AmountTooLarge.
     """
@@ -126,8 +143,12 @@ def close_at_fill(
     _check_positive("bid_premium", bid_premium)
     _check_rate(protective_rate, field="protective_rate")
     _check_rate(tolerance_rate, field="tolerance_rate")
+    _check_impact(impact)
     try:
         premium = EXACT.multiply(EXACT.multiply(multiplier, contracts), bid_premium)
+        if impact:
+            charged = quotient(impact, index, unit=COIN_UNIT, rounding=ROUND_CEILING)
+            premium = max(EXACT.subtract(premium, charged), _ZERO)
         kept = EXACT.subtract(premium, EXACT.multiply(premium, protective_rate))
         sold = _sell(kept.quantize(COIN_UNIT, ROUND_DOWN, ROUNDED), index, _ZERO)
         least = EXACT.subtract(sold.fair, EXACT.multiply(sold.fair, tolerance_rate))
@@ -184,10 +205,11 @@ def exercise_proceeds(
         raise AmountTooLarge(_TOO_LARGE) from error
 
 
-def _sell(coin: Decimal, index: Decimal, spread_rate: Decimal) -> ClosePrice:
+def _sell(coin: Decimal, index: Decimal, spread_rate: Decimal, impact: Decimal = _ZERO) -> ClosePrice:
     exact = EXACT.multiply(coin, index)
     fair = exact.quantize(USDT_UNIT, ROUND_HALF_EVEN, ROUNDED)
-    kept = EXACT.subtract(exact, EXACT.multiply(exact, spread_rate))
+    charged = max(EXACT.subtract(exact, impact), _ZERO)
+    kept = EXACT.subtract(charged, EXACT.multiply(charged, spread_rate))
     proceeds = kept.quantize(USDT_UNIT, ROUND_DOWN, ROUNDED)
     return ClosePrice(coin, fair, EXACT.subtract(fair, proceeds), proceeds)
 
@@ -203,6 +225,11 @@ def _check_positive(field: str, value: Decimal) -> None:
     # is_finite first: comparing a NaN raises, or answers by the thread's own decimal context.
     if type(value) is not Decimal or not value.is_finite() or value <= _ZERO:
         raise InvalidPricingInput(field=field, value=value, expected="a positive finite Decimal")
+
+
+def _check_impact(value: Decimal) -> None:
+    if type(value) is not Decimal or not value.is_finite() or value < _ZERO:
+        raise InvalidPricingInput(field="impact", value=value, expected="a Decimal of 0 or more")
 
 
 def _check_rate(value: Decimal, *, field: str = "spread_rate") -> None:

@@ -36,7 +36,7 @@ class CustomerLimitsForm(SeriesLimitsForm):
     orders_per_s = forms.IntegerField(required=False, min_value=1, max_value=1_000_000)
 
 
-def _text(placeholder: str) -> forms.CharField:
+def text_field(placeholder: str) -> forms.CharField:
     """A field that takes anything: of what is wrong with it Django would only say that no action was selected."""
     widget = UnfoldAdminTextInputWidget(attrs={"placeholder": placeholder, "aria-label": placeholder})
     return forms.CharField(required=False, label="", widget=widget)
@@ -45,15 +45,15 @@ def _text(placeholder: str) -> forms.CharField:
 class SeriesLimitsFields(ActionForm):
     """The fields of SeriesLimitsForm as they are shown."""
 
-    contracts = _text("contracts")
-    notional = _text("USDT")
-    why = _text("why (needed)")
+    contracts = text_field("contracts")
+    notional = text_field("USDT")
+    why = text_field("why (needed)")
 
 
 class CustomerLimitsFields(SeriesLimitsFields):
     """The fields of CustomerLimitsForm as they are shown."""
 
-    orders_per_s = _text("orders a second")
+    orders_per_s = text_field("orders a second")
 
 
 class SetsLimits(ReadOnlyAdmin):

@@ -17,6 +17,8 @@ from django.db import close_old_connections, connection, transaction
 
 from counter.circuit_breaker import IN_USDT, BreakerStatus, Limit, Reason, State, TradingTerms, judge
 from counter.models import DeskCondition, TradingStatus, TradingStatusChange, TradingSwitch
+from counter.pricing.impact import CoinBook
+from counter.trading.depths import impact_rates, read_books
 from counter.trading.switches import stops_of
 from counter.trading.unsettled import Unsettled, read_unsettled
 from infra.coordination import clock
@@ -81,20 +83,24 @@ TRANSITIONS = {
 class Trading:
     """How a coin is traded at one moment; `spread_rate` is None for a coin that has never been judged.
 
-    `takes_closes` is False while a person has stopped closing as well.
+    `takes_closes` is False while a person has stopped closing as well; `book` is there where size is charged for.
     """
 
     state: State = State.NORMAL
     spread_rate: Decimal | None = None
     reasons: tuple[str, ...] = ()
     takes_closes: bool = True
+    book: CoinBook | None = None
 
 
 def trading_by_coin(*, now: datetime) -> dict[str, Trading]:
     """How each coin that was judged or stopped is traded; one that is stopped, or that nobody watches, is halted."""
     current = terms()
     found = {}
-    for status in TradingStatus.objects.all():
+    statuses = list(TradingStatus.objects.all())
+    charging = any(status.delta_depth or status.vega_depth or status.premium_depth for status in statuses)
+    books = read_books() if charging else {}
+    for status in statuses:
         state, reasons = State(status.state), tuple(status.reasons)
         if not current.takes_opens(state=state, judged_at=status.judged_at, now=now):
             reasons = reasons if state is State.HALTED else (Reason.UNWATCHED,)
@@ -102,7 +108,9 @@ def trading_by_coin(*, now: datetime) -> dict[str, Trading]:
         if status.stop != TradingSwitch.State.RUNNING:
             state, reasons = State.HALTED, (Reason.TRADING_STOPPED, *reasons)
         takes_closes = status.stop != TradingSwitch.State.ALL_STOPPED
-        found[status.underlying] = Trading(state, status.spread_rate, reasons, takes_closes)
+        found[status.underlying] = Trading(
+            state, status.spread_rate, reasons, takes_closes, books.get(status.underlying)
+        )
     return found
 
 
@@ -118,6 +126,7 @@ def terms() -> TradingTerms:
         unwatched_after=timedelta(milliseconds=int(unwatched_after_seconds * 1000)),
         price_tolerance_rate=settings.PRICE_TOLERANCE_RATE,
         opens_end_before=timedelta(seconds=settings.OPENS_END_BEFORE_EXPIRY_SECONDS),
+        impact_rates=impact_rates(),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 
 from django.conf import settings
@@ -14,6 +15,41 @@ STALE_RATE = Fraction(
 )
 # The first customer may place four orders at once, the second may have little open.
 PACE, CONTRACTS, NOTIONAL = {0: 4}, {1: 3}, {0: Fraction(110)}
+
+
+MEASURES = ("delta", "vega", "premium")
+MICRO = Fraction(1, 10**6)
+TOLERANCE, AT_FILL_TOLERANCE = Fraction(settings.PRICE_TOLERANCE_RATE), Fraction("0.02")
+
+
+@dataclass(frozen=True)
+class SizeCharge:
+    """What a coin charges for size: by measure the depth (USDT) or None, the rate, and the most of an order's worth."""
+
+    depths: dict[str, Fraction | None]
+    rates: dict[str, Fraction]
+    most: Fraction
+
+    def of(self, at: dict[str, Fraction], flow: dict[str, Fraction], index: Fraction, worth: Fraction):
+        """The integral of the price by its pieces: between the points where it bends it is a trapezoid."""
+        total = Fraction(0)
+        for name, moved in flow.items():
+            unit = 1 if name == "vega" else index
+            depth, rate, start, length = self.depths[name], self.rates[name], at[name] * unit, moved * unit
+            if not depth or not length:
+                continue
+            most, end = self.most * worth / abs(length), start + length
+
+            def price(x, *, up=length > 0, slope=rate / depth, most=most):
+                return min(max(x if up else -x, Fraction(0)) * slope, most)
+
+            bend = most * depth / rate
+            points = sorted(
+                {start, end} | {x for x in (0, bend, -bend) if min(start, end) < x < max(start, end)}
+            )
+            part = sum((b - a) * (price(a) + price(b)) / 2 for a, b in pairwise(points))
+            total += ceil(part / MICRO) * MICRO
+        return total
 
 
 @dataclass(frozen=True)
@@ -57,6 +93,7 @@ class Promise:
     contracts: int
     coin: Fraction
     amount: Fraction
+    premium: Fraction
     is_expired: bool = False
     is_used: bool = False
 
@@ -74,6 +111,14 @@ class Series:
     is_stale: bool = False
     is_halted: bool = False
     is_coin_halted: bool = False
+    coin: str = "BTC"
+    delta: Fraction = Fraction(0)
+    vega: Fraction = Fraction(0)
+
+    def flow(self, contracts: int, premium: Fraction) -> dict[str, Fraction]:
+        """How an open moves the exchange's book; a close, of contracts below 0, the other way."""
+        held = contracts * self.multiplier
+        return {"delta": -held * self.delta, "vega": -held * self.vega, "premium": held * premium}
 
 
 @dataclass
@@ -86,6 +131,48 @@ class Bookkeeper:
     answers: dict[tuple[int, str], tuple] = field(default_factory=dict)
     positions: dict[tuple[int, str], Held] = field(default_factory=dict)
     promises: list[Promise] = field(default_factory=list)
+    charges: dict[str, SizeCharge] = field(default_factory=dict)
+    books: dict[str, dict[str, Fraction]] = field(default_factory=dict)
+
+    def charge(self, customer: int, series: Series, contracts: int, premium: Fraction, *, at_fill=False):
+        """What an order is charged for its size, as if its customer had used the promises that are left."""
+        if series.coin not in self.charges:
+            return Fraction(0)
+        flow, at = series.flow(contracts, premium), dict(self.books[series.coin])
+        if at_fill:
+            flow = {**flow, "premium": Fraction(0)}
+        for promise in self.promises:
+            other = self.series[promise.option]
+            if (
+                promise.customer != customer
+                or promise.is_used
+                or promise.is_expired
+                or other.coin != series.coin
+            ):
+                continue
+            held = promise.contracts if promise.position is None else -promise.contracts
+            for name, moved in other.flow(held, promise.premium).items():
+                if (moved > 0) == (flow[name] > 0):
+                    at[name] += moved
+        worth = abs(contracts) * series.multiplier * premium * series.index
+        return self.charges[series.coin].of(at, flow, series.index, worth)
+
+    def moves_by_size(
+        self, customer: int, series: Series, contracts: int, premium: Fraction, *, at_fill=False
+    ):
+        """Whether its size alone makes an order's price worse than so many of one contract by more than tolerated."""
+        whole, one = (
+            self.charge(customer, series, count, premium, at_fill=at_fill)
+            for count in (contracts, 1 if contracts > 0 else -1)
+        )
+        worth = abs(contracts) * series.multiplier * premium * series.index
+        return whole > abs(contracts) * one + TOLERANCE * worth
+
+    def move(self, series: Series, contracts: int, premium: Fraction) -> None:
+        """The next order is charged by the book that this one leaves."""
+        if series.coin in self.charges:
+            for name, moved in series.flow(contracts, premium).items():
+                self.books[series.coin][name] += moved
 
     def decide(self, ask: Ask) -> tuple:
         if ask.customer not in self.balances:
@@ -148,14 +235,18 @@ class Bookkeeper:
             promise = self.promises[ask.quote]
             if (promise.option, promise.position, promise.contracts) != (ask.option, None, ask.contracts):
                 return ("quote_mismatch",)
-            coin, cost = promise.coin, promise.amount
+            coin, cost, premium = promise.coin, promise.amount, promise.premium
         elif series.ask is None:
             return ("quote_missing",)
         elif series.is_stale:
             return ("quote_stale",)
         else:
-            coin = Fraction(ceil(ask.contracts * series.multiplier * series.ask * 10**8), 10**8)
-            cost = Fraction(ceil(coin * series.index * (1 + series.rate) * 10**6), 10**6)
+            premium = series.ask
+            coin = Fraction(ceil(ask.contracts * series.multiplier * premium * 10**8), 10**8)
+            charged = self.charge(ask.customer, series, ask.contracts, premium)
+            cost = Fraction(ceil((coin * series.index + charged) * (1 + series.rate) * 10**6), 10**6)
+            if ask.limit is None and self.moves_by_size(ask.customer, series, ask.contracts, premium):
+                return ("price_moved",)
         if ask.limit is not None and cost > ask.limit:
             return ("price_moved",)
         contracts, spent = self.open_of(ask.customer)
@@ -166,6 +257,7 @@ class Bookkeeper:
         if cost > self.balances[ask.customer]:
             return ("insufficient_balance",)
         self.balances[ask.customer] -= cost
+        self.move(series, ask.contracts, premium)
         self.positions[ask.customer, ask.client_order_id] = Held(
             ask.option, ask.contracts, cost, ask.contracts
         )
@@ -185,16 +277,34 @@ class Bookkeeper:
         if promise:
             if (promise.position, promise.contracts) != ((ask.customer, ask.opened_by), contracts):
                 return ("quote_mismatch",)
-            coin, proceeds = promise.coin, promise.amount
+            coin, proceeds, premium = promise.coin, promise.amount, promise.premium
         elif series.bid is None:
             return ("quote_missing",)
         else:
+            premium, at_fill = series.bid, ask.payout == "at_fill"
             rate = STALE_RATE if series.is_stale else series.rate
-            coin = Fraction(floor(contracts * series.multiplier * series.bid * 10**8), 10**8)
-            proceeds = Fraction(floor(coin * series.index * (1 - rate) * 10**6), 10**6)
+            charged = self.charge(ask.customer, series, -contracts, premium, at_fill=at_fill)
+            whole = contracts * series.multiplier * premium
+            if at_fill:
+                whole = max(whole - Fraction(ceil(charged / series.index * 10**8), 10**8), Fraction(0))
+                coin = Fraction(floor(whole * (1 - (rate if rate > RATE else 0)) * 10**8), 10**8)
+                fair = Fraction(round(coin * series.index * 10**6), 10**6)
+                proceeds = Fraction(floor(fair * (1 - AT_FILL_TOLERANCE) * 10**6), 10**6)
+            else:
+                coin = Fraction(floor(whole * 10**8), 10**8)
+                left = max(coin * series.index - charged, Fraction(0))
+                proceeds = Fraction(floor(left * (1 - rate) * 10**6), 10**6)
+                fair = proceeds
+            if fair <= 0:
+                return ("amount_too_small",)
+            if ask.limit is None and self.moves_by_size(
+                ask.customer, series, -contracts, premium, at_fill=at_fill
+            ):
+                return ("price_moved",)
         if ask.limit is not None and proceeds < ask.limit:
             return ("price_moved",)
         held.remaining -= contracts
+        self.move(series, -contracts, premium)
         if ask.payout == "at_fill":
             held.unpaid += 1
             proceeds = Fraction(0)

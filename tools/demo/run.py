@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from rich.console import Console
 from rich.live import Live
 
 import audit
+from counter.pricing.impact import Depths
+from counter.trading.depths import set_depths
 from settlement.venues.ccxt_venue import venue
 from tools.demo import figures
 from tools.demo.customers import fund
@@ -27,6 +30,7 @@ from tools.load.customers import Load
 DRAINED_WITHIN_SECONDS = 120.0
 FRAME_SECONDS = 0.5
 SYMBOLS_BY_COIN = 8
+DEPTHS = Depths(delta=Decimal(5_000_000), vega=Decimal(50_000), premium=Decimal(5_000_000))
 
 
 def run(*, console: Console, sizes: Sizes, web_url: str, report_path: Path) -> int:
@@ -34,6 +38,7 @@ def run(*, console: Console, sizes: Sizes, web_url: str, report_path: Path) -> i
     run_id = f"demo-{uuid4().hex[:8]}"
     with console.status("waiting for prices and open books"):
         symbols = tradable_symbols(by_coin=SYMBOLS_BY_COIN)
+    _charge_for_size()
     console.print(
         f"[bold]{sizes.orders:,} orders[/bold] of {sizes.customers} customers in {sizes.seconds} s at {web_url}, "
         f"on {len(symbols)} options",
@@ -61,6 +66,12 @@ def run(*, console: Console, sizes: Sizes, web_url: str, report_path: Path) -> i
     complete = tell(console, report, audited, logs=_as_typed(report_path.parent / "log"))
     console.print(f"written to {_as_typed(report_path)}", style="dim", soft_wrap=True)
     return 0 if complete else 1
+
+
+def _charge_for_size() -> None:
+    """As an exchange would have it: the demo's orders pay for what they do to the book, if by little."""
+    for coin in settings.COINS:
+        set_depths(underlying=coin, to=DEPTHS, reason="the demo", by="demo", now=timezone.now())
 
 
 def _as_typed(path: Path) -> str:

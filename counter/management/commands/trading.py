@@ -1,12 +1,15 @@
-"""`manage.py trading`: throw a kill switch, pace a coin or not, or say how it is, where the admin is out of reach."""
+"""`manage.py trading`: throw a kill switch, pace a coin, charge for size, or say how it is, without the admin."""
 
 import getpass
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from counter.models.switches import ALL_COINS
+from counter.pricing.impact import Depths
+from counter.trading.depths import DepthRefused, read_books, set_depths
 from counter.trading.pacing import PacingRefused, set_paced, unpaced
 from counter.trading.switches import State, SwitchRefused, stopped, throw
 from infra.coordination import clock
@@ -15,9 +18,12 @@ ALL = "all"
 
 
 class Command(BaseCommand):
-    """Door to `counter.trading.switches` and `counter.trading.pacing`."""
+    """Door to `counter.trading.switches`, `counter.trading.pacing` and `counter.trading.depths`."""
 
-    help = "Stop trading in a coin or in all, resume it, admit all orders or as many as are settled, or show how it is."
+    help = (
+        "Stop trading in a coin or in all, resume it, admit all orders or as many as are settled, charge for size, "
+        "or show how it is."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         steps = parser.add_subparsers(dest="step", required=True)
@@ -32,12 +38,17 @@ class Command(BaseCommand):
             command = steps.add_parser(step, help=text)
             command.add_argument("coin", choices=settings.COINS)
             command.add_argument("--reason", required=True)
+        command = steps.add_parser("size", help="charge for an order's size; without depths, for none")
+        command.add_argument("coin", choices=settings.COINS)
+        for name in Depths._fields:
+            command.add_argument(f"--{name}", type=Decimal, metavar="USDT")
+        command.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
         by = f"{getpass.getuser()} at the console"
         try:
             is_new = self._change(by, options)
-        except (SwitchRefused, PacingRefused) as refusal:
+        except (SwitchRefused, PacingRefused, DepthRefused) as refusal:
             raise CommandError(str(refusal)) from refusal
         if not is_new:
             self.stdout.write("It was so already.")
@@ -49,6 +60,9 @@ class Command(BaseCommand):
             return True
         if step in ("pace", "unpace"):
             return set_paced(underlying=coin, paced=step == "pace", reason=options["reason"], by=by, now=now)
+        if step == "size":
+            depths = Depths(*(options[name] for name in Depths._fields))
+            return set_depths(underlying=coin, to=depths, reason=options["reason"], by=by, now=now)
         to = State.RUNNING
         if step == "stop":
             to = State.ALL_STOPPED if options["closes"] else State.OPENS_STOPPED
@@ -63,3 +77,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is stopped.")
         for coin in unpaced():
             self.stdout.write(f"Of {coin} everything is admitted, however far the desk is behind.")
+        for coin, book in read_books().items():
+            parts = zip(Depths._fields, book.depths, book.at, strict=True)
+            texts = [f"{name} {at:.2f} (depth {depth:f} USDT)" for name, depth, at in parts if depth]
+            self.stdout.write(f"{coin} charges for size: {', '.join(texts)}.")

@@ -1,0 +1,398 @@
+"""An order pays for its size: by the book that the orders before it have left, and no less if it comes in parts."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from io import StringIO
+from threading import Barrier
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from counter.market.book_base import BookBase
+from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
+from counter.market.quotes import current_quotes
+from counter.models import BookFlow, DepthChange, Quote, SyncOrder, TradingStatus
+from counter.orders.placing import place_orders
+from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
+from counter.pricing.impact import Depths
+from counter.trading.depths import DepthRefused, read_books, set_depths
+from counter.trading.status import Watch
+from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open, unique
+from tests.support.staff import staff
+from tests.support.threads import at_once
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+# One contract of 0.01 BTC at 90,000 USDT and an ask of 0.025: 22.50 USDT, of which the spread is 0.5 %. Its delta is
+# half a coin for a coin, so 450 USDT, and its vega 0.90 USDT.
+DELTA, VEGA = Decimal("0.5"), Decimal(90)
+USUAL = Decimal("22.6125")
+SPREAD = Decimal("1.005")
+DELTA_DEPTH = Depths(delta=Decimal(100_000))
+
+
+class Market:
+    """A call and a put of one coin that charges for size, with greeks of round numbers."""
+
+    def __init__(self, depths=DELTA_DEPTH, now=NOW):
+        self.now = now
+        self.call, self.put = (make_option(kind=kind, now=now) for kind in "CP")
+        TradingStatus.objects.create(underlying="BTC", spread_rate="0.005", since=now, judged_at=now)
+        self.quote()
+        self.charge(depths)
+
+    def quote(self):
+        for option, delta in ((self.call, DELTA), (self.put, -DELTA)):
+            make_quote(option, now=self.now)
+            Quote.objects.filter(option=option).update(delta=delta, vega=VEGA)
+
+    def charge(self, depths):
+        set_depths(underlying="BTC", to=depths, reason="a test", by="ann", now=self.now)
+        for name, depth in depths._asdict().items():
+            if depth:
+                TradingStatus.objects.filter(**{f"{name}_base": None}).update(**{f"{name}_base": 0})
+        # Each process knows from the batch before whether promises count.
+        place_orders(requests=[OpenRequest(10**9, "n", self.call.symbol, 1)], now=self.now)
+
+    def open(self, customer, contracts, option=None, *, max_cost="1000000", quote=None):
+        return OpenRequest(
+            customer_id=customer.pk,
+            client_order_id=unique("o"),
+            symbol=(option or self.call).symbol,
+            contracts=contracts,
+            max_cost=max_cost and Decimal(max_cost),
+            quote_id=quote and quote.pk,
+        )
+
+    def ask(self, customer, contracts, option=None):
+        symbol = (option or self.call).symbol
+        return give(request=OpenQuoteRequest(customer.pk, symbol, contracts), now=self.now)
+
+
+@pytest.fixture
+def market(db):
+    return Market()
+
+
+def costs(outcomes):
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
+    return [outcome.order.amount for outcome in outcomes]
+
+
+def cost_of(*requests, now=NOW):
+    return costs(place_orders(requests=requests, now=now))
+
+
+def customers(count):
+    return [make_customer(balance="1000000", now=NOW) for _ in range(count)]
+
+
+@pytest.mark.django_db
+def test_without_depths_size_costs_nothing_and_nothing_is_counted():
+    market = Market(depths=Depths())
+    assert cost_of(market.open(*customers(1), 1000)) == [USUAL * 1000]
+    assert not BookFlow.objects.exists()
+    [quoted] = current_quotes(now=NOW, symbol=market.call.symbol, contracts=1000)
+    assert (quoted.cost, quoted.contracts) == (USUAL * 1000, 1000)
+
+
+def test_an_order_pays_for_its_size_and_the_next_one_for_both(market):
+    """0.001 / 200,000 * (45,000)² = 10.125 USDT for 100 contracts, 30.375 for the next 100; with its spread."""
+    [customer] = customers(1)
+    first, second = (cost_of(market.open(customer, 100))[0] for _ in range(2))
+    assert first == USUAL * 100 + Decimal("10.125") * SPREAD
+    assert second == USUAL * 100 + Decimal("30.375") * SPREAD
+    [flow] = BookFlow.objects.all()
+    assert (flow.delta, flow.vega, flow.premium) == (-1, -180, Decimal("0.05"))
+    order = SyncOrder.objects.order_by("pk").first()
+    assert (order.fair, order.fair + order.spread) == (2250, order.amount)
+
+
+@pytest.mark.parametrize("how", ["one batch", "ten batches", "ten customers"])
+def test_ten_parts_cost_what_one_order_does_or_more(market, how):
+    [whole] = cost_of(market.open(*customers(1), 500))
+    BookFlow.objects.all().delete()
+    people = customers(10) if how == "ten customers" else customers(1) * 10
+    requests = [market.open(person, 50) for person in people]
+    if how == "one batch":
+        parts = costs(place_orders(requests=requests, now=NOW))
+    else:
+        parts = [cost for request in requests for cost in cost_of(request)]
+    assert whole <= sum(parts) <= whole + Decimal("0.00002")
+    assert parts == sorted(parts)
+    assert whole > USUAL * 500 + 250
+
+
+def test_what_brings_the_book_nearer_to_nothing_is_not_charged(market):
+    one, other = customers(2)
+    [opened] = place_orders(requests=[market.open(one, 100)], now=NOW)
+    assert cost_of(market.open(other, 100, market.put)) == [USUAL * 100]
+    # The book stands at nothing: closing the calls leads away from it.
+    closed = place_close(opened.order, contracts=50, now=NOW)
+    # 50 contracts at a bid of 0.02 are 900 USDT, and 0.001 / 200,000 * 22,500² = 2.53125 of them are charged.
+    assert closed.amount == Decimal("892.981406")  # 99.5 %, rounded down
+
+
+def test_vega_and_premiums_have_depths_of_their_own(db):
+    market = Market(depths=Depths(vega=Decimal(1000), premium=Decimal(100_000)))
+    # 0.5 / 2,000 * 90² = 2.025 and 0.001 / 200,000 * 2,250² = 0.0253125, each rounded up.
+    assert cost_of(market.open(*customers(1), 100)) == [
+        (USUAL * 100 + Decimal("2.050313") * SPREAD).quantize(Decimal("0.000001"), "ROUND_UP")
+    ]
+
+
+def test_a_firm_quote_is_for_its_size_and_what_it_says_is_paid(market):
+    [customer] = customers(1)
+    quote = market.ask(customer, 200)
+    assert quote.amount == USUAL * 200 + Decimal("40.5") * SPREAD
+    [quoted] = current_quotes(now=NOW, symbol=market.call.symbol, contracts=200)
+    assert quoted.cost == quote.amount
+    cost_of(market.open(*customers(1), 700))  # others come first
+    assert cost_of(market.open(customer, 200, quote=quote)) == [quote.amount]
+    assert BookFlow.objects.get().delta == Decimal("-4.5")
+
+
+def test_promises_are_no_way_to_split_an_order(market):
+    """Neither several firm quotes at once, nor one beside an order that names none."""
+    one, other, third = customers(3)
+    whole = market.ask(one, 500).amount
+    parts = [market.ask(other, 100) for _ in range(5)]
+    assert whole <= sum(quote.amount for quote in parts) <= whole + Decimal("0.00001")
+    quote = market.ask(third, 250)
+    [beside] = cost_of(market.open(third, 250))
+    assert whole <= quote.amount + beside <= whole + Decimal("0.00001")
+    # A promise that has been used is in the book, and counts once.
+    [used] = cost_of(market.open(third, 250, quote=quote))
+    assert used == quote.amount
+    # 0.001 / 200,000 * 450² * (501² - 500²) = 1.0135125
+    assert cost_of(market.open(third, 1)) == [Decimal("23.631081")]
+    # A promise the other way makes nothing cheaper.
+    before = market.ask(one, 10).amount
+    market.ask(one, 300, market.put)
+    assert market.ask(one, 10).amount >= before
+
+
+def test_a_promise_that_expired_counts_no_more(market):
+    [customer] = customers(1)
+    market.ask(customer, 500)
+    [beside] = cost_of(market.open(customer, 10), now=NOW + timedelta(seconds=6))
+    assert beside == Decimal("226.226757")  # 0.10125 and its spread, rounded up
+
+
+def test_an_order_without_a_bound_is_refused_if_its_size_alone_moves_the_price(market, settings):
+    """By more than PRICE_TOLERANCE_RATE, 5 % of its worth, beside what each single contract would be charged."""
+    settings.IMPACT_MOST_RATE = Decimal("0.2")
+    TradingStatus.objects.update(delta_depth=1000)
+    [customer] = customers(1)
+    # 10 of the 35 bring the book to nothing; the others are charged 0.001 / 2,000 * (25 * 450)², 63 of 787.50 USDT.
+    small, large, bound, opened = place_orders(
+        requests=[
+            market.open(customer, 10, market.put, max_cost=None),
+            market.open(customer, 35, max_cost=None),
+            market.open(customer, 35, max_cost="900"),
+            market.open(customer, 1, max_cost=None),
+        ],
+        now=NOW,
+    )
+    assert [isinstance(each, Accepted) for each in (small, large, bound, opened)] == [True, False, True, True]
+    assert large.code == RejectCode.PRICE_MOVED
+    assert (
+        large.message
+        == f"so many contracts of {market.call.symbol} move its price; send max_cost or a quote_id"
+    )
+
+
+def test_two_orders_of_one_moment_do_not_wait_for_each_other(two_systems):
+    """Writers of two sessions: neither sees the other, and what is lost is bounded by what they move for each other."""
+    market = Market()
+    people = customers(2)
+    barrier = Barrier(2)
+
+    def placing(person):
+        with transaction.atomic():
+            [cost] = cost_of(market.open(person, 100))
+            barrier.wait(30)  # both have written their flows, and neither has committed
+        return cost
+
+    paid = at_once(partial(placing, person) for person in people)
+    alone = USUAL * 100 + Decimal("10.125") * SPREAD
+    assert [cost.quantize(Decimal("0.00001")) for cost in paid] == [alone.quantize(Decimal("0.00001"))] * 2
+    assert BookFlow.objects.count() == 2
+    assert read_books()["BTC"].at.delta == -1
+    # rate * first * second / depth
+    whole = USUAL * 200 + Decimal("40.5") * SPREAD
+    assert whole - sum(paid) <= Decimal("0.001") * 45_000 * 45_000 / 100_000 * SPREAD
+
+
+@pytest.mark.django_db
+def test_orders_ask_as_many_statements_of_the_database_as_before():
+    market = Market(depths=Depths())
+    [customer] = customers(1)
+
+    def statements():
+        with CaptureQueriesContext(connection) as asked:
+            cost_of(*(market.open(customer, 1) for _ in range(20)))
+        return len(asked)
+
+    without = statements()
+    market.charge(DELTA_DEPTH)
+    # One for the whole batch: which promises its customers may still use.
+    assert statements() == without + 1
+
+
+class Term:
+    """Leads."""
+
+    def fence(self):
+        pass
+
+
+def test_measuring_leaves_the_book_where_orders_have_brought_it(two_systems):
+    """The measure is the book's, with all that was not an order; what orders did since is neither lost nor twice."""
+    now = datetime.now(UTC)
+    market = Market(depths=Depths(Decimal(10**6), Decimal(10**6), Decimal(10**6)), now=now)
+    people = customers(2)
+    opened = place_open(people[0], market.call, contracts=100, now=now)
+    base = BookBase(term=Term())
+    base.tick(now=now)
+    assert base.coins == {"BTC"}
+    measured = read_books()["BTC"].at
+    # By the model, at the quotes' volatility, not by the round greeks.
+    assert -0.6 < measured.delta < -0.5
+    assert -110 < measured.vega < -90
+    assert measured.premium == Decimal("0.025")
+    place_close(opened, contracts=40, now=now)
+    after = read_books()["BTC"].at
+    assert after.delta - measured.delta == Decimal("0.2")
+    assert after.vega - measured.vega == 36
+    assert after.premium - measured.premium == Decimal("-0.008")
+    # A session that has ended is forgotten, and the book stays where it was.
+    BookFlow.objects.create(underlying="BTC", writer=2**31 - 1, delta=-7, vega=-70, premium=3)
+    base._due_at = None
+    base.tick(now=now)
+    again = read_books()["BTC"].at
+    assert again.delta == pytest.approx(measured.delta * 60 / 100, rel=Decimal("1e-6"))
+    assert again.premium == Decimal("0.017")
+    assert list(BookFlow.objects.values_list("writer", flat=True)) == [connection.connection.info.backend_pid]
+
+
+def test_a_measure_that_fails_leaves_the_last_one_and_the_flows_since(two_systems, monkeypatch):
+    now = datetime.now(UTC)
+    market = Market(now=now)
+    base = BookBase(term=Term())
+    base.tick(now=now)
+
+    def broken(*, now):
+        raise ArithmeticError("no book")
+
+    monkeypatch.setattr("counter.market.book_base.read_book", broken)
+    base._due_at = None
+    base.tick(now=now)  # which goes on
+    place_open(*customers(1), market.call, contracts=100, now=now)
+    assert read_books()["BTC"].at.delta == Decimal("-0.5")
+    monkeypatch.undo()
+    base.tick(now=now)
+    assert -0.6 < read_books()["BTC"].at.delta < -0.5
+
+
+def test_people_set_depths_with_a_reason_and_it_is_kept(market):
+    to = Depths(Decimal(5), None, Decimal(7))
+    assert set_depths(underlying="BTC", to=to, reason=" calmer ", by="ben", now=NOW)
+    assert not set_depths(underlying="BTC", to=to, reason="again", by="ben", now=NOW)
+    status = TradingStatus.objects.get(underlying="BTC")
+    assert (status.delta_depth, status.vega_depth, status.premium_depth) == (5, None, 7)
+    # What was measured before goes on; what begins to be charged begins at nothing.
+    assert (status.delta_base, status.premium_base) == (0, None)
+    assert DepthChange.objects.order_by("-pk").values_list(
+        "underlying", "delta_depth", "vega_depth", "premium_depth", "reason", "by"
+    )[0] == ("BTC", 5, None, 7, "calmer", "ben")
+    assert set_depths(underlying="BTC", to=Depths(), reason="off", by="ben", now=NOW)
+    assert read_books() == {}
+    assert TradingStatus.objects.get(underlying="BTC").delta_base is None
+    for coin, depths, reason, problem in (
+        ("BTC", to, " ", "a reason is needed"),
+        ("DOGE", to, "a", "no coin"),
+        ("ETH", to, "a", "was not judged yet"),
+        ("BTC", Depths(Decimal(-1)), "a", "0 at least"),
+    ):
+        with pytest.raises(DepthRefused, match=problem):
+            set_depths(underlying=coin, to=depths, reason=reason, by="ben", now=NOW)
+
+
+def test_judging_a_coin_keeps_what_it_charges(two_systems):
+    now = datetime.now(UTC)
+    market = Market(now=now)
+    Watch(started_at=now).judge(now=now + timedelta(seconds=1))
+    status = TradingStatus.objects.get(underlying=market.call.underlying)
+    assert (status.delta_depth, status.delta_base) == (100_000, 0)
+
+
+def test_a_close_at_fill_sells_less_coin(market):
+    one, other = customers(2)
+    opened = place_open(one, market.put, contracts=100, now=NOW)  # 0.5 coin long
+    place_open(other, market.call, contracts=100, now=NOW)  # back to nothing
+    [outcome] = place_orders(
+        requests=[
+            CloseRequest(
+                customer_id=one.pk,
+                client_order_id=unique("c"),
+                position_id=opened.position_id,
+                contracts=100,
+                payout="at_fill",
+            )
+        ],
+        now=NOW,
+    )
+    # 10.125 USDT are 0.0001125 coin of the 0.02.
+    assert (outcome.order.coin, outcome.order.spread) == (Decimal("0.0198875"), 0)
+
+
+def test_a_quote_to_close_says_what_its_size_brings(market):
+    [customer, other] = customers(2)
+    opened = place_open(customer, market.put, contracts=200, now=NOW)
+    place_open(other, market.call, contracts=200, now=NOW)
+    quote = give(request=CloseQuoteRequest(customer.pk, opened.position_id, 100), now=NOW)
+    assert quote.amount == ((1800 - Decimal("10.125")) * Decimal("0.995")).quantize(
+        Decimal("0.000001"), "ROUND_DOWN"
+    )
+    [quoted] = current_quotes(now=NOW, symbol=market.put.symbol, contracts=100)
+    assert quoted.proceeds == quote.amount
+
+
+def pressed(client, **fields):
+    [status] = TradingStatus.objects.all()
+    given = {"action": "set_depths", "_selected_action": [status.pk], **fields}
+    return client.post(reverse("admin:counter_tradingstatus_changelist"), given, follow=True).content.decode()
+
+
+def test_operators_set_depths_in_the_admin_with_a_reason(market):
+    operator, viewer = (staff(role, role=role) for role in ("operator", "viewer"))
+    assert "Depths of 1 set" in pressed(operator, delta="250000", premium="0", why="a thin market")
+    assert "Depths of 0 set" in pressed(operator, delta="250000", why="once more")
+    assert "a reason is needed" in pressed(operator, delta="9")
+    assert "Not done. vega" in pressed(operator, vega="-1", why="r")
+    pressed(viewer, delta="9", why="r")
+    assert TradingStatus.objects.get().delta_depth == 250_000
+    [change, _] = DepthChange.objects.order_by("-pk")
+    assert (change.by, change.reason, change.delta_depth, change.premium_depth) == (
+        "operator",
+        "a thin market",
+        250_000,
+        None,
+    )
+    page = operator.get(reverse("admin:counter_depthchange_changelist")).content.decode()
+    assert "a thin market" in page
+
+
+def test_depths_are_set_and_shown_at_the_console(market):
+    place_open(*customers(1), market.call, contracts=100, now=NOW)
+    out = StringIO()
+    call_command("trading", "size", "BTC", "--delta", "5000", "--reason", "a test", stdout=out)
+    assert "BTC charges for size: delta -0.50 (depth 5000" in out.getvalue()
+    with pytest.raises(CommandError, match="a reason is needed"):
+        call_command("trading", "size", "BTC", "--reason", " ", stdout=out)
+    call_command("trading", "size", "BTC", "--reason", "off", stdout=out)
+    assert read_books() == {}
