@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 RELIST_EVERY = timedelta(minutes=1)
 # Beat and the workers end options within seconds. Without them or their broker nobody else would.
 EXPIRE_EVERY_SECONDS = 20.0
+# After a tick that met a database that went away; it may be back, and nobody trades before there are quotes.
+AGAIN_AFTER_SECONDS = 0.2
 
 Window = tuple[str, datetime]  # of a coin, before this moment of expiry
 
@@ -316,7 +318,7 @@ def _quote_on(
     desk_load.watching(term, stopping)
     failing, begun = False, False
     while term.holds() and not stopping.is_set():
-        started = time.monotonic()
+        started, every_seconds = time.monotonic(), settings.QUOTE_EVERY_SECONDS
         try:
             if not begun:
                 index.begin(now=clock.of("default").now())
@@ -331,9 +333,11 @@ def _quote_on(
             if not failing:
                 log.exception("no fresh quotes", error=repr(error))
             failing = True
+            if is_transient(error):
+                every_seconds = min(AGAIN_AFTER_SECONDS, every_seconds)
             close_old_connections()
         with suppress(ClockUnknown):  # which has been told
             watch.tick(now=clock.of("default").now(), leaps=index.leaps)
             series.tick(now=clock.of("default").now())
             base.tick(now=clock.of("default").now())
-        stopping.wait(max(0.0, settings.QUOTE_EVERY_SECONDS - (time.monotonic() - started)))
+        stopping.wait(max(0.0, every_seconds - (time.monotonic() - started)))

@@ -144,7 +144,7 @@ def limits_of(underlying: str) -> dict[Reason, Limit]:
 
 
 class Watch:
-    """Measures and judges every coin; `started_at`: since when this process would have heard the desk.
+    """Measures and judges every coin; `started_at`: since when this process would have quoted, and heard the desk.
 
     With a `term` it judges as long as that process leads. `book` measures the option book of the coins that have limits
     on it, by coin.
@@ -226,6 +226,9 @@ class Watch:
         now: datetime,
     ) -> dict[Reason, Decimal]:
         quoted_at, index = quote or (self._started_at, None)
+        # While no feed judged, nobody quoted either: the first quotes of this one may still be on their way, and a coin
+        # that was halted for that would stay so long after. Orders read the age of a quote themselves.
+        quoted_at = max(quoted_at, self._started_at)
         unsettled = self._unsettled.get(underlying)
         ages = {
             Reason.QUOTES_STALE: quoted_at,

@@ -176,7 +176,8 @@ class Leadership:
     def lead(self, work: Callable[[Term], None], *, stopping: threading.Event) -> None:
         """Call `work` with each term that is won, until `stopping` is set; it has to return when its term is over.
 
-        No other term is contended for before it returns.
+        No other term is contended for before it returns. It begins with a new connection: what ended the term before
+        may have ended this thread's, and the first that is done would find out by failing.
         """
         self.start()
         try:
@@ -184,6 +185,7 @@ class Leadership:
                 if (term := self.term) is None:
                     continue
                 self._may_contend.clear()
+                connections[self._using].close()
                 work(term)
                 if not stopping.is_set():
                     log.warning("deposed", name=self.name, term=term.token)
@@ -201,6 +203,7 @@ class Leadership:
                     self._told = None
                 except Error as error:
                     self._lose(repr(error))
+                    again_after = CONTEND_EVERY_SECONDS
                 self._stopping.wait(max(0.0, began_at + again_after - time.monotonic()))
         finally:
             connections.close_all()  # this thread's own, and the lock with them

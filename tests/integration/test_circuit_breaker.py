@@ -268,8 +268,10 @@ def test_stale_quotes_end_opens_first_and_closes_later_at_a_growing_spread(bench
     settings.BREAKER_AFTER_SECONDS = LIMITS | {"quotes_stale": (Decimal(40), Decimal(80))}
     settings.QUOTE_STALE_AFTER_SECONDS, settings.CLOSE_STALE_AFTER_SECONDS = 100.0, 300.0
     held = bench.opened(contracts=5)
+    bench.watch = Watch(started_at=timezone.now() - timedelta(hours=1))  # that never quoted later
 
     def aged(seconds):
+        conditions.tell(now=timezone.now())
         make_quote(bench.option, now=timezone.now() - timedelta(seconds=seconds))
         bench.watch.judge(now=timezone.now())
         return bench.quote()

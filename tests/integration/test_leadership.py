@@ -303,6 +303,33 @@ def test_work_ends_with_its_term_and_begins_anew(contend):
     until(lambda: not lock_holders("test"))
 
 
+def test_work_begins_with_a_connection_that_the_end_of_the_term_before_has_not_ended(contend):
+    sessions, stopping = [], threading.Event()
+
+    def work(term):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            sessions.append(cursor.fetchone()[0])
+        while term.holds() and not stopping.wait(0.01):
+            pass
+
+    def lead():
+        try:
+            Leadership("test", using="default").lead(work, stopping=stopping)
+        finally:
+            connections.close_all()
+
+    runner = threading.Thread(target=lead)
+    runner.start()
+    until(lambda: sessions)
+    for pid in (*sessions, *lock_holders("test")):
+        end_backend(pid)
+    until(lambda: len(sessions) == 2 or not runner.is_alive())
+    stopping.set()
+    runner.join(10)
+    assert len(set(sessions)) == 2
+
+
 @pytest.mark.timed
 def test_a_leader_that_is_silent_and_whose_lease_lies_in_the_future_is_taken_over_from(contend):
     with Paused() as paused:
