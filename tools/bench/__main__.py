@@ -28,7 +28,7 @@ from tools.bench.load.process import LoadFailed
 from tools.bench.machine import commit, described, load_average
 from tools.bench.medians import medians
 from tools.bench.peers.run import PeerFailed
-from tools.bench.scenarios import ONCE, PEERS, REPEATED, TAKEN_FROM, Repeated
+from tools.bench.scenarios import ONCE, PEERS, REPEATED, TAKEN_FROM, Repeated, usual
 from tools.bench.servers import ServerFailed, remove, servers
 from tools.bench.session import Session
 from tools.bench.sizes import FULL, QUICK
@@ -216,7 +216,7 @@ def _options() -> argparse.Namespace:
     if unknown:
         parser.error(f"no scenario is called {', '.join(unknown)}")
     wanted = {part for name in options.scenarios for part in TAKEN_FROM.get(name, (name,))}
-    options.scenarios = [name for name in every if name in wanted] or every
+    options.scenarios = [name for name in every if name in wanted] or usual(quick=options.quick)
     return options
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -23,6 +23,8 @@ CUSTOMERS = 256
 DEPOSIT_USDT = Decimal(100_000_000)
 SYMBOLS_BY_COIN = 16
 DRAINED_WITHIN_SECONDS = 600.0
+# The caller's environment, before the addresses of a stack are set in it: those of one are not the next one's.
+GIVEN = dict(os.environ)
 # What belongs to the caller's own stack has no business in this one.
 NOT_INHERITED = {
     "VAR_DIR",
@@ -151,15 +153,17 @@ class Bed:
 
 
 @contextmanager
-def made(servers: Servers, var_dir: Path, tell: Callable[[str], object]) -> Iterator[Bed]:
+def made(
+    servers: Servers, var_dir: Path, tell: Callable[[str], object], *, venue: Sequence[str] = ()
+) -> Iterator[Bed]:
     """A stack in `var_dir` on new databases, until the block ends; `tell` gets one line a step. Raises: StackFailed."""
     with ExitStack() as stopping:
         tell("new databases")
         servers.new_databases("crossbook", "desk")
         var_dir.mkdir(parents=True, exist_ok=True)
-        stopping.enter_context(servers.venue(var_dir))
+        stopping.enter_context(servers.venue(var_dir, *venue))
         stopping.callback(stack.stop, var_dir=var_dir)
-        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        inherited = {name: value for name, value in GIVEN.items() if name not in NOT_INHERITED}
         info = stack.start(
             var_dir=var_dir,
             given=inherited | servers.environment,

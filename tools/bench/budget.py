@@ -48,6 +48,9 @@ def planned_seconds(sizes: Sizes, names: Collection[str]) -> dict[str, float]:
             + AUDIT_SECONDS
             + sizes.earlier_orders[-1] / FILLED_PER_SECOND
         ),
+        "desk_result": (
+            2 * (STACK_SECONDS + WARM_UP_SECONDS + sizes.desk_result_seconds + OFFER_SECONDS + AUDIT_SECONDS)
+        ),
     }
     once = ("demo_rate", "end_to_end", "overload", "streaming", "growth")
     if first := next((name for name in once if name in names), None):

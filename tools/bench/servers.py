@@ -100,8 +100,8 @@ class Servers:
             return row[0]
 
     @contextmanager
-    def venue(self, var_dir: Path) -> Iterator[None]:
-        """A paper venue whose account has no history, for one stack."""
+    def venue(self, var_dir: Path, *further: str) -> Iterator[None]:
+        """A paper venue whose account has no history, for one stack, with these further options."""
         journal = places.private_folder(var_dir / "venue") / "journal.jsonl"
         journal.unlink(missing_ok=True)
         options = [f"--fund={fund}" for fund in FUNDS]
@@ -110,7 +110,7 @@ class Servers:
             "tools.paper_venue",
             *("--port", str(self.venue_port), "--journal", str(journal)),
             # No jumps: a leap of the index halts its coin.
-            *("--orders-per-10s", str(PAPER_ORDERS_PER_10S), "--jumps-per-hour", "0", *options),
+            *("--orders-per-10s", str(PAPER_ORDERS_PER_10S), "--jumps-per-hour", "0", *options, *further),
         )
         try:
             self._wait("venue", lambda: readiness.accepts(self.environment["VENUE_URL"]))

@@ -1,7 +1,7 @@
 """One run of the bench: its sizes, its servers, the stack that is measured, and what went wrong on the way."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,13 +48,13 @@ class Session:
         """The stack that runs; one is started when it is asked for first."""
         return self._bed or self.new_bed("stack")
 
-    def new_bed(self, name: str) -> Bed:
-        """A stack on new databases in place of the one that runs."""
+    def new_bed(self, name: str, *, venue: Sequence[str] = ()) -> Bed:
+        """A stack on new databases in place of the one that runs; `venue` are further options of its paper venue."""
         if self._bed is not None:
             with self.doing("stopping the stack"):
                 self.stop()
         with self.doing(f"starting {name}"):
-            made = bed.made(self.servers, self.servers.var_dir / name, tell=self._say)
+            made = bed.made(self.servers, self.servers.var_dir / name, tell=self._say, venue=venue)
             self._bed = self._stopping.enter_context(made)
         return self._bed
 
@@ -96,9 +96,11 @@ class Session:
             readiness.wait(what=before, tell=self._say)
             bed.refresh_symbols()
 
-    def judge(self, what: str, outcome: Outcome, *, may_be_overloaded: bool = False) -> str | None:
+    def judge(
+        self, what: str, outcome: Outcome, *, may_be_overloaded: bool = False, may_be_refused: bool = False
+    ) -> str | None:
         """Note what became of the orders; why no figure may be taken from them, None if one may."""
-        found = judged(what, outcome, may_be_overloaded=may_be_overloaded)
+        found = judged(what, outcome, may_be_overloaded=may_be_overloaded, may_be_refused=may_be_refused)
         self.loads.append(found.figures())
         if found.fault:
             self.trouble.append(f"{what}: {found.fault}")

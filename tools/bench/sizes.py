@@ -20,6 +20,7 @@ class Sizes:
     open_loop_seconds: float
     demo_rate_seconds: float
     demo_rate_idle_seconds: float
+    desk_result_seconds: float  # of each recorded market
     listeners: int
     streaming_rounds: int
     streaming_seconds: float
@@ -45,6 +46,7 @@ FULL = Sizes(
     open_loop_seconds=30.0,
     demo_rate_seconds=20.0,
     demo_rate_idle_seconds=10.0,
+    desk_result_seconds=60.0,
     listeners=1_000,
     streaming_rounds=6,
     streaming_seconds=4.0,
@@ -69,6 +71,7 @@ QUICK = Sizes(
     open_loop_seconds=3.0,
     demo_rate_seconds=10.0,
     demo_rate_idle_seconds=2.0,
+    desk_result_seconds=15.0,
     listeners=100,
     streaming_rounds=1,
     streaming_seconds=1.5,

@@ -46,6 +46,7 @@ def tables(report: Report) -> Iterator[Table]:
         ("overload", _overload),
         ("streaming", _streaming),
         ("growth", _growth),
+        ("desk_result", _desk_result),
     ):
         figures = report.get(name)
         if not figures or "left_out" in figures or (name == "overload" and "run" not in figures):
@@ -153,6 +154,35 @@ def _demo_rate(figures: Mapping[str, Any]) -> Table:
             )
         ],
     )
+
+
+def _desk_result(figures: Mapping[str, Any]) -> Table:
+    causes = ("quote_age", "wait", "sending", "spread_and_depth")
+    ways = ("slippage", "limit", "order_by_order")
+    return Table(
+        title=f"While a recorded market runs, {figures['rate']} orders per second: gains in basis points",
+        headings=(
+            *("", "accepted", "settle above venue p50, p99 ms", "venue orders, misses"),
+            *("quote's age", "wait", "sending", "spread, depth", "slippage"),
+            *("at the touch when placed", "order by order", "fees", "their fees"),
+        ),
+        rows=[
+            (
+                f"{market['name']}, {market['speed']} x",
+                f"{market['run']['accepted']:,} of {market['run']['offered']:,}",
+                f"{_ms(market['run']['settle_above_venue_ms']['p50'])}, "
+                f"{_ms(market['run']['settle_above_venue_ms']['p99'])}",
+                f"{market['venue_orders']:,}, {market['misses']:,}",
+                *(_basis_points(market, name) for name in (*causes, *ways, "fees", "order_by_order_fees")),
+            )
+            for market in figures["markets"]
+        ],
+    )
+
+
+def _basis_points(market: Mapping[str, Any], name: str) -> str:
+    gained = market["result"][name]["bp"]
+    return NONE if gained is None else f"{gained:+.2f}"
 
 
 def _end_to_end(figures: Mapping[str, Any]) -> Table:

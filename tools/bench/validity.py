@@ -33,12 +33,16 @@ class Judged:
         }
 
 
-def judged(what: str, outcome: Outcome, *, may_be_overloaded: bool) -> Judged:
-    """Hold an outcome against the bound; answers 503 count unless more was offered than can be taken."""
-    return Judged(what=what, outcome=outcome, fault=_fault(outcome, may_be_overloaded=may_be_overloaded))
+def judged(what: str, outcome: Outcome, *, may_be_overloaded: bool, may_be_refused: bool = False) -> Judged:
+    """Hold an outcome against the bound; answers 503 count unless more was offered than can be taken.
+
+    Where a coin may be halted, as in a crash, refusals are part of what is measured.
+    """
+    fault = _fault(outcome, may_be_overloaded=may_be_overloaded, may_be_refused=may_be_refused)
+    return Judged(what=what, outcome=outcome, fault=fault)
 
 
-def _fault(outcome: Outcome, *, may_be_overloaded: bool) -> str | None:
+def _fault(outcome: Outcome, *, may_be_overloaded: bool, may_be_refused: bool) -> str | None:
     if not outcome.offered:
         return "no order was offered"
     if not outcome.accepted or not outcome.orders_per_s:
@@ -48,6 +52,8 @@ def _fault(outcome: Outcome, *, may_be_overloaded: bool) -> str | None:
         failed -= outcome.refused_by_code.get(FOLLOWS_FROM_503, 0)
     else:
         failed += outcome.unavailable
+    if may_be_refused:
+        failed = outcome.unanswered
     if failed > MOST_FAILED_SHARE * outcome.offered:
         return (
             f"{failed:,} of {outcome.offered:,} orders were refused or unanswered, "

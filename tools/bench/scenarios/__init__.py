@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from tools.bench.scenarios import (
     batch,
     demo_rate,
+    desk_result,
     end_to_end,
     growth,
     hordak,
@@ -41,6 +42,14 @@ ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {
     "overload": overload.run,
     "streaming": streaming.run,
     "growth": growth.run,
+    "desk_result": desk_result.run,
 }
+# A quick run measures it only where it is named: each recorded market has a stack of its own.
+NAMED_IN_QUICK = ("desk_result",)
 # Figures that are taken from other scenarios' runs: asking for them asks for those.
 TAKEN_FROM = {"cpu": ("tpcb", "plain_chain", "demo_rate", "end_to_end")}
+
+
+def usual(*, quick: bool) -> list[str]:
+    """What a run measures that names nothing."""
+    return [name for name in (*REPEATED, *ONCE) if not (quick and name in NAMED_IN_QUICK)]

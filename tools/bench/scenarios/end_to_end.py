@@ -87,10 +87,12 @@ def offer(
     orders_each: int | None = None,
     connections: int = CONNECTIONS,
     may_be_overloaded: bool = True,
+    may_be_refused: bool = False,
 ) -> dict[str, Any]:
     """Offer `rate` orders a second for so many seconds; everything that is known of that run.
 
-    `fault` says why no figure may be taken from it; answers 503 are one unless it `may_be_overloaded`.
+    `fault` says why no figure may be taken from it; answers 503 are one unless it `may_be_overloaded`,
+    and no refusal is one where it `may_be_refused`.
     """
     bed = session.bed()
     what = f"{rate:,} orders a second"
@@ -113,7 +115,7 @@ def offer(
             reported, lag = at_end
             outcome = load.outcome()
     drained = session.drain(what)
-    fault = session.judge(what, outcome, may_be_overloaded=may_be_overloaded)
+    fault = session.judge(what, outcome, may_be_overloaded=may_be_overloaded, may_be_refused=may_be_refused)
     run = {"offered_per_s": rate, "seconds": seconds, "fault": fault} | _answers(outcome)
     run |= _pace(job, outcome, reported=reported, lag=lag, drained=drained)
     run["sustained"] = run["sustained"] and fault is None
