@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tools.embedded import places, secret_files
-from tools.stack import backups, console, lifecycle, readiness, rolling
+from tools.stack import backups, console, lifecycle, readiness, rolling, trading
 from tools.stack.supervision import Supervisor
 
 USAGE_ERROR = 2
@@ -109,6 +109,7 @@ def _up(var_dir: Path, *, detach: bool) -> int:
         return 130
     console.show_addresses(info)
     if detach:
+        trading.wait(info.web_url, tell=console.tell)
         return 0
     stopping = console.Stopping()
     console.show_processes(info.processes)
