@@ -1,6 +1,6 @@
 """`desk_result`: what converting costs while recorded markets run, at the demo's rate of orders.
 
-The recordings come with whoever has them: a folder of files in the forms that the paper venue replays.
+The recordings are no part of the project: CROSSBOOK_SHARED_DATA names a folder of files that the paper venue replays.
 """
 
 import os
