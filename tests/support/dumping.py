@@ -31,13 +31,13 @@ def put_back(backup: Path, *, by_commands: bool = False) -> None:
         backups.restore(urls=urls, backup=backup, now=datetime.now(UTC), names=["desk"])
 
 
-def hold(urls: Mapping[str, str], backup: Path) -> None:
+def hold(urls: Mapping[str, str], moment: datetime) -> None:
     """As `after_restore --hold` does; what was dumped a moment ago need not be migrated."""
     desk = connections["desk"]
     was = desk.settings_dict["NAME"]
     desk.settings_dict["NAME"] = conninfo_to_dict(urls["desk"])["dbname"]
     try:
-        restoring.hold(backed_up_at=datetime.strptime(backup.name, backups.STAMP).replace(tzinfo=UTC))
+        restoring.hold(backed_up_at=moment)
     finally:
         desk.close()
         desk.settings_dict["NAME"] = was

@@ -1,5 +1,5 @@
 """Command line of the stack: `python -m tools.stack up [--detach] | down | ps | restart NAME | roll | clean | backup
-| restore FOLDER`."""
+| restore FOLDER | hold MOMENT`."""
 
 import argparse
 import os
@@ -33,6 +33,9 @@ def main() -> int:
     restore = commands.add_parser("restore", help="put a backup in the place of what is there")
     restore.add_argument("folder", type=Path)
     restore.add_argument("--only", choices=backups.VARIABLES, help="this database alone")
+    commands.add_parser("hold", help="hold a desk that other tools have restored").add_argument(
+        "moment", type=_moment, help="to which both databases were restored, with its offset from UTC"
+    )
     options = parser.parse_args()
     var_dir = places.absolute(options.var_dir)
     if options.command == "up":
@@ -48,6 +51,8 @@ def main() -> int:
         return _backup(var_dir, options.to or var_dir / "backups")
     if options.command == "restore":
         return _restore(var_dir, options.folder, [options.only] if options.only else list(backups.VARIABLES))
+    if options.command == "hold":
+        return _hold(var_dir, options.moment)
     info = lifecycle.running(var_dir)
     if info is None:
         console.tell("not running")
@@ -89,6 +94,24 @@ def _restore(var_dir: Path, folder: Path, names: list[str]) -> int:
         return 1
     for name, before in kept.items():
         console.tell(f"{name}: restored; what was there is kept as {before}")
+    return 0
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("a moment without its offset from UTC")
+    return found
+
+
+def _hold(var_dir: Path, moment: datetime) -> int:
+    try:
+        with backups.served(var_dir, os.environ):
+            backups.hold(urls=backups.urls(var_dir, os.environ), moment=moment)
+    except backups.BackupFailed as failure:
+        console.tell(f"not held: {failure}")
+        return 1
+    console.tell("held: the desk sends nothing before manage.py after_restore has asked the venue")
     return 0
 
 

@@ -80,10 +80,25 @@ def restore(
         if "crossbook" in filled:
             _keep_ids_apart(urls, filled)
         if "desk" in filled:
-            _hold({**urls, "desk": make_conninfo(urls["desk"], dbname=filled["desk"])}, backup)
+            moment = datetime.strptime(backup.name, STAMP).replace(tzinfo=UTC)
+            _hold({**urls, "desk": make_conninfo(urls["desk"], dbname=filled["desk"])}, moment)
         return {name: _swap(urls[name], new, now) for name, new in filled.items()}
     except psycopg.Error as error:
         raise BackupFailed(str(error)) from error
+
+
+def hold(*, urls: Mapping[str, str], moment: datetime) -> None:
+    """Do to both databases what `restore` does beside filling them: other tools have restored them to a moment.
+
+    Call it before any program works with them: they are held, and no order id of after the moment is given out again.
+
+    Raises: BackupFailed.
+    """
+    try:
+        _keep_ids_apart(urls, {name: _name(url) for name, url in urls.items()})
+    except psycopg.Error as error:
+        raise BackupFailed(str(error)) from error
+    _hold(urls, moment)
 
 
 def _fill(url: str, dump: Path, now: datetime) -> str:
@@ -117,9 +132,8 @@ def _keep_ids_apart(urls: Mapping[str, str], filled: Mapping[str, str]) -> None:
         connection.execute("SELECT setval('counter_syncorder_id_seq', %s)", [max(known) + IDS_APART])
 
 
-def _hold(urls: Mapping[str, str], backup: Path) -> None:
+def _hold(urls: Mapping[str, str], moment: datetime) -> None:
     """Let the restored desk send nothing before `manage.py after_restore` has asked the venue."""
-    moment = datetime.strptime(backup.name, STAMP).replace(tzinfo=UTC)
     environment = {**os.environ, **{variable: urls[name] for name, variable in VARIABLES.items()}}
     for command in (
         ["migrate", "--no-input", "--database", "desk"],

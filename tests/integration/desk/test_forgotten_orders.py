@@ -24,7 +24,8 @@ from settlement.conversions import balancing
 from settlement.counter_link import reporting
 from settlement.funds import treasury
 from settlement.interventions.terms import Refused
-from settlement.models import ReconciliationBreak
+from settlement.models import ReconciliationBreak, VenueHalt
+from settlement.venues.halts import RESTORED
 from tests.support import people
 from tests.support.databases import environment, leave
 from tests.support.desk_bench import Desk, assert_books_agree, book_balances, event, take_in
@@ -240,6 +241,20 @@ def test_a_restored_counter_gives_no_id_out_again_and_what_it_forgot_is_ended_by
     for order_id in forgotten:
         decide(desk, AcceptedOrder.objects.exclude(state="DISOWNED").get(order_id=order_id), "disown")
     assert_all_is_well(desk, disowned=2)
+
+
+@pytest.mark.usefixtures("programs_ended")
+def test_what_other_tools_restored_is_held_and_gives_no_id_out_again(desk, tmp_path):
+    place_open(make_customer(), make_option(), contracts=50)
+    pull()
+    settle(desk)
+    last = SyncOrder.objects.get().id
+    moment = timezone.now()
+    leave()
+    backups.hold(urls=backups.urls(tmp_path, environment()), moment=moment)
+    held = VenueHalt.objects.get(lifted_at__isnull=True)
+    assert (held.reason, held.began_at) == (RESTORED, moment)
+    assert place_open(make_customer(), make_option(), contracts=60).id > last + backups.IDS_APART
 
 
 def test_ids_move_past_the_desks_and_never_back_and_not_beyond_reason(two_systems):
