@@ -1,7 +1,7 @@
 # Every target that needs the virtual environment makes it first, from the lock, and only when the lock changed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check quick fuzz up down ps rolling backup restore screenshots chaos cluster lint format bench bench-quick bench-figures lock clean
+.PHONY: help setup demo test check quick fuzz up down ps rolling backup restore hold screenshots chaos cluster cluster-demo cluster-drill lint format bench bench-quick bench-figures lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -83,6 +83,10 @@ backup: setup  ## dump both databases and the keys into var/backups; ARGS="--to 
 restore: setup  ## restore a backup, with the stack down: FROM=var/backups/MOMENT
 	@$(BIN)/python -m tools.stack restore $(FROM) $(ARGS)
 
+# make hold MOMENT=2026-11-24T12:00:00Z, with the stack down: other tools have restored both databases (docs/backup.md).
+hold: setup  ## hold a desk that other tools have restored, with the stack down: MOMENT=...
+	@$(BIN)/python -m tools.stack hold $(MOMENT)
+
 # The pictures in README.md and docs: the admin and the trade page.
 screenshots: setup  ## retake the pictures of docs/images; needs Chromium
 	@SCREENSHOTS=docs/images $(BIN)/python -m pytest -n 0 tests/journeys/stack
@@ -94,6 +98,12 @@ chaos: setup  ## break every part of a separate stack under load for two minutes
 # CLUSTER_SEED=7 make cluster ARGS="host-killed": see docs/availability.md. Needs root, Linux and etcd.
 cluster: setup  ## run 3 PostgreSQL hosts under Patroni on this machine, fail them under load, audit the books; as root; ARGS=FAULT
 	@$(BIN)/python -m tools.cluster $(ARGS)
+
+cluster-drill: setup  ## lose 3 PostgreSQL hosts, restore to one minute before, audit the books; as root
+	@$(BIN)/python -m tools.cluster.drill
+
+cluster-demo: setup  ## the demo on 3 PostgreSQL hosts under Patroni and 3 Valkey hosts under Sentinel; as root
+	@$(BIN)/python -m tools.cluster.demo
 
 lint: setup  ## ruff, mypy and the import walls
 	@$(BIN)/ruff check .

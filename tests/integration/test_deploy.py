@@ -17,7 +17,7 @@ from django.core.management import get_commands
 from config.environment import FILE, Subject
 from tests.support import ending
 from tests.support.skips import needs
-from tools.embedded import valkey
+from tools.embedded import postgres, valkey
 from tools.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +50,18 @@ def test_systemd_takes_every_unit(tmp_path):
     assert checked("systemd-analyze", "systemd", "verify", *units) == ""
     wanted = set(re.findall(r"crossbook-\w+\.service", (DEPLOY / "systemd/crossbook.target").read_text()))
     assert wanted == {unit.name for unit in units} - {"crossbook.target", "crossbook-migrate.service"}
+
+
+def test_systemd_takes_the_units_of_the_archive(tmp_path):
+    programs = "/usr/lib/postgresql/18/bin"
+    for name in ("pg_receivewal", "pg_basebackup", "pg_verifybackup"):
+        assert (postgres.installed() / "bin" / name).exists()
+    units = []
+    for unit in sorted(DEPLOY.glob("archive/*.[st]*")):
+        units.append(tmp_path / unit.name)
+        units[-1].write_text(unit.read_text().replace(programs, str(postgres.installed() / "bin")))
+    assert len(units) == 3
+    assert checked("systemd-analyze", "systemd", "verify", *units) == ""
 
 
 def manifests() -> list[dict]:

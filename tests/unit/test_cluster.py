@@ -67,7 +67,7 @@ def test_a_run_is_whole_only_if_everything_holds(wrong):
     assert not is_whole(PROOF | wrong)
 
 
-def run(fault, outage_s):
+def run(fault, outage_s, at="2026-11-30T12:00:00+00:00"):
     return {
         "fault": fault,
         "requests": 1000,
@@ -76,6 +76,7 @@ def run(fault, outage_s):
         "failed_with_retry": 5,
         "engine_s": 1.0,
         "added_s": 0.5,
+        "at": at,
         "load_average": 3.0,
         "proof": PROOF,
     }
@@ -89,6 +90,13 @@ def test_the_page_adds_up_a_year_and_says_what_it_lacks():
     assert f"`{name}` (3)" in written
     assert "**Not run**: `switchover`" in written
     assert "3 of 3" in written
+
+
+def test_what_crossbook_added_before_and_since_is_told_apart():
+    before, since = run("host-killed", 60.0), run("host-killed", 60.0, at="2026-12-01T12:00:00+00:00")
+    written = page.page([before | {"added_s": 12.5}, since | {"added_s": 2.25}])
+    assert "| 12.5, 2.2 |" in written
+    assert "| 12.5, - |" in page.page([before | {"added_s": 12.5}])
 
 
 def test_the_page_is_that_of_its_results():

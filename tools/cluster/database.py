@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import psycopg
 import requests
 import yaml
 
+from tools.cluster.archive import PASSWORD, Archive
+from tools.cluster.disk import Disk
 from tools.cluster.network import Host
 from tools.embedded import postgres
 from tools.stack.supervision import wait_until
@@ -25,7 +28,8 @@ from tools.stack.supervision import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_SECONDS = 90.0
 COMMITS_WITHIN_SECONDS = 1.0  # or the engine counts as out
-USER, PASSWORD = "crossbook", "laboratory"
+DISK_MEGABYTES = 1500  # of a host whose disk is to be filled: ten times what a run writes
+USER = "crossbook"
 # As tools.embedded does: PostgreSQL refuses to run as root.
 RUN = """
 import os, sys
@@ -41,6 +45,9 @@ class DatabaseHost:
 
     def __init__(self, host: Host, others: Sequence[Host], folder: Path, patroni: Path) -> None:
         self.host, self.name = host, host.name
+        self.disk = Disk(folder / f"{host.name}-disk", megabytes=DISK_MEGABYTES)
+        self.is_on_disk = False
+        self.bootstrap: dict[str, Any] = {}  # how Patroni makes a first server, where not by initdb
         self._hosts = others
         self._folder = folder / host.name
         self._patroni = patroni
@@ -83,10 +90,11 @@ class DatabaseHost:
         made["restapi"] = {"listen": f"{at}:8008", "connect_address": f"{at}:8008"}
         made["etcd3"]["hosts"] = [f"{each.address}:2379" for each in self._hosts]
         made["bootstrap"]["dcs"]["postgresql"]["parameters"]["shared_buffers"] = "128MB"
+        made["bootstrap"] |= self.bootstrap
         made["postgresql"] |= {
             "listen": f"{at}:5432",
             "connect_address": f"{at}:5432",
-            "data_dir": str(self._folder / "data"),
+            "data_dir": str(self.data),
             "bin_dir": str(postgres.installed() / "bin"),
             "pgpass": str(self._folder / "pgpass"),
             "pg_hba": [
@@ -145,6 +153,11 @@ class DatabaseHost:
         return {}
 
     @property
+    def data(self) -> Path:
+        """PostgreSQL's folder."""
+        return (self.disk.folder if self.is_on_disk else self._folder) / "data"
+
+    @property
     def patroni_url(self) -> str:
         return f"http://{self.host.address}:8008"
 
@@ -152,17 +165,36 @@ class DatabaseHost:
 class Databases:
     """All three."""
 
-    def __init__(self, hosts: Sequence[Host], folder: Path, patroni: Path, *, beside: Host) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        self.neighbours = [*hosts, beside]  # all hosts of the network
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        folder: Path,
+        patroni: Path,
+        *,
+        neighbours: Sequence[Host],
+        small_disks: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._small_disks = small_disks
+        self.neighbours = neighbours  # all hosts of the network
         self.members = [DatabaseHost(host, hosts, folder, patroni) for host in hosts]
 
-    def start(self) -> None:
-        """Raises: TimeoutError."""
+    @contextmanager
+    def on_disks(self) -> Iterator[None]:
+        """Their folders, empty, each on a disk of its own if they are to be filled. Raises: network.Unable."""
         for member in self.members:
-            member.start()
-        self.await_(lambda: self.primary() is not None, "a primary")
-        self.await_(self.is_whole, "two standbys, one of them synchronous")
+            member.disk.unmount()  # what an earlier run left
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with ExitStack() as mounted:
+            for member in self.members if self._small_disks else ():
+                mounted.callback(member.disk.unmount)
+                member.disk.mount()
+                member.is_on_disk = True
+            yield
+
+    def start(self) -> None:
+        """With new databases. Raises: TimeoutError."""
+        self._start()
         at = ",".join(member.host.address for member in self.members)
         url = f"postgresql://postgres:{PASSWORD}@{at}/postgres?target_session_attrs=read-write&connect_timeout=3"
         with psycopg.connect(url, autocommit=True) as session:
@@ -171,6 +203,26 @@ class Databases:
                 session.execute(f"CREATE DATABASE {name} OWNER {USER}")
         with psycopg.connect(self.url("probe"), autocommit=True) as session:
             session.execute("CREATE TABLE probe (name text PRIMARY KEY, count bigint NOT NULL)")
+
+    def destroy(self) -> None:
+        """Every host loses its power and its disk."""
+        for member in self.members:
+            member.host.kill()
+        for member in self.members:
+            member.reap()
+        shutil.rmtree(self._folder)
+
+    def restore(self, archive: Archive, *, moment: datetime) -> None:
+        """After `destroy`: as they were at a moment. Raises: TimeoutError."""
+        for member in self.members:
+            member.bootstrap = archive.bootstrap(moment, into=member.data)
+        self._start()
+
+    def _start(self) -> None:
+        for member in self.members:
+            member.start()
+        self.await_(lambda: self.primary() is not None, "a primary")
+        self.await_(self.is_whole, "two standbys, one of them synchronous")
 
     def url(self, database: str, *members: DatabaseHost) -> str:
         at = ",".join(member.host.address for member in members or self.members)

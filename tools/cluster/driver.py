@@ -1,6 +1,7 @@
 """What runs beside the stack, in its namespace: the load on a fixed schedule, and the proof afterwards.
 
-`python -m tools.cluster.driver load RUN SECONDS PER_S SEED FILE` and `... prove FILE`, with the stack's environment.
+`python -m tools.cluster.driver load RUN SECONDS PER_S SEED FILE`, `... prove FILE` and `... count MOMENT`, with the
+stack's environment.
 """
 
 import json
@@ -20,7 +21,11 @@ TRY_WITHIN_SECONDS = 3.0
 RETRY_AFTER_SECONDS, RETRY_AFTER_AT_MOST_SECONDS = 0.25, 4.0  # doubled with each try
 GIVEN_UP_AFTER_SECONDS = 90.0
 SETTLED_WITHIN_SECONDS = 120.0
+MAX_COST_USDT = (
+    "100000"  # programs name a bound (docs/api-rules.md); at any price here: the market is not what is tried
+)
 ORDERS = "SELECT client_order_id, id FROM counter_syncorder WHERE client_order_id LIKE %s"
+SINCE = "SELECT count(*) FROM counter_syncorder WHERE placed_at > %s"
 AT_THE_DESK = "SELECT order_id FROM acceptance_acceptedorder WHERE order_id = ANY(%s)"
 
 
@@ -53,7 +58,13 @@ class Sender:
 
     def _try(self, order: dict[str, Any]) -> tuple[int, str, int | None, bool]:
         """Status, code, the order's id, and whether that is the last word."""
-        body = {"type": "open", "client_order_id": order["name"], "symbol": order["symbol"], "contracts": 1}
+        body = {
+            "type": "open",
+            "client_order_id": order["name"],
+            "symbol": order["symbol"],
+            "contracts": 1,
+            "max_cost": MAX_COST_USDT,
+        }
         try:
             answer = self._session().post(
                 self._url,
@@ -76,8 +87,13 @@ class Sender:
         return self._local.session
 
 
+def stop_file(file: Path) -> Path:
+    """What ends a load that writes into `file` before its time."""
+    return file.with_suffix(".stop")
+
+
 def load(run: str, seconds: float, per_s: float, seed: int, file: Path) -> None:
-    """Send, and write what became of each into a file."""
+    """Send for so long at most, and write what became of each into a file."""
     from tools.cluster.trading import ready
 
     url, tokens, symbols = ready(run, CUSTOMERS)
@@ -88,6 +104,8 @@ def load(run: str, seconds: float, per_s: float, seed: int, file: Path) -> None:
         print(json.dumps({"began_at": began_at}), flush=True)  # noqa: T201 - read by the parent
         sent = []
         for number in range(int(seconds * per_s)):
+            if stop_file(file).exists():
+                break
             due = began_at + number / per_s
             time.sleep(max(0.0, due - time.monotonic()))
             sent.append(pool.submit(sender.send, sender.order(f"{run}-{number}"), due))
@@ -123,10 +141,19 @@ def prove(file: Path) -> None:
     print(json.dumps(found))  # noqa: T201 - read by the parent
 
 
+def count(moment: str) -> None:
+    """How many orders were placed since a moment."""
+    from tools.cluster.trading import rows
+
+    print(json.dumps({"count": rows("default", SINCE, [moment])[0][0]}))  # noqa: T201 - read by the parent
+
+
 def main() -> None:
     if sys.argv[1] == "load":
         run, seconds, per_s, seed, file = sys.argv[2:]
         load(run, float(seconds), float(per_s), int(seed), Path(file))
+    elif sys.argv[1] == "count":
+        count(sys.argv[2])
     else:
         prove(Path(sys.argv[2]))
 

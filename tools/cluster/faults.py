@@ -1,13 +1,17 @@
-"""What can go wrong with database hosts, by name; each gives back how it is mended."""
+"""What can go wrong with hosts, and what operators do to them, by name; each gives back how it is mended."""
 
 import random
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tools.cluster.brokers import BrokerHost
 from tools.cluster.database import DatabaseHost, Databases
+from tools.cluster.laboratory import Laboratory
 
 Mend = Callable[[], None]
+ROLLED_WITHIN_SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +20,10 @@ class Fault:
 
     name: str
     what: str
-    inject: Callable[[Databases, random.Random], Mend]
+    inject: Callable[[Laboratory, random.Random], Mend]
     seconds: float
     a_year: float
+    small_disks: bool = False
 
 
 def _primary(databases: Databases) -> DatabaseHost:
@@ -39,17 +44,17 @@ def _nothing() -> None:
     """It mends itself."""
 
 
-def _switch(databases: Databases, chance: random.Random) -> Mend:
-    databases.switch()
+def _switch(lab: Laboratory, chance: random.Random) -> Mend:
+    lab.databases.switch()
     return _nothing
 
 
-def _kill_server(databases: Databases, chance: random.Random) -> Mend:
-    _primary(databases).signal(signal.SIGKILL)
+def _kill_server(lab: Laboratory, chance: random.Random) -> Mend:
+    _primary(lab.databases).signal(signal.SIGKILL)
     return _nothing
 
 
-def _kill_host(member: DatabaseHost) -> Mend:
+def _kill_host(member: DatabaseHost | BrokerHost) -> Mend:
     member.host.kill()
 
     def mend() -> None:
@@ -59,29 +64,29 @@ def _kill_host(member: DatabaseHost) -> Mend:
     return mend
 
 
-def _kill_primarys_host(databases: Databases, chance: random.Random) -> Mend:
-    return _kill_host(_primary(databases))
+def _kill_primarys_host(lab: Laboratory, chance: random.Random) -> Mend:
+    return _kill_host(_primary(lab.databases))
 
 
-def _kill_standbys_host(databases: Databases, chance: random.Random) -> Mend:
-    return _kill_host(_standby(databases))
+def _kill_standbys_host(lab: Laboratory, chance: random.Random) -> Mend:
+    return _kill_host(_standby(lab.databases))
 
 
-def _stop_server(databases: Databases, chance: random.Random) -> Mend:
-    primary = _primary(databases)
+def _stop_server(lab: Laboratory, chance: random.Random) -> Mend:
+    primary = _primary(lab.databases)
     primary.signal(signal.SIGSTOP)
     return lambda: primary.signal(signal.SIGCONT)
 
 
-def _cut_off(databases: Databases, chance: random.Random) -> Mend:
-    host = _primary(databases).host
+def _cut_off(lab: Laboratory, chance: random.Random) -> Mend:
+    host = _primary(lab.databases).host
     host.cut_off()
     return host.connect
 
 
-def _mute(databases: Databases, chance: random.Random) -> Mend:
-    host = _primary(databases).host
-    others = [each for each in databases.neighbours if each is not host]
+def _mute(lab: Laboratory, chance: random.Random) -> Mend:
+    host = _primary(lab.databases).host
+    others = [each for each in lab.databases.neighbours if each is not host]
     host.mute(others)
     return lambda: host.unmute(others)
 
@@ -98,16 +103,17 @@ def _kill_etcd(members: Sequence[DatabaseHost]) -> Mend:
     return mend
 
 
-def _kill_etcd_of_primary(databases: Databases, chance: random.Random) -> Mend:
-    return _kill_etcd([_primary(databases)])
+def _kill_etcd_of_primary(lab: Laboratory, chance: random.Random) -> Mend:
+    return _kill_etcd([_primary(lab.databases)])
 
 
-def _kill_etcd_everywhere(databases: Databases, chance: random.Random) -> Mend:
-    return _kill_etcd(databases.members)
+def _kill_etcd_everywhere(lab: Laboratory, chance: random.Random) -> Mend:
+    return _kill_etcd(lab.databases.members)
 
 
-def _kill_standby_and_server(databases: Databases, chance: random.Random) -> Mend:
+def _kill_standby_and_server(lab: Laboratory, chance: random.Random) -> Mend:
     """The server is killed when the other standby has become the synchronous one."""
+    databases = lab.databases
     first, primary = _standby(databases), _primary(databases)
     mend = _kill_host(first)
     databases.await_(lambda: databases.synchronous() not in (None, first), "other synchronous standby")
@@ -115,10 +121,47 @@ def _kill_standby_and_server(databases: Databases, chance: random.Random) -> Men
     return mend
 
 
-def _worsen(databases: Databases, chance: random.Random) -> Mend:
-    host = _primary(databases).host
+def _worsen(lab: Laboratory, chance: random.Random) -> Mend:
+    host = _primary(lab.databases).host
     host.worsen("delay", f"{chance.randint(5, 15)}ms", "5ms", "loss", f"{chance.randint(1, 3)}%")
     return host.mend
+
+
+def _fill_disk(lab: Laboratory, chance: random.Random) -> Mend:
+    disk = _primary(lab.databases).disk
+    disk.fill()
+    return disk.free
+
+
+def _fill_disk_and_switch(lab: Laboratory, chance: random.Random) -> Mend:
+    mend = _fill_disk(lab, chance)
+    time.sleep(chance.uniform(4, 8))
+    lab.databases.switch()
+    return mend
+
+
+def _kill_brokers_host(lab: Laboratory, chance: random.Random) -> Mend:
+    found = lab.brokers.primary()
+    if found is None:
+        raise TimeoutError("there is no broker")
+    return _kill_host(found)
+
+
+def _roll(lab: Laboratory, chance: random.Random) -> Mend:
+    rolling = lab.roll()
+
+    def mend() -> None:
+        if rolling.wait(ROLLED_WITHIN_SECONDS):
+            raise RuntimeError(f"the programs were not replaced: {lab.folder / 'roll.log'}")
+
+    return mend
+
+
+def _roll_and_switch(lab: Laboratory, chance: random.Random) -> Mend:
+    mend = _roll(lab, chance)
+    time.sleep(chance.uniform(5, 30))
+    lab.databases.switch()
+    return mend
 
 
 FAULTS = {
@@ -151,6 +194,31 @@ FAULTS = {
             _kill_standby_and_server,
             60,
             0.2,
+        ),
+        Fault(
+            "disk-full",
+            "the disk of the primary's PostgreSQL is full for 20 s",
+            _fill_disk,
+            20,
+            0.2,
+            small_disks=True,
+        ),
+        Fault(
+            "disk-full-and-switchover",
+            "the disk of the primary's PostgreSQL is full, and after some seconds an operator moves the primary",
+            _fill_disk_and_switch,
+            25,
+            0.2,
+            small_disks=True,
+        ),
+        Fault("broker-killed", "the host of the broker's primary loses power", _kill_brokers_host, 30, 2),
+        Fault("rolling-upgrade", "all programs are replaced, one after another", _roll, 10, 24),
+        Fault(
+            "rolling-and-switchover",
+            "all programs are replaced, and meanwhile the primary is moved",
+            _roll_and_switch,
+            40,
+            12,
         ),
         Fault("bad-network", "the primary's packets are late, and some get lost", _worsen, 20, 4),
     )
