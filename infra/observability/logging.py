@@ -8,14 +8,17 @@ import sentry_sdk
 import structlog
 from django.conf import settings
 
-from infra.observability import correlation, request_ids
+from infra.observability import correlation, request_ids, tracing
 from infra.observability.redaction import everywhere, hiding, secrets_of, without_amounts
 
 MAX_TAG = 200  # characters that Sentry keeps
 
 
 def configure() -> None:
-    """Route the standard library's logging and structlog through one renderer; start Sentry when it has a DSN."""
+    """Route the standard library's logging and structlog through one renderer; start Sentry when it has a DSN.
+
+    Raises: ImproperlyConfigured where traces are wanted and their packages are not there.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         request_ids.add_request_id,
@@ -49,6 +52,7 @@ def configure() -> None:
     logging.getLogger("django.request").setLevel(logging.ERROR)
     if settings.SENTRY_DSN:
         start_sentry(dsn=settings.SENTRY_DSN)
+    tracing.check()
 
 
 class _Discreet(structlog.stdlib.ProcessorFormatter):

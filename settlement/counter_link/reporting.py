@@ -16,7 +16,8 @@ from infra.coordination.leader import exclusive
 from infra.db.arrays import array
 from infra.db.lifecycles import moves
 from infra.db.rows import reader
-from infra.observability import correlation
+from infra.observability import correlation, tracing
+from settlement.counter_link import traces
 from settlement.task_triggers import balance_in
 
 log = structlog.get_logger(__name__)
@@ -147,4 +148,7 @@ def _tell(page: Sequence[Unreported], clock: Callable[[], datetime]) -> list[int
         log.error(
             "counter refuses settlements", orders=correlation.runs(answer.refused), count=len(answer.refused)
         )
-    return move_orders(ids, AcceptedOrder.report, at=now, same={"reported_at": now})
+    moved = move_orders(ids, AcceptedOrder.report, at=now, same={"reported_at": now})
+    if tracing.is_on():
+        traces.tell(moved)
+    return moved
