@@ -18,7 +18,7 @@ from counter.models import CashMovement, SyncOrder, Transfer
 from infra.admin.csv_export import text_of
 from infra.csv_lines import csv_lines, text_cell
 from infra.db.ids_by_time import begin_id, end_id
-from settlement.models import DeskTransfer, Fill, FundsTransfer
+from settlement.models import DeskTransfer, Fill, FundsTransfer, VenueTrade
 
 ROWS_A_STATEMENT = 5_000
 MARGIN = timedelta(hours=1)
@@ -100,6 +100,15 @@ TABLES = {
             ),
         ),
         Table(
+            "venue-trades",
+            VenueTrade,
+            "traded_at",
+            (
+                *("id", "traded_at", "symbol", "venue_trade_id", "venue_order_id", "side"),
+                *("price", "coin", "usdt", "fee", "fee_asset"),
+            ),
+        ),
+        Table(
             "transfers",
             FundsTransfer,
             "confirmed_at",
@@ -136,7 +145,8 @@ def pages(table: Table, day: date) -> Iterator[Page]:
 def _near(table: Table, begins: datetime, ends: datetime) -> QuerySet[Any]:
     """Rows among which those of that time are, with no index of times: by their ids, fills by their conversions.
 
-    All of the transfers between wallets, which are few and may be confirmed long after they were planned.
+    All of the transfers between wallets, which are few and may be confirmed long after they were planned; the venue's
+    trades by their own index.
     """
     rows = table.model._default_manager.all()
     if table.margin is not None:

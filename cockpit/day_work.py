@@ -12,12 +12,13 @@ from functools import partial
 import structlog
 from django.db import Error, IntegrityError, transaction
 
-from cockpit import days
+from cockpit import day_venue, days
 from cockpit.days import DayRefused
 from cockpit.models import DayStatement, DayWork
 from infra.broker.dispatcher import Steps, dispatcher
 from infra.coordination.leader import exclusive
 from infra.db.transient_errors import is_session_over, is_transient, leave_session
+from settlement.venues.protocol import Venue
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +36,22 @@ def ask_statement(*, day: date, by: str, now: datetime) -> DayWork:
     return _ask(DayWork(kind=Kind.STATE, day=day, asked_by=by, asked_at=now))
 
 
-def ask_close(*, statement: DayStatement, by: str, now: datetime) -> DayWork:
-    """Have a day closed by its newest statement, as a second person.
+def ask_close(*, statement: DayStatement, by: str, now: datetime, note: str = "") -> DayWork:
+    """Have a day closed by its newest statement, as a second person, with a note where one is needed.
 
     Raises: DayRefused, as `days.close` would before it adds the day up, or while it is stated anew; DatabaseError.
     """
-    days.check_close(statement, by=by)
-    return _ask(DayWork(kind=Kind.CLOSE, day=statement.day, statement=statement, asked_by=by, asked_at=now))
+    days.check_close(statement, by=by, note=note)
+    return _ask(
+        DayWork(
+            kind=Kind.CLOSE,
+            day=statement.day,
+            statement=statement,
+            asked_by=by,
+            asked_at=now,
+            note=note.strip(),
+        )
+    )
 
 
 def under_way() -> dict[date, DayWork]:
@@ -54,8 +64,8 @@ def latest(day: date) -> DayWork | None:
     return DayWork.objects.filter(day=day).order_by("-id").first()
 
 
-def work_off(*, clock: Callable[[], datetime]) -> int:
-    """Do what is asked for, unless another worker is at it; how much of it was ended.
+def work_off(*, clock: Callable[[], datetime], venue: Venue) -> int:
+    """Do what is asked for, unless another worker is at it; how much of it was ended. For a statement `venue` is asked.
 
     What a database cannot do now stays for the next run; what fails otherwise is ended with a word, for it would fail
     again, and hold up the other days.
@@ -66,7 +76,7 @@ def work_off(*, clock: Callable[[], datetime]) -> int:
             return 0
         for work in DayWork.objects.filter(ended_at__isnull=True).order_by("id"):
             try:
-                _do(work, clock)
+                _do(work, clock, venue)
             except Error as error:
                 log.warning("a day waits", day=str(work.day), error=repr(error))
                 leave_session(error)
@@ -90,10 +100,10 @@ def _ask(work: DayWork) -> DayWork:
     return work
 
 
-def _do(work: DayWork, clock: Callable[[], datetime]) -> None:
+def _do(work: DayWork, clock: Callable[[], datetime], venue: Venue) -> None:
     """Make it, or end it with the reason why not. Raises: Error that the next run need not meet."""
     try:
-        _make(work, clock)
+        _make(work, clock, venue)
     except DayRefused as refusal:
         log.info("a day was refused", day=str(work.day), why=str(refusal))
         _refuse(work, str(refusal), now=clock())
@@ -104,12 +114,15 @@ def _do(work: DayWork, clock: Callable[[], datetime]) -> None:
         _refuse(work, FAILED, now=clock())
 
 
-def _make(work: DayWork, clock: Callable[[], datetime]) -> None:
+def _make(work: DayWork, clock: Callable[[], datetime], venue: Venue) -> None:
+    told = partial(_note_step, work, clock)
     if work.kind == Kind.CLOSE:
-        days.check_close(work.statement_of(), by=work.asked_by)
+        days.check_close(work.statement_of(), by=work.asked_by, note=work.note)
+        content = days.add_up(work.day, told=told)
     else:
         days.check_state(work.day, now=clock())
-    content = days.add_up(work.day, told=partial(_note_step, work, clock))
+        asking = partial(day_venue.ask, work.day, venue=venue, now=clock())
+        content = days.add_up(work.day, told=told, ask_venue=asking)
     _end(work, content, now=clock())
 
 
@@ -129,7 +142,7 @@ def _end(work: DayWork, content: days.Content, *, now: datetime) -> None:
         if row.ended_at is not None:
             return
         if work.kind == Kind.CLOSE:
-            days.enter_close(work.statement_of(), content, by=work.asked_by, now=now)
+            days.enter_close(work.statement_of(), content, by=work.asked_by, now=now, note=work.note)
         else:
             row.statement = days.enter_statement(work.day, content, by=work.asked_by, now=now)
         row.ended_at, row.step = now, len(days.STEPS)

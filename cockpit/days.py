@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from cockpit import day_venue
 from cockpit.day_costs import costs_of
 from cockpit.models import DayClose, DayStatement
 from counter.money.chart import SystemAccount
@@ -50,6 +51,7 @@ STEPS = (
     "results of the counter book",
     "results of the desk book",
     "costs by customer",
+    "trades of the venue",
 )
 # Gains are positive: credits of an account of results, less its debits.
 SPREAD = """
@@ -82,7 +84,7 @@ class DayRefused(ValueError):
 
 
 def state(*, day: date, by: str, now: datetime) -> DayStatement:
-    """Add up a day that is over and keep what came of it.
+    """Add up a day that is over and keep what came of it, by what the venue has told of it so far.
 
     Raises: DayRefused for a day that is not over or is closed; DatabaseError.
     """
@@ -90,14 +92,14 @@ def state(*, day: date, by: str, now: datetime) -> DayStatement:
     return enter_statement(day, add_up(day), by=by, now=now)
 
 
-def close(*, statement: DayStatement, by: str, now: datetime) -> DayClose:
-    """Close a day by its newest statement, as a second person.
+def close(*, statement: DayStatement, by: str, now: datetime, note: str = "") -> DayClose:
+    """Close a day by its newest statement, as a second person; with a `note` on what the venue tells otherwise.
 
     Raises: DayRefused when it is the same person, the day is closed, the statement is not its newest, does not balance,
-    or the books have changed since; DatabaseError.
+    needs a note, or the books have changed since; DatabaseError.
     """
-    check_close(statement, by=by)
-    return enter_close(statement, add_up(statement.day), by=by, now=now)
+    check_close(statement, by=by, note=note)
+    return enter_close(statement, add_up(statement.day), by=by, now=now, note=note)
 
 
 def check_state(day: date, *, now: datetime) -> None:
@@ -118,7 +120,7 @@ def enter_statement(day: date, content: Content, *, by: str, now: datetime) -> D
     )
 
 
-def check_close(statement: DayStatement, *, by: str) -> None:
+def check_close(statement: DayStatement, *, by: str, note: str = "") -> None:
     """Whether that person may close the day by that statement; the books are not asked. Raises: DayRefused."""
     if by == statement.made_by:
         raise DayRefused("somebody else than who made the statement has to close the day")
@@ -129,13 +131,17 @@ def check_close(statement: DayStatement, *, by: str) -> None:
         raise DayRefused("there is a newer statement of the day")
     if not balances(statement.content):
         raise DayRefused("a trial balance is not zero")
+    if (open_ := day_venue.unexplained(statement.content)) and not note.strip():
+        raise DayRefused(f"a note is needed: {'; '.join(open_)}")
     if DayClose.objects.filter(day=statement.day).exists():
         raise DayRefused(f"{statement.day} is closed")
 
 
-def enter_close(statement: DayStatement, content: Content, *, by: str, now: datetime) -> DayClose:
+def enter_close(
+    statement: DayStatement, content: Content, *, by: str, now: datetime, note: str = ""
+) -> DayClose:
     """Close the day if `content`, added up anew, is what was stated. Raises: as `close`."""
-    check_close(statement, by=by)
+    check_close(statement, by=by, note=note)
     # A release before may have stated it, with fewer parts.
     content = {part: lines for part, lines in content.items() if part in statement.content}
     if digest_of(content) != statement.digest:
@@ -143,16 +149,27 @@ def enter_close(statement: DayStatement, content: Content, *, by: str, now: date
     try:
         with transaction.atomic():
             return DayClose.objects.create(
-                day=statement.day, statement=statement, made_by=statement.made_by, closed_by=by, closed_at=now
+                day=statement.day,
+                statement=statement,
+                made_by=statement.made_by,
+                closed_by=by,
+                closed_at=now,
+                note=note.strip(),
             )
     except IntegrityError as error:
         raise DayRefused(f"{statement.day} is closed") from error
 
 
-def add_up(day: date, *, told: Callable[[int], None] = lambda step: None) -> Content:
+def add_up(
+    day: date,
+    *,
+    told: Callable[[int], None] = lambda step: None,
+    ask_venue: Callable[[], None] = lambda: None,
+) -> Content:
     """Accounts, trial balances and results of a day; amounts are text, with every digit of the books.
 
-    `told` is called before each of the STEPS, with how many are done. Raises: DatabaseError.
+    `told` is called before each of the STEPS, with how many are done, and `ask_venue` before what the venue has told is
+    held against the fills. Raises: DatabaseError.
     """
     span = {"begins": _begins(day), "ends": _ends(day)}
     accounts: list[list[str]] = []
@@ -171,6 +188,9 @@ def add_up(day: date, *, told: Callable[[int], None] = lambda step: None) -> Con
     results = [*_spread_of_all(customers), *of_desk]
     told(len(BOOKS) + 2)
     costs = costs_of(**span, results=of_desk)
+    told(len(BOOKS) + 3)
+    ask_venue()
+    of_venue = day_venue.parts_of(day)
     return {
         "day": day.isoformat(),
         "accounts": accounts,
@@ -178,6 +198,7 @@ def add_up(day: date, *, told: Callable[[int], None] = lambda step: None) -> Con
         "results": [[cause, coin, asset, f"{amount:f}"] for cause, coin, asset, amount in results],
         "customers": [[customer, coin, asset, f"{amount:f}"] for customer, coin, asset, amount in customers],
         "costs": costs,
+        **of_venue,
     }
 
 
@@ -215,6 +236,7 @@ def file_of(statement: DayStatement) -> Iterator[str]:
             ["cost of a customer", f"{customer}, {cause}", coin, asset, "", "", "", amount, ""]
             for customer, coin, cause, asset, amount in content.get("costs", [])
         ),
+        *day_venue.file_rows(content),
         ["digest", statement.digest, "", "", "", "", "", "", ""],
     ]
     heading = [

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from cockpit import days
+from cockpit import day_venue, days
 from cockpit.day_lines import account_lines, amount_text, cost_lines, customer_lines, venue_fact
 from cockpit.models import DayClose, DayStatement
 from infra.pdf import Section, pdf_of
+
+LINES_IN_PDF = 100
 
 
 def pdf(statement: DayStatement, closed: DayClose | None, *, now: datetime) -> bytes:
@@ -22,6 +24,8 @@ def _facts(statement: DayStatement, closed: DayClose | None, now: datetime) -> I
         yield "Not closed."
     else:
         yield f"Closed by {closed.closed_by} at {closed.closed_at:%Y-%m-%d %H:%M:%S} UTC."
+        if closed.note:
+            yield f"Their note: {closed.note}"
     yield (
         "Both books balance in every asset."
         if days.balances(statement.content)
@@ -58,6 +62,31 @@ def _sections(statement: DayStatement) -> Iterator[Section]:
         numbers=1,
         widths=(4, 3, 1, 1, 2),
         empty="nothing was converted",
+    )
+    yield Section(
+        "The venue's statement of the day against our fills, by coin",
+        ("coin", "the venue's trades", "differences", "unexplained"),
+        day_venue.told_lines(content),
+        numbers=2,
+        widths=(1, 5, 2, 2),
+        empty="the statement is older than these lines",
+    )
+    yield Section(
+        "Trades, amounts and fees",
+        ("coin", "what", "at the venue", "by our fills", "difference"),
+        day_venue.sum_lines(content),
+        numbers=3,
+        widths=(1, 3, 3, 3, 2),
+        empty="nothing was traded",
+    )
+    lines = content.get("venue_lines", [])
+    yield Section(
+        f"Differences, the first {LINES_IN_PDF} of {sum(int(each[3]) for each in content.get('venue', []))}",
+        ("coin", "trade", "what", "at the venue", "booked", "explained"),
+        [tuple(line) for line in lines[:LINES_IN_PDF]],
+        numbers=0,
+        widths=(1, 2, 2, 4, 4, 2),
+        empty="none",
     )
     yield Section(
         "Trial balances",

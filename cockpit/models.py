@@ -90,6 +90,7 @@ class DayClose(models.Model):
     made_by = models.CharField(max_length=150)
     closed_by = models.CharField(max_length=150)
     closed_at = models.DateTimeField()
+    note = models.TextField(blank=True, db_default="", default="")  # of what the venue tells otherwise
 
     class Meta:
         permissions = [("approve_dayclose", "Can close a day")]
@@ -123,6 +124,7 @@ class DayWork(models.Model):
     stepped_at = models.DateTimeField(null=True)  # null: no worker has taken it up
     ended_at = models.DateTimeField(null=True)
     refusal = models.TextField(blank=True)
+    note = models.TextField(blank=True, db_default="", default="")  # of who closes
 
     class Meta:
         constraints = [

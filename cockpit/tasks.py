@@ -48,5 +48,8 @@ def run_audit() -> None:
 
 @shared_task(name="cockpit.work_on_days")
 def work_on_days() -> None:
-    """State and close the days that people have asked for; what a worker has left undone is begun anew."""
-    day_work.work_off(clock=clock.of("default").now)
+    """State and close the days that people have asked for; what a worker has left undone is begun anew.
+
+    The venue is asked for its trades of a day that is stated.
+    """
+    day_work.work_off(clock=clock.of("default").now, venue=venue())

@@ -23,6 +23,9 @@ from cockpit.api.messages import (
     RiskMeasures,
     ScenarioGrid,
     SeriesRisk,
+    VenueLine,
+    VenueSum,
+    VenueTold,
     WalletBand,
 )
 from cockpit.balances import Balances
@@ -105,6 +108,7 @@ def closed(row: DayClose) -> ClosedDay:
         made_at=row.statement.made_at,
         closed_by=row.closed_by,
         closed_at=row.closed_at,
+        note=row.note,
     )
 
 
@@ -118,6 +122,9 @@ def closed_day(row: DayClose) -> ClosedDayBody:
         results=[DayResult(*line) for line in content["results"]],
         customers=[CustomerResult(*line) for line in content.get("customers", [])],
         costs=[CustomerCost(*line) for line in content.get("costs", [])],
+        venue=[VenueTold(*line[:3], *map(int, line[3:])) for line in content.get("venue", [])],
+        venue_sums=[VenueSum(*line) for line in content.get("venue_sums", [])],
+        venue_lines=[VenueLine(*line) for line in content.get("venue_lines", [])],
         files=[
             DayFile(
                 name=name,

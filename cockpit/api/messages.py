@@ -142,6 +142,7 @@ class ClosedDay(msgspec.Struct):
     made_at: Moment
     closed_by: str
     closed_at: Moment
+    note: Annotated[str, Meta(description="Of who closed it, on what the venue told otherwise.")]
 
 
 class ClosedDays(msgspec.Struct):
@@ -205,6 +206,41 @@ class CustomerCost(msgspec.Struct):
     amount: Amount
 
 
+class VenueTold(msgspec.Struct):
+    """Whether the venue has told a coin's trades of the day, and how many of them and our fills differ."""
+
+    coin: str
+    outcome: Annotated[
+        str,
+        Meta(
+            description="TOLD; SILENT: it did not answer; GONE: it cannot tell any more; else it was not asked."
+        ),
+    ]
+    why: str
+    differences: int
+    unexplained: int
+
+
+class VenueSum(msgspec.Struct):
+    """A sum over a coin's trades of the day: how many, coin, USDT, fees."""
+
+    coin: str
+    what: str
+    at_venue: Amount
+    booked: Amount
+
+
+class VenueLine(msgspec.Struct):
+    """A trade that is not booked, not at the venue, or differs; the first thousand of a day."""
+
+    coin: str
+    venue_trade_id: str
+    what: str
+    at_venue: str
+    booked: str
+    explained: str
+
+
 class ClosedDayBody(msgspec.Struct):
     """A closed day with all that was closed, and its files."""
 
@@ -214,4 +250,7 @@ class ClosedDayBody(msgspec.Struct):
     results: list[DayResult]
     customers: list[CustomerResult]
     costs: list[CustomerCost]
+    venue: list[VenueTold]
+    venue_sums: list[VenueSum]
+    venue_lines: list[VenueLine]
     files: list[DayFile]

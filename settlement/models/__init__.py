@@ -12,6 +12,7 @@ from settlement.models.interventions import Intervention
 from settlement.models.late_fees import LateFee
 from settlement.models.reconciliation import ReconciliationBreak, ReconciliationRun
 from settlement.models.venue_account import VenueAccount
+from settlement.models.venue_days import VenueDay, VenueTrade
 
 __all__ = [
     "Allocation",
@@ -35,5 +36,7 @@ __all__ = [
     "ReconciliationRun",
     "StateChange",
     "VenueAccount",
+    "VenueDay",
     "VenueHalt",
+    "VenueTrade",
 ]

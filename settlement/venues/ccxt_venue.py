@@ -176,9 +176,9 @@ class CcxtVenue:
             return order_report(order, client_order_id)
 
     @retried
-    def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
+    def trades(self, *, underlying: str, since: datetime, until: datetime | None = None) -> list[Trade]:
         with self._call() as exchange:
-            return trades_since(exchange, settings.COINS[underlying], since)
+            return trades_since(exchange, settings.COINS[underlying], since, until)
 
     @retried
     def minutes(self, *, underlying: str, first: datetime, count: int) -> list[MinuteOfTrades]:

@@ -173,8 +173,8 @@ class Venue(Protocol):
     def find(self, *, underlying: str, client_order_id: str) -> OrderReport | None:
         """The order under our id with all its trades, or None when the venue says it knows none."""
 
-    def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
-        """All trades of the account in the coin's market since a moment, oldest first."""
+    def trades(self, *, underlying: str, since: datetime, until: datetime | None = None) -> list[Trade]:
+        """All trades of the account in the coin's market since a moment (and before `until`), oldest first."""
 
     def minutes(self, *, underlying: str, first: datetime, count: int) -> list[MinuteOfTrades]:
         """What everybody traded in the coin's market in up to `count` minutes from `first` on, those that it has."""

@@ -15,21 +15,26 @@ PAGES_AT_MOST = 10_000  # a venue that fills every page for ever is no answer
 WITHIN_MS = 24 * 3600 * 1000 - 1  # what Binance answers of, when it is asked by time
 
 
-def trades_since(exchange: Any, symbol: str, since: datetime) -> list[Trade]:
-    """All trades of a ccxt exchange's market since a moment, oldest first.
+def trades_since(exchange: Any, symbol: str, since: datetime, until: datetime | None = None) -> list[Trade]:
+    """All trades of a ccxt exchange's market since a moment, oldest first; with `until` those before that moment.
 
     Raises: VenueError, ccxt's errors; ValueError for ids that are no numbers, where there is more than a page.
     """
     start = int(since.timestamp() * 1000)
+    stop = None if until is None else int(until.timestamp() * 1000)
     # By the venue's clock: what is asked for without an end is answered of one day, too.
     ends_at = exchange.milliseconds() - exchange.options.get("timeDifference", 0)
     while (end := start + WITHIN_MS) < ends_at:
+        if stop is not None and start >= stop:
+            return []
         if page := _page(exchange, symbol, startTime=start, endTime=end):
-            return _read(_with_all_that_follow(exchange, symbol, page))
+            return _read(_with_all_that_follow(exchange, symbol, page, stop), stop)
         start = end
     # The last day has no end: trades go on while they are read, and the venue's clock may be ahead of ours.
     page = _page(exchange, symbol, startTime=start)
-    return _read(page if len(page) < HISTORY_PAGE else _with_all_that_follow(exchange, symbol, page))
+    return _read(
+        page if len(page) < HISTORY_PAGE else _with_all_that_follow(exchange, symbol, page, stop), stop
+    )
 
 
 def trades_of_order(exchange: Any, symbol: str, order_id: str) -> list[Any]:
@@ -63,8 +68,13 @@ def transfers_between(exchange: Any, since: datetime, origin: str, target: str) 
     raise VenueError(kind="BadAnswer", message=f"more than {PAGES_AT_MOST} pages of transfers")
 
 
-def _with_all_that_follow(exchange: Any, symbol: str, page: list[Any], **of: Any) -> list[Any]:
-    """The trades of a page and all later ones, which are asked for by number: that has no limit in time."""
+def _with_all_that_follow(
+    exchange: Any, symbol: str, page: list[Any], stop: int | None = None, **of: Any
+) -> list[Any]:
+    """The trades of a page and all later ones, which are asked for by number: that has no limit in time.
+
+    Nothing is asked for beyond the first trade of `stop`, in milliseconds, or later.
+    """
     found = {int(trade["id"]): trade for trade in page}
     if not found:
         return []
@@ -74,13 +84,13 @@ def _with_all_that_follow(exchange: Any, symbol: str, page: list[Any], **of: Any
         if any(int(trade["id"]) < following for trade in page):
             raise VenueError(kind="BadAnswer", message=f"the trades after {following} do not go on")
         found.update((int(trade["id"]), trade) for trade in page)
-        if len(page) < HISTORY_PAGE:
+        if len(page) < HISTORY_PAGE or (stop is not None and page[-1]["timestamp"] >= stop):
             return [found[number] for number in sorted(found)]
     raise VenueError(kind="BadAnswer", message=f"more than {PAGES_AT_MOST} pages of trades")
 
 
-def _read(trades: list[Any]) -> list[Trade]:
-    return [trade_of(trade) for trade in trades]
+def _read(trades: list[Any], stop: int | None) -> list[Trade]:
+    return [trade_of(trade) for trade in trades if stop is None or trade["timestamp"] < stop]
 
 
 def _page(exchange: Any, symbol: str, **parameters: Any) -> list[Any]:

@@ -148,8 +148,9 @@ def work_on_days() -> None:
     from django.utils import timezone
 
     from cockpit import day_work
+    from settlement.venues.ccxt_venue import venue
 
-    day_work.work_off(clock=lambda: timezone.now() + DAY_IS_OVER)
+    day_work.work_off(clock=lambda: timezone.now() + DAY_IS_OVER, venue=venue())
 
 
 def pay() -> None:

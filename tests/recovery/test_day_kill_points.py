@@ -29,32 +29,41 @@ def day():
     return Transfer.objects.latest("id").created_at.date()
 
 
+@pytest.fixture
+def at_venue(paper_venue, venue_account):
+    """The settings of a worker that asks the paper venue."""
+    _, key, secret = venue_account
+    return {"VENUE_URL": paper_venue.url, "VENUE_API_KEY": key, "VENUE_API_SECRET": secret}
+
+
 @pytest.mark.parametrize("point", POINTS_OF_A_DAY)
-def test_a_worker_that_dies_while_it_states_a_day(doomed, day, point):
+def test_a_worker_that_dies_while_it_states_a_day(doomed, day, point, venue, at_venue):
     asked = day_work.ask_statement(day=day, by="ann", now=later())
-    doomed.begin(Work.DAY, point, {})
+    doomed.begin(Work.DAY, point, at_venue)
     assert doomed.end() == -signal.SIGKILL
     asked.refresh_from_db()
     # Both or neither: the statement, and that it was made.
     assert DayStatement.objects.count() == (asked.ended_at is not None) == (point == KEPT)
 
-    assert day_work.work_off(clock=later) == (point != KEPT)
+    assert day_work.work_off(clock=later, venue=venue) == (point != KEPT)
     statement = DayStatement.objects.get()
     assert (statement.day, statement.made_by, statement.content) == (day, "ann", days.add_up(day))
+    assert {outcome for _, outcome, *_ in statement.content["venue"]} == {"TOLD"}
     assert DayWork.objects.get().statement_id == statement.pk
-    assert day_work.work_off(clock=later) == 0
+    assert day_work.work_off(clock=later, venue=venue) == 0
 
 
 @pytest.mark.parametrize("point", POINTS_OF_A_DAY)
-def test_a_worker_that_dies_while_it_closes_a_day(doomed, day, point):
+def test_a_worker_that_dies_while_it_closes_a_day(doomed, day, point, venue, at_venue):
     statement = days.state(day=day, by="ann", now=later())
-    asked = day_work.ask_close(statement=statement, by="bob", now=later())
-    doomed.begin(Work.DAY, point, {})
+    asked = day_work.ask_close(statement=statement, by="bob", now=later(), note="nobody asked the venue")
+    doomed.begin(Work.DAY, point, at_venue)
     assert doomed.end() == -signal.SIGKILL
     asked.refresh_from_db()
     assert DayClose.objects.count() == (asked.ended_at is not None) == (point == KEPT)
 
-    assert day_work.work_off(clock=later) == (point != KEPT)
+    assert day_work.work_off(clock=later, venue=venue) == (point != KEPT)
+    assert DayClose.objects.get().note == "nobody asked the venue"
     assert str(DayClose.objects.get()) == f"{day} closed by ann and bob"
     assert DayWork.objects.get().refusal == ""
-    assert day_work.work_off(clock=later) == 0
+    assert day_work.work_off(clock=later, venue=venue) == 0

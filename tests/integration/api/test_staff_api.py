@@ -20,6 +20,7 @@ from cockpit import balances, days, risk, staff_keys
 from cockpit.api import views
 from cockpit.models import StaffKey
 from counter.pricing.book_risk import PRICE_MOVES, VOLATILITY_MOVES
+from settlement.reconciliation import venue_days
 from tests.support.factories import make_customer
 from tests.support.history import write_history
 
@@ -48,6 +49,7 @@ def closed(key, venue):
     write_history(venue)
     now = timezone.now() + timedelta(days=1, minutes=10)
     day = (now - timedelta(days=1, minutes=10)).date()
+    venue_days.ask(day, venue=venue, now=now)
     return days.close(statement=days.state(day=day, by="ann", now=now), by="bob", now=now)
 
 
@@ -90,6 +92,9 @@ def test_a_closed_day_is_told_with_its_files(closed, key):
     told = ask(f"/staff/v1/days/{closed.day}", key).json()
     assert told["closed"] == listed
     assert [list(line.values()) for line in told["accounts"]] == closed.statement.content["accounts"]
+    assert {(each["outcome"], each["differences"]) for each in told["venue"]} == {("TOLD", 0)}
+    assert {each["at_venue"] == each["booked"] for each in told["venue_sums"]} == {True}
+    assert (told["venue_lines"], listed["note"]) == ([], "")
     assert {line["difference"] for line in told["trial"]} <= {"0", "0.00000000", "0E-8"} | {
         line[-1] for line in closed.statement.content["trial"]
     }

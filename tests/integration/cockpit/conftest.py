@@ -56,11 +56,16 @@ def past(two_systems: None, venue: "CcxtVenue") -> None:
 
 
 @pytest.fixture
-def today(past: None) -> date:
-    """The day of the history: of its newest leg, however close to midnight that was written."""
-    from counter.models import Transfer
+def today(past: None, venue: "CcxtVenue") -> date:
+    """The day of the history: of its newest leg, however close to midnight that was written. The venue has told it."""
+    from django.utils import timezone
 
-    return Transfer.objects.latest("id").created_at.date()
+    from counter.models import Transfer
+    from settlement.reconciliation import venue_days
+
+    day = Transfer.objects.latest("id").created_at.date()
+    venue_days.ask(day, venue=venue, now=timezone.now() + timedelta(days=1, minutes=10))
+    return day
 
 
 @pytest.fixture

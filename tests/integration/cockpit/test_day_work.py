@@ -16,6 +16,7 @@ from cockpit.models import DayClose, DayStatement, DayWork
 from counter.models import Transfer
 from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
+from settlement.reconciliation import venue_days
 from tests.support.staff import staff as staff_of
 
 
@@ -28,9 +29,9 @@ def sent(monkeypatch):
 
 
 @pytest.fixture
-def work(later):
+def work(later, venue):
     """What the task does."""
-    return lambda: day_work.work_off(clock=lambda: later)
+    return lambda: day_work.work_off(clock=lambda: later, venue=venue)
 
 
 def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch, sent, work):
@@ -41,7 +42,7 @@ def test_people_make_see_and_close_it_in_the_admin(today, later, monkeypatch, se
     assert sent == [day_work.TASK]
     waiting = viewer.get("/admin/days/").content.decode()
     assert "the statement, asked for by operator" in waiting
-    assert "0 of 5" in waiting
+    assert "0 of 6" in waiting
     assert 'hx-get="/admin/days/"' in waiting
     assert work() == 1
     assert 'hx-get="/admin/days/"' not in viewer.get("/admin/days/").content.decode()
@@ -77,10 +78,10 @@ def test_the_page_says_how_far_a_worker_is(today, later, monkeypatch, sent, work
 
     def looked_at(*question):
         page = viewer.get("/admin/days/").content.decode()
-        seen.extend((n, step) for n, step in enumerate(days.STEPS) if f"{n} of 5" in page and step in page)
+        seen.extend((n, step) for n, step in enumerate(days.STEPS) if f"{n} of 6" in page and step in page)
         return read(*question)
 
-    for module in (days, day_costs):
+    for module in (days, day_costs, venue_days):
         monkeypatch.setattr(module, "rows_of", looked_at)
     assert work() == 1
     assert list(dict.fromkeys(seen)) == list(enumerate(days.STEPS))

@@ -21,10 +21,12 @@ expect.set_options(timeout=SEEN_WITHIN_MS)
 
 # The day under way as if it were over, so that there is something to see. The close is the worker's own.
 STATE_TODAY = """
-from cockpit import days
+from cockpit import day_venue, days
 from cockpit.models import DayStatement
 from infra.coordination import clock
+from settlement.venues.ccxt_venue import venue
 now = clock.of("default").now()
+day_venue.ask(now.date(), venue=venue(), now=now)
 content = days.add_up(now.date())
 print(DayStatement.objects.create(
     day=now.date(), content=content, digest=days.digest_of(content), made_by="clara", made_at=now
