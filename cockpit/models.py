@@ -157,6 +157,7 @@ class StaffKey(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)  # to a minute
 
     def __str__(self) -> str:
         return f"{self.label} of {self.user}"

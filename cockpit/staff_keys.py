@@ -6,17 +6,21 @@ customer's token or key opens nothing here.
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db import Error
+from django.db.models import Q
 
 from cockpit.models import StaffKey
+from infra.db.transient_errors import is_transient, leave_session
 
 log = structlog.get_logger(__name__)
 
 PREFIX = "staff_"
 KEY_BYTES = 32
+NOTED_EVERY = timedelta(minutes=1)
 
 
 def issue(*, user: Any, label: str, now: datetime, expires_at: datetime | None = None) -> str:
@@ -57,6 +61,11 @@ def state_of(key: StaffKey, *, now: datetime) -> str:
     return f"{'expired' if key.expires_at <= now else 'good until'} {key.expires_at:%Y-%m-%d %H:%M} UTC"
 
 
+def use_of(key: StaffKey) -> str:
+    """When it was used last, in words."""
+    return "never used" if key.last_used_at is None else f"used {key.last_used_at:%Y-%m-%d %H:%M} UTC"
+
+
 def good_key(key: str, *, now: datetime) -> StaffKey | None:
     """The key with its user; None of a wrong or ended key, or of somebody who is no active member of staff any more.
 
@@ -73,7 +82,21 @@ def good_key(key: str, *, now: datetime) -> StaffKey | None:
     )
     if found is None or (found.expires_at is not None and found.expires_at <= now):
         return None
+    _note_use(found, now)
     return found
+
+
+def _note_use(key: StaffKey, now: datetime) -> None:
+    """Write down that a key was used, once a minute; by whichever request comes first, and none depends on it."""
+    if key.last_used_at is not None and abs(now - key.last_used_at) < NOTED_EVERY:
+        return
+    lately = Q(last_used_at__gt=now - NOTED_EVERY, last_used_at__lt=now + NOTED_EVERY)
+    try:
+        StaffKey.objects.filter(pk=key.pk).exclude(lately).update(last_used_at=now)
+    except Error as error:
+        if is_transient(error):
+            leave_session(error)
+        log.warning("last use of a staff key could not be noted", key=key.pk, error=repr(error))
 
 
 def digest_of(key: str) -> str:

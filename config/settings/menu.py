@@ -127,6 +127,7 @@ NAVIGATION = [
         _list("Webhook deliveries", "counter.webhookdelivery"),
         _list("Staff", "auth.user"),
         _list("Roles of staff", "auth.group"),
+        _list("Keys of staff", "cockpit.staffkey"),
     ),
     _group(
         "System",

@@ -60,7 +60,8 @@ class Command(BaseCommand):
         for key in rows if user is None else rows.filter(user=user):
             made = f"made {key.created_at:%Y-%m-%d %H:%M} UTC"
             self.stdout.write(
-                f"{key.user.get_username()}  {key.label}  {made}  {staff_keys.state_of(key, now=now)}"
+                f"{key.user.get_username()}  {key.label}  {made}  {staff_keys.use_of(key)}  "
+                f"{staff_keys.state_of(key, now=now)}"
             )
 
     def _end(self, user: Any, label: str, now: datetime) -> None:

@@ -10,7 +10,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pyarrow import parquet
 from rest_framework.authtoken.models import Token
@@ -20,9 +22,11 @@ from cockpit import balances, days, risk, staff_keys
 from cockpit.api import views
 from cockpit.models import StaffKey
 from counter.pricing.book_risk import PRICE_MOVES, VOLATILITY_MOVES
+from infra.coordination import clock
 from settlement.reconciliation import venue_days
 from tests.support.factories import make_customer
 from tests.support.history import write_history
+from tests.support.staff import staff
 
 ADDRESSES = ("/staff/v1/risk", "/staff/v1/balances", "/staff/v1/days")
 
@@ -222,6 +226,51 @@ def test_a_key_is_good_for_ninety_days_unless_told_and_the_list_says_until_when(
         call_command("staff_key")
     with pytest.raises(CommandError, match="no nobody"):
         call_command("staff_key", "nobody", "--list")
+
+
+def test_a_key_tells_its_last_use_and_is_written_once_a_minute(key, monkeypatch):
+    now = timezone.now()
+    row = StaffKey.objects.get()
+    assert row.last_used_at is None
+
+    def used(after):
+        monkeypatch.setattr(clock.of("default"), "now", lambda: now + timedelta(seconds=after))
+        with CaptureQueriesContext(connection) as asked:
+            assert ask("/staff/v1/days", key).status_code == 200
+        row.refresh_from_db()
+        wrote = sum(each["sql"].startswith('UPDATE "cockpit_staffkey"') for each in asked)
+        return (row.last_used_at - now).total_seconds(), wrote
+
+    assert used(0) == (0, 1)
+    assert [used(after) for after in (1, 30, 59)] == [(0, 0)] * 3
+    assert used(60) == (60, 1)
+    assert used(-3600) == (-3600, 1)  # a clock that was ahead is no use to come
+    # Requests of one moment that have read the same row: one writes.
+    stale = StaffKey.objects.get()
+    StaffKey.objects.update(last_used_at=now)
+    stale.last_used_at = None
+    staff_keys._note_use(stale, now + timedelta(seconds=5))
+    assert StaffKey.objects.get().last_used_at == now
+    monkeypatch.undo()
+    told = StringIO()
+    call_command("staff_key", "--list", stdout=told)
+    assert f"used {now:%Y-%m-%d %H:%M} UTC" in told.getvalue()
+    admin = staff("root", role="operator")
+    for page in ("/admin/cockpit/staffkey/", f"/admin/cockpit/staffkey/{row.pk}/change/"):
+        shown = admin.get(page).content.decode()
+        assert row.digest not in shown
+        assert "test" in shown
+
+
+def test_a_key_whose_use_cannot_be_written_is_good(key, monkeypatch):
+    found = StaffKey.objects.select_related("user").get()
+
+    class Broken:
+        def filter(self, **of):
+            raise OperationalError("no room")
+
+    monkeypatch.setattr(staff_keys.StaffKey, "objects", Broken())
+    staff_keys._note_use(found, timezone.now())  # which goes on
 
 
 def test_each_key_may_ask_so_often_and_another_is_not_slowed(key, monkeypatch):

@@ -18,6 +18,7 @@ from tests.support.desk_bench import (
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["desk"])
 
+DAY_MS = 24 * 3600 * 1000
 GET = {"path": "/api/v3/order$", "method": "GET"}
 
 
@@ -46,6 +47,27 @@ def test_trades_since_days_ago_are_read_though_the_venue_answers_of_a_day(desk, 
     found = desk.venue.trades(underlying="BTC", since=timezone.now() - timedelta(days=days, seconds=60))
     assert len(found) == len({trade.venue_trade_id for trade in found}) == len(desk.venue_has("trades")) >= 3
     assert len(asked) == days + 1
+
+
+@pytest.mark.parametrize(("page", "within_ms"), [(1000, DAY_MS), (1, DAY_MS), (2, 200), (1000, 200)])
+def test_trades_until_a_moment_are_those_before_it_and_no_more_is_asked_for(
+    desk, monkeypatch, page, within_ms
+):
+    monkeypatch.setattr(trade_pages, "HISTORY_PAGE", page)
+    monkeypatch.setattr(trade_pages, "WITHIN_MS", within_ms)
+    began = timezone.now() - timedelta(seconds=1)
+    for _ in range(6):
+        desk.settle(event())
+    trades = desk.venue.trades(underlying="BTC", since=began)
+    until = trades[3].traded_at
+    before = [trade for trade in trades if trade.traded_at < until]
+    exchange, asked = desk.venue.real._exchange(), []
+    ask = exchange.fetch_my_trades
+    monkeypatch.setattr(exchange, "fetch_my_trades", lambda *given: asked.append(given) or ask(*given))
+    assert desk.venue.trades(underlying="BTC", since=began, until=until) == before != []
+    if page < 1000:
+        assert len(asked) < len(trades) + 2
+    assert desk.venue.trades(underlying="BTC", since=began - timedelta(seconds=1), until=began) == []
 
 
 def test_trades_after_those_of_an_earlier_day_are_read_too(desk, monkeypatch):
