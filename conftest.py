@@ -63,6 +63,7 @@ if WORKER is None:
         "SERVICE_KEY": secrets.token_urlsafe(48),
         "WALLET_KEY": secrets.token_urlsafe(48),
         "API_KEYS_SECRET": secrets.token_urlsafe(48),
+        "PUBLIC_IDS_KEY": secrets.token_urlsafe(48),
         "TEST_BROKER_URL": valkey.url(var_dir=VAR_DIR, port=valkey.free_port()).removesuffix("/0"),
     }
 # Each worker has a logical database of the one broker, as it has databases of its own in the one PostgreSQL.

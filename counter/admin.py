@@ -42,6 +42,7 @@ from counter.models import (
     WithdrawalDecision,
 )
 from counter.orders.finding import orders_by_client_id
+from counter.public_ids import Kind, row_of
 from counter.staff.api_keys_admin import ApiKeyAdmin
 from counter.staff.depths_admin import TradingStatusAdmin
 from counter.staff.limits_admin import AccountAdmin, QuoteAdmin
@@ -52,27 +53,28 @@ from counter.staff.option_admin import (
     OptionChangeAdmin,
     SettlementIndexAdmin,
 )
+from counter.staff.public_id_admin import PublicIdAdmin
 from counter.staff.switch_admin import TradingSwitchAdmin
 from counter.staff.webhook_admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from counter.staff.withdrawal_admin import LateWordAdmin, WithdrawalAdmin, WithdrawalDecisionAdmin
 from infra.admin.readonly import ReadOnlyAdmin, age_filter, is_number, link_column
 
 
-class SearchByNumber(ReadOnlyAdmin):
+class SearchByNumber(PublicIdAdmin):
     """Digits search one indexed column, anything else the customer: no index serves both in one query."""
 
     number_field = "pk"
     reference_field = "customer__reference"
     search_fields = ["pk"]  # shows the search box; `get_search_results` says what is searched
-    search_help_text = "Id of the order, or the customer's reference"
+    search_help_text = "Id, as it is here or as the customer has it, or the customer's reference"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Rows of one number or one customer."""
         term = search_term.strip()
-        if not term:
-            return queryset, False
+        if not term or row_of(term) is not None:
+            return super().get_search_results(request, queryset, term)
         found = queryset.filter(**{self.number_field if is_number(term) else self.reference_field: term})
         return found, False
 
@@ -149,6 +151,7 @@ class TradingSwitchChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(FirmQuote)
 class FirmQuoteAdmin(SearchByNumber):
+    id_kind, searched_ids = Kind.FIRM_QUOTE, {Kind.FIRM_QUOTE: "pk"}
     list_display = [
         *("id", "customer", "kind", "option", "contracts", "amount", "spread"),
         *("given_at", "expires_at", "state", "order_id"),
@@ -165,6 +168,7 @@ class DeskConditionAdmin(ReadOnlyAdmin):
 
 @admin.register(Position)
 class PositionAdmin(SearchByNumber):
+    id_kind, searched_ids = Kind.POSITION, {Kind.POSITION: "pk"}
     timeline = link_column("timeline", page="order_timeline", by="id")  # of the order that opened it
     list_display = [
         "id",
@@ -191,7 +195,8 @@ class SyncOrderAdmin(SearchByNumber):
     list_select_related = ["customer"]
     list_filter = ["state", age_filter("placed_at", goes_with_key=True)]
     search_help_text = (
-        "Id of the order, the customer's reference, its client order id, or the last two with a blank between"
+        "Id of the order, as it is here or as the customer has it, the customer's reference, its client order id, "
+        "or the last two with a blank between"
     )
 
     def get_search_results(
@@ -214,13 +219,14 @@ class TransferAdmin(SearchByNumber):
     ]
     list_select_related = ["debit_account", "credit_account"]
     number_field = "order_id"
+    id_kind, searched_ids = Kind.LEDGER_ENTRY, {Kind.LEDGER_ENTRY: "pk", Kind.ORDER: "order_id"}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Transfers of one order, or of one customer's account."""
         term = search_term.strip()
-        if not term or is_number(term):
+        if not term or is_number(term) or row_of(term) is not None:
             return super().get_search_results(request, queryset, term)
         accounts = list(Account.objects.filter(customer__reference=term).values_list("pk", flat=True))
         return queryset.filter(Q(debit_account__in=accounts) | Q(credit_account__in=accounts)), False

@@ -63,10 +63,10 @@ def _made(request: HttpRequest, customer: Customer, now: datetime) -> Issued:
 
 @for_customers
 @require_POST
-def collected(request: HttpRequest, customer: Customer, *, key_id: int) -> HttpResponse:
+def collected(request: HttpRequest, customer: Customer, *, public_id: str) -> HttpResponse:
     """Make the secret and show it in the answer itself: it is kept in no session, message or address."""
     try:
-        issued = collect(customer_id=customer.pk, key_id=key_id, now=clock.of("default").now())
+        issued = collect(customer_id=customer.pk, public_id=public_id, now=clock.of("default").now())
     except ApiKeyError as error:
         return _page(request, customer, refused=str(error), status=409)
     return _page(request, customer, issued=issued)
@@ -74,9 +74,9 @@ def collected(request: HttpRequest, customer: Customer, *, key_id: int) -> HttpR
 
 @for_customers
 @require_POST
-def revoked(request: HttpRequest, customer: Customer, *, key_id: int) -> HttpResponse:
+def revoked(request: HttpRequest, customer: Customer, *, public_id: str) -> HttpResponse:
     """Let nothing more through that is signed with a key."""
-    key = get_object_or_404(ApiKey, pk=key_id, customer=customer)
+    key = get_object_or_404(ApiKey, public_id=public_id, customer=customer)
     revoke(key, now=clock.of("default").now())
     log.info("API key revoked by its customer", customer=customer.reference, key=key.public_id)
     return _page(request, customer)

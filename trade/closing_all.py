@@ -18,6 +18,7 @@ from counter.models import FirmQuote, Option, Position, SyncOrder
 from counter.models.positions import living
 from counter.orders.queue import order_queue
 from counter.orders.requests import CloseRequest, RejectCode, Rejected
+from counter.public_ids import DIGITS, Kind, public_id
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
 from ledger.decimals import calculating
 from trade import customer_texts, form_input
@@ -28,8 +29,8 @@ from trade.tickets import new_client_order_id
 
 ZERO = Decimal(0)
 MOST_PARTS = 100  # in a form; a customer has fewer firm prices
-# An order's name is the ticket's, a hyphen and the position's id: together no longer than an order's name may be.
-LONGEST_NAME = 64 - len("-") - len(str(form_input.MAX_ID))
+# An order's name is the ticket's, a hyphen and the digits of the position's id: no longer than an order's name may be.
+LONGEST_NAME = 64 - len("-") - DIGITS
 
 
 @dataclass(slots=True)
@@ -119,7 +120,7 @@ def close_all_of(*, customer_id: int, given: QueryDict, now: datetime) -> CloseA
         return None
     valuation = Valuation(now=now)
     parts = [
-        Part(each.pk, each.remaining, f"{name}-{each.pk}", valuation.worth(option, each.remaining))
+        Part(each.pk, each.remaining, _part_name(name, each.pk), valuation.worth(option, each.remaining))
         for each in found
     ]
     more = open_ones.count() - len(found) if len(found) == most else 0
@@ -166,12 +167,14 @@ def sent(*, customer_id: int, given: QueryDict) -> CloseAll | None:
     name = _name(given)
     if option is None or name is None:
         return None
-    quote_ids = [form_input.number(text) for text in given.getlist("quote_id")[:MOST_PARTS]]
+    quote_ids = [
+        form_input.row_named(text, Kind.FIRM_QUOTE) for text in given.getlist("quote_id")[:MOST_PARTS]
+    ]
     quotes = FirmQuote.objects.filter(
         customer_id=customer_id, option=option, pk__in=[each for each in quote_ids if each is not None]
     )
     parts = [
-        Part(quote.position_id, quote.contracts, f"{name}-{quote.position_id}", firm=quote)
+        Part(quote.position_id, quote.contracts, _part_name(name, quote.position_id), firm=quote)
         for quote in quotes.order_by("-position_id")
         if quote.position_id is not None
     ]
@@ -221,6 +224,10 @@ def note_more(closing: CloseAll, *, customer_id: int) -> None:
     """Count what is left of the option."""
     own = Position.objects.filter(living(), customer_id=customer_id, option=closing.option, remaining__gt=0)
     closing.more = own.count()
+
+
+def _part_name(name: str, position_id: int) -> str:
+    return f"{name}-{public_id(Kind.POSITION, position_id)[-DIGITS:]}"
 
 
 def _name(given: QueryDict) -> str | None:

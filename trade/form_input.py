@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from counter.api.fields import ClientOrderId, Symbol
+from counter.public_ids import NOBODYS, Kind, NoPublicId, row_id
 from ledger.decimals import is_multiple
 
 MAX_CONTRACTS = 1_000_000  # as the API takes
 MICRO = Decimal("0.000001")
 MAX_DIGITS = 14  # before the point, as the API takes
 MAX_PAGE = 100_000
-MAX_ID = 2**63 - 1
 
 
 def day(given: Mapping[str, str], name: str) -> date | None:
@@ -25,18 +25,27 @@ def day(given: Mapping[str, str], name: str) -> date | None:
         return None
 
 
-def whole(given: Mapping[str, str], name: str, *, most: int = MAX_ID) -> int | None:
+def whole(given: Mapping[str, str], name: str, *, most: int) -> int | None:
     """A whole number from 1 to `most`."""
-    return number(given.get(name, ""), most=most)
-
-
-def number(text: str, *, most: int = MAX_ID) -> int | None:
-    """The whole number from 1 to `most` that a text is."""
-    text = text.strip()
+    text = given.get(name, "").strip()
     if not (text.isascii() and text.isdecimal() and len(text) < 20):
         return None
-    given = int(text)
-    return given if 1 <= given <= most else None
+    asked = int(text)
+    return asked if 1 <= asked <= most else None
+
+
+def row(given: Mapping[str, str], name: str, kind: Kind) -> int | None:
+    """The row of a public id."""
+    return row_named(given.get(name, ""), kind)
+
+
+def row_named(text: str, kind: Kind) -> int | None:
+    """The row of the public id that a text is."""
+    try:
+        found = row_id(kind, text.strip())
+    except NoPublicId:
+        return None
+    return None if found == NOBODYS else found
 
 
 def usdt(given: Mapping[str, str], name: str) -> Decimal | None:
@@ -69,7 +78,7 @@ def closing(given: Mapping[str, str]) -> str | None:
 
 
 def client_order_id(given: Mapping[str, str]) -> str | None:
-    """A customer's own name of an order, as the API takes it: none that orders of ours have, as `exercise/17`."""
+    """A customer's own name of an order, as the API takes it: none that exercises have, `exercise/` and an id."""
     return _text(given, "client_order_id", ClientOrderId)
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from counter.models import Account, Position, SyncOrder
 from counter.money.statements import IdRange, ledger_entries
+from counter.public_ids import Kind, public_id
 from trade import customer_texts
 from trade.book import placed
 
@@ -17,11 +18,11 @@ PAGE = 25
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of one kind; `older` is the id before which the next page begins, None on the last one."""
+    """Rows of one kind; `older` is the public id before which the next page begins, None on the last one."""
 
     kind: str
     rows: Sequence[Any]
-    older: int | None
+    older: str | None
 
     @property
     def title(self) -> customer_texts.Text:
@@ -77,6 +78,7 @@ TITLES: dict[str, customer_texts.Text] = {
     "positions": _("positions"),
     "ledger": _("ledger"),
 }
+ID_KINDS = {"orders": Kind.ORDER, "positions": Kind.POSITION, "ledger": Kind.LEDGER_ENTRY}
 KINDS: dict[str, Callable[[int, int | None, datetime], Page]] = {
     "orders": orders,
     "positions": positions,
@@ -85,4 +87,5 @@ KINDS: dict[str, Callable[[int, int | None, datetime], Page]] = {
 
 
 def _page(kind: str, rows: Sequence[Any], ids: Sequence[int]) -> Page:
-    return Page(kind, rows[:PAGE], ids[PAGE - 1] if len(ids) > PAGE else None)
+    older = public_id(ID_KINDS[kind], ids[PAGE - 1]) if len(ids) > PAGE else None
+    return Page(kind, rows[:PAGE], older)

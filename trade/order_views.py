@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from counter.api.raw_request import until_of
 from counter.models import Customer, SyncOrder
+from counter.public_ids import NOBODYS, Kind
 from infra.coordination import clock
 from trade import form_input, placing
 from trade.book import placed
@@ -65,9 +66,10 @@ def outcome(request: HttpRequest, customer: Customer) -> HttpResponse:
 
 @for_customers
 @require_safe
-def order(request: HttpRequest, customer: Customer, *, order_id: int) -> HttpResponse:
+def order(request: HttpRequest, customer: Customer, *, order_id: str) -> HttpResponse:
     """One order on its way, for refreshing; with its last answer the balance and the positions it has left."""
-    found = SyncOrder.objects.filter(customer_id=customer.pk, pk=order_id).first()
+    row_id = form_input.row_named(order_id, Kind.ORDER)
+    found = SyncOrder.objects.filter(customer_id=customer.pk, pk=row_id or NOBODYS).first()
     if found is None:
         raise Http404
     context: dict[str, Any] = {"placed": placed(found)}

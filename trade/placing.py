@@ -11,6 +11,7 @@ from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, Quot
 from counter.models import FirmQuote, SyncOrder
 from counter.orders.queue import order_queue
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest, OrderRequest, RejectCode, Rejected
+from counter.public_ids import NOBODYS, Kind
 from infra.coordination.group_queue import OutcomeUnknown, QueueFull
 from trade import customer_texts, form_input
 from trade.book import placed
@@ -78,7 +79,7 @@ def place(ticket: Ticket, *, customer_id: int, given: Mapping[str, str], until: 
 def _show_again(ticket: Ticket, customer_id: int, given: Mapping[str, str]) -> None:
     """The very order, to be sent once more: with the quote that it names."""
     own = FirmQuote.objects.filter(customer_id=customer_id)
-    ticket.firm = own.filter(pk=form_input.whole(given, "quote_id") or 0).first()
+    ticket.firm = own.filter(pk=form_input.row(given, "quote_id", Kind.FIRM_QUOTE) or NOBODYS).first()
 
 
 def find(*, customer_id: int, client_order_id: str) -> SyncOrder | None:
@@ -93,7 +94,7 @@ def _quote_request(ticket: Ticket, customer_id: int) -> QuoteRequest:
 
 
 def _request(ticket: Ticket, customer_id: int, given: Mapping[str, str]) -> OrderRequest:
-    quote_id = form_input.whole(given, "quote_id")
+    quote_id = form_input.row(given, "quote_id", Kind.FIRM_QUOTE)
     if ticket.position is None:
         return OpenRequest(
             customer_id=customer_id,

@@ -13,6 +13,7 @@ from counter.market.outlook import Outlook
 from counter.market.quotes import CurrentQuote, close_price, current_quotes, open_price
 from counter.models import FirmQuote, Option, Position, Quote, SyncOrder
 from counter.pricing import formulas
+from counter.public_ids import Kind
 from counter.trading.status import terms
 from infra.coordination.ages import age
 from ledger.decimals import product, quotient
@@ -137,7 +138,7 @@ def _chosen(*, customer_id: int, given: Mapping[str, str]) -> Ticket | None:
     if client_order_id is None:
         return None
     contracts = form_input.whole(given, "contracts", most=form_input.MAX_CONTRACTS)
-    if (position_id := form_input.whole(given, "position")) is not None:
+    if (position_id := form_input.row(given, "position", Kind.POSITION)) is not None:
         own = Position.objects.filter(customer_id=customer_id).select_related("option")
         position = own.filter(pk=position_id).first()
         if position is None:

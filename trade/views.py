@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from counter.models import Customer
+from counter.public_ids import Kind, public_id
 from infra.coordination import clock
 from trade import form_input, history
 from trade.book import Book, balance_of, book_of
@@ -68,7 +69,7 @@ def book_for(request: HttpRequest, customer: Customer, *, now: datetime) -> Book
         now=now,
         page=form_input.whole(given, "page", most=form_input.MAX_PAGE) or 1,
         opened=form_input.opened(given),
-        before=form_input.whole(given, "before"),
+        before=form_input.row(given, "before", Kind.POSITION),
     )
 
 
@@ -129,13 +130,14 @@ def book(request: HttpRequest, customer: Customer) -> HttpResponse:
 @require_safe
 def past(request: HttpRequest, customer: Customer, *, kind: str) -> HttpResponse:
     """A page of orders, positions or the ledger."""
-    now, before = clock.of("default").now(), form_input.whole(request.GET, "before")
+    now, id_kind = clock.of("default").now(), history.ID_KINDS[kind]
+    before = form_input.row(request.GET, "before", id_kind)
     context = {
         "page": history.KINDS[kind](customer.pk, before, now),
         "kinds": history.TITLES.items(),
         "customer": customer,
         "balance": balance_of(customer.pk),
-        "before": before,
+        "before": None if before is None else public_id(id_kind, before),
         "is_exact": "exact" in request.GET,
         "a_year_ago": (now - timedelta(days=365)).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from cockpit.timeline.events import Event, facts, row_link, text
 from counter.models import Account, SyncOrder, Transfer
+from counter.orders.exercise_names import shown_name
+from counter.public_ids import Kind, public_id
 
 WHAT = {"OPEN": "opens", "CLOSE": "closes", "EXERCISE": "exercises"}
 
@@ -48,7 +50,8 @@ def _placed(order: SyncOrder) -> Event:
         f"{order.customer.reference} {WHAT.get(order.kind, order.kind)} {order.contracts} {order.symbol}, "
         "priced and accepted",
         facts(
-            client_order_id=order.client_order_id,
+            client_order_id=shown_name(order.client_order_id),
+            customers_id=public_id(Kind.ORDER, order.pk),
             premium=f"{text(order.premium)} {order.underlying}",
             index=order.index_price,
             coin=f"{text(order.coin)} {order.underlying}",

@@ -7,8 +7,9 @@ from datetime import datetime
 from django.conf import settings
 
 from acceptance.models import AcceptedOrder
-from counter.models import Customer, SyncOrder
+from counter.models import Customer, SyncOrder, Transfer
 from counter.orders.finding import orders_by_client_id
+from counter.public_ids import Kind, row_of
 from infra.admin.readonly import is_number
 from settlement.models import Conversion, Fill
 
@@ -29,7 +30,8 @@ class Match:
 
 
 def find(term: str) -> list[Match]:
-    """Orders by order id, client order id, customer, venue's order or trade id, or our id at the venue; LISTED at most.
+    """Orders by order id, its own or one that the customer has, client order id, customer, or an id at the venue: of an
+    order, ours or theirs, or of a trade; LISTED at most.
 
     The same number may be several of them: all are told.
     """
@@ -50,12 +52,26 @@ def _found(term: str) -> Iterator[tuple[int, str]]:
         # Counter may be another system: then only the desk knows the order.
         accepted = AcceptedOrder.objects.filter(source=settings.COUNTER_SOURCE, order_id=term)
         yield from ((pk, "order id") for pk in accepted.values_list("order_id", flat=True))
+    known = row_of(term)
+    if known is not None:
+        yield from _of_public_id(*known)
     yield from ((pk, "client order id") for pk in orders_by_client_id(term, limit=LISTED))
     customer = Customer.objects.filter(reference=term).first()
     if customer:
         orders = SyncOrder.objects.filter(customer=customer).order_by("-id")[:LISTED]
         yield from ((pk, "customer") for pk in orders.values_list("pk", flat=True))
     yield from _at_the_venue(term)
+
+
+def _of_public_id(kind: Kind, row: int) -> Iterator[tuple[int, str]]:
+    """The order by an id that its customer has in hand; of a position the one that opened it, whose number it has."""
+    what = f"customer's id of the {kind.name.lower().replace('_', ' ')}"
+    if kind in (Kind.ORDER, Kind.POSITION):
+        orders = SyncOrder.objects.filter(pk=row).values_list("pk", flat=True)
+        yield from ((order_id, what) for order_id in orders)
+    elif kind is Kind.LEDGER_ENTRY:
+        order_ids = Transfer.objects.filter(pk=row).values_list("order_id", flat=True)
+        yield from ((order_id, what) for order_id in order_ids if order_id is not None)
 
 
 def _at_the_venue(term: str) -> Iterator[tuple[int, str]]:

@@ -40,6 +40,10 @@ API_KEYS_SECRET = _key(
     "API_KEYS_SECRET",
     "what the secrets of customers' API keys are encrypted with; [exchanged](keys.md) as a list",
 )
+PUBLIC_IDS_KEY = _key(
+    "PUBLIC_IDS_KEY",
+    "what customers' ids of orders, positions and the like are made with; [never changed](keys.md#public-ids)",
+)
 API_TOKENS = _access.switch(
     "API_TOKENS",
     "1",

@@ -75,13 +75,18 @@ def issue(*, now: datetime, **asked: Any) -> Issued:
         return _with_secret(offer(now=now, **asked))
 
 
-def collect(*, customer_id: int, key_id: int, now: datetime) -> Issued:
+def collect(*, customer_id: int, public_id: str, now: datetime) -> Issued:
     """Make the secret of a customer's key, once.
 
     Raises: ApiKeyError when there is nothing to collect (any more).
     """
     with transaction.atomic():
-        key = waiting_keys(customer_id=customer_id, now=now).select_for_update().filter(pk=key_id).first()
+        key = (
+            waiting_keys(customer_id=customer_id, now=now)
+            .select_for_update()
+            .filter(public_id=public_id)
+            .first()
+        )
         if key is None:
             raise ApiKeyError("the key was collected or revoked, or has expired")
         return _with_secret(key)

@@ -8,7 +8,9 @@ from decimal import Decimal
 
 from drf_spectacular.utils import OpenApiExample
 
+from counter.api.ids import EXAMPLES
 from counter.market.symbols import EXPIRY_TIME, format_symbol
+from counter.public_ids import Kind
 
 WRITTEN_AS_OF = date(2026, 11, 24)
 _EXPIRY = "27NOV26"
@@ -16,12 +18,12 @@ _EXPIRES_AFTER = timedelta(days=28)  # at least: on the Friday that comes then
 _FRIDAY = 4
 
 _OPENED = {
-    "id": 1017,
+    "id": EXAMPLES[Kind.ORDER],
     "client_order_id": "bot7-000123",
     "type": "open",
     "symbol": "BTC-27NOV26-90000-C",
     "contracts": 2,
-    "position_id": 1017,
+    "position_id": EXAMPLES[Kind.POSITION],
     "premium": "0.025000",
     "index_price": "90000.00000000",
     "coin": "0.00050000",
@@ -51,7 +53,7 @@ _CLOSE = {
     "payout": "instant",
 }
 _FIRM_QUOTE = {
-    "quote_id": 501,
+    "quote_id": EXAMPLES[Kind.FIRM_QUOTE],
     "symbol": "BTC-27NOV26-90000-C",
     "side": "open",
     "position_id": None,
@@ -70,7 +72,8 @@ PLACE_ORDER = [
     OpenApiExample("Open two contracts for 46 USDT at most", _OPEN, request_only=True),
     OpenApiExample(
         "Open at a firm quote's price",
-        {name: value for name, value in _OPEN.items() if name != "max_cost"} | {"quote_id": 501},
+        {name: value for name, value in _OPEN.items() if name != "max_cost"}
+        | {"quote_id": EXAMPLES[Kind.FIRM_QUOTE]},
         request_only=True,
     ),
     OpenApiExample("Close one of them, paid at once", _CLOSE, request_only=True),
@@ -109,7 +112,7 @@ FIRM_QUOTE = [
     ),
     OpenApiExample(
         "What all that is left of a position would bring",
-        {"side": "close", "position_id": 1017},
+        {"side": "close", "position_id": EXAMPLES[Kind.POSITION]},
         request_only=True,
     ),
     OpenApiExample("Firm for five seconds", _FIRM_QUOTE, response_only=True, status_codes=["201"]),

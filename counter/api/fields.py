@@ -23,7 +23,7 @@ OrderName = Annotated[
     Meta(
         pattern=r"^[A-Za-z0-9_.:/-]{1,64}(?!\n)$",
         description="An order's client_order_id: the customer's own, or `exercise/` and the position's id.",
-        examples=["bot7-000123", "exercise/1017"],
+        examples=["bot7-000123", "exercise/pos_a41e812b3736b5613b45a212abd6a082"],
     ),
 ]
 Symbol = Annotated[
@@ -36,7 +36,6 @@ Payout = Annotated[
     Literal["instant", "at_fill"],
     Meta(title="Payout", description="When a close is paid: `instant` unless the order says otherwise."),
 ]
-RowId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 AmountText = Annotated[
     str,

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counter.api.errors import ApiError
+from counter.api.ids import row_before
 from counter.api.ledger_csv import csv_of
 from counter.api.ledger_messages import (
     LONGEST_RANGE,
@@ -32,6 +33,7 @@ from counter.api.views import CustomerView
 from counter.models import Account
 from counter.money.monthly import monthly_statement
 from counter.money.statements import IdRange, all_entries, ids_between, ledger_entries
+from counter.public_ids import Kind, public_id
 
 MONTH = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
 # A slow reader keeps a thread for as long: some are left to everybody else.
@@ -65,11 +67,12 @@ class LedgerView(CustomerView):
             from_time=read_time(query.from_time, "from"),
             to_time=read_time(query.to_time, "to"),
         )
-        if query.cursor is not None:
-            within = IdRange(within.first, min(within.end, query.cursor))
+        before = row_before(Kind.LEDGER_ENTRY, query.cursor)
+        if before is not None:
+            within = IdRange(within.first, min(within.end, before))
         entries = ledger_entries(account_id=account_id, within=within, limit=query.limit + 1)
         page = entries[: query.limit]
-        next_cursor = str(page[-1].id) if len(entries) > query.limit else None
+        next_cursor = public_id(Kind.LEDGER_ENTRY, page[-1].id) if len(entries) > query.limit else None
         return Response(LedgerPage([ledger_entry_body(entry) for entry in page], next_cursor))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from counter.api.fields import coin, usdt
 from counter.money.statements import LedgerEntry
+from counter.orders.exercise_names import shown_name
+from counter.public_ids import Kind, public_id
 from infra.csv_lines import csv_lines, text_cell
 
 COLUMNS = (
@@ -23,13 +25,13 @@ def _cells(entry: LedgerEntry) -> tuple[str, ...]:
     order = entry.order
     tells_costs = order is not None and entry.kind != "spread"
     return (
-        str(entry.id),
+        public_id(Kind.LEDGER_ENTRY, entry.id),
         entry.created_at.isoformat(),
         text_cell(entry.kind),
         usdt(entry.amount),
         usdt(entry.balance_after),
-        "" if entry.order_id is None else str(entry.order_id),
-        "" if order is None else text_cell(order.client_order_id),
+        "" if entry.order_id is None else public_id(Kind.ORDER, entry.order_id),
+        "" if order is None else text_cell(shown_name(order.client_order_id)),
         "" if order is None else text_cell(order.symbol),
         usdt(order.spread) if order is not None and tells_costs else "",
         coin(order.fee) if order is not None and tells_costs and order.fee is not None else "",

@@ -7,11 +7,14 @@ import msgspec
 from msgspec import Meta, field
 
 from counter.api.fields import OrderType, Query, Usdt, coin, usdt
+from counter.api.ids import LedgerCursor, LedgerEntryId, OrderId
 from counter.api.pages import PageQuery
 from counter.api.times import TIME
 from counter.contracts import Moment
 from counter.money.monthly import MonthlyStatement
 from counter.money.statements import LedgerEntry
+from counter.orders.exercise_names import shown_name
+from counter.public_ids import Kind, public_id
 
 LONGEST_RANGE = timedelta(days=366)
 
@@ -29,6 +32,7 @@ FineUsdt = Annotated[str, Meta(description="USDT, 8 decimals.", examples=["0.045
 class LedgerQuery(PageQuery, kw_only=True):
     """Between which times."""
 
+    cursor: LedgerCursor | None = None
     from_time: From | None = field(default=None, name="from")
     to_time: To | None = field(default=None, name="to")
 
@@ -59,7 +63,7 @@ class EntryOrderBody(msgspec.Struct):
 class LedgerEntryBody(msgspec.Struct):
     """One movement on the account."""
 
-    id: int
+    id: LedgerEntryId
     kind: Annotated[
         str,  # and no enum: a kind may be added
         Meta(
@@ -71,7 +75,7 @@ class LedgerEntryBody(msgspec.Struct):
     asset: Literal["USDT"]
     amount: Signed
     balance_after: Usdt
-    order_id: int | None
+    order_id: OrderId | None
     order: EntryOrderBody | None
     created_at: Moment
 
@@ -107,16 +111,16 @@ def ledger_entry_body(entry: LedgerEntry) -> LedgerEntryBody:
     """An entry as customers see it."""
     order = entry.order
     return LedgerEntryBody(
-        id=entry.id,
+        id=public_id(Kind.LEDGER_ENTRY, entry.id),
         kind=entry.kind,
         asset="USDT",
         amount=usdt(entry.amount),
         balance_after=usdt(entry.balance_after),
-        order_id=entry.order_id,
+        order_id=None if entry.order_id is None else public_id(Kind.ORDER, entry.order_id),
         order=None
         if order is None
         else EntryOrderBody(
-            client_order_id=order.client_order_id,
+            client_order_id=shown_name(order.client_order_id),
             type=order.kind.lower(),  # type: ignore[arg-type]
             symbol=order.symbol,
             fair=usdt(order.fair),

@@ -18,7 +18,6 @@ from counter.api.fields import (
     Payout,
     Premium,
     Price,
-    RowId,
     Symbol,
     Usdt,
     coin,
@@ -26,10 +25,13 @@ from counter.api.fields import (
     read_amount,
     usdt,
 )
+from counter.api.ids import FirmQuoteId, OrderCursor, OrderId, PositionId, named_row
 from counter.api.times import TimedQuery
 from counter.contracts import Moment
 from counter.models import SyncOrder
+from counter.orders.exercise_names import shown_name
 from counter.orders.requests import CloseRequest, OpenRequest, Order, OrderRequest
+from counter.public_ids import Kind, public_id
 
 OrderState = Annotated[Literal["pending", "synced", "settled"], Meta(title="OrderState")]
 
@@ -45,7 +47,7 @@ class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", ta
     symbol: Symbol
     contracts: Contracts
     max_cost: Amount | None = None
-    quote_id: RowId | None = None
+    quote_id: FirmQuoteId | None = None
 
     def colons(self) -> int:
         """How many colons its JSON needs; see `counter.api.duplicate_fields`."""
@@ -60,7 +62,7 @@ class OpenOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", ta
             symbol=self.symbol,
             contracts=self.contracts,
             max_cost=read_amount(self.max_cost),
-            quote_id=self.quote_id,
+            quote_id=named_row(Kind.FIRM_QUOTE, self.quote_id),
         )
 
 
@@ -74,12 +76,12 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
     """
 
     client_order_id: ClientOrderId
-    position_id: RowId | None = None
+    position_id: PositionId | None = None
     opened_by: ClientOrderId | None = None
     contracts: Contracts | None = None
     min_proceeds: Amount | None = None
     payout: Payout = "instant"
-    quote_id: RowId | None = None
+    quote_id: FirmQuoteId | None = None
 
     def __post_init__(self) -> None:
         if (self.position_id is None) == (self.opened_by is None):
@@ -102,12 +104,12 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", t
         return CloseRequest(
             customer_id=customer_id,
             client_order_id=self.client_order_id,
-            position_id=self.position_id,
+            position_id=named_row(Kind.POSITION, self.position_id),
             opened_by=self.opened_by,
             contracts=self.contracts,
             min_proceeds=read_amount(self.min_proceeds),
             payout=self.payout,
-            quote_id=self.quote_id,
+            quote_id=named_row(Kind.FIRM_QUOTE, self.quote_id),
         )
 
 
@@ -117,12 +119,12 @@ AnyOrder = OpenOrder | CloseOrder
 class PlacedOrder(msgspec.Struct):
     """An accepted order, exactly as it was accepted: the answer to the same request sent again is the same."""
 
-    id: int
+    id: OrderId
     client_order_id: OrderName
     type: OrderType
     symbol: Symbol
     contracts: Contracts
-    position_id: int
+    position_id: PositionId
     premium: Premium
     index_price: Price
     coin: Coin
@@ -134,7 +136,7 @@ class PlacedOrder(msgspec.Struct):
     min_proceeds: Usdt | None
     payout: Payout
     placed_at: Moment
-    quote_id: Annotated[int | None, Meta(description="Of the firm quote that it was placed at.")]
+    quote_id: Annotated[FirmQuoteId | None, Meta(description="Of the firm quote that it was placed at.")]
 
 
 class Settlement(msgspec.Struct):
@@ -157,6 +159,7 @@ class StoredOrder(PlacedOrder):
 class OrderQuery(TimedQuery, kw_only=True):
     """Filters of orders; the times are those of `placed_at`."""
 
+    cursor: OrderCursor | None = None
     client_order_id: OrderName | None = None
     state: OrderState | None = None
     symbol: Symbol | None = None
@@ -209,12 +212,12 @@ def _facts(order: Order | SyncOrder, amount: Decimal | None) -> tuple[Any, ...]:
     paid = None if amount is None else usdt(amount)
     limit = None if order.limit is None else usdt(order.limit)
     return (
-        order.id,
-        order.client_order_id,
+        public_id(Kind.ORDER, order.id),
+        shown_name(order.client_order_id),
         order.kind.lower(),
         order.symbol,
         order.contracts,
-        order.position_id,
+        public_id(Kind.POSITION, order.position_id),
         premium(order.premium),
         coin(order.index_price),
         coin(order.coin),
@@ -226,7 +229,7 @@ def _facts(order: Order | SyncOrder, amount: Decimal | None) -> tuple[Any, ...]:
         None if opening else limit,
         order.payout,
         order.placed_at,
-        order.quote_id,
+        None if order.quote_id is None else public_id(Kind.FIRM_QUOTE, order.quote_id),
     )
 
 

@@ -14,6 +14,7 @@ from counter.api.codes import CODES
 from counter.api.duplicate_fields import check_no_duplicates
 from counter.api.errors import ApiError, Problem, refusal_message, refusal_of
 from counter.api.examples import PLACE_ORDER, PLACE_ORDERS
+from counter.api.ids import asked_row, id_parameter
 from counter.api.openapi import NEW_ORDER, PLACING_ERRORS, READING_ERRORS, answers, described
 from counter.api.order_messages import (
     AnyOrder,
@@ -35,8 +36,10 @@ from counter.api.views import CustomerView
 from counter.limits.reached import Reached
 from counter.limits.refusals import refusals
 from counter.models import SyncOrder
+from counter.orders.exercise_names import stored_name
 from counter.orders.queue import order_queue
 from counter.orders.requests import BEHIND, Accepted, OrderRequest, Outcome, Rejected
+from counter.public_ids import Kind
 
 
 class _LooseBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -172,12 +175,12 @@ class OrdersView(CustomerView):
         query = query_of(request, OrderQuery)
         orders = SyncOrder.objects.filter(customer_id=self.customer_id)
         if query.client_order_id is not None:
-            orders = orders.filter(client_order_id=query.client_order_id)
+            orders = orders.filter(client_order_id=stored_name(query.client_order_id))
         if query.state is not None:
             orders = orders.filter(state=query.state.upper())
         if query.symbol is not None:
             orders = orders.filter(symbol=query.symbol)
-        rows, next_cursor = page_of(between(orders, query, "placed_at"), query)
+        rows, next_cursor = page_of(between(orders, query, "placed_at"), query, Kind.ORDER)
         return Response(OrderPage([stored_order(row) for row in rows], next_cursor))
 
 
@@ -187,12 +190,14 @@ class OrderView(CustomerView):
     @extend_schema(
         operation_id="read_order",
         tags=["orders"],
+        parameters=[id_parameter("order_id", Kind.ORDER)],
         responses=answers(READING_ERRORS, {200: StoredOrder}),
         summary="Read one order",
     )
-    def get(self, request: Request, order_id: int) -> Response:
+    def get(self, request: Request, order_id: str) -> Response:
         """One of the customer's orders."""
-        order = SyncOrder.objects.filter(customer_id=self.customer_id, pk=order_id).first()
+        own = SyncOrder.objects.filter(customer_id=self.customer_id)
+        order = own.filter(pk=asked_row(Kind.ORDER, order_id, "order_id")).first()
         if order is None:
             raise ApiError("not_found", f"this customer has no order {order_id}")
         return Response(stored_order(order))

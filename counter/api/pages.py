@@ -5,7 +5,9 @@ from typing import Annotated, TypeVar
 from django.db import models
 from msgspec import Meta
 
-from counter.api.fields import Query, RowId
+from counter.api.fields import Query
+from counter.api.ids import row_before
+from counter.public_ids import Kind, public_id
 
 M = TypeVar("M", bound=models.Model)
 
@@ -13,15 +15,16 @@ M = TypeVar("M", bound=models.Model)
 class PageQuery(Query, kw_only=True):
     """What every list takes."""
 
-    cursor: Annotated[RowId, Meta(description="`next_cursor` of the page before.")] | None = None
+    cursor: str | None = None  # each list says how its own is written
     limit: Annotated[int, Meta(ge=1, le=500, description="Rows in a page.")] = 100
 
 
-def page_of(rows: models.QuerySet[M], query: PageQuery) -> tuple[list[M], str | None]:
-    """One page, newest first, and the cursor of the next, None on the last."""
-    if query.cursor is not None:
-        rows = rows.filter(pk__lt=query.cursor)
+def page_of(rows: models.QuerySet[M], query: PageQuery, kind: Kind) -> tuple[list[M], str | None]:
+    """One page of rows of a kind, newest first, and the cursor of the next, None on the last. Raises: ApiError."""
+    before = row_before(kind, query.cursor)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
     page = list(rows.order_by("-pk")[: query.limit + 1])
     more = len(page) > query.limit
     page = page[: query.limit]
-    return page, str(page[-1].pk) if more else None
+    return page, public_id(kind, page[-1].pk) if more else None

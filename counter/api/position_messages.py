@@ -7,10 +7,12 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Contracts, Price, Symbol, Usdt, coin, usdt
+from counter.api.ids import PositionCursor, PositionId
 from counter.api.times import TimedQuery
 from counter.contracts import Moment
 from counter.limits.in_force import limits_of
 from counter.models import Account, Position
+from counter.public_ids import Kind, public_id
 
 PositionState = Annotated[
     Literal["open", "closing", "closed", "exercised", "expired"], Meta(title="PositionState")
@@ -19,13 +21,13 @@ _ENDED = (Position.State.EXERCISED, Position.State.EXPIRED)
 
 
 class PositionBody(msgspec.Struct):
-    """What one opening order bought; its id is that order's id.
+    """What one opening order bought: the order whose `position_id` is its id.
 
     `closing`: nothing is left, but a payout at fill is still to come (`unpaid` orders wait for theirs). `exercised` and
     `expired`: it ended with its option, at `settlement_index`; the order that exercised it is `exercise/` and its id.
     """
 
-    id: int
+    id: PositionId
     symbol: Symbol
     contracts: Contracts
     remaining: int
@@ -43,6 +45,7 @@ class PositionBody(msgspec.Struct):
 class PositionQuery(TimedQuery, kw_only=True):
     """Filters of positions; the times are those of `opened_at`."""
 
+    cursor: PositionCursor | None = None
     state: PositionState | None = None
 
 
@@ -98,7 +101,7 @@ def position_body(position: Position) -> PositionBody:
     """A position with its option's symbol and index, which has to be loaded."""
     index = position.option.settlement_index if position.state in _ENDED else None
     return PositionBody(
-        id=position.pk,
+        id=public_id(Kind.POSITION, position.pk),
         symbol=position.option.symbol,
         contracts=position.contracts,
         remaining=position.remaining,

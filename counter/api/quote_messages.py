@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from counter.api.fields import Contracts, Premium, Price, RowId, Symbol, Usdt, coin, premium, usdt
+from counter.api.fields import Contracts, Premium, Price, Symbol, Usdt, coin, premium, usdt
+from counter.api.ids import FirmQuoteId, PositionId
 from counter.contracts import Moment
 from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, QuoteRequest
 from counter.models import FirmQuote
+from counter.public_ids import Kind, public_id, row_id
 
 
 class OpenQuote(msgspec.Struct, forbid_unknown_fields=True, tag_field="side", tag="open"):
@@ -29,7 +31,7 @@ class OpenQuote(msgspec.Struct, forbid_unknown_fields=True, tag_field="side", ta
 class CloseQuote(msgspec.Struct, forbid_unknown_fields=True, tag_field="side", tag="close"):
     """What contracts of a position (all that are left unless `contracts` says how many) would bring, paid at once."""
 
-    position_id: RowId
+    position_id: PositionId
     contracts: Contracts | None = None
     symbol: Annotated[Symbol | None, Meta(description="Refused unless it is the position's.")] = None
 
@@ -41,7 +43,7 @@ class CloseQuote(msgspec.Struct, forbid_unknown_fields=True, tag_field="side", t
         """What the customer asks of counter."""
         return CloseQuoteRequest(
             customer_id=customer_id,
-            position_id=self.position_id,
+            position_id=row_id(Kind.POSITION, self.position_id),
             contracts=self.contracts,
             symbol=self.symbol,
         )
@@ -53,10 +55,10 @@ AnyQuote = OpenQuote | CloseQuote
 class FirmQuoteBody(msgspec.Struct):
     """A promise: one order of this customer, side, symbol and size that names it gets this price until it expires."""
 
-    quote_id: RowId
+    quote_id: FirmQuoteId
     symbol: Symbol
     side: Annotated[Literal["open", "close"], Meta(title="Side")]
-    position_id: Annotated[int | None, Meta(description="Of what is to be closed.")]
+    position_id: Annotated[PositionId | None, Meta(description="Of what is to be closed.")]
     contracts: Contracts
     premium: Premium
     index_price: Price
@@ -72,10 +74,10 @@ def firm_quote_body(quote: FirmQuote) -> FirmQuoteBody:
     """A firm quote as its customer sees it."""
     opening = quote.kind == FirmQuote.Kind.OPEN
     return FirmQuoteBody(
-        quote_id=quote.pk,
+        quote_id=public_id(Kind.FIRM_QUOTE, quote.pk),
         symbol=quote.option.symbol,
         side="open" if opening else "close",
-        position_id=quote.position_id,
+        position_id=None if quote.position_id is None else public_id(Kind.POSITION, quote.position_id),
         contracts=quote.contracts,
         premium=premium(quote.premium),
         index_price=coin(quote.index_price),

@@ -23,9 +23,9 @@ from counter.api.schema import SchemaView
 urlpatterns = [
     path("api/v1/orders", orders.OrdersView.as_view()),
     path("api/v1/orders/batch", orders.OrderBatchView.as_view()),
-    path("api/v1/orders/<int:order_id>", orders.OrderView.as_view()),
+    path("api/v1/orders/<str:order_id>", orders.OrderView.as_view()),
     path("api/v1/positions", positions.PositionsView.as_view()),
-    path("api/v1/positions/<int:position_id>", positions.PositionView.as_view()),
+    path("api/v1/positions/<str:position_id>", positions.PositionView.as_view()),
     path("api/v1/accounts", positions.AccountsView.as_view()),
     path("api/v1/ledger", ledger.LedgerView.as_view()),
     path("api/v1/ledger.csv", ledger.LedgerCsvView.as_view()),

@@ -32,6 +32,7 @@ from counter.api.wallet_messages import (
 )
 from counter.models import Customer, Withdrawal
 from counter.money import accounts, cash, withdrawals
+from counter.public_ids import Kind
 from infra.coordination import clock
 
 
@@ -84,7 +85,7 @@ class WalletWithdrawalsView(_StrictView):
         rows = Withdrawal.objects.select_related("customer")
         if query.state is not None:
             rows = rows.filter(state=query.state.upper())
-        page, next_cursor = page_of(between(rows, query, "reserved_at"), query)
+        page, next_cursor = page_of(between(rows, query, "reserved_at"), query, Kind.WITHDRAWAL)
         return Response(WalletWithdrawalPage([wallet_withdrawal(row) for row in page], next_cursor))
 
     def post(self, request: Request) -> Response:

@@ -6,9 +6,11 @@ import msgspec
 from msgspec import Meta
 
 from counter.api.fields import Amount, Query, Usdt, usdt
+from counter.api.ids import WithdrawalCursor, WithdrawalId
 from counter.api.times import TimedQuery
 from counter.contracts import Moment
 from counter.models import CashMovement, Customer, Withdrawal
+from counter.public_ids import Kind, public_id
 
 # Part of addresses, so it begins with what no client takes for a step in a path.
 Reference = Annotated[
@@ -90,7 +92,7 @@ class WalletWithdrawalPage(msgspec.Struct):
 class WithdrawalBody(msgspec.Struct):
     """A withdrawal as its customer sees it: `reserved` is on its way, `released` came back."""
 
-    id: int
+    id: WithdrawalId
     amount: Usdt
     state: WithdrawalState
     reserved_at: Moment
@@ -108,6 +110,7 @@ class WithdrawalPage(msgspec.Struct):
 class WithdrawalQuery(TimedQuery, kw_only=True):
     """Filters of withdrawals; the times are those of `reserved_at`."""
 
+    cursor: WithdrawalCursor | None = None
     state: WithdrawalState | None = None
 
 
@@ -151,7 +154,7 @@ def wallet_withdrawal(row: Withdrawal) -> WalletWithdrawal:
 def withdrawal_body(row: Withdrawal) -> WithdrawalBody:
     """A withdrawal as its customer sees it."""
     return WithdrawalBody(
-        id=row.pk,
+        id=public_id(Kind.WITHDRAWAL, row.pk),
         amount=usdt(row.amount),
         state=row.state.lower(),
         reserved_at=row.reserved_at,

@@ -11,6 +11,7 @@ from counter.api.times import between
 from counter.api.views import CustomerView
 from counter.api.wallet_messages import WithdrawalPage, WithdrawalQuery, withdrawal_body
 from counter.models import Withdrawal
+from counter.public_ids import Kind
 
 
 class WithdrawalsView(CustomerView):
@@ -29,5 +30,5 @@ class WithdrawalsView(CustomerView):
         rows = Withdrawal.objects.filter(customer_id=self.customer_id)
         if query.state is not None:
             rows = rows.filter(state=query.state.upper())
-        page, next_cursor = page_of(between(rows, query, "reserved_at"), query)
+        page, next_cursor = page_of(between(rows, query, "reserved_at"), query, Kind.WITHDRAWAL)
         return Response(WithdrawalPage([withdrawal_body(row) for row in page], next_cursor))

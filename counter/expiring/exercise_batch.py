@@ -11,6 +11,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from counter.models import SyncOrder
 from counter.money.chart import SystemAccount
+from counter.orders.exercise_names import exercise_name
 from counter.orders.requests import Order
 from counter.orders.rows import AccountRow, PositionRow, TransferRow
 from counter.pricing import formulas
@@ -19,8 +20,6 @@ from ledger.decimals import rounded
 
 ZERO = Decimal(0)
 PREMIUM_UNIT = Decimal("0.000001")
-# A customer's own order ids have no slash: none of them can be in the way.
-CLIENT_ORDER_ID = "exercise/{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class ExerciseBatch:
         order = Order(
             id=next(self._order_ids),
             customer_id=position.customer_id,
-            client_order_id=CLIENT_ORDER_ID.format(position.id),
+            client_order_id=exercise_name(position.id),
             kind="EXERCISE",
             option_id=option.id,
             position_id=position.id,

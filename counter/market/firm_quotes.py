@@ -159,7 +159,7 @@ def _close(request: CloseQuoteRequest, rows: BatchRows, prices: Prices) -> tuple
     if request.symbol not in (None, option.symbol):
         raise OrderRefused(
             RejectCode.POSITION_NOT_FOUND,
-            f"position {position.id} is of {option.symbol}, not {request.symbol}",
+            f"the position is of {option.symbol}, not {request.symbol}",
         )
     contracts = position.remaining if request.contracts is None else request.contracts
     if not 0 < contracts <= position.remaining:

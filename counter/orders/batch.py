@@ -28,6 +28,7 @@ from counter.orders.requests import (
 from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, OptionRow, PositionRow, TransferRow
 from counter.pricing import formulas
 from counter.pricing.impact import NOTHING, Measures
+from counter.public_ids import Kind, public_id
 from infra.coordination.ages import lies_ahead
 from infra.db.lifecycles import initial_state
 
@@ -284,12 +285,13 @@ class OrderBatch:
             return None
         quote = self.quotes.get(request.quote_id)
         if quote is None or quote.customer_id != request.customer_id:
-            raise OrderRefused(RejectCode.QUOTE_NOT_FOUND, f"this customer has no quote {request.quote_id}")
+            raise OrderRefused(RejectCode.QUOTE_NOT_FOUND, "this customer has no such quote")
         if quote.order_id is not None:
-            raise OrderRefused(RejectCode.QUOTE_USED, f"order {quote.order_id} has used quote {quote.id}")
+            used_by = public_id(Kind.ORDER, quote.order_id)
+            raise OrderRefused(RejectCode.QUOTE_USED, f"order {used_by} has used the quote")
         if quote.expires_at <= self.now or lies_ahead(quote.given_at, now=self.now):
             raise OrderRefused(
-                RejectCode.QUOTE_EXPIRED, f"quote {quote.id} expired at {quote.expires_at.isoformat()}"
+                RejectCode.QUOTE_EXPIRED, f"the quote expired at {quote.expires_at.isoformat()}"
             )
         if isinstance(request, CloseRequest) and request.payout != "instant":
             raise OrderRefused(RejectCode.QUOTE_MISMATCH, "a firm quote is paid at once, not at fill")
@@ -336,6 +338,6 @@ def _promised(quote: FirmQuoteRow, asked: tuple[str, int, int | None, int]) -> P
     if asked != (quote.kind, quote.option_id, quote.position_id, quote.contracts):
         raise OrderRefused(
             RejectCode.QUOTE_MISMATCH,
-            f"quote {quote.id} is for another option, side, position or number of contracts",
+            "the quote is for another option, side, position or number of contracts",
         )
     return Price(quote.premium, quote.index_price, quote.coin, quote.fair, quote.spread, quote.amount)

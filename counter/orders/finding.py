@@ -10,6 +10,8 @@ import time
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from counter.orders.exercise_names import stored_name
+
 SECONDS = 0.1
 CUSTOMERS_AT_ONCE = 500
 RECENT_ORDERS = 5_000
@@ -39,8 +41,9 @@ def orders_by_client_id(term: str, *, limit: int) -> list[int]:
     of more customers than that allows, older orders are found with the customer's reference only.
     """
     reference, _, client_order_id = term.partition(" ")
+    client_order_id, term = stored_name(client_order_id.strip()), stored_name(term)
     with connection.cursor() as cursor:
-        cursor.execute(OF_CUSTOMER, [reference, client_order_id.strip()])
+        cursor.execute(OF_CUSTOMER, [reference, client_order_id])
         if named := [order_id for (order_id,) in cursor.fetchall()]:
             return named
         cursor.execute(RECENT, [RECENT_ORDERS, term])

@@ -295,7 +295,7 @@ def too_small(position: PositionRow) -> OrderRefused:
     """The refusal of a close of more contracts than a position has left."""
     return OrderRefused(
         RejectCode.POSITION_TOO_SMALL,
-        f"{position.remaining} of {position.contracts} contracts are left in position {position.id}",
+        f"{position.remaining} of {position.contracts} contracts are left in the position",
         Reached("contracts", left=position.remaining, limit=position.contracts),
     )
 

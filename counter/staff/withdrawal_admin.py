@@ -12,6 +12,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from counter.models import LateWord, Withdrawal, WithdrawalDecision
 from counter.money import withdrawal_decisions
 from counter.money.withdrawal_decisions import DecisionRefused, steps_for
+from counter.public_ids import Kind
+from counter.staff.public_id_admin import PublicIdAdmin
 from infra.admin.decisions import APPROVE, REJECT, DecidedAdmin, page_of, request_page
 from infra.admin.readonly import ReadOnlyAdmin
 from infra.coordination import clock
@@ -39,7 +41,7 @@ class DecisionForm(forms.Form):
         choices.choices = [(step.value, step.label) for step in steps_for(withdrawal)]
 
 
-class WithdrawalAdmin(ReadOnlyAdmin):
+class WithdrawalAdmin(PublicIdAdmin):
     """Each withdrawal; one that waits for the wallet, or that the wallet contradicts, has a page to end it."""
 
     list_display = [
@@ -48,7 +50,10 @@ class WithdrawalAdmin(ReadOnlyAdmin):
     list_select_related = ["customer"]
     list_filter = ["state"]
     search_fields = ["reference__startswith", "customer__reference__startswith"]
-    search_help_text = "Beginning of the wallet's reference, or of the customer's"
+    search_help_text = (
+        "Beginning of the wallet's reference, or of the customer's; the id as the customer has it"
+    )
+    id_kind, searched_ids = Kind.WITHDRAWAL, {Kind.WITHDRAWAL: "pk"}
     change_form_outer_before_template = "counter/withdrawals/withdrawal.html"
 
     def get_urls(self) -> list[URLPattern]:

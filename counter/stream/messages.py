@@ -11,6 +11,7 @@ from counter.api.fields import Query, Underlying, usdt
 from counter.api.order_messages import StoredOrder, stored_order
 from counter.api.position_messages import AccountBody, PositionBody, position_body
 from counter.contracts import Moment
+from counter.public_ids import NOBODYS, Kind, public_id, row_id
 from counter.stream.changes import Change, Mark
 
 _CHANNEL = "(orders|positions|balance|quotes)"
@@ -141,18 +142,20 @@ def end_event(code: Literal["restarting", "too_slow", "revoked"]) -> bytes:
 
 def mark_text(mark: Mark) -> str:
     """A mark as the id of an event."""
-    return f"{mark.order_id}-{int(mark.at.timestamp() * 1000)}"
+    return f"{public_id(Kind.STREAM_MARK, mark.order_id)}-{int(mark.at.timestamp() * 1000)}"
 
 
 def mark_of(text: str) -> Mark | None:
     """The mark that an id of ours stands for; None for any other text, upon which all is told from the beginning."""
-    order_id, _, milliseconds = text.partition("-")
-    if not (_is_number(order_id) and _is_number(milliseconds)):
+    told, _, milliseconds = text.partition("-")
+    if not _is_number(milliseconds):
         return None
     try:
-        return Mark(int(order_id), datetime.fromtimestamp(int(milliseconds) / 1000, UTC))
-    except (OverflowError, ValueError, OSError):
+        order_id = row_id(Kind.STREAM_MARK, told)
+        at = datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+    except (OverflowError, ValueError, OSError):  # NoPublicId is a ValueError
         return None
+    return None if order_id == NOBODYS else Mark(order_id, at)
 
 
 def _is_number(text: str) -> bool:

@@ -130,7 +130,7 @@ class Quote:
 class FirmQuote:
     """A price that one order gets if it names `quote_id` before `expires_at`; USDT."""
 
-    quote_id: int
+    quote_id: str
     symbol: str
     side: str
     contracts: int
@@ -155,12 +155,12 @@ class Settlement:
 class Order:
     """An accepted order; `state` and `settlement` are told when it is read, not when it is placed."""
 
-    id: int
+    id: str
     client_order_id: str
     type: str
     symbol: str
     contracts: int
-    position_id: int
+    position_id: str
     coin: Decimal
     fair: Decimal
     spread: Decimal
@@ -176,7 +176,7 @@ class Order:
 class Position:
     """What one opening order bought; amounts in USDT."""
 
-    id: int
+    id: str
     symbol: str
     contracts: int
     remaining: int
@@ -193,11 +193,11 @@ class Position:
 class LedgerEntry:
     """One movement on the account, in USDT: positive in, negative out."""
 
-    id: int
+    id: str
     kind: str
     amount: Decimal
     balance_after: Decimal
-    order_id: int | None
+    order_id: str | None
     created_at: datetime
 
 
@@ -238,7 +238,7 @@ class Client:
         return _all_of(Quote, self._get("/api/v1/quotes", underlying=underlying, symbol=symbol))
 
     def firm_quote(
-        self, *, symbol: str | None = None, position_id: int | None = None, contracts: int | None = None
+        self, *, symbol: str | None = None, position_id: str | None = None, contracts: int | None = None
     ) -> FirmQuote:
         """A firm price: to open `contracts` of `symbol`, or to close those of a position."""
         side = "open" if position_id is None else "close"
@@ -254,7 +254,7 @@ class Client:
         symbol: str,
         contracts: int,
         max_cost: Decimal | None = None,
-        quote_id: int | None = None,
+        quote_id: str | None = None,
     ) -> Order:
         """Buy contracts for `max_cost` USDT at most, or at the price of a firm quote: always give one of the two.
 
@@ -267,12 +267,12 @@ class Client:
         self,
         *,
         client_order_id: str,
-        position_id: int | None = None,
+        position_id: str | None = None,
         opened_by: str | None = None,
         contracts: int | None = None,
         min_proceeds: Decimal | None = None,
         payout: str = "instant",
-        quote_id: int | None = None,
+        quote_id: str | None = None,
     ) -> Order:
         """Sell contracts of a position (all that are left unless `contracts` says how many), named in one of two ways.
 
@@ -302,7 +302,7 @@ class Client:
                 raise
             return earlier
 
-    def order(self, order_id: int) -> Order:
+    def order(self, order_id: str) -> Order:
         """An order as it stands now."""
         return _one(Order, self._get(f"/api/v1/orders/{order_id}"))
 

@@ -28,7 +28,7 @@ def secrets_of(settings: Any) -> set[str]:
     """The secrets that this process knows by its settings."""
     found = {settings.SECRET_KEY}
     found |= {*settings.SERVICE_KEY.split(","), *settings.WALLET_KEY.split(",")}
-    found |= {*settings.API_KEYS_SECRET.split(",")}
+    found |= {*settings.API_KEYS_SECRET.split(","), settings.PUBLIC_IDS_KEY}
     found |= {settings.VENUE_API_KEY, settings.VENUE_API_SECRET, settings.METRICS_TOKEN}
     found.add(urlsplit(settings.SENTRY_DSN).username or "")
     found |= {str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()}

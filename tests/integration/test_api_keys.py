@@ -60,7 +60,7 @@ def test_staff_offer_a_key_and_the_customer_alone_sees_its_secret_once(caplog, s
     other, visitor = Client(), Client()
     other.force_login(make_customer().user)
     visitor.force_login(customer.user)
-    collect = f"/trade/keys/{key.pk}/secret/"
+    collect = f"/trade/keys/{key.public_id}/secret/"
     for stranger in (other, operator, Client()):
         assert not SECRET.findall(stranger.post(collect, follow=True).content.decode())
     assert key.label in visitor.get("/trade/keys/").content.decode()
@@ -112,7 +112,7 @@ def test_a_key_that_is_over_cannot_be_collected(end):
     key = api_keys.offer(customer_id=customer.pk, label="", scopes=["trade"], now=timezone.now())
     ApiKey.objects.filter(pk=key.pk).update(**{end: timezone.now()})
     with pytest.raises(api_keys.ApiKeyError):
-        api_keys.collect(customer_id=customer.pk, key_id=key.pk, now=timezone.now())
+        api_keys.collect(customer_id=customer.pk, public_id=key.public_id, now=timezone.now())
 
 
 def test_a_person_without_the_permission_makes_and_revokes_no_keys():

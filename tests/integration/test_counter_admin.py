@@ -1,6 +1,7 @@
 """Staff look at counter's tables, find what they search, and can change nothing."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.contrib import admin
@@ -13,13 +14,17 @@ from counter.models import (
     Account,
     ApiKey,
     Customer,
+    FirmQuote,
     Option,
     Position,
     Quote,
     SyncOrder,
     Transfer,
     WebhookEndpoint,
+    Withdrawal,
 )
+from counter.money.withdrawals import reserve
+from counter.public_ids import Kind, public_id
 from tests.support.factories import make_customer, make_option, place_open
 
 MODELS = [Customer, Account, Option, Quote, Position, SyncOrder, Transfer]
@@ -113,3 +118,37 @@ def test_age_filter_cuts_at_the_moment_though_ids_have_gaps(staff, order):
     assert shown("within-86400") == {ids[0], *ids[2:]}
     assert shown("over-86400") == set()
     assert shown("nonsense-1") == shown("within-x") == {ids[0], *ids[2:]}
+
+
+def test_a_customers_ids_are_searched_and_read_out(staff, order):
+    """What a customer has in hand leads to the row, and the row's page says what the customer has."""
+    place_open(make_customer(), make_option())
+    entry = Transfer.objects.filter(order_id=order.id).latest("pk")
+    quote = FirmQuote.objects.create(
+        **dict.fromkeys(("premium", "index_price", "coin", "fair", "spread", "amount"), 1),
+        customer_id=order.customer_id,
+        option_id=order.option_id,
+        kind="OPEN",
+        contracts=1,
+        given_at=timezone.now(),
+        expires_at=timezone.now(),
+    )
+    withdrawal, _ = reserve(
+        customer_id=order.customer_id, amount=Decimal(1), reference="w-1", now=timezone.now()
+    )
+    rows = {
+        SyncOrder: (Kind.ORDER, order.id),
+        Position: (Kind.POSITION, order.id),
+        Transfer: (Kind.LEDGER_ENTRY, entry.pk),
+        FirmQuote: (Kind.FIRM_QUOTE, quote.pk),
+        Withdrawal: (Kind.WITHDRAWAL, withdrawal.pk),
+    }
+    for model, (kind, row) in rows.items():
+        told = public_id(kind, row)
+        assert listed(staff, model, f" {told} ") == {row}
+        page = staff.get(reverse(f"admin:counter_{model._meta.model_name}_change", args=[row]))
+        assert told in page.content.decode()
+        assert listed(staff, model, f"{told[:4]}{'0' * 32}") == set()
+    of_order = set(Transfer.objects.filter(order_id=order.id).values_list("pk", flat=True))
+    assert listed(staff, Transfer, public_id(Kind.ORDER, order.id)) == of_order
+    assert listed(staff, SyncOrder, public_id(Kind.POSITION, order.id)) == set()

@@ -164,6 +164,7 @@ def test_every_secret_that_has_to_be_set_is_handed_to_every_kind_of_deployment()
         "SERVICE_KEY",
         "WALLET_KEY",
         "API_KEYS_SECRET",
+        "PUBLIC_IDS_KEY",
         "DATABASE_URL",
         "DESK_DATABASE_URL",
     }

@@ -23,6 +23,7 @@ from examples.python import crossbook_client as crossbook
 from tests.support import databases
 from tests.support.api_keys import SigningCaller
 from tests.support.factories import make_customer, make_option
+from tests.support.public_ids import row
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -133,7 +134,7 @@ def test_the_client_finds_the_order_of_an_earlier_attempt_when_a_later_one_is_re
 
     monkeypatch.setattr(client._http, "send", lose_and_refuse)
     order = client.open(client_order_id="r-2", symbol=option.symbol, contracts=1)
-    assert order.id == SyncOrder.objects.get().pk
+    assert row(order.id) == SyncOrder.objects.get().pk
 
 
 @pytest.mark.timed

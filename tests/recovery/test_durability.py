@@ -24,6 +24,7 @@ from tests.support import ending
 from tests.support.commits import CommitCutter, Cut
 from tests.support.databases import conninfo, copy_rows
 from tests.support.factories import make_customer, make_option
+from tests.support.public_ids import row
 from tests.support.template import kept_data
 from tests.support.web import Web
 from tools.embedded import places, postgres
@@ -131,7 +132,7 @@ class Customer:
                 assert time.monotonic() < deadline
                 answer = self.send(name)
                 if answer is not None and answer.status_code == 201:
-                    self.placed[name] = answer.json()["id"]
+                    self.placed[name] = row(answer.json()["id"])
                     progress.release()
                 elif answer is not None:
                     self.refusals.append(answer)
@@ -196,7 +197,7 @@ def test_a_connection_cut_during_the_commit_is_answered_clearly_and_places_one_o
     assert again is not None
     assert again.status_code == 201
     assert ("Idempotent-Replayed" in again.headers) == is_placed
-    assert server.stored()["cut"] == [again.json()["id"]]
+    assert server.stored()["cut"] == [row(again.json()["id"])]
 
 
 WAITING_FOR_A_STANDBY = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"

@@ -34,6 +34,7 @@ from tests.recovery.points import POINTS, Work
 from tests.support.desk_bench import POST, Desk, assert_books_agree, order_states, states
 from tests.support.expiring import buy, expiring_option, last_expiry, record_index
 from tests.support.factories import make_customer, make_option, place, unique
+from tests.support.public_ids import row
 from tools.embedded import valkey
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "desk"])
@@ -289,7 +290,7 @@ class Client:
             f"{self.url}/api/v1/orders", json=order | {"contracts": contracts}, timeout=15
         )
         assert answer.status_code == 201, answer.text
-        return answer.json()["id"]
+        return row(answer.json()["id"])
 
     def reaches(self) -> bool:
         """Whether the web process answers."""

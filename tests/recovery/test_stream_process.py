@@ -9,6 +9,7 @@ import pytest
 from counter.models import Account, Position, SyncOrder
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.listening import Listening, token_of
+from tests.support.public_ids import row
 from tests.support.settling import settle
 from tools.stack.supervision import wait_until
 
@@ -56,14 +57,14 @@ class Faithful:
     def _take(self, event):
         if event.name == "snapshot":
             for order in event.data["orders"]:
-                self.orders[order["id"]] = order["state"]
+                self.orders[row(order["id"])] = order["state"]
             for position in event.data["positions"]:
-                self.positions[position["id"]] = (position["state"], position["remaining"])
+                self.positions[row(position["id"])] = (position["state"], position["remaining"])
             self.balance = event.data["balance"]["balance"]
         elif event.name == "order":
-            self.orders[event.data["id"]] = event.data["state"]
+            self.orders[row(event.data["id"])] = event.data["state"]
         elif event.name == "position":
-            self.positions[event.data["id"]] = (event.data["state"], event.data["remaining"])
+            self.positions[row(event.data["id"])] = (event.data["state"], event.data["remaining"])
         elif event.name == "balance":
             self.balance = event.data["balance"]
         elif event.name == "end":

@@ -16,6 +16,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from counter.public_ids import Kind, PublicIds
 from tests.support.databases import copied
 from tests.support.insisting import Customer
 from tests.support.management import Management
@@ -145,7 +146,7 @@ class Cockpit:
                 break
             time.sleep(float(answer.headers["Retry-After"]))
         assert answer.status_code == 201, answer.text
-        return answer.json()["id"]
+        return self._public_ids.row_id(Kind.ORDER, answer.json()["id"])
 
     def open_many(self, name: str, *, options: int, positions: int) -> None:
         """Make a customer with so many positions, the options taking turns."""
@@ -173,7 +174,11 @@ class Cockpit:
 
     def state(self, order_id: int) -> str:
         """What counter says of an order."""
-        return self._get(f"orders/{order_id}")["state"]
+        return self._get(f"orders/{self._public_ids.public_id(Kind.ORDER, order_id)}")["state"]
+
+    @property
+    def _public_ids(self) -> PublicIds:
+        return PublicIds(self.info.environment["PUBLIC_IDS_KEY"])
 
     def fault(self, **fault: Any) -> None:
         """Have the venue do something wrong."""

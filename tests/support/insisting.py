@@ -24,7 +24,7 @@ class Customer:
     """One account: its credentials, and the orders that were acknowledged to it, by client order id."""
 
     def __init__(self, url: str, key: str, secret: str) -> None:
-        self.acknowledged: dict[str, int] = {}
+        self.acknowledged: dict[str, str] = {}
         self.held: deque[str] = deque()  # positions to close, by the id that opened them
         self._url, self._key, self._secret = url, key, secret
         self._clients = threading.local()

@@ -37,6 +37,7 @@ class Web:
             "DESK_DATABASE_URL": conninfo("desk"),
             "BROKER_URL": settings.BROKER_URL,
             "API_KEYS_SECRET": settings.API_KEYS_SECRET,
+            "PUBLIC_IDS_KEY": settings.PUBLIC_IDS_KEY,
             "VENUE_URL": "http://127.0.0.1:9",
             "PORT": str(valkey.free_port()),
         } | environment

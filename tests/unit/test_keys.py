@@ -39,8 +39,8 @@ def test_beside_databases_of_ones_own_nothing_starts_without_keys(tmp_path, give
 
 
 def test_keys_that_are_given_are_taken(tmp_path):
-    given = dict(zip(keys.PUBLISHED, "abcd", strict=True))
-    assert load(tmp_path, **OWN_DATABASES, **given).stdout.split() == ["a", "b", "c", "d"]
+    given = dict(zip(keys.PUBLISHED, "abcde", strict=True))
+    assert load(tmp_path, **OWN_DATABASES, **given).stdout.split() == ["a", "b", "c", "d", "e"]
 
 
 def test_without_servers_each_process_has_keys_of_its_own(tmp_path):

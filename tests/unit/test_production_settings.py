@@ -21,6 +21,7 @@ PRODUCTION = {
     "SERVICE_KEY": secrets.token_urlsafe(48),
     "WALLET_KEY": secrets.token_urlsafe(48),
     "API_KEYS_SECRET": secrets.token_urlsafe(48),
+    "PUBLIC_IDS_KEY": secrets.token_urlsafe(48),
     "VENUE_API_KEY": secrets.token_urlsafe(48),
     "VENUE_API_SECRET": secrets.token_urlsafe(48),
 }

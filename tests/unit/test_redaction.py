@@ -21,6 +21,7 @@ SECRETS = {
     "SERVICE_KEY": "service-key-of-today, service-key-of-yesterday",
     "WALLET_KEY": "wallet-key-that-nobody-sees",
     "API_KEYS_SECRET": "api-keys-of-today,api-keys-of-yesterday",
+    "PUBLIC_IDS_KEY": "public-ids-key-that-nobody-sees",
     "VENUE_API_KEY": "venue-key-that-nobody-sees",
     "VENUE_API_SECRET": 'venue"secret\\ü-that-nobody-sees',
     "BROKER_URL": "redis://:br%2Foker-pass@127.0.0.1:6379/0",
@@ -34,7 +35,7 @@ PLAIN = [
     *("django-key-that-nobody-sees", "service-key-of-today", "service-key-of-yesterday"),
     *("venue-key-that-nobody-sees", 'venue"secret\\ü-that-nobody-sees', "br/oker-pass", PASSWORD, TOKEN),
     *("flower-pass", "wallet-key-that-nobody-sees", "metrics-token-that-nobody-sees"),
-    *("flower-pass", "api-keys-of-today", "api-keys-of-yesterday"),
+    *("flower-pass", "api-keys-of-today", "api-keys-of-yesterday", "public-ids-key-that-nobody-sees"),
 ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from counter.public_ids import Kind, row_id
 from infra.db.rows import rows_of
 from tools.demo.figures import Start
 from tools.load.heard import Heard
@@ -62,10 +63,11 @@ def prove(heard: Heard, start: Start) -> Proof:
     )
 
 
-def _missing(accepted: Mapping[str, int], stored: Mapping[str, tuple[int, str]]) -> list[str]:
+def _missing(accepted: Mapping[str, str], stored: Mapping[str, tuple[int, str]]) -> list[str]:
+    told = {client_order_id: row_id(Kind.ORDER, order_id) for client_order_id, order_id in accepted.items()}
     return [
         f"{client_order_id}: answered as order {order_id}, counter has {stored.get(client_order_id, 'none')}"
-        for client_order_id, order_id in accepted.items()
+        for client_order_id, order_id in told.items()
         if client_order_id not in stored or stored[client_order_id][0] != order_id
     ]
 

@@ -56,7 +56,7 @@ class Sender:
                 return {"name": order["name"], "due": due, "tries": tries, "outcome": outcome, "id": order_id}
             time.sleep(min(RETRY_AFTER_SECONDS * 2 ** (len(tries) - 1), RETRY_AFTER_AT_MOST_SECONDS))
 
-    def _try(self, order: dict[str, Any]) -> tuple[int, str, int | None, bool]:
+    def _try(self, order: dict[str, Any]) -> tuple[int, str, str | None, bool]:
         """Status, code, the order's id, and whether that is the last word."""
         body = {
             "type": "open",
@@ -115,7 +115,7 @@ def load(run: str, seconds: float, per_s: float, seed: int, file: Path) -> None:
 
 def prove(file: Path) -> None:
     """Hold what customers were told against both databases, and audit them."""
-    from tools.cluster.trading import audited, rows, settled
+    from tools.cluster.trading import audited, placed_row, rows, settled
 
     heard = json.loads(file.read_text())
     prefix = heard[0]["name"].rpartition("-")[0]
@@ -124,12 +124,12 @@ def prove(file: Path) -> None:
     for name, order_id in rows("default", ORDERS, [f"{prefix}-%"]):
         stored.setdefault(name, []).append(order_id)
     acknowledged = [each for each in heard if each["outcome"] == "ok"]
-    ids = [each["id"] for each in acknowledged]
-    at_the_desk = {order_id for (order_id,) in rows("desk", AT_THE_DESK, [ids])}
+    told = {each["name"]: placed_row(each["id"]) for each in acknowledged}
+    at_the_desk = {order_id for (order_id,) in rows("desk", AT_THE_DESK, [list(told.values())])}
     found = {
         "acknowledged": len(acknowledged),
-        "lost": [each["name"] for each in acknowledged if each["id"] not in stored.get(each["name"], [])],
-        "not at the desk": [each["name"] for each in acknowledged if each["id"] not in at_the_desk],
+        "lost": [name for name, order_id in told.items() if order_id not in stored.get(name, [])],
+        "not at the desk": [name for name, order_id in told.items() if order_id not in at_the_desk],
         "doubled": [name for name, found in stored.items() if len(found) > 1],
         "placed after a final refusal": [
             each["name"] for each in heard if each["outcome"] == "fail" and each["name"] in stored

@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 import audit  # noqa: E402 - models can be imported only now
+from counter.public_ids import Kind, row_id  # noqa: E402
 from infra.db.rows import rows_of  # noqa: E402
 from settlement.venues.ccxt_venue import venue  # noqa: E402
 from tools.demo import customers, figures  # noqa: E402
@@ -36,6 +37,11 @@ def ready(run: str, count: int) -> tuple[str, list[str], list[str]]:
 
 def rows(using: str, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
     return rows_of(using, sql, parameters)
+
+
+def placed_row(order_id: str) -> int:
+    """The row of an order by the id that its customer was told."""
+    return row_id(Kind.ORDER, order_id)
 
 
 def settled(*, within_seconds: float) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tools.embedded.places import write_private
 
 # What other processes may ask for by name; the passwords of broker and Flower travel inside their settings only.
-PUBLISHED = ("SECRET_KEY", "SERVICE_KEY", "WALLET_KEY", "API_KEYS_SECRET")
+PUBLISHED = ("SECRET_KEY", "SERVICE_KEY", "WALLET_KEY", "API_KEYS_SECRET", "PUBLIC_IDS_KEY")
 KEPT = ("BROKER_PASSWORD", "FLOWER_PASSWORD")
 KEY_BYTES = 48
 

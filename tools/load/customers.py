@@ -111,7 +111,7 @@ class Load:
                 with self._lock:
                     self._mix.hold(token, order["opened_by"], order["contracts"])
             return
-        self.heard.accept(order["client_order_id"], int(result["order"]["id"]))
+        self.heard.accept(order["client_order_id"], result["order"]["id"])
         if order["type"] == "open":
             with self._lock:
                 self._mix.hold(token, order["client_order_id"], order["contracts"])

@@ -40,7 +40,7 @@ class Heard:
     """Everything that was heard; written by many threads."""
 
     asked: list[SentRequest] = field(default_factory=list)
-    accepted: dict[str, int] = field(default_factory=dict)  # client order id -> order id
+    accepted: dict[str, str] = field(default_factory=dict)  # client order id -> order id, as it was told
     refused: Counter[str] = field(default_factory=Counter)  # by code
     without_outcome: set[str] = field(default_factory=set)
     contradicted: list[str] = field(default_factory=list)  # answered with two different orders
@@ -64,7 +64,7 @@ class Heard:
         with self._lock:
             self.outcome_seconds.append(seconds)
 
-    def accept(self, client_order_id: str, order_id: int) -> None:
+    def accept(self, client_order_id: str, order_id: str) -> None:
         """Counter has said that the order is placed."""
         with self._lock:
             self.without_outcome.discard(client_order_id)

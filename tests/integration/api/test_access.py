@@ -78,7 +78,7 @@ def test_knowing_the_customer_takes_one_query(caller, django_assert_num_queries)
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/", "/api/v1/nothing", "/api/v1/orders/", "/internal/v1/x", "/api/v1/orders/x"]
+    "path", ["/api/", "/api/v1/nothing", "/api/v1/orders/", "/internal/v1/x", "/api/v1/orders/x/y"]
 )
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.django_db

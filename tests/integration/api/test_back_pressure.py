@@ -6,6 +6,7 @@ from counter.models import SyncOrder, TradingStatus
 from counter.orders.throttle import throttle
 from tests.support.api import error_of
 from tests.support.factories import make_option, place_open, unique
+from tests.support.public_ids import position_id
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,7 @@ def test_a_position_can_be_closed_while_opens_are_refused(rich, option, behind):
     position = place_open(rich.customer, option).position_id
     while rich.post("orders", opening(option)).status_code != 503:
         pass
-    closing = {"type": "close", "client_order_id": unique("c"), "position_id": position}
+    closing = {"type": "close", "client_order_id": unique("c"), "position_id": position_id(position)}
     assert rich.post("orders", closing).status_code == 201
 
 

@@ -11,6 +11,7 @@ from counter.models import Account, Option
 from counter.money import withdrawals
 from tests.support.api import error_of
 from tests.support.factories import make_option, make_quote, place_close, place_open
+from tests.support.public_ids import order_id, position_id, row, rows
 
 # --- positions ------------------------------------------------------------------------------------------------------
 
@@ -18,9 +19,9 @@ from tests.support.factories import make_option, make_quote, place_close, place_
 def test_positions_show_what_is_left_and_what_was_paid(caller, option):
     opened = place_open(caller.customer, option, contracts=3)
     place_close(opened, contracts=1)
-    body = caller.get(f"positions/{opened.id}").json()
+    body = caller.get(f"positions/{position_id(opened.id)}").json()
     assert body == {
-        "id": opened.id,
+        "id": position_id(opened.id),
         "symbol": option.symbol,
         "contracts": 3,
         "remaining": 2,
@@ -33,7 +34,7 @@ def test_positions_show_what_is_left_and_what_was_paid(caller, option):
         "settlement_index": None,
     }
     place_close(opened, payout="at_fill")
-    assert caller.get(f"positions/{opened.id}").json()["state"] == "closing"
+    assert caller.get(f"positions/{position_id(opened.id)}").json()["state"] == "closing"
 
 
 def test_positions_are_filtered_by_state_and_paged(caller, option):
@@ -41,19 +42,19 @@ def test_positions_are_filtered_by_state_and_paged(caller, option):
     place_close(second)
 
     def ids(**query):
-        return [position["id"] for position in caller.get("positions", **query).json()["results"]]
+        return rows(position["id"] for position in caller.get("positions", **query).json()["results"])
 
     assert ids() == [third.id, second.id, first.id]
     assert ids(state="open") == [third.id, first.id]
     assert ids(state="closed") == [second.id]
     page = caller.get("positions", state="open", limit=1).json()
-    assert page["next_cursor"] == str(third.id)
+    assert row(page["next_cursor"]) == third.id
     assert ids(state="open", cursor=page["next_cursor"]) == [first.id]
 
 
 def test_positions_of_others_are_not_there(caller, another, option):
     opened = place_open(another.customer, option)
-    assert error_of(caller.get(f"positions/{opened.id}"), 404)["code"] == "not_found"
+    assert error_of(caller.get(f"positions/{position_id(opened.id)}"), 404)["code"] == "not_found"
     assert caller.get("positions").json() == {"results": [], "next_cursor": None}
 
 
@@ -95,10 +96,10 @@ def test_ledger_tells_every_movement_with_the_balance_it_left(caller, another, o
 
     assert [(entry["kind"], entry["amount"], entry["order_id"]) for entry in entries] == [
         ("withdrawal", "-10.000000", None),
-        ("payout", "17.999999", last.id),
-        ("close", "17.910000", closed.id),
-        ("spread", "-0.225000", opened.id),
-        ("open", "-45.000000", opened.id),
+        ("payout", "17.999999", order_id(last.id)),
+        ("close", "17.910000", order_id(closed.id)),
+        ("spread", "-0.225000", order_id(opened.id)),
+        ("open", "-45.000000", order_id(opened.id)),
         ("deposit", "1000.000000", None),
     ]
     balance = Decimal(0)

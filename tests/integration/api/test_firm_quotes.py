@@ -5,6 +5,7 @@ import pytest
 from counter.models import FirmQuote
 from tests.support.api import error_of
 from tests.support.factories import make_quote
+from tests.support.public_ids import position_id, quote_id, row
 
 
 @pytest.fixture(params=["framework", "fast_path"])
@@ -16,12 +17,12 @@ def test_an_open_by_a_firm_quote(caller, option):
     response = caller.post("quotes", {"side": "open", "symbol": option.symbol, "contracts": 2})
     assert response.status_code == 201
     quote = response.json()
-    stored = FirmQuote.objects.get(pk=quote["quote_id"])
+    stored = FirmQuote.objects.get(pk=row(quote["quote_id"]))
     times = {
         name: getattr(stored, name).isoformat().replace("+00:00", "Z") for name in ("given_at", "expires_at")
     }
     assert quote == {
-        "quote_id": stored.pk,
+        "quote_id": quote_id(stored.pk),
         "symbol": option.symbol,
         "side": "open",
         "position_id": None,
@@ -36,12 +37,14 @@ def test_an_open_by_a_firm_quote(caller, option):
     }
     make_quote(option, ask="0.030000")
     order = {"type": "open", "client_order_id": "o-1", "symbol": option.symbol, "contracts": 2}
-    placed = caller.post("orders", order | {"quote_id": stored.pk, "max_cost": "45.225"})
+    placed = caller.post("orders", order | {"quote_id": quote["quote_id"], "max_cost": "45.225"})
     assert placed.status_code == 201
-    assert (placed.json()["cost"], placed.json()["quote_id"]) == ("45.225000", stored.pk)
-    again = caller.post("orders", order | {"client_order_id": "o-2", "quote_id": stored.pk})
-    assert error_of(again, 409)["code"] == "quote_used"
-    assert caller.get(f"orders/{placed.json()['id']}").json()["quote_id"] == stored.pk
+    assert (placed.json()["cost"], placed.json()["quote_id"]) == ("45.225000", quote["quote_id"])
+    again = caller.post("orders", order | {"client_order_id": "o-2", "quote_id": quote["quote_id"]})
+    error = error_of(again, 409)
+    assert error["code"] == "quote_used"
+    assert placed.json()["id"] in error["message"]
+    assert caller.get(f"orders/{placed.json()['id']}").json()["quote_id"] == quote["quote_id"]
 
 
 def test_a_close_by_a_firm_quote(caller, option):
@@ -64,13 +67,26 @@ def test_a_close_by_a_firm_quote(caller, option):
         {"side": "both", "symbol": "BTC-X", "contracts": 1},
         {"side": "open", "symbol": "BTC-X"},
         {"side": "open", "symbol": "BTC-X", "contracts": 0},
-        {"side": "open", "symbol": "BTC-X", "contracts": 1, "position_id": 1},
+        {"side": "open", "symbol": "BTC-X", "contracts": 1, "position_id": position_id(1)},
         {"side": "close", "symbol": "BTC-X", "contracts": 1},
-        {"side": "close", "position_id": 0},
+        {"side": "close", "position_id": 1},
+        {"side": "close", "position_id": quote_id(1)},
     ],
 )
 def test_what_makes_no_sense_is_refused(caller, body):
     assert error_of(caller.post("quotes", body), 400)["code"] == "invalid_request"
+
+
+def test_what_was_given_to_nobody_is_not_there(caller, option):
+    """Written as ids are, and none of ours: as one of another customer."""
+    nobodys = {"position_id": f"pos_{'0' * 32}", "quote_id": f"quo_{'0' * 32}"}
+    quote = {"side": "close", "position_id": nobodys["position_id"]}
+    assert error_of(caller.post("quotes", quote), 404)["code"] == "position_not_found"
+    close = {"type": "close", "client_order_id": "c-1", "position_id": nobodys["position_id"]}
+    assert error_of(caller.post("orders", close), 404)["code"] == "position_not_found"
+    order = {"type": "open", "client_order_id": "o-1", "symbol": option.symbol, "contracts": 2}
+    order["quote_id"] = nobodys["quote_id"]
+    assert error_of(caller.post("orders", order), 404)["code"] == "quote_not_found"
 
 
 def test_a_field_given_twice_is_refused(caller):

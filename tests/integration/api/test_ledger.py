@@ -163,7 +163,7 @@ def test_csv_tells_all_entries_oldest_first_and_adds_up(caller):
     found = rows(caller.get("ledger.csv", **{"from": text(OCTOBER), "to": text(DECEMBER + MINUTE)}))
     pages = caller.get("ledger").json()["results"][::-1]
     assert [(row["id"], row["kind"], row["amount"], row["balance"]) for row in found] == [
-        (str(entry["id"]), entry["kind"], entry["amount"], entry["balance_after"]) for entry in pages
+        (entry["id"], entry["kind"], entry["amount"], entry["balance_after"]) for entry in pages
     ]
     for before, row in pairwise(found):
         assert Decimal(row["balance"]) == Decimal(before["balance"]) + Decimal(row["amount"])

@@ -9,6 +9,7 @@ from counter.limits.in_force import Setting, measure_series, set_customer_limit,
 from counter.limits.refusals import refusals
 from tests.support.api import error_of
 from tests.support.factories import place_open
+from tests.support.public_ids import position_id
 
 COST_OF_ONE = Decimal("22.612500")
 MEMBERS = ("field", "limit", "left")
@@ -131,12 +132,12 @@ def test_each_order_of_a_batch_is_told_what_those_before_it_left(caller, option)
 
 
 def test_a_position_tells_what_is_left_of_it(caller, option):
-    position_id = place_open(caller.customer, option, contracts=3).position_id
-    body = {"type": "close", "client_order_id": "c", "position_id": position_id, "contracts": 4}
+    position = position_id(place_open(caller.customer, option, contracts=3).position_id)
+    body = {"type": "close", "client_order_id": "c", "position_id": position, "contracts": 4}
     expected = {"field": "contracts", "limit": "3", "left": "3"}
     error = error_of(caller.post("orders", body), 422)
     assert (error["code"], told(error)) == ("position_too_small", expected)
-    quote = {"side": "close", "position_id": position_id, "contracts": 4}
+    quote = {"side": "close", "position_id": position, "contracts": 4}
     error = error_of(caller.post("quotes", quote), 422)
     assert (error["code"], told(error)) == ("position_too_small", expected)
     assert caller.post("orders", body | {"contracts": 2}).status_code == 201
@@ -174,8 +175,8 @@ def test_a_price_beyond_the_bound_is_told_with_the_bound_that_it_is_beyond(calle
     error = error_of(caller.post("orders", opening(option, 1) | {"max_cost": "0.01"}), 409)
     assert error["code"] == "price_moved"
     assert error["detail"] == {"path": "$.max_cost", "cost": "22.612500"}
-    position_id = place_open(caller.customer, option).position_id
-    body = {"type": "close", "client_order_id": "c", "position_id": position_id, "min_proceeds": "1000"}
+    position = position_id(place_open(caller.customer, option).position_id)
+    body = {"type": "close", "client_order_id": "c", "position_id": position, "min_proceeds": "1000"}
     error = error_of(caller.post("orders", body), 409)
     assert error["code"] == "price_moved"
     assert error["detail"]["path"] == "$.min_proceeds"

@@ -13,6 +13,7 @@ from counter.orders.queue import order_queue
 from counter.orders.requests import RejectCode
 from tests.support.api import error_of
 from tests.support.factories import make_quote
+from tests.support.public_ids import order_id, position_id, row
 
 AMOUNT = re.compile(r"[0-9]+\.([0-9]{6}|[0-9]{8})")
 
@@ -38,15 +39,15 @@ def test_open_answers_201_with_every_amount_at_full_scale(caller, option):
     assert response.status_code == 201
     assert "Idempotent-Replayed" not in response
     body = response.json()
-    stored = SyncOrder.objects.get(pk=body["id"])
+    stored = SyncOrder.objects.get(pk=row(body["id"]))
     assert body.pop("placed_at") == stored.placed_at.isoformat().replace("+00:00", "Z")
     assert body == {
-        "id": stored.pk,
+        "id": order_id(stored.pk),
         "client_order_id": "o-1",
         "type": "open",
         "symbol": option.symbol,
         "contracts": 2,
-        "position_id": stored.pk,
+        "position_id": position_id(stored.pk),
         "premium": "0.025000",
         "index_price": "90000.00000000",
         "coin": "0.00050000",
@@ -69,10 +70,10 @@ def test_close_by_the_opening_orders_name_answers_the_proceeds(caller, option):
 
 
 def test_close_at_fill_has_no_proceeds_yet_and_never_an_exponent(caller, option):
-    position_id = caller.post("orders", opening(option)).json()["position_id"]
+    position = caller.post("orders", opening(option)).json()["position_id"]
     response = caller.post(
         "orders",
-        {"type": "close", "client_order_id": "c", "position_id": position_id, "payout": "at_fill"},
+        {"type": "close", "client_order_id": "c", "position_id": position, "payout": "at_fill"},
     )
     assert response.json()["proceeds"] is None
     assert response.json()["spread"] == "0.000000"
@@ -90,7 +91,7 @@ def test_amounts_of_zero_are_written_out(caller, option):
 def test_the_same_request_again_gets_the_same_answer_also_once_it_is_settled(caller, option, settle, payout):
     for request in (opening(option), closing(payout=payout)):
         first = caller.post("orders", request)
-        settle(first.json()["id"], due="31.5" if first.json()["payout"] == "at_fill" else None)
+        settle(row(first.json()["id"]), due="31.5" if first.json()["payout"] == "at_fill" else None)
         again = caller.post("orders", request)
         assert (again.status_code, again["Idempotent-Replayed"]) == (201, "true")
         assert again.content == first.content
@@ -149,9 +150,11 @@ def test_invalid_orders_are_refused_and_nothing_is_stored(caller, option, change
     "change",
     [
         {"opened_by": None},
-        {"position_id": 1},
-        {"position_id": 2**63, "opened_by": None},
+        {"position_id": position_id(1)},
+        {"position_id": 1, "opened_by": None},
         {"position_id": "1", "opened_by": None},
+        {"position_id": order_id(1), "opened_by": None},
+        {"quote_id": 1},
         {"payout": "later"},
         {"symbol": "BTC-27NOV26-90000-C"},
         {"contracts": 0},
@@ -293,7 +296,7 @@ def test_a_batch_has_an_outcome_for_each_order(caller, option):
     assert "replayed" not in results[0]
     assert results[1]["replayed"] is True
     assert results[2]["error"]["code"] == "client_order_id_reused"
-    assert results[3]["order"]["position_id"] == results[0]["order"]["id"]
+    assert results[3]["order"]["position_id"] == results[0]["order"]["position_id"]
     assert "order" not in results[4]
 
 

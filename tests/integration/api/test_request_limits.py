@@ -26,12 +26,15 @@ def order(option):
     ).encode()
 
 
+NOBODYS = f"pos_{'0' * 32}"
+
+
 def told(response):
     return tuple(int(response[name]) for name in HEADERS)
 
 
 def test_every_answer_tells_what_is_left_and_too_many_are_429(caller):
-    answers = [caller.get("accounts"), caller.get("positions/7"), caller.get("quotes", nothing="1")]
+    answers = [caller.get("accounts"), caller.get(f"positions/{NOBODYS}"), caller.get("quotes", nothing="1")]
     assert [answer.status_code for answer in answers] == [200, 404, 400]
     assert [told(answer) for answer in answers] == [(3, 2, 1), (3, 1, 2), (3, 0, 3)]
     refused = caller.get("accounts")

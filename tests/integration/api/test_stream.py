@@ -17,10 +17,12 @@ from rest_framework.authtoken.models import Token
 
 from cockpit import snapshot
 from counter.models import Account, ApiKey, Position, Quote, StreamProcess
+from counter.public_ids import Kind, public_id
 from tests.support.api import error_of
 from tests.support.api_keys import SigningCaller
 from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open
 from tests.support.listening import Listening, listening, token_of
+from tests.support.public_ids import order_id, row, rows
 from tests.support.settling import settle
 from tests.support.web import SOON
 from tools.stack.supervision import wait_until
@@ -59,7 +61,7 @@ def test_an_order_is_heard_from_its_opening_to_its_payout(stream):
 
         opened = place_open(customer, option, contracts=2)
         order = heard.hears(lambda it: it.of("order"))[0]
-        assert (order["id"], order["type"], order["state"]) == (opened.id, "open", "pending")
+        assert (row(order["id"]), order["type"], order["state"]) == (opened.id, "open", "pending")
         assert heard.hears(lambda it: it.of("position"))[0]["remaining"] == 2
         assert heard.hears(lambda it: it.of("balance"))[0] != first["balance"]
 
@@ -117,7 +119,7 @@ def test_a_burst_of_orders_is_heard_whole_and_in_order(stream):
         heard.hears(lambda it: it.of("snapshot"))
         placed = [place_open(customer, option).id for _ in range(60)]
         heard.hears(lambda it: len(it.of("order")) >= 60)
-        assert [order["id"] for order in heard.of("order")] == placed
+        assert rows(order["id"] for order in heard.of("order")) == placed
 
 
 def test_a_client_that_reconnects_hears_what_it_missed(stream):
@@ -134,10 +136,10 @@ def test_a_client_that_reconnects_hears_what_it_missed(stream):
     Position.objects.filter(pk=expiring.position_id).update(state="EXPIRED", closed_at=timezone.now())
     with listening(stream.url, customer, last_id=last_id) as heard:
         [first] = heard.hears(lambda it: it.of("snapshot"))
-    told = {order["id"]: order["state"] for order in first["orders"]}
+    told = {row(order["id"]): order["state"] for order in first["orders"]}
     assert told.keys() >= {known.id, missed.id}
     assert set(told.values()) == {"settled"}
-    states = {position["id"]: position["state"] for position in first["positions"]}
+    states = {row(position["id"]): position["state"] for position in first["positions"]}
     assert states == {
         known.position_id: "open",
         missed.position_id: "closed",
@@ -145,16 +147,25 @@ def test_a_client_that_reconnects_hears_what_it_missed(stream):
     }
     with listening(stream.url, customer) as heard:
         [fresh] = heard.hears(lambda it: it.of("snapshot"))
-    assert (fresh["orders"], [position["id"] for position in fresh["positions"]]) == ([], [known.position_id])
+    assert (fresh["orders"], rows(position["id"] for position in fresh["positions"])) == (
+        [],
+        [known.position_id],
+    )
 
 
-@pytest.mark.parametrize("last_id", ["", "x", "1", "1-x", "9" * 40 + "-1", "1-" + "9" * 18, "-1-1"])
+MARK = public_id(Kind.STREAM_MARK, 1)
+
+
+@pytest.mark.parametrize(
+    "last_id",
+    ["", "x", "1", "1-1", f"mrk_{'0' * 32}-1", f"{MARK}-x", f"{MARK}-{'9' * 18}", f"{order_id(1)}-1", "-1-1"],
+)
 def test_an_id_that_is_not_ours_begins_anew(stream, last_id):
     customer = make_customer()
     order = place_open(customer, make_option())
     with listening(stream.url, customer, last_id=last_id) as heard:
         [first] = heard.hears(lambda it: it.of("snapshot"))
-        assert [each["id"] for each in first["orders"]] == [order.id]
+        assert rows(each["id"] for each in first["orders"]) == [order.id]
 
 
 # --- prices ---------------------------------------------------------------------------------------------------------
@@ -321,9 +332,9 @@ def test_nobody_hears_what_is_anothers(stream):
             settle(order)
         for each, customer in zip(streams, [c for c in customers for _ in range(2)], strict=True):
             own = placed[customer.pk]
-            each.hears(lambda it, own=own: set(own) <= {order["id"] for order in it.of("order")})
-            assert {order["id"] for order in each.of("order")} == set(own)
-            assert {position["id"] for position in each.of("position")} <= set(own)
+            each.hears(lambda it, own=own: set(own) <= set(rows(order["id"] for order in it.of("order"))))
+            assert set(rows(order["id"] for order in each.of("order"))) == set(own)
+            assert set(rows(position["id"] for position in each.of("position"))) <= set(own)
             held = str(Account.objects.get(customer=customer).balance)
             assert each.hears(lambda it, held=held: it.of("balance")[-1]["balance"] == held)
     finally:
@@ -360,7 +371,7 @@ def test_two_hundred_listeners_all_hear_the_same_change(stream):
         orders = [place_open(customer, option).id for customer in customers]
         for number, each in enumerate(streams):
             own = orders[number // 10]
-            assert each.hears(lambda it: it.of("order"))[0]["id"] == own
+            assert each.hears(lambda it: it.of("order"))[0]["id"] == order_id(own)
             assert each.hears(
                 lambda it: [q for c in it.of("quotes") for q in c["results"] if q["ask"] == "0.042000"]
             )

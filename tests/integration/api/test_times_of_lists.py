@@ -11,6 +11,7 @@ from counter.money.withdrawals import confirm, reserve
 from infra.db.ids_by_time import SKEW, begin_id, end_id
 from tests.support.api import Caller, error_of
 from tests.support.factories import make_customer, make_option, make_quote, place_open
+from tests.support.public_ids import rows
 from tests.support.signing import wallet_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +43,7 @@ def caller(orders):
 def ids(caller, path, **query):
     answer = caller.get(path, **query)
     assert answer.status_code == 200, answer.content
-    return [row["id"] for row in answer.json()["results"]]
+    return rows(each["id"] for each in answer.json()["results"])
 
 
 @pytest.mark.parametrize("path", TIMES_OF)
@@ -89,7 +90,7 @@ def test_pages_within_times_join_and_so_do_times(caller, orders, path):
     first = caller.get(path, **query).json()
     second = caller.get(path, **query, cursor=first["next_cursor"]).json()
     assert second["next_cursor"] is None
-    seen = [row["id"] for page in (first, second) for row in page["results"]]
+    seen = rows(each["id"] for page in (first, second) for each in page["results"])
     assert seen == [order.id for order in orders[3:0:-1]]
     parts = [
         ids(caller, path, **{"from": begin.isoformat(), "to": end.isoformat()})

@@ -17,6 +17,7 @@ from acceptance.models import AcceptedOrder, Conflict
 from cockpit.timeline import desk_side, find, timeline
 from counter.models import Customer, SyncOrder, Transfer
 from counter.orders import finding
+from counter.public_ids import Kind, public_id
 from infra.db.decisions import Person
 from settlement.interventions import asking, deciding
 from settlement.interventions.operations import state_of
@@ -221,8 +222,12 @@ def test_one_box_finds_an_order_by_each_of_its_names(settled, venue):
     desk.run_desk(venue)
     conversion = Conversion.objects.latest("id")
     trade = conversion.fills.first()
+    entry = Transfer.objects.filter(order_id=opened.id).latest("pk")
     for term, what in {
         str(opened.id): "order id",
+        public_id(Kind.ORDER, opened.id): "customer's id of the order",
+        public_id(Kind.POSITION, opened.position_id): "customer's id of the position",
+        public_id(Kind.LEDGER_ENTRY, entry.pk): "customer's id of the ledger entry",
         opened.client_order_id: "client order id",
         f"{Customer.objects.get(pk=opened.customer_id).reference} {opened.client_order_id}": "client order id",
         Customer.objects.get(pk=opened.customer_id).reference: "customer",
@@ -232,7 +237,14 @@ def test_one_box_finds_an_order_by_each_of_its_names(settled, venue):
     }.items():
         assert what in {match.order_id: match.what for match in find(term)}[opened.id].split(", ")
     assert {match.order_id for match in find(conversion.client_order_id)} == {opened.id, closed.id}
-    for nothing in ("", "nobody", "9" * 40, "\x00'; --"):
+    for nothing in (
+        "",
+        "nobody",
+        "9" * 40,
+        "\x00'; --",
+        f"ord_{'0' * 32}",
+        public_id(Kind.STREAM_MARK, opened.id),
+    ):
         assert find(nothing.replace("\x00", "")) == []
 
 
@@ -273,6 +285,7 @@ def test_box_leads_to_the_page_and_the_page_tells_it(settled, venue):
     assert b"every 2s" not in shown.content
     for event in of(opened).events:
         assert event.kind.encode() in shown.content
+    assert public_id(Kind.ORDER, opened.id).encode() in shown.content
     assert "is not stored" in client.get(reverse("find_order"), {"q": "nobody"}).content.decode()
 
 

@@ -11,6 +11,7 @@ from counter.api import logins
 from counter.models import SyncOrder
 from tests.support.asgi import AsgiClient
 from tests.support.factories import make_customer, place_open
+from tests.support.public_ids import order_id, position_id
 from tests.support.visiting import forms_in, words_in
 
 PASSWORD = "correct horse 1"
@@ -169,21 +170,21 @@ def test_no_answer_is_kept_or_runs_a_script_of_its_own(visitor, option, address)
 def test_what_another_customer_has_is_not_there(visitor, another, option):
     order = place_open(another.customer, option)
     for address, query in (
-        (f"orders/{order.id}/", {}),
+        (f"orders/{order_id(order.id)}/", {}),
         ("orders/outcome/", {"client_order_id": order.client_order_id}),
     ):
         answer = visitor.http.get(f"/trade/{address}", query_params=query)
         assert answer.status_code in (204, 404)
-    assert option.symbol not in visitor.get("ticket/", position=order.position_id)
+    assert option.symbol not in visitor.get("ticket/", position=position_id(order.position_id))
     for page in ("book/", "history/orders/", "history/positions/", "history/ledger/", "keys/"):
         assert option.symbol not in visitor.get(page)
-        assert f"order {order.id}" not in words_in(visitor.get(page))
+        assert f"order {order_id(order.id)}" not in words_in(visitor.get(page))
 
 
 def test_another_customers_position_is_not_closed(visitor, another, option):
     order = place_open(another.customer, option)
     own = visitor.firm(option)
-    fields = {**own, "position": str(order.position_id), "payout": "at_fill"}
+    fields = {**own, "position": position_id(order.position_id), "payout": "at_fill"}
     fields.pop("symbol"), fields.pop("quote_id")
     for address in ("quotes", "orders"):
         assert visitor.send(address, fields).status_code == 404

@@ -103,8 +103,8 @@ def test_a_customer_has_only_so_many_keys_and_revokes_their_own_only(owner, anot
     key = ApiKey.objects.first()
     another.http = Client()
     another.http.force_login(another.customer.user)
-    assert another.http.post(f"/trade/keys/{key.pk}/revoke/").status_code == 404
-    assert owner.http.post(f"/trade/keys/{key.pk}/revoke/").status_code == 200
+    assert another.http.post(f"/trade/keys/{key.public_id}/revoke/").status_code == 404
+    assert owner.http.post(f"/trade/keys/{key.public_id}/revoke/").status_code == 200
     key.refresh_from_db()
     assert key.revoked_at is not None
     assert make(owner).status_code == 200

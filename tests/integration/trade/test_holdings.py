@@ -9,6 +9,7 @@ from django.utils import timezone
 from counter.models import Position
 from counter.orders.requests import OpenRequest
 from tests.support.factories import make_option, make_quote, place, place_close, place_open, unique
+from tests.support.public_ids import position_id
 from tests.support.visiting import words_in
 from trade.holdings import OPTIONS_A_PAGE, POSITIONS_A_PAGE, holdings_of
 
@@ -29,17 +30,17 @@ def test_positions_of_an_option_are_one_row_and_are_closed_from_inside(visitor, 
     # 5 left at 17.91 each, 6 cost 135.68, one closed brought 17.91.
     row = f"{option.symbol} 5 contracts in 3 positions · 17.91 USDT paid for 1 closed 135.68 89.55 −28.22 Close …"
     assert row in words_in(html)
-    assert f"position={opened[0].position_id}" not in html
+    assert f"position={position_id(opened[0].position_id)}" not in html
     inside = visitor.get("book/", opened=option.symbol)
     for order, left in zip(opened, (1, 2, 2), strict=True):
-        assert f"Position {order.position_id} {left} contract" in words_in(inside)
-        assert f"position={order.position_id}" in inside
+        assert f"Position {position_id(order.position_id)} {left} contract" in words_in(inside)
+        assert f"position={position_id(order.position_id)}" in inside
     assert f'name="opened" value="{option.symbol}"' in inside, "refreshing keeps it open"
 
 
 def test_one_position_is_closed_from_its_row(visitor, option):
     opened = place_open(visitor.customer, option)
-    assert f"position={opened.position_id}" in visitor.get("book/")
+    assert f"position={position_id(opened.position_id)}" in visitor.get("book/")
     assert "Position" not in words_in(visitor.get("book/", opened=option.symbol)).replace("Positions", "")
 
 
@@ -52,12 +53,12 @@ def test_positions_inside_are_paged(visitor, option):
     ]
     orders = place(*requests)
     first = visitor.get("book/", opened=option.symbol)
-    assert f"Position {orders[0].position_id} " not in words_in(first)
-    older = orders[1].position_id
+    assert f"Position {position_id(orders[0].position_id)} " not in words_in(first)
+    older = position_id(orders[1].position_id)
     assert f"before={older}" in first
     second = visitor.get("book/", opened=option.symbol, before=older)
-    assert f"Position {orders[0].position_id} " in words_in(second)
-    assert f"Position {orders[1].position_id} " not in words_in(second)
+    assert f"Position {position_id(orders[0].position_id)} " in words_in(second)
+    assert f"Position {position_id(orders[1].position_id)} " not in words_in(second)
     assert f'name="before" value="{older}"' in second
 
 
@@ -95,7 +96,7 @@ def test_no_profit_is_told_while_a_payout_is_to_come(visitor, option):
 
 def test_positions_are_closed_from_the_history_too(visitor, option):
     opened = place_open(visitor.customer, option)
-    assert f"/trade/?position={opened.position_id}#ticket" in visitor.get("history/positions/")
+    assert f"/trade/?position={position_id(opened.position_id)}#ticket" in visitor.get("history/positions/")
     place_close(opened)
     assert "?position=" not in visitor.get("history/positions/")
 

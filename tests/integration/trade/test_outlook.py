@@ -11,6 +11,7 @@ from counter.market.quote_greeks import greeks_by_option
 from counter.models import Quote
 from tests.integration.trade.test_page import chain
 from tests.support.factories import make_option, make_quote, place_close, place_open
+from tests.support.public_ids import position_id
 from tests.support.visiting import forms_in, words_in
 
 
@@ -53,7 +54,7 @@ def test_ticket_tells_the_chance_of_a_profit_and_draws_today(visitor, option):
 def test_a_position_shows_what_keeping_it_brings_for_its_part_of_the_cost(visitor, option):
     opened = place_open(visitor.customer, option, contracts=4)  # 90.45
     place_close(opened, contracts=2)
-    told = words_in(visitor.get("ticket/", position=opened.position_id))
+    told = words_in(visitor.get("ticket/", position=position_id(opened.position_id)))
     assert "Profit if you keep it to expiry; it breaks even at 92,261.25" in told
     assert "At most 45.23 USDT are lost." in told
 

@@ -11,6 +11,7 @@ from counter.models import Option, Position, Quote, SyncOrder, TradingStatus
 from counter.models.switches import ALL_COINS
 from counter.trading.switches import State, throw
 from tests.support.factories import make_option, make_quote, place_close, place_open
+from tests.support.public_ids import order_id, position_id
 from tests.support.visiting import words_in
 
 
@@ -84,7 +85,7 @@ def test_prices_that_are_too_old_are_not_shown_and_banner_rows_and_ticket_say_th
     # 18 USDT less 2 % times (20 / 10)², and more with every moment that the test takes.
     assert re.search(r"16\.\d\d , an old price that shrinks – 90,000", words_in(html))
     assert re.search(r"16\.\d\d old price, shrinks", words_in(visitor.get("book/")))
-    assert "The price is old." in words_in(visitor.get("ticket/", position=opened.position_id))
+    assert "The price is old." in words_in(visitor.get("ticket/", position=position_id(opened.position_id)))
     assert "too old to buy at" in words_in(visitor.get("ticket/", symbol=option.symbol))
     make_quote(option, now=timezone.now() - timedelta(seconds=200))
     html = chain(visitor, option)
@@ -96,7 +97,9 @@ def test_prices_that_are_too_old_are_not_shown_and_banner_rows_and_ticket_say_th
     assert "Worth now – USDT Profit – USDT" in told
     assert "There is no worth to tell: the last price is too old to close on." in told
     assert "0.00" not in told.split("Newest orders")[0].replace("00.00", "")
-    assert "The last price is too old" in words_in(visitor.get("ticket/", position=opened.position_id))
+    assert "The last price is too old" in words_in(
+        visitor.get("ticket/", position=position_id(opened.position_id))
+    )
 
 
 def test_one_old_price_among_new_ones_is_a_dash(visitor, option):
@@ -138,8 +141,10 @@ def test_what_a_person_has_stopped_is_said_and_cannot_be_pressed(visitor, option
         assert told in words_in(html)
         assert 'class="price"' not in html
         can_close = state == "OPENS_STOPPED"
-        assert (f"position={opened.position_id}" in visitor.get("book/")) == can_close
-        assert ("You get, about" in visitor.get("ticket/", position=opened.position_id)) == can_close
+        assert (f"position={position_id(opened.position_id)}" in visitor.get("book/")) == can_close
+        assert (
+            "You get, about" in visitor.get("ticket/", position=position_id(opened.position_id))
+        ) == can_close
 
 
 def test_an_option_that_is_halted_cannot_be_chosen(visitor, option):
@@ -172,7 +177,7 @@ def test_position_without_a_price_says_why(visitor, option):
     assert "nobody bids for it now" in words_in(visitor.get("book/"))
     Option.objects.filter(pk=option.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     assert "expired; it is settled at the average index" in words_in(visitor.get("book/"))
-    assert f"position={order.position_id}" not in visitor.get("book/")
+    assert f"position={position_id(order.position_id)}" not in visitor.get("book/")
 
 
 def test_position_that_waits_for_its_payout_is_closing_and_goes_when_it_is_paid(visitor, option):
@@ -191,17 +196,17 @@ def test_order_is_shown_on_its_way(visitor, option):
     for state, told in (("PENDING", "accepted"), ("SYNCED", "in progress"), ("SETTLED", "done")):
         SyncOrder.objects.filter(pk=order.id).update(state=state, settlement_price=Decimal("90001.5"))
         assert f"−22.62 {told}" in words_in(visitor.get("book/"))
-        assert f"Order {order.id}: {told}" in words_in(visitor.get(f"orders/{order.id}/"))
-    status = visitor.http.get(f"/trade/orders/{order.id}/").status_code
+        assert f"Order {order_id(order.id)}: {told}" in words_in(visitor.get(f"orders/{order_id(order.id)}/"))
+    status = visitor.http.get(f"/trade/orders/{order_id(order.id)}/").status_code
     assert status == 286, "htmx goes on asking for an order that is settled"
 
 
 def test_the_last_answer_of_an_order_brings_what_it_has_left(visitor, option):
     order = place_open(visitor.customer, option)
-    on_its_way = visitor.get(f"orders/{order.id}/", page=1)
+    on_its_way = visitor.get(f"orders/{order_id(order.id)}/", page=1)
     assert "hx-swap-oob" not in on_its_way
     SyncOrder.objects.filter(pk=order.id).update(state="SETTLED", settlement_price=Decimal("90001.5"))
-    settled = visitor.get(f"orders/{order.id}/", page=1)
+    settled = visitor.get(f"orders/{order_id(order.id)}/", page=1)
     assert '<div id="book" hx-swap-oob="patch:#book">' in settled
     assert "Balance 977.38 USDT" in words_in(settled)
     assert f"{option.symbol} 1 contract " in words_in(settled)
@@ -229,7 +234,7 @@ def test_ledger_can_be_taken_along_as_a_file(visitor):
 def test_history_goes_back_page_by_page_to_the_first_deposit(visitor, option):
     orders = [place_open(visitor.customer, option).id for _ in range(30)]
     for kind, last in (
-        ("orders", f"order {orders[0]} "),
+        ("orders", f"order {order_id(orders[0])} "),
         ("positions", option.symbol),
         ("ledger", "deposit"),
     ):

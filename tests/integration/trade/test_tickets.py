@@ -11,6 +11,7 @@ from counter.models import Account, FirmQuote, Option, SyncOrder
 from counter.orders.queue import OutcomeUnknown, QueueFull, order_queue
 from tests.integration.trade.test_page import trade_as
 from tests.support.factories import make_quote, place_close, place_open
+from tests.support.public_ids import order_id, position_id, row
 from tests.support.threads import at_once
 from tests.support.visiting import forms_in, words_in
 
@@ -46,7 +47,7 @@ def test_order_gets_exactly_the_price_that_was_firm(visitor, option):
     assert answer.status_code == 200
     assert f"Bought 2 {option.symbol} for 45.23 USDT" in words_in(answer.content.decode())
     [stored] = placed(visitor)
-    assert (stored.amount, stored.quote_id) == (Decimal("45.225"), int(order["quote_id"]))
+    assert (stored.amount, stored.quote_id) == (Decimal("45.225"), row(order["quote_id"]))
     assert balance(visitor) == Decimal("954.775")
 
 
@@ -68,7 +69,7 @@ def test_a_ticket_with_a_new_price_after_a_lost_answer_does_not_buy_twice(visito
     told = words_in(answer.content.decode())
     assert answer.status_code == 409
     assert "An earlier press of this ticket was taken: it is the order below. This one was not." in told
-    assert f"Order {placed(visitor).get().pk}: accepted" in told
+    assert f"Order {order_id(placed(visitor).get().pk)}: accepted" in told
 
 
 @pytest.mark.parametrize("name", ["exercise/1017", "x" * 65, "a\x00b", "a b", "a\n"])
@@ -145,7 +146,7 @@ def test_the_answer_to_an_order_brings_balance_and_positions_as_they_are_now(vis
 def test_a_close_at_an_old_price_brings_at_least_what_its_button_says_or_is_not_done(visitor, option):
     opened = place_open(visitor.customer, option, contracts=3)
     make_quote(option, now=timezone.now() - timedelta(seconds=20))
-    html = visitor.get("ticket/", position=opened.position_id)
+    html = visitor.get("ticket/", position=position_id(opened.position_id))
     # 54 USDT less 8 %; with three seconds more it is 10.6 %.
     about, least = re.search(
         r"You get, about (\d\d\.\d\d) .* Close 3 for at least (\d\d\.\d\d)", words_in(html)
@@ -180,7 +181,7 @@ def test_the_first_order_asks_whether_its_customer_knows_the_risk_and_no_other_d
 def test_close_at_the_firm_price_is_paid_at_once(visitor, option):
     opened = place_open(visitor.customer, option, contracts=3)
     before = balance(visitor)
-    order = visitor.firm(position=opened.position_id, contracts=2)
+    order = visitor.firm(position=position_id(opened.position_id), contracts=2)
     make_quote(option, bid="0.001000")
     answer = visitor.send("orders", order)
     assert f"Closed 2 {option.symbol} for 35.82 USDT" in words_in(answer.content.decode())
@@ -191,7 +192,7 @@ def test_close_at_the_firm_price_is_paid_at_once(visitor, option):
 def test_close_at_fill_is_paid_later(visitor, option):
     opened = place_open(visitor.customer, option, contracts=3)
     before = balance(visitor)
-    [order] = forms_in(visitor.get("ticket/", position=opened.position_id), "orders")
+    [order] = forms_in(visitor.get("ticket/", position=position_id(opened.position_id)), "orders")
     assert (order["payout"], order["contracts"]) == ("at_fill", "3")
     answers = [visitor.send("orders", order) for _ in range(2)]
     for answer in answers:
@@ -204,13 +205,15 @@ def test_close_at_fill_is_paid_later(visitor, option):
 def test_more_than_is_left_is_not_closed(visitor, option):
     opened = place_open(visitor.customer, option, contracts=3)
     assert "3 contracts are left" in words_in(
-        visitor.get("ticket/", position=opened.position_id, contracts=4)
+        visitor.get("ticket/", position=position_id(opened.position_id), contracts=4)
     )
-    [draft] = forms_in(visitor.get("ticket/", position=opened.position_id), "quotes")
+    [draft] = forms_in(visitor.get("ticket/", position=position_id(opened.position_id)), "quotes")
     answer = visitor.send("quotes", {**draft, "contracts": "4"})
     assert "Fewer contracts than that are left" in words_in(answer.content.decode())
     place_close(opened)
-    assert "Nothing is left of it to close" in words_in(visitor.get("ticket/", position=opened.position_id))
+    assert "Nothing is left of it to close" in words_in(
+        visitor.get("ticket/", position=position_id(opened.position_id))
+    )
 
 
 def test_an_answer_that_is_not_known_is_said_to_be_and_found_by_asking(visitor, option, monkeypatch):
@@ -263,4 +266,4 @@ def test_a_halted_option_is_not_quoted_and_can_be_closed(visitor, option):
     assert "Nobody can buy it at the moment" in words_in(visitor.get("ticket/", symbol=option.symbol))
     answer = visitor.send("quotes", draft)
     assert "Nobody can buy this option at the moment" in words_in(answer.content.decode())
-    assert visitor.send("orders", visitor.firm(position=opened.position_id)).status_code == 200
+    assert visitor.send("orders", visitor.firm(position=position_id(opened.position_id))).status_code == 200

@@ -18,6 +18,7 @@ from counter.webhooks import delivering
 from counter.webhooks.lateness import endpoints_waiting
 from tests.support.api import Caller
 from tests.support.factories import make_customer, make_option, place_close, place_open
+from tests.support.public_ids import order_id, row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,7 +64,7 @@ def test_a_customer_hears_of_their_order_what_the_api_says_of_it(receiver):
     body = verified(message, secret)
     assert set(body) == {"type", "timestamp", "data"}
     assert body["type"] == "order.settled"
-    assert body["data"] == Caller(customer).get(f"orders/{order.id}").json()
+    assert body["data"] == Caller(customer).get(f"orders/{order_id(order.id)}").json()
     assert body["data"]["state"] == "settled"
     assert message["headers"]["webhook-id"].startswith("evt_")
     delivery = WebhookDelivery.objects.get()
@@ -90,8 +91,8 @@ def test_each_kind_of_event_is_told_once(receiver):
     settle(opened, at_fill, close, late, now=now)
     while deliver():
         pass
-    seen = sorted((body["type"], body["data"]["id"]) for body in told(receiver))
-    orders = [(row, "order.settled") for row in (opened, at_fill, close, late)]
+    seen = sorted((body["type"], row(body["data"]["id"])) for body in told(receiver))
+    orders = [(each, "order.settled") for each in (opened, at_fill, close, late)]
     orders += [(close, "payout.credited"), (late, "payout.credited")]
     assert [each for each in seen if each[0] in ("order.settled", "payout.credited")] == sorted(
         (name, order.id) for order, name in orders
@@ -105,7 +106,9 @@ def test_each_kind_of_event_is_told_once(receiver):
     ledger = caller.get("ledger", limit=500).json()["results"]
     assert entry in ledger
     paid = {
-        body["data"]["id"]: body["data"]["proceeds"] for body in told(receiver) if "payout" in body["type"]
+        row(body["data"]["id"]): body["data"]["proceeds"]
+        for body in told(receiver)
+        if "payout" in body["type"]
     }
     assert Decimal(paid[close.id]) == close.amount
     assert Decimal(paid[late.id]) == late.fair

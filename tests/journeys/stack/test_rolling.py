@@ -26,7 +26,7 @@ class Listener:
     """A customer's program that listens for its orders, and comes again whenever its stream ends."""
 
     def __init__(self, customer: Customer) -> None:
-        self.states: dict[int, str] = {}
+        self.states: dict[str, str] = {}
         self.heard: Counter[str] = Counter()
         self._customer = customer
         self._over = threading.Event()

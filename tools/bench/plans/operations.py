@@ -30,6 +30,7 @@ from counter.market.listing import listings
 from counter.models import Account, Customer, IndexPrice, Option, Quote, SyncOrder
 from counter.money import accounts, cash, withdrawals
 from counter.orders import outbox
+from counter.public_ids import Kind, public_id, row_id
 from counter.stream import changes
 from counter.trading import status
 from settlement import reconciliation
@@ -138,7 +139,7 @@ def place(ground: Ground, run: str, *, closes: bool) -> list[int]:
     answer = ground.api.post("/api/v1/orders/batch", {"orders": bodies}, content_type="application/json")
     results = answer.json()["results"]
     assert all(result["status"] == 201 for result in results), results[:3]
-    return [int(result["order"]["id"]) for result in results]
+    return [row_id(Kind.ORDER, result["order"]["id"]) for result in results]
 
 
 def _take_orders(ground: Ground) -> None:
@@ -156,7 +157,7 @@ def _take_orders(ground: Ground) -> None:
     _quote(ground, run, placed.json()["position_id"])
 
 
-def _quote(ground: Ground, run: str, position_id: int) -> None:
+def _quote(ground: Ground, run: str, position_id: str) -> None:
     """An open and a close, each at a firm quote."""
     opening = {"symbol": ground.symbols[0], "contracts": 1}
     for side, asked in (("open", opening), ("close", {"position_id": position_id})):
@@ -259,6 +260,7 @@ def _read_api(ground: Ground) -> None:
     begun = (timezone.now() - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     orders = ground.api.get("/api/v1/orders").json()["results"]
     positions = ground.api.get("/api/v1/positions").json()["results"]
+    far = public_id(Kind.LEDGER_ENTRY, 2**40)
     for path in (
         *("/readyz", "/api/v1/instruments", "/api/v1/quotes?underlying=BTC", "/api/v1/accounts"),
         *("/api/v1/greeks?underlying=BTC", "/api/v1/index?underlying=BTC", "/api/v1/portfolio"),
@@ -270,7 +272,7 @@ def _read_api(ground: Ground) -> None:
         *(f"/api/v1/orders?from={begun}", f"/api/v1/orders?to={begun}"),
         *(f"/api/v1/positions?from={begun}", f"/api/v1/positions?to={begun}"),
         f"/api/v1/positions/{positions[-1]['id']}",
-        *("/api/v1/ledger", f"/api/v1/ledger?cursor={2**40}", "/api/v1/withdrawals"),
+        *("/api/v1/ledger", f"/api/v1/ledger?cursor={far}", "/api/v1/withdrawals"),
         *(f"/api/v1/ledger?from={begun}", f"/api/v1/ledger?to={begun}", f"/api/v1/statements/{begun[:7]}"),
         *("/api/v1/withdrawals?state=reserved", f"/api/v1/ledger.csv?from={begun}"),
     ):
@@ -286,10 +288,11 @@ def _trade(ground: Ground) -> None:
     """The trade page of the customer with the long history, by its parts."""
     client = Client()
     client.force_login(ground.customer.user)
-    # Of the page's own names: it asks for none that ours have, as `exercise/17`.
+    # Of the page's own names: it asks for none that ours have, as `exercise/` and an id.
     own = SyncOrder.objects.filter(customer=ground.customer).exclude(kind=SyncOrder.Kind.EXERCISE)
     order = own.latest("pk")
     symbol = f"symbol={ground.symbols[0]}"
+    far = public_id(Kind.LEDGER_ENTRY, 2**40)
     for path in (
         *(
             "",
@@ -297,10 +300,18 @@ def _trade(ground: Ground) -> None:
             "book/",
             "portfolio/",
             f"ticket/?{symbol}",
-            f"ticket/?position={order.position_id}",
+            f"ticket/?position={public_id(Kind.POSITION, order.position_id)}",
         ),
-        *(f"orders/{order.pk}/", f"orders/outcome/?client_order_id={order.client_order_id}"),
-        *("history/orders/", "history/positions/", "history/ledger/", f"history/ledger/?before={2**40}"),
+        *(
+            f"orders/{public_id(Kind.ORDER, order.pk)}/",
+            f"orders/outcome/?client_order_id={order.client_order_id}",
+        ),
+        *(
+            "history/orders/",
+            "history/positions/",
+            "history/ledger/",
+            f"history/ledger/?before={far}",
+        ),
     ):
         with ground.named(f"GET /trade/{path.split('?')[0]}"):
             assert client.get(f"/trade/{path}").status_code in (200, 286), path
