@@ -21,6 +21,7 @@ MAX_ROW_ID = 2**63 - 1
 DIGITS = 32
 _DERIVED_FOR = b"crossbook public ids"
 _BLOCK = struct.Struct(">8sQ")
+Change = Callable[[bytes], bytes]
 
 
 class Kind(StrEnum):
@@ -33,18 +34,20 @@ class Kind(StrEnum):
     WITHDRAWAL = "wdr"
     STREAM_MARK = "mrk"
 
+    def __init__(self, name: str) -> None:
+        # Attributes, for an order's answer has three ids: those of the enum itself are asked for by calls.
+        self.prefix = f"{name}_"
+        self.tag = name.encode().ljust(8, b"\0")
+        self.written = re.compile(rf"{name}_[0-9a-f]{{{DIGITS}}}")
+
 
 class NoPublicId(ValueError):
     """A text that is not written as an id of its kind."""
 
 
-_TAGS = {kind: kind.value.encode().ljust(8, b"\0") for kind in Kind}
-_WRITTEN = {kind: re.compile(rf"{kind.value}_[0-9a-f]{{{DIGITS}}}") for kind in Kind}
-
-
 def pattern(kind: Kind) -> str:
     """The regular expression of a kind's ids, as messages and the schema have it."""
-    return rf"^{kind.value}_[0-9a-f]{{{DIGITS}}}(?!\n)$"
+    return rf"^{kind.written.pattern}(?!\n)$"
 
 
 class PublicIds:
@@ -58,24 +61,25 @@ class PublicIds:
 
     def public_id(self, kind: Kind, row_id: int) -> str:
         """The id that customers see of a row."""
-        return f"{kind.value}_{self._change('encryptor')(_BLOCK.pack(_TAGS[kind], row_id)).hex()}"
+        return kind.prefix + self._ciphers()[0](_BLOCK.pack(kind.tag, row_id)).hex()
 
     def row_id(self, kind: Kind, text: str) -> int:
         """The row that a public id is of; NOBODYS if it is well written but none of ours.
 
         Raises: NoPublicId.
         """
-        if not _WRITTEN[kind].fullmatch(text):
-            raise NoPublicId(f"such an id is written {kind.value}_ and {DIGITS} hex digits")
-        tag, found = _BLOCK.unpack(self._change("decryptor")(bytes.fromhex(text[-DIGITS:])))
-        return found if tag == _TAGS[kind] and found <= MAX_ROW_ID else NOBODYS
+        if not kind.written.fullmatch(text):
+            raise NoPublicId(f"such an id is written {kind.prefix} and {DIGITS} hex digits")
+        tag, found = _BLOCK.unpack(self._ciphers()[1](bytes.fromhex(text[-DIGITS:])))
+        return found if tag == kind.tag and found <= MAX_ROW_ID else NOBODYS
 
-    def _change(self, way: str) -> Callable[[bytes], bytes]:
-        change: Callable[[bytes], bytes] | None = getattr(self._of_thread, way, None)
-        if change is None:
-            change = getattr(self._cipher, way)().update
-            setattr(self._of_thread, way, change)
-        return change
+    def _ciphers(self) -> tuple[Change, Change]:
+        """What encrypts a block, and what decrypts one."""
+        try:
+            found: tuple[Change, Change] = self._of_thread.ciphers
+        except AttributeError:
+            found = self._of_thread.ciphers = self._cipher.encryptor().update, self._cipher.decryptor().update
+        return found
 
 
 _ids = PublicIds(settings.PUBLIC_IDS_KEY)
@@ -85,6 +89,6 @@ public_id, row_id = _ids.public_id, _ids.row_id
 def row_of(text: str) -> tuple[Kind, int] | None:
     """Kind and row of a public id of any kind, as somebody holds it in hand; None if it is none of ours."""
     for kind in Kind:
-        if _WRITTEN[kind].fullmatch(text) and (found := row_id(kind, text)) != NOBODYS:
+        if kind.written.fullmatch(text) and (found := row_id(kind, text)) != NOBODYS:
             return kind, found
     return None
