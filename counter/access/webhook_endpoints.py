@@ -155,7 +155,10 @@ def disable(
 
 
 def enable(*, customer_id: int | None, public_id: str, by_staff: bool = False) -> WebhookEndpoint:
-    """Have an endpoint hear again, of what happens from now on, and try it at once; one that is enabled stays as it is.
+    """Have an endpoint hear again, of what happens from now on; one that is enabled stays as it is.
+
+    It is tried at once, unless its customer had disabled it: or disabling and enabling would undo the distance that is
+    kept from a receiver that fails.
 
     Raises: EndpointMissing; DisabledByStaff where a customer asks.
     """
@@ -164,8 +167,9 @@ def enable(*, customer_id: int | None, public_id: str, by_staff: bool = False) -
         if endpoint.disabled == Disabled.STAFF and not by_staff:
             raise DisabledByStaff("the exchange has disabled it")
         if endpoint.disabled:
+            if by_staff or endpoint.disabled != Disabled.CUSTOMER:
+                endpoint.failures, endpoint.failing_since, endpoint.open_at = 0, None, None
             endpoint.disabled, endpoint.disabled_at = Disabled.NOT, None
-            endpoint.failures, endpoint.failing_since, endpoint.open_at = 0, None, None
             endpoint.save(update_fields=["disabled", "disabled_at", "failures", "failing_since", "open_at"])
     return endpoint
 

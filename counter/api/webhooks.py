@@ -105,7 +105,7 @@ class WebhookEndpointView(_EndpointView):
         summary="Disable or enable a webhook endpoint",
     )
     def patch(self, request: Request, endpoint_id: str) -> Response:
-        """Enabled again it is tried at once with what waited, as long as that is tried at all."""
+        """Enabled again it is sent what waited, as long as that is tried: at once, or later if it failed before."""
         if self.message.enabled:
             changed = webhook_endpoints.enable(customer_id=self.customer_id, public_id=endpoint_id)
         else:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -161,6 +162,19 @@ def test_enabling_one_that_is_enabled_opens_nothing_that_is_held(caller):
         "failing_since": None,
         "open_at": None,
     }
+
+
+def test_disabling_and_enabling_one_does_not_undo_the_distance_from_a_receiver_that_fails(caller):
+    made = register(caller)
+    held = {"failures": 7, "failing_since": timezone.now(), "open_at": timezone.now() + timedelta(minutes=9)}
+    WebhookEndpoint.objects.update(**held)
+    for enabled in (False, True):
+        assert change(caller, made["id"], {"enabled": enabled}).json()["enabled"] == enabled
+    assert WebhookEndpoint.objects.values(*held).get() == held
+    row = WebhookEndpoint.objects.get()
+    webhook_endpoints.disable(customer_id=row.customer_id, public_id=row.public_id, now=timezone.now())
+    webhook_endpoints.enable(customer_id=row.customer_id, public_id=row.public_id, by_staff=True)
+    assert WebhookEndpoint.objects.get().open_at is None
 
 
 def test_a_browser_needs_its_token():
