@@ -59,6 +59,7 @@ def test_the_engine_is_out_from_the_fault_until_the_first_commit_after_the_longe
         {"doubled": ["x"]},
         {"not at the desk": ["x"]},
         {"settled": False},
+        {"trouble": "the programs were not replaced"},
         {"audit": {"broken": 1}},
     ],
 )

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
-from tools.stack import programs, supervision
+from tools.stack import programs, rolling, supervision
 from tools.stack.lifecycle import StackInfo
 from tools.stack.readiness import StackFailed
 from tools.stack.rolling import modules_gone, roll
@@ -31,3 +32,44 @@ def test_a_stack_whose_programs_have_moved_is_left_alone(running):
     with pytest.raises(StackFailed, match=r"config\.stack\.launch.*make down up"):
         roll(running, tell=told.append)
     assert told == []
+
+
+class Restarting:
+    """A supervisor that starts what it is told to, and has it running at once."""
+
+    def __init__(self):
+        self.restarted = []
+
+    def restart(self, name):
+        self.restarted.append(name)
+
+    def processes(self):
+        return [
+            supervision.ProcessInfo(name=name, group=programs.APPS, state="RUNNING", pid=7, uptime_seconds=60)
+            for name in self.restarted
+        ]
+
+
+def test_a_database_that_moves_meanwhile_is_waited_for(running, monkeypatch):
+    asked = []
+
+    def connected_to(info):
+        asked.append(info)
+        if len(asked) < 3:
+            raise psycopg.OperationalError("session is read-only")
+        return {"feed 7"}
+
+    monkeypatch.setattr(rolling, "connected_to", connected_to)
+    supervisor = Restarting()
+    rolling._Restarts(supervisor, running).restart("feed")
+    assert (supervisor.restarted, len(asked)) == (["feed"], 3)
+
+
+def test_a_database_that_stays_away_ends_it(running, monkeypatch):
+    def connected_to(info):
+        raise psycopg.OperationalError("session is read-only")
+
+    monkeypatch.setattr(rolling, "connected_to", connected_to)
+    monkeypatch.setattr(rolling, "REPLACED_WITHIN_SECONDS", 0.5)
+    with pytest.raises(StackFailed, match="feed does not stay up"):
+        rolling._Restarts(Restarting(), running).restart("feed")

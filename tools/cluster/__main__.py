@@ -17,7 +17,7 @@ from typing import Any
 from tools.cluster import network
 from tools.cluster.database import Writable
 from tools.cluster.driver import stop_file
-from tools.cluster.faults import FAULTS, Fault
+from tools.cluster.faults import FAULTS, Fault, Mend, NotMended
 from tools.cluster.laboratory import ROOT, Laboratory, built, is_impossible, tell
 from tools.cluster.results import is_whole, measured
 
@@ -58,7 +58,7 @@ def suffer(fault: Fault, lab: Laboratory, environment: dict[str, str]) -> dict[s
     try:
         time.sleep(max(0.0, injected_at + fault.seconds - time.monotonic()))
     finally:
-        mend()
+        trouble = _trouble_of(mend)
         lasted_s = round(time.monotonic() - injected_at, 1)
         time.sleep(WHOLE_AFTER_SECONDS)
         stop_file(file).touch()
@@ -79,7 +79,7 @@ def suffer(fault: Fault, lab: Laboratory, environment: dict[str, str]) -> dict[s
         text=True,
         check=True,
     )
-    proof = json.loads(done.stdout.splitlines()[-1])
+    proof = {**json.loads(done.stdout.splitlines()[-1]), "trouble": trouble}
     at = datetime.now(UTC).isoformat(timespec="seconds")
     load = round(os.getloadavg()[0], 1)
     return {
@@ -91,6 +91,16 @@ def suffer(fault: Fault, lab: Laboratory, environment: dict[str, str]) -> dict[s
         **found,
         "proof": proof,
     }
+
+
+def _trouble_of(mend: Mend) -> str:
+    """Mend it; what went wrong, if anything did."""
+    try:
+        mend()
+    except NotMended as error:
+        tell(str(error))
+        return str(error)
+    return ""
 
 
 def main() -> int:

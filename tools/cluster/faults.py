@@ -14,6 +14,10 @@ Mend = Callable[[], None]
 ROLLED_WITHIN_SECONDS = 240.0
 
 
+class NotMended(Exception):
+    """What was to be mended, or an operator's work to be done, was not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`inject` does it; it lasts for `seconds`, and `a_year` is how often we assume it."""
@@ -152,7 +156,7 @@ def _roll(lab: Laboratory, chance: random.Random) -> Mend:
 
     def mend() -> None:
         if rolling.wait(ROLLED_WITHIN_SECONDS):
-            raise RuntimeError(f"the programs were not replaced: {lab.folder / 'roll.log'}")
+            raise NotMended(f"the programs were not replaced: {lab.folder / 'roll.log'}")
 
     return mend
 

@@ -45,4 +45,6 @@ def measured(
 def is_whole(proof: dict[str, Any]) -> bool:
     """Whether nothing was lost, doubled, placed after a refusal, or is broken."""
     wrong = ("lost", "not at the desk", "doubled", "placed after a final refusal")
-    return not any(proof[name] for name in wrong) and proof["settled"] and not proof["audit"]["broken"]
+    if any(proof[name] for name in wrong) or proof.get("trouble"):
+        return False
+    return proof["settled"] and not proof["audit"]["broken"]

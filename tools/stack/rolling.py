@@ -130,7 +130,12 @@ class _Restarts:
         lacking = list(names)
 
         def none_is_lacking() -> bool:
-            connected = connected_to(self._info)
+            try:
+                connected = connected_to(self._info)
+            except (
+                psycopg.OperationalError
+            ):  # moved to another host just now: nobody is known to be connected
+                return False
             lacking[:] = [
                 each.name
                 for each in self._supervisor.processes()
