@@ -226,6 +226,19 @@ def _book(risk: BookRisk) -> Iterator[Metric]:
     yield _gauge(
         "book_unpriced_series", "Series held that no figure of the book has.", len(risk.book.unpriced)
     )
+    charged = [([each.coin, each.measure], each) for each in risk.charged()]
+    yield _gauges(
+        "size_book_usdt",
+        "Where a coin's book stands by which orders are charged for their size: delta, vega or premium.",
+        ["coin", "measure"],
+        [(labels, float(each.at)) for labels, each in charged],
+    )
+    yield _gauges(
+        "size_depth_usdt",
+        "At how much of it the whole rate is charged.",
+        ["coin", "measure"],
+        [(labels, float(each.depth)) for labels, each in charged],
+    )
     yield _gauge("book_seconds", "How long reading and pricing the book took.", risk.took_seconds)
 
 

@@ -15,10 +15,11 @@ from django.views.decorators.http import require_safe
 from cockpit import charts
 from cockpit.dashboard import Bar
 from cockpit.numbers import age_text, decimal_text, moment_text, whole_text
-from cockpit.risk import BookRisk, shared_risk
+from cockpit.risk import BookRisk, Charged, shared_risk
 from counter.circuit_breaker import Reason
 from counter.market.book import Series
 from counter.pricing.book_risk import PRICE_MOVES, VOLATILITY_MOVES, Grid, Risk
+from counter.trading.depths import impact_rates
 from counter.trading.status import limits_of
 from infra.coordination import clock
 
@@ -68,6 +69,7 @@ class Shown:
     unpriced: list[str]
     series_in_all: int
     limits: list[Bar]
+    charged: list[Bar]
 
 
 def shown(risk: BookRisk) -> Shown:
@@ -115,6 +117,21 @@ def shown(risk: BookRisk) -> Shown:
         unpriced=[f"{net.symbol} ({net.contracts:,})" for net in risk.book.unpriced],
         series_in_all=len(risk.book.series),
         limits=_limits(risk),
+        charged=[_charged(each) for each in risk.charged()],
+    )
+
+
+def _charged(each: Charged) -> Bar:
+    """Where a measure stands against its depth, at which an order's next USDT of it costs the whole rate."""
+    rates = impact_rates()
+    whole = f"{rates.vega:f} points" if each.measure == "vega" else f"{getattr(rates, each.measure):.3%}"
+    name = {"premium": "premiums not yet converted"}.get(each.measure, each.measure)
+    return Bar(
+        name=f"{each.coin} {name}",
+        value=f"{whole_text(float(each.at))} of {each.depth:,.0f} USDT",
+        percent=charts.share_percent(each.at.copy_abs(), each.depth),
+        note=f"what leads further costs {whole} of it at the whole depth, and in proportion before and beyond",
+        level="normal",
     )
 
 

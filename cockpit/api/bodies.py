@@ -23,6 +23,7 @@ from cockpit.api.messages import (
     RiskMeasures,
     ScenarioGrid,
     SeriesRisk,
+    SizeCharged,
     VenueLine,
     VenueSum,
     VenueTold,
@@ -64,6 +65,9 @@ def risk(read: BookRisk) -> BookRiskBody:
             for each in read.book.series
         ],
         scenarios=[_grid(None, read.grid), *(_grid(coin, grid) for coin, grid in read.grids.items())],
+        size=[
+            SizeCharged(each.coin, each.measure, f"{each.at:f}", f"{each.depth:f}") for each in read.charged()
+        ],
     )
 
 

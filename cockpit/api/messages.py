@@ -67,6 +67,15 @@ class ScenarioGrid(msgspec.Struct):
     gains: list[list[float]]
 
 
+class SizeCharged(msgspec.Struct):
+    """What a coin charges an order's size by: delta, vega or premium; where the book stands, and its depth."""
+
+    coin: str
+    measure: str
+    at: Usdt
+    depth: Usdt
+
+
 class BookRiskBody(msgspec.Struct):
     """The option book's risk at one moment."""
 
@@ -76,6 +85,7 @@ class BookRiskBody(msgspec.Struct):
     expiries: list[ExpiryRisk]
     series: list[SeriesRisk]
     scenarios: list[ScenarioGrid]
+    size: list[SizeCharged]
 
 
 class AccountBalance(msgspec.Struct):

@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from cockpit import balances, days, risk, staff_keys
 from cockpit.api import views
 from cockpit.models import StaffKey
+from counter.models import TradingStatus
 from counter.pricing.book_risk import PRICE_MOVES, VOLATILITY_MOVES
 from infra.coordination import clock
 from settlement.reconciliation import venue_days
@@ -58,10 +59,16 @@ def closed(key, venue):
 
 
 def test_risk_says_what_the_page_says(closed, key):
+    now = timezone.now()
+    status = {"spread_rate": "0.005", "since": now, "judged_at": now, "vega_depth": 500, "vega_base": -7}
+    TradingStatus.objects.update_or_create(underlying="ETH", defaults=status)
     risk.shared_risk.forget()
     answer = ask("/staff/v1/risk", key)
     assert answer.status_code == 200
     told = answer.json()
+    [size] = told["size"]
+    assert (size["coin"], size["measure"], Decimal(size["at"])) == ("ETH", "vega", -7)
+    assert Decimal(size["depth"]) == 500
     read = risk.read(now=timezone.now())
     assert (
         {each["symbol"] for each in told["series"]} == {each.net.symbol for each in read.book.series} != set()

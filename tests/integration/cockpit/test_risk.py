@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from cockpit.risk import read
-from counter.models import Quote
+from cockpit.risk import read, shared_risk
+from counter.models import Quote, TradingStatus
 from tests.integration.cockpit.test_dashboard import text_of
 from tests.integration.cockpit.test_metrics import samples, scraped
 from tests.support.factories import make_customer, make_option, place_open
@@ -101,6 +101,37 @@ def test_metrics_tell_the_same_risk(held):
     )
     assert found["crossbook_book_contracts", ("coin", "ETH")] == 100
     assert found["crossbook_book_unpriced_series",] == 0
+
+
+def test_what_orders_are_charged_by_for_their_size_is_shown_and_told(viewer, held):
+    now = timezone.now()
+    TradingStatus.objects.update_or_create(
+        underlying="BTC",
+        defaults={
+            "spread_rate": "0.005",
+            "since": now,
+            "judged_at": now,
+            "delta_depth": 90_000,
+            "delta_base": "-0.5",
+            "vega_depth": 1000,
+            "vega_base": 100,
+        },
+    )
+    text = viewer.get("/admin/risk/").content.decode()
+    for shown in (
+        "Charged for size",
+        "−45,000 of 90,000 USDT",
+        "0.100% of it",
+        "BTC vega",
+        "100 of 1,000 USDT",
+    ):
+        assert shown in text
+    found = samples(scraped())
+    assert found["crossbook_size_book_usdt", ("coin", "BTC"), ("measure", "delta")] == -45_000
+    assert found["crossbook_size_depth_usdt", ("coin", "BTC"), ("measure", "vega")] == 1000
+    TradingStatus.objects.update(delta_depth=None, vega_depth=None)
+    shared_risk.forget()
+    assert "Charged for size" not in viewer.get("/admin/risk/").content.decode()
 
 
 def test_the_page_asks_two_statements_of_the_book_and_none_for_who_looks_within_a_second(viewer, held):
