@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.admin.utils import lookup_field
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import IntegerField, Model, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.html import strip_tags
 
@@ -29,10 +29,38 @@ def exported(admin: Any, request: HttpRequest) -> StreamingHttpResponse:
         name for name in admin.get_list_display(request) if name not in ("action_checkbox", "timeline", "pdf")
     ]
     heading = ["id", *names] if "id" not in names and "pk" not in names else names
-    rows = ([_cell(admin, row, name) for name in heading] for row in _by_key(found))
-    answer = StreamingHttpResponse(csv_lines(heading, rows), content_type="text/csv; charset=utf-8")
+    columns = [_column(admin.model, name) for name in heading]
+    # Of columns of the table alone no models are made, which takes most of the time.
+    cells = (
+        ([text_of(value) for value in values] for values in _values_by_key(found, columns))
+        if None not in columns
+        else ([_cell(admin, row, name) for name in heading] for row in _by_key(found))
+    )
+    answer = StreamingHttpResponse(csv_lines(heading, cells), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{admin.opts.model_name}.csv"'
     return answer
+
+
+def _column(model: type[Model], name: str) -> str | None:
+    """The column of the table that a list shows by this name; None of what the list works out."""
+    if name == "id":
+        return "pk" if isinstance(model._meta.pk, IntegerField) else None
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return field.attname if field.concrete and not field.many_to_many else None
+
+
+def _values_by_key(found: QuerySet[Any], columns: list[Any]) -> Iterator[tuple[Any, ...]]:
+    ordered = found.order_by("pk").values_list("pk", *columns)
+    last: Any = None
+    while True:
+        rows = list((ordered if last is None else ordered.filter(pk__gt=last))[:ROWS_A_STATEMENT])
+        yield from (row[1:] for row in rows)
+        if len(rows) < ROWS_A_STATEMENT:
+            return
+        last = rows[-1][0]
 
 
 def _by_key(found: QuerySet[Any]) -> Iterator[Model]:
