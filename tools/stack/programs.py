@@ -22,10 +22,7 @@ NICE = {"stream": 5, "flower": 10}
 LED = ("intake", "beat", "feed")
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
-MIGRATIONS = tuple(
-    (sys.executable, MANAGE, "migrate", "--no-input", "--database", database)
-    for database in ("default", "desk")
-)
+MIGRATIONS = ((sys.executable, MANAGE, "migrate", "--no-input"),)  # of both databases
 # Fails where any process would fail to start.
 LOADS = (sys.executable, "-c", "import config.asgi, config.streaming_asgi, config.celery")
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
