@@ -4,21 +4,35 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.admin.apps import AdminConfig
+from django.contrib import admin
+from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.checks import check_admin_app, check_dependencies
+from django.core import checks
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.sites import UnfoldAdminSite
 
 
-class StaffAdminConfig(AdminConfig):
-    """Django's admin on our site."""
+class StaffAdminConfig(SimpleAdminConfig):
+    """Django's admin on our site. Its pages are loaded with the addresses: a process that serves none needs none."""
 
     default_site = "cockpit.staff_site.StaffSite"
 
     def ready(self) -> None:
-        """Load every app's pages, and then those of users and schedules in place of their own apps'."""
-        super().ready()
-        from infra.admin import pages  # noqa: F401 - registers them
+        """Have `manage.py check` look at the pages, which it has loaded for that."""
+        checks.register(check_dependencies, checks.Tags.admin)
+        checks.register(_check_pages, checks.Tags.admin)
+
+
+def load_pages() -> None:
+    """Load every app's pages, and then those of users and schedules in place of their own apps'."""
+    admin.autodiscover()
+    from infra.admin import pages  # noqa: F401 - registers them
+
+
+def _check_pages(**options: Any) -> list[checks.CheckMessage]:
+    load_pages()
+    return check_admin_app(**options)
 
 
 class StaffSite(UnfoldAdminSite):

@@ -17,6 +17,7 @@ wsgi: Any = OnThreads(framework, workers=THREADS)
 liveness: Any = OnThreads(framework, workers=1)
 
 from django.conf import settings  # noqa: E402 - they are there only now
+from django.urls import get_resolver  # noqa: E402
 
 from counter.api.addresses import address_of, is_proxy  # noqa: E402
 from counter.api.fast_path import FastPath  # noqa: E402 - its models can be imported only now
@@ -26,6 +27,9 @@ from infra.http_server.bodies import WholeBodies  # noqa: E402
 from infra.http_server.connection_guard import ConnectionGuard  # noqa: E402
 from infra.http_server.request_id import Identified  # noqa: E402
 from infra.http_server.retiring import Retiring  # noqa: E402
+
+# All pages, before the first request waits for them, and where a new release that lacks one is found out.
+get_resolver().url_patterns  # noqa: B018 - the first use loads them
 
 guard = ConnectionGuard(of_address=settings.CONNECTIONS_PER_ADDRESS, is_trusted=is_proxy)
 

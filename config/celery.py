@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import os
 from typing import Any
 
 from celery import Celery, Task
@@ -14,6 +15,8 @@ from infra.observability import correlation
 
 load_settings()
 redis_transport.install()
+# A worker would load all pages for Django's checks, and pass over what they find.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("crossbook", task_cls="infra.broker.signed_tasks:SignedTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")

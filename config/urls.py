@@ -5,8 +5,10 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
 
-from cockpit import audit_pdf, balances_page, best_execution_page, days_page, risk_page, views
+from cockpit import audit_pdf, balances_page, best_execution_page, days_page, risk_page, staff_site, views
 from counter.stream.views import ElsewhereView
+
+staff_site.load_pages()
 
 urlpatterns = [
     path("", require_safe(TemplateView.as_view(template_name="front.html")), name="front"),

@@ -16,6 +16,7 @@ class Command(BaseCommand):
     """Runs until SIGTERM or SIGINT, then finishes what is in hand and lets a standby lead."""
 
     help = "Take orders in from the broker and, where it fails, from counter's HTTP API."
+    requires_system_checks = []  # they load all pages, and look at what only code can change
 
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Runs until SIGTERM or SIGINT."""
 
     help = "Make the index of every coin and quote every listed option at it."
+    requires_system_checks = []  # they load all pages, and look at what only code can change
 
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()
