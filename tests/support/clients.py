@@ -62,7 +62,8 @@ class InstallationFailed(Exception):
 
 def python_packages(lock: str) -> Path:
     """What the lock in tests/clients names; skips, with the reason, where it cannot be had."""
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # What a session does not import need not be compiled.
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     with _in_reach("Python clients"):
         return installed(
             lock.removesuffix(".lock").replace("/", "-"),
