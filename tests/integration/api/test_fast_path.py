@@ -330,6 +330,7 @@ def test_an_order_that_is_not_reached_in_time_is_overloaded_and_one_unheard_of_u
 ):
     assert alone.post(ORDERS, order).status_code == 201
     monkeypatch.setattr(queues, "LOCK_WITHIN", "20s")
+    settings.ORDER_WITHIN_SECONDS = 5.0  # for so long nothing is heard of the first
     with locked("counter_account"), ThreadPoolExecutor() as pool:
         first = pool.submit(alone.post, ORDERS, order)
         until(waiting_for_a_lock)
