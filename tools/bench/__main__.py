@@ -28,7 +28,15 @@ from tools.bench.load.process import LoadFailed
 from tools.bench.machine import commit, described, load_average
 from tools.bench.medians import medians
 from tools.bench.peers.run import PeerFailed
-from tools.bench.scenarios import ONCE, PEERS, REPEATED, TAKEN_FROM, Repeated, usual
+from tools.bench.scenarios import (
+    ONCE,
+    PEERS,
+    REPEATED,
+    TAKEN_FROM,
+    WITH_OWN_STACKS,
+    Repeated,
+    usual,
+)
 from tools.bench.servers import ServerFailed, remove, servers
 from tools.bench.session import Session
 from tools.bench.sizes import FULL, QUICK
@@ -115,7 +123,7 @@ def measure_all(session: Session, names: list[str], report: dict[str, Any]) -> N
     repeated = {name: scenario for name, scenario in REPEATED.items() if name in names}
     with _timed(took, "start"):
         prepare(session, repeated)
-        if any(name in names for name in (*ONCE, *REPEATED.keys() - PEERS)):
+        if any(name in names for name in (*ONCE.keys() - WITH_OWN_STACKS, *REPEATED.keys() - PEERS)):
             session.bed()  # one for all of them
     rounds = Rounds(session, report)
     for number in range(session.sizes.rounds):

@@ -181,13 +181,16 @@ def made(
 
 
 def _set_up_django(environment: Mapping[str, str]) -> None:
-    """Load the settings with the addresses of the stacks; they are the same for each stack of a run."""
+    """Load the settings, once, with the addresses of the stacks, which are the same for each stack of a run."""
     os.environ.update(environment)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     import django
 
     django.setup()
+    from django.conf import settings
+
+    settings.VAR_DIR = Path(environment["VAR_DIR"])  # all that differs from one to the next
 
 
 def _forget_connections() -> None:

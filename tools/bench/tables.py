@@ -1,6 +1,6 @@
 """The figures of a report as tables of text: what the terminal shows and what the documents hold are the same ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -157,27 +157,31 @@ def _demo_rate(figures: Mapping[str, Any]) -> Table:
 
 
 def _desk_result(figures: Mapping[str, Any]) -> Table:
-    causes = ("quote_age", "wait", "sending", "spread_and_depth")
-    ways = ("slippage", "limit", "order_by_order")
-    return Table(
-        title=f"While a recorded market runs, {figures['rate']} orders per second: gains in basis points",
-        headings=(
-            *("", "accepted", "settle above venue p50, p99 ms", "venue orders, misses"),
-            *("quote's age", "wait", "sending", "spread, depth", "slippage"),
-            *("at the touch when placed", "order by order", "fees", "their fees"),
-        ),
-        rows=[
-            (
-                f"{market['name']}, {market['speed']} x",
-                f"{market['run']['accepted']:,} of {market['run']['offered']:,}",
-                f"{_ms(market['run']['settle_above_venue_ms']['p50'])}, "
-                f"{_ms(market['run']['settle_above_venue_ms']['p99'])}",
-                f"{market['venue_orders']:,}, {market['misses']:,}",
-                *(_basis_points(market, name) for name in (*causes, *ways, "fees", "order_by_order_fees")),
-            )
-            for market in figures["markets"]
-        ],
+    markets = figures["markets"]
+    rows: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+        ("orders accepted", lambda each: f"{each['run']['accepted']:,} of {each['run']['offered']:,}"),
+        ("settle above venue p50, p99 ms", lambda each: ", ".join(_ms(ms) for ms in _above(each["run"]))),
+        ("venue orders, misses", lambda each: f"{each['venue_orders']:,}, {each['misses']:,}"),
+        ("slippage, bp", lambda each: _basis_points(each, "slippage")),
+        ("of it the quote's age", lambda each: _basis_points(each, "quote_age")),
+        ("of it the wait for the round", lambda each: _basis_points(each, "wait")),
+        ("of it the price's move while it was sent", lambda each: _basis_points(each, "sending")),
+        ("of it spread and depth", lambda each: _basis_points(each, "spread_and_depth")),
+        ("each order at the touch of its moment, bp", lambda each: _basis_points(each, "limit")),
+        ("each order as a venue order, bp", lambda each: _basis_points(each, "order_by_order")),
+        ("fees, bp", lambda each: _basis_points(each, "fees")),
+        ("fees of a venue order for each, bp", lambda each: _basis_points(each, "order_by_order_fees")),
     )
+    return Table(
+        title=f"While a recorded market runs, {figures['rate']} orders per second; gains of the notional",
+        headings=("", *(f"{each['name']}, {each['speed']} x" for each in markets)),
+        rows=[(label, *map(cell, markets)) for label, cell in rows],
+    )
+
+
+def _above(run: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    above = run["settle_above_venue_ms"]
+    return above["p50"], above["p99"]
 
 
 def _basis_points(market: Mapping[str, Any], name: str) -> str:

@@ -11,6 +11,10 @@ def test_a_quick_run_that_names_nothing_is_planned_to_end_within_three_minutes()
     assert sum(planned_seconds(QUICK, usual(quick=True)).values()) <= 170
 
 
+def test_a_quick_run_of_everything_is_planned_to_end_within_five_minutes():
+    assert sum(planned_seconds(QUICK, EVERY).values()) <= 300
+
+
 def test_each_scenario_has_its_time():
     for sizes in (QUICK, FULL):
         planned = planned_seconds(sizes, EVERY)

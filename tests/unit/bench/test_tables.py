@@ -5,6 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from tools.bench.table import show
+from tools.bench.tables import tables
 
 
 def shown(**report) -> str:
@@ -70,3 +71,25 @@ def test_time_taken_stands_beside_the_planned():
     text = " ".join(shown().split())
     assert "it took 1 min 40 s, 40 s were planned" in text
     assert "start 31 (30), batch 12 (10)" in text
+
+
+def test_what_converting_cost_stands_by_cause_and_market():
+    gains = {
+        key: {"bp": -1.5} for key in ("slippage", "quote_age", "wait", "sending", "spread_and_depth", "limit")
+    }
+    gains |= {key: {"bp": None} for key in ("order_by_order", "fees", "order_by_order_fees")}
+    run = {"accepted": 700, "offered": 750, "settle_above_venue_ms": {"p50": 20.0, "p99": 1234.5}}
+    market = {"name": "crash", "speed": 60, "venue_orders": 1_000, "misses": 2, "run": run, "result": gains}
+
+    [table] = tables({"desk_result": {"rate": 50, "markets": [market]}})
+
+    assert table.headings == ("", "crash, 60 x")
+    told = dict(table.rows)
+    assert told["orders accepted"] == "700 of 750"
+    assert told["settle above venue p50, p99 ms"] == "20.0, 1,234.5"
+    assert told["of it the wait for the round"] == "-1.50"
+    assert told["fees, bp"] == "none"
+
+
+def test_recordings_that_are_not_there_have_no_table():
+    assert list(tables({"desk_result": {"left_out": "no recordings"}})) == []

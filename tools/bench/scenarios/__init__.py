@@ -44,12 +44,12 @@ ONCE: dict[str, Callable[[Session], dict[str, Any]]] = {
     "growth": growth.run,
     "desk_result": desk_result.run,
 }
-# A quick run measures it only where it is named: each recorded market has a stack of its own.
-NAMED_IN_QUICK = ("desk_result",)
+# Whose stacks are not the others'; a quick run measures them only where they are named.
+WITH_OWN_STACKS = {"desk_result"}
 # Figures that are taken from other scenarios' runs: asking for them asks for those.
 TAKEN_FROM = {"cpu": ("tpcb", "plain_chain", "demo_rate", "end_to_end")}
 
 
 def usual(*, quick: bool) -> list[str]:
     """What a run measures that names nothing."""
-    return [name for name in (*REPEATED, *ONCE) if not (quick and name in NAMED_IN_QUICK)]
+    return [name for name in (*REPEATED, *ONCE) if not (quick and name in WITH_OWN_STACKS)]
