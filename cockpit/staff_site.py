@@ -1,6 +1,7 @@
 """The admin's site: with STAFF_TWO_FACTOR it lets in only who has shown a second factor, and asks for one at login."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.conf import settings
@@ -9,7 +10,8 @@ from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core import checks
 from django.http import HttpRequest
-from django.utils.functional import cached_property
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject, cached_property
 from unfold.sites import UnfoldAdminSite
 
 
@@ -57,6 +59,39 @@ class StaffSite(UnfoldAdminSite):
         from cockpit.staff_login import StaffLoginForm
 
         return StaffLoginForm
+
+    def get_sidebar_list(self, request: HttpRequest) -> list[dict[str, Any]]:
+        """The lines of the menu that the request may see; unfold's way to them took a fifth of a page's time."""
+        return [
+            {
+                **group,
+                "items": [
+                    {"title": line["title"], "link": link, "active": self._is_here(link, request.path)}
+                    for line, link in lines
+                    if line["permission"](request)
+                ],
+            }
+            for group, lines in self._menu
+        ]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """All tables, for who looks at them: most pages show the menu in their place."""
+        return SimpleLazyObject(lambda: super(StaffSite, self).get_app_list(request, app_label))
+
+    @cached_property
+    def _menu(self) -> list[tuple[dict[str, Any], list[tuple[dict[str, Any], str]]]]:
+        """Its groups, and their lines with their addresses, which are looked up once."""
+        groups: list[dict[str, Any]] = settings.UNFOLD["SIDEBAR"]["navigation"]  # type: ignore[index]
+        return [(group, [(line, str(line["link"])) for line in group["items"]]) for group in groups]
+
+    @cached_property
+    def _first_page(self) -> str:
+        return reverse(f"{self.name}:index")
+
+    def _is_here(self, link: str, path: str) -> bool:
+        """Whether a page is the one that a line leads to, or below it; everything is below the first page."""
+        place = urlsplit(link).path
+        return place == path or (place not in ("", "/", self._first_page) and place in path)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the request may see any page of the admin."""

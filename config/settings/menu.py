@@ -18,18 +18,18 @@ def _allowed(*permissions: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perms(permissions)
 
 
+def _line(title: str, link: Any, *permissions: str) -> Item:
+    return {"title": title, "link": link, "permission": _allowed(*permissions)}
+
+
 def _list(title: str, table: str) -> Item:
     """The list of a table, `app.model`."""
     app, model = table.split(".")
-    return {
-        "title": title,
-        "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
-        "permission": _allowed(f"{app}.view_{model}"),
-    }
+    return _line(title, reverse_lazy(f"admin:{app}_{model}_changelist"), f"{app}.view_{model}")
 
 
 def _page(title: str, name: str, *permissions: str) -> Item:
-    return {"title": title, "link": reverse_lazy(name), "permission": _allowed(*permissions)}
+    return _line(title, reverse_lazy(name), *permissions)
 
 
 def _group(title: str, *items: Item, is_open: bool = False) -> dict[str, Any]:
@@ -132,6 +132,6 @@ NAVIGATION = [
     _group(
         "System",
         _list("Schedules", "django_celery_beat.periodictask"),
-        *([{"title": "Workers and queues (Flower)", "link": FLOWER_URL}] if FLOWER_URL else []),
+        *([_line("Workers and queues (Flower)", FLOWER_URL)] if FLOWER_URL else []),
     ),
 ]

@@ -112,12 +112,6 @@ def client():
 
 
 @pytest.fixture
-def no_menu(settings):
-    """The menu, a third of a page's work, knows nothing of a query or a form; it is beside every path that is tried."""
-    settings.UNFOLD = {**settings.UNFOLD, "SIDEBAR": {**settings.UNFOLD["SIDEBAR"], "navigation": []}}
-
-
-@pytest.fixture
 def customer_client():
     client = Client(raise_request_exception=False)
     client.force_login(make_customer().user)
@@ -166,7 +160,6 @@ def queries(model):
     return [(list_address(model), {name: rng.choice(VALUES)}) for name in parameters]
 
 
-@pytest.mark.usefixtures("no_menu")
 def test_no_query_of_a_list_is_an_error_of_ours(client):
     asked = [query for model in MODELS for query in queries(model)]
     assert len(asked) > 800
@@ -188,7 +181,6 @@ def test_what_a_column_cannot_hold_is_refused_or_finds_nothing(client, query):
     assert client.get(f"/admin/acceptance/acceptedorder/?{query}").status_code in (200, 302, 400)
 
 
-@pytest.mark.usefixtures("no_menu")
 def test_no_search_is_an_error_of_ours(client):
     values = [*EVERYWHERE, "٣", "²", "9" * 19, "1e400"]
     asked = [
@@ -201,7 +193,6 @@ def test_no_search_is_an_error_of_ours(client):
     assert errors_of(client, asked) == []
 
 
-@pytest.mark.usefixtures("no_menu")
 def test_no_form_is_an_error_of_ours(client):
     asked = []
     for model in MODELS:
@@ -228,7 +219,6 @@ def forms_of(model, values):
             yield list_address(model), {**sent, "select_across": "1", "index": value, "post": "yes"}
 
 
-@pytest.mark.usefixtures("no_menu")
 def test_no_action_of_a_list_is_an_error_of_ours(client):
     values = [*EVERYWHERE, "1", "9" * 19, "9" * 5000, "\ud7ff\ue000\U0010ffff", "1e400", "²"]
     asked = [form for model in MODELS for form in forms_of(model, values)]
@@ -236,7 +226,6 @@ def test_no_action_of_a_list_is_an_error_of_ours(client):
     assert errors_of(client, asked, method="post") == []
 
 
-@pytest.mark.usefixtures("no_menu")
 def test_nothing_posted_to_any_address_is_an_error_of_ours(client):
     names = ("state", "reason", "action", "operation", "seen", "version", "why", "amount", "id", "next", "pk")
     values = ("", *EVERYWHERE, "²")
