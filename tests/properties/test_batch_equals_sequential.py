@@ -254,7 +254,7 @@ def turn_market(options, books):
     """What could be traded so far is halted, by itself or with its coin, or its quote has grown old."""
     Option.objects.filter(pk=options[0].pk).update(state="HALTED")
     Quote.objects.filter(option=options[1]).update(quoted_at=STALE_AT)
-    TradingStatus.objects.update(state="HALTED")
+    TradingStatus.objects.filter(underlying="ETH").update(state="HALTED")
     books.series[0].is_halted = books.series[1].is_stale = books.series[6].is_coin_halted = True
 
 

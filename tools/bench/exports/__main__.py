@@ -44,7 +44,8 @@ class Taken:
 
     def memory_at(self, part: float) -> float:
         """MiB when this part of the time had passed."""
-        return next(mib for at, mib in reversed(self.memory) if at <= part * self.seconds)
+        passed = [mib for at, mib in self.memory if at <= part * self.seconds]
+        return passed[-1] if passed else self.memory[0][1]
 
 
 @contextmanager
