@@ -23,6 +23,7 @@ from acceptance.models import AcceptedOrder, Conflict
 from acceptance.new_order_hooks import orders_came_in
 from counter.contracts import SyncEvent, encode
 from infra.coordination.leadership import Term
+from infra.db.after_commit import after_commit
 from infra.db.arrays import array, columns
 from infra.db.engine.replication import answer_for_what_was_read
 from infra.db.lifecycles import initial_state
@@ -120,7 +121,7 @@ def ingest(
         _keep_aside(invalid, Conflict.Reason.INVALID, door, now)
         if inserted:
             called_for = partial(_call_for, _first_rows(first, inserted))
-            transaction.on_commit(called_for, using="desk", robust=True)
+            after_commit(called_for, using="desk")
     if inserted:
         log.info("orders taken in", door=door.value, orders=correlation.runs(inserted))
     return Intake(

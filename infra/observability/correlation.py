@@ -12,8 +12,9 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from structlog.contextvars import get_contextvars
+
+from infra.db.after_commit import after_commit
 
 log = structlog.get_logger(__name__)
 
@@ -67,4 +68,4 @@ def singled(ids: Mapping[str, Any]) -> dict[str, Any]:
 
 def tell(event: str, *, using: str, **fields: Any) -> None:
     """A line once the caller's transaction in this database is committed: what was undone is not told."""
-    transaction.on_commit(partial(log.info, event, **fields), using=using, robust=True)
+    after_commit(partial(log.info, event, **fields), using=using)

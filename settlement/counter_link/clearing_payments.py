@@ -20,6 +20,7 @@ from acceptance.counter_client import CounterError
 from counter.contracts import USDT_DECIMALS, ClearingAnswer, ClearingPaid
 from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
+from infra.db.after_commit import after_commit
 from infra.db.decisions import Person
 from infra.db.lifecycles import moves
 from ledger.decimals import is_multiple
@@ -99,7 +100,7 @@ def approve(*, payment_id: int, by: Person, note: str, now: datetime) -> Clearin
         with state_history.moving(made, at=now, by=by.name, why=note.strip()):
             made.sign(by, note.strip(), at=now)
             made.approve()
-        transaction.on_commit(partial(dispatcher.send, TASK), using="desk", robust=True)
+        after_commit(partial(dispatcher.send, TASK), using="desk")
     log.warning("clearing payment approved", payment=made.pk, what=str(made), by=by.name)
     return made
 

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 
 from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
+from infra.db.after_commit import after_commit
 from infra.db.lifecycles import moves
 from settlement.book.chart import INVENTORY, VENUE
 from settlement.book.legs import Legs
@@ -115,7 +116,7 @@ def wake_waiting(transfer: FundsTransfer, now: datetime) -> None:
     """Let the conversions that wait for this transfer go on, as soon as the transaction has ended."""
     waiting = Conversion.objects.filter(waits_for_id=transfer.pk, state=Conversion.State.RETRY_WAIT)
     if waiting.update(due_at=now):
-        transaction.on_commit(partial(dispatcher.send, RESUME), using="desk", robust=True)
+        after_commit(partial(dispatcher.send, RESUME), using="desk")
 
 
 @moves(FundsTransfer.lose_sight)

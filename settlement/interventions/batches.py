@@ -14,6 +14,7 @@ import structlog
 from django.db import transaction
 
 from infra.broker.dispatcher import dispatcher
+from infra.db.after_commit import after_commit
 from infra.db.decisions import Person
 from infra.db.lifecycles import moves
 from settlement.interventions import deciding
@@ -75,7 +76,7 @@ def approve(*, batch_id: int, by: Person, note: str, now: datetime) -> Batch:
         if made.requested_by_id == by.id:
             raise Refused("another person has to approve it")
         made = _decide(made, Batch.run, by, note.strip(), now)
-        transaction.on_commit(partial(dispatcher.send, TASK), using="desk", robust=True)
+        after_commit(partial(dispatcher.send, TASK), using="desk")
     log.warning("batch approved", batch=made.pk, what=str(made), by=by.name)
     return made
 

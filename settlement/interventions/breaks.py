@@ -9,13 +9,13 @@ from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F
 
 from acceptance.counter_client import CounterError
 from acceptance.event_validation import can_be_settled
 from acceptance.models import AcceptedOrder, Conflict
 from acceptance.pulling import take_in_one
+from infra.db.after_commit import after_commit
 from settlement.book.chart import CAPITAL, CASH, COUNTER, SUSPENSE
 from settlement.book.legs import Legs
 from settlement.interventions import disowning
@@ -47,7 +47,7 @@ def _is_missing_here(row: ReconciliationBreak, terms: Terms, now: datetime) -> N
 def _take_in(deed: Deed) -> None:
     """Robust: what counter does not say now is asked for by pressing again."""
     taken_in = partial(take_in_one, order_id=deed.row.order_id, now=deed.now)
-    transaction.on_commit(taken_in, using="desk", robust=True)
+    after_commit(taken_in, using="desk")
 
 
 def _has_effect(row: ReconciliationBreak, terms: Terms, now: datetime) -> None:

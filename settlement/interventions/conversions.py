@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from infra.broker.dispatcher import dispatcher
+from infra.db.after_commit import after_commit
 from infra.db.lifecycles import moves
 from infra.db.rows import insert
 from ledger.decimals import calculating
@@ -166,7 +167,7 @@ def _release(deed: Deed) -> None:
 
 def _after_commit(call: partial[None]) -> None:
     # Robust: what cannot be sent now is done by the next sweep.
-    transaction.on_commit(call, using="desk", robust=True)
+    after_commit(call, using="desk")
 
 
 OPERATIONS = (

@@ -7,10 +7,9 @@ is given up that came up after they looked.
 from datetime import datetime
 from functools import partial
 
-from django.db import transaction
-
 from acceptance.counter_client import CounterError
 from infra.broker.dispatcher import dispatcher
+from infra.db.after_commit import after_commit
 from settlement.interventions.operations import OPEN, Deed, Operation
 from settlement.interventions.terms import HoldTerms, Refused
 from settlement.models import Intervention, VenueHalt
@@ -41,7 +40,7 @@ def _are_unproven(row: VenueHalt, terms: HoldTerms, venue: Venue, now: datetime)
 
 def _go_on(deed: Deed) -> None:
     """The request itself is what the desk goes by from now on, also if it is cut off in the middle."""
-    transaction.on_commit(partial(dispatcher.send, [("settlement.remember", [])]), using="desk", robust=True)
+    after_commit(partial(dispatcher.send, [("settlement.remember", [])]), using="desk")
 
 
 OPERATIONS = (

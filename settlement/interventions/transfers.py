@@ -6,9 +6,8 @@ Three ends, as there are three things that can have happened: it arrived, it nev
 from datetime import datetime
 from functools import partial
 
-from django.db import transaction
-
 from infra.broker.dispatcher import dispatcher
+from infra.db.after_commit import after_commit
 from infra.db.lifecycles import moves
 from settlement.book.chart import SUSPENSE
 from settlement.book.legs import Legs
@@ -41,7 +40,7 @@ def _retry(deed: Deed) -> None:
     with state_history.moving(deed.row, at=deed.now, by=deed.by, why=deed.why):
         deed.row.hand_back(why=deed.why, due_at=deed.now)
     call = partial(dispatcher.send, [("settlement.resume", [])])
-    transaction.on_commit(call, using="desk", robust=True)
+    after_commit(call, using="desk")
 
 
 @moves(FundsTransfer.hand_over, State.UNKNOWN)
