@@ -68,7 +68,7 @@ def test_a_run_is_whole_only_if_everything_holds(wrong):
     assert not is_whole(PROOF | wrong)
 
 
-def run(fault, outage_s, at="2026-11-30T12:00:00+00:00"):
+def run(fault, outage_s):
     return {
         "fault": fault,
         "requests": 1000,
@@ -77,7 +77,6 @@ def run(fault, outage_s, at="2026-11-30T12:00:00+00:00"):
         "failed_with_retry": 5,
         "engine_s": 1.0,
         "added_s": 0.5,
-        "at": at,
         "load_average": 3.0,
         "proof": PROOF,
     }
@@ -93,11 +92,22 @@ def test_the_page_adds_up_a_year_and_says_what_it_lacks():
     assert "3 of 3" in written
 
 
-def test_what_crossbook_added_before_and_since_is_told_apart():
-    before, since = run("host-killed", 60.0), run("host-killed", 60.0, at="2026-12-01T12:00:00+00:00")
-    written = page.page([before | {"added_s": 12.5}, since | {"added_s": 2.25}])
-    assert "| 12.5, 2.2 |" in written
-    assert "| 12.5, - |" in page.page([before | {"added_s": 12.5}])
+def test_what_crossbook_added_is_told_apart_from_what_was_measured_before():
+    before, since = run("host-killed", 60.0) | {"added_s": 12.5}, run("host-killed", 60.0)
+    since |= {"failed_while_writable_s": 1.5}
+    assert "| 1.5, 1.5 (12.5) |" in page.page([before, since])
+    assert "| (12.5) |" in page.page([before])
+
+
+def test_failures_while_a_host_took_commits_are_what_crossbook_adds():
+    late = (0.1, "coin_halted")
+    sent = [heard(due, late) for due in (97.0, 98.5, 100.0, 104.9, 105.5, 120.0)]
+    found = measured(
+        sent, injected_at=99.0, per_s=2.0, writable_at=105.0, gaps=[(100.0, 105.0), (119.0, 121.0)]
+    )
+    assert found["failed_at_first"] == 6
+    assert (found["failed_while_writable"], found["failed_while_writable_s"]) == (2, 1.0)
+    assert found["gaps_s"] == [5.0, 2.0]
 
 
 def test_the_page_is_that_of_its_results():

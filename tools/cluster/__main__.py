@@ -69,6 +69,7 @@ def suffer(fault: Fault, lab: Laboratory, environment: dict[str, str]) -> dict[s
         injected_at=injected_at,
         per_s=per_s,
         writable_at=writable.outage(after=injected_at),
+        gaps=writable.gaps(after=injected_at),
     )
     lab.databases.await_(lab.is_whole, "whole cluster")
     done = subprocess.run(

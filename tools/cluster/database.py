@@ -280,10 +280,13 @@ class Writable:
 
     def outage(self, *, after: float) -> float | None:
         """Monotonic moment of the first commit that follows the longest gap after a moment; None if there was none."""
+        gaps = [(later - earlier, later) for earlier, later in self.gaps(after=after)]
+        return max(gaps)[1] if gaps else None
+
+    def gaps(self, *, after: float) -> list[tuple[float, float]]:
+        """Monotonic moments between which no host took a commit, each for longer than counts."""
         moments = sorted(each for each in self.commits if each >= after - 1)
-        gaps = [(later - earlier, later) for earlier, later in itertools.pairwise(moments)]
-        seconds, ended_at = max(gaps, default=(0.0, 0.0))
-        return ended_at if seconds > COMMITS_WITHIN_SECONDS else None
+        return [pair for pair in itertools.pairwise(moments) if pair[1] - pair[0] > COMMITS_WITHIN_SECONDS]
 
     def _look(self, member: DatabaseHost) -> None:
         url = f"{self._databases.url('probe', member)}&connect_timeout=2&tcp_user_timeout=2000"
