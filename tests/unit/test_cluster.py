@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from tools.cluster import page
-from tools.cluster.database import Writable
 from tools.cluster.faults import FAULTS
 from tools.cluster.results import is_whole, measured
+from tools.cluster.writable import Writable
 
 PROOF = {
     "lost": [],

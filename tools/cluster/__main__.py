@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tools.cluster import network
-from tools.cluster.database import Writable
 from tools.cluster.driver import stop_file
 from tools.cluster.faults import FAULTS, Fault, Mend, NotMended
 from tools.cluster.laboratory import ROOT, Laboratory, built, is_impossible, tell
 from tools.cluster.results import is_whole, measured
+from tools.cluster.writable import Writable
 
 # The load goes on from before the fault until after it is mended.
 WHOLE_BEFORE_SECONDS, WHOLE_AFTER_SECONDS = 6.0, 12.0
