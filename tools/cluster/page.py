@@ -54,7 +54,7 @@ COLUMNS = (
     *(
         "fault",
         "runs",
-        "requests",
+        "requests, failed",
         "outage s: median, worst",
         "with retry s: worst",
         "engine s: median, worst",
@@ -101,7 +101,7 @@ def _row(
     cells = [
         f"{what} (`{name}`)",
         len(runs),
-        sum(run["requests"] for run in runs),
+        f"{sum(run['requests'] for run in runs)}, {sum(run['failed_at_first'] for run in runs)}",
         f"{median:.1f}, {worst:.1f}",
         f"{retried:.1f}",
         engine,
