@@ -18,7 +18,16 @@ from pytest_django.fixtures import validate_django_db
 
 STARTERS = ("subprocess", "multiprocessing", "concurrent.futures.process", "playwright")
 # Whose code is searched: that of tests, and what of ours exists to run processes.
-SEARCHED = ("tests", "conftest", "tools.embedded", "tools.stack", "tools.demo", "tools.chaos", "tools.bench")
+SEARCHED = (
+    "tests",
+    "conftest",
+    "tools.embedded",
+    "tools.stack",
+    "tools.demo",
+    "tools.chaos",
+    "tools.bench",
+    "tools.cluster",
+)
 STARTING = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")  # audit events
 
 
