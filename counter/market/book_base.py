@@ -54,24 +54,31 @@ STORE = """
 
 
 class BookBase:
-    """Measures the books of the coins that charge for size; `coins` are those."""
+    """Measures the books of the coins that charge for size; `coins` are those, measured or not."""
 
     def __init__(self, *, term: Term) -> None:
         self.coins: frozenset[str] = frozenset()
         self._term = term
         self._due_at: datetime | None = None
 
+    def begin(self) -> None:
+        """Learn the coins before the first quotes: without their greeks orders would pay for premiums only.
+
+        Raises: database errors.
+        """
+        self.coins = _charging()
+
     def tick(self, *, now: datetime) -> None:
         """`measure` if it is due, for a loop that goes on after any error: until it succeeds the old measure holds."""
         try:
-            charging = frozenset(TradingStatus.objects.filter(CHARGES).values_list("underlying", flat=True))
+            before, self.coins = self.coins, _charging()
             is_due = self._due_at is None or not now < self._due_at <= now + PAUSE_AT_MOST
-            if charging and (is_due or charging != self.coins):
+            if self.coins and (is_due or self.coins != before):
+                self._due_at = None  # if it fails
                 started = time.monotonic()
-                self.measure(charging, now=now)
+                self.measure(self.coins, now=now)
                 took = timedelta(seconds=time.monotonic() - started)
                 self._due_at = now + min(PAUSE_TIMES * took, PAUSE_AT_MOST)
-            self.coins = charging
         except LeadershipLost:
             return
         except Exception as error:  # noqa: BLE001 - the feed outlives the database
@@ -95,6 +102,10 @@ class BookBase:
             self._term.fence()
             with connection.cursor() as cursor:
                 cursor.execute(STORE, [array(list(bases)), *columns(list(bases.values()), Measures._fields)])
+
+
+def _charging() -> frozenset[str]:
+    return frozenset(TradingStatus.objects.filter(CHARGES).values_list("underlying", flat=True))
 
 
 def _measured(coins: Iterable[str], book: Book, unsettled: Mapping[str, Unsettled]) -> dict[str, Measures]:

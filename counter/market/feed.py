@@ -322,6 +322,7 @@ def _quote_on(
         try:
             if not begun:
                 index.begin(now=clock.of("default").now())
+                base.begin()
                 begun = True
             count = feed.tick(now=clock.of("default").now())
             if failing and count:

@@ -6,18 +6,23 @@ orders since, whose sum each transaction reads: no order waits for another's, an
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Sum
 
-from counter.models import DepthChange, TradingStatus
+from counter.models import BookFlow, DepthChange, TradingStatus
 from counter.pricing.impact import CoinBook, Depths, ImpactRates, Measures
 from infra.db.rows import rows_of
+from ledger.decimals import is_multiple
 
 log = structlog.get_logger(__name__)
 
+# Of a depth, USDT: its digits behind the point, and what it has to be below.
+UNIT, DEPTH_LIMIT = Decimal("0.000001"), Decimal(10**14)
 # Where the books stand of the coins that charge for size: as they were measured, and what was taken since.
 BOOKS = """
     SELECT t.underlying, t.delta_depth, t.vega_depth, t.premium_depth,
@@ -46,17 +51,17 @@ def impact_rates() -> ImpactRates:
 def set_depths(*, underlying: str, to: Depths, reason: str, by: str, now: datetime) -> bool:
     """Set what a coin charges for size, from the next batch of orders on; whether it was otherwise before.
 
-    A measure of which None or 0 is given charges nothing. One that charged nothing begins at 0 and is measured within
-    seconds.
+    A measure of which None or 0 is given charges nothing. One that charged nothing begins at 0, counts orders from now
+    on, and is measured within seconds.
 
-    Raises: DepthRefused for an unknown coin or one that was never judged, a depth below 0, or without a reason.
+    Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth, or without a reason.
     """
     if underlying not in settings.COINS:
         raise DepthRefused(f"there is no coin {underlying}")
     if not reason.strip():
         raise DepthRefused("a reason is needed")
-    if any(depth is not None and depth < 0 for depth in to):
-        raise DepthRefused("a depth has to be 0 at least")
+    for depth in to:
+        _check(depth)
     with transaction.atomic():
         status = TradingStatus.objects.select_for_update().filter(underlying=underlying).first()
         if status is None:
@@ -67,8 +72,10 @@ def set_depths(*, underlying: str, to: Depths, reason: str, by: str, now: dateti
             if (before or None) == (depth or None):
                 continue
             changes[f"{name}_depth"] = depth or None
-            if not before or not depth:
+            if not depth:
                 changes[f"{name}_base"] = None
+            elif not before:
+                changes[f"{name}_base"] = _flown(underlying, name).copy_negate()
         if not changes:
             return False
         TradingStatus.objects.filter(pk=status.pk).update(**changes)
@@ -76,6 +83,22 @@ def set_depths(*, underlying: str, to: Depths, reason: str, by: str, now: dateti
         DepthChange.objects.create(underlying=underlying, reason=reason.strip(), by=by, at=now, **set_to)
     log.info("depths were set", coin=underlying, to=to._asdict(), by=by, reason=reason)
     return True
+
+
+def _check(depth: Decimal | None) -> None:
+    if depth is None:
+        return
+    # is_finite first: comparing a NaN raises.
+    if not depth.is_finite() or not 0 <= depth < DEPTH_LIMIT:
+        raise DepthRefused(f"a depth has to be 0 at least and less than {DEPTH_LIMIT:f}")
+    if not is_multiple(depth, UNIT):
+        raise DepthRefused("a depth has 6 decimals at most")
+
+
+def _flown(underlying: str, measure: str) -> Decimal:
+    """How far all orders since ever have moved a measure."""
+    flown: Decimal | None = BookFlow.objects.filter(underlying=underlying).aggregate(sum=Sum(measure))["sum"]
+    return Decimal(0) if flown is None else flown
 
 
 def read_books() -> Mapping[str, CoinBook]:

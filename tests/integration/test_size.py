@@ -305,7 +305,7 @@ def test_people_set_depths_with_a_reason_and_it_is_kept(market):
     status = TradingStatus.objects.get(underlying="BTC")
     assert (status.delta_depth, status.vega_depth, status.premium_depth) == (5, None, 7)
     # What was measured before goes on; what begins to be charged begins at nothing.
-    assert (status.delta_base, status.premium_base) == (0, None)
+    assert (status.delta_base, status.premium_base) == (0, 0)
     assert DepthChange.objects.order_by("-pk").values_list(
         "underlying", "delta_depth", "vega_depth", "premium_depth", "reason", "by"
     )[0] == ("BTC", 5, None, 7, "calmer", "ben")

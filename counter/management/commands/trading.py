@@ -1,7 +1,8 @@
 """`manage.py trading`: throw a kill switch, pace a coin, charge for size, or say how it is, without the admin."""
 
+import argparse
 import getpass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,13 @@ from counter.trading.switches import State, SwitchRefused, stopped, throw
 from infra.coordination import clock
 
 ALL = "all"
+
+
+def _usdt(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise argparse.ArgumentTypeError(f"{text} is no number") from error
 
 
 class Command(BaseCommand):
@@ -41,7 +49,7 @@ class Command(BaseCommand):
         command = steps.add_parser("size", help="charge for an order's size; without depths, for none")
         command.add_argument("coin", choices=settings.COINS)
         for name in Depths._fields:
-            command.add_argument(f"--{name}", type=Decimal, metavar="USDT")
+            command.add_argument(f"--{name}", type=_usdt, metavar="USDT")
         command.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
