@@ -41,7 +41,7 @@ def trades_of_order(exchange: Any, symbol: str, order_id: str) -> list[Any]:
     """All trades of one order, as ccxt has them, oldest first. Raises: as `trades_since`."""
     page = _page(exchange, symbol, orderId=order_id)
     if len(page) < HISTORY_PAGE:
-        return page
+        return _once(page)
     # Which end of them that was is not documented: so all of them are read, from the first on.
     first = _page(exchange, symbol, orderId=order_id, fromId=0)
     return _with_all_that_follow(exchange, symbol, first, orderId=order_id)
@@ -90,7 +90,16 @@ def _with_all_that_follow(
 
 
 def _read(trades: list[Any], stop: int | None) -> list[Trade]:
-    return [trade_of(trade) for trade in trades if stop is None or trade["timestamp"] < stop]
+    return [trade_of(trade) for trade in _once(trades) if stop is None or trade["timestamp"] < stop]
+
+
+def _once(trades: list[Any]) -> list[Any]:
+    """Each trade once, though a page has told it twice. Raises: VenueError for one that is told in two ways."""
+    found: dict[Any, Any] = {}
+    for trade in trades:
+        if found.setdefault(trade["id"], trade) != trade:
+            raise VenueError(kind="BadAnswer", message=f"trade {trade['id']} is told in two ways")
+    return list(found.values())
 
 
 def _page(exchange: Any, symbol: str, **parameters: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from counter.market.index_sources import configured
 from settlement.venues import retrying_reads, trade_pages
 from settlement.venues.ccxt_venue import CcxtVenue
 from settlement.venues.protocol import VenueError
+from settlement.venues.trade_pages import trades_of_order
 from tests.support.desk_bench import (
     assert_settled_once,
     event,
@@ -68,6 +69,37 @@ def test_trades_until_a_moment_are_those_before_it_and_no_more_is_asked_for(
     if page < 1000:
         assert len(asked) < len(trades) + 2
     assert desk.venue.trades(underlying="BTC", since=began - timedelta(seconds=1), until=began) == []
+
+
+@pytest.mark.parametrize("page", [1000, 3])
+def test_a_trade_that_a_page_tells_twice_is_one_trade(desk, monkeypatch, page):
+    """The statement of a day could not be kept with it, and orders did not add up."""
+    monkeypatch.setattr(trade_pages, "HISTORY_PAGE", page)
+    began = timezone.now() - timedelta(seconds=5)
+    desk.settle(event())
+    once = desk.venue.trades(underlying="BTC", since=began)
+    exchange = desk.venue.real._exchange()
+    ask = exchange.fetch_my_trades
+    monkeypatch.setattr(exchange, "fetch_my_trades", lambda *given: 2 * ask(*given))
+    assert desk.venue.trades(underlying="BTC", since=began) == once != []
+    order_id = once[0].venue_order_id
+    own = [trade.venue_trade_id for trade in once if trade.venue_order_id == order_id]
+    assert [trade["id"] for trade in trades_of_order(exchange, "BTC/USDT", order_id)] == own
+
+
+def test_a_trade_that_is_told_in_two_ways_is_no_answer(desk, monkeypatch):
+    began = timezone.now() - timedelta(seconds=5)
+    desk.settle(event())
+    exchange = desk.venue.real._exchange()
+    ask = exchange.fetch_my_trades
+
+    def contradicting(*given):
+        page = ask(*given)
+        return [*page, {**page[0], "amount": page[0]["amount"] + "1"}]
+
+    monkeypatch.setattr(exchange, "fetch_my_trades", contradicting)
+    with pytest.raises(VenueError, match="told in two ways"):
+        desk.venue.trades(underlying="BTC", since=began)
 
 
 def test_trades_after_those_of_an_earlier_day_are_read_too(desk, monkeypatch):
