@@ -122,11 +122,19 @@ class Subject:
         return [(key, address) for key, _, address in (entry.partition("=") for entry in _split(given))]
 
     def rate(
-        self, name: str, default: str, meaning: str, *, least: Decimal = Decimal(0), least_name: str = ""
+        self,
+        name: str,
+        default: str,
+        meaning: str,
+        *,
+        least: Decimal = Decimal(0),
+        least_name: str = "",
+        below: Decimal = Decimal(1),
     ) -> Decimal:
-        """A fraction in [`least`, 1); `least_name` is the variable that `least` comes from, if it is one."""
-        allowed = f"from {f'`{least_name}`' if least_name else f'{least:f}'} to below 1"
-        return self._number(name, default, meaning, allowed, [validate.Range(least, 1, max_inclusive=False)])
+        """A fraction in [`least`, `below`); `least_name` is the variable that `least` comes from, if it is one."""
+        allowed = f"from {f'`{least_name}`' if least_name else f'{least:f}'} to below {below:f}"
+        within = validate.Range(least, below, max_inclusive=False)
+        return self._number(name, default, meaning, allowed, [within])
 
     def amount(self, name: str, default: str, meaning: str, *, unit: str = "USDT") -> Decimal:
         """An amount that is not negative."""

@@ -32,6 +32,7 @@ IMPACT_MOST_RATE = _prices.rate(
     "IMPACT_MOST_RATE",
     "0.05",
     "the largest share of a contract's worth that each of the three charges may take",
+    below=Decimal("0.33"),  # or a close would bring nothing
 )
 QUOTE_STALE_AFTER_SECONDS = _prices.seconds(
     "QUOTE_STALE_AFTER_SECONDS", "10", "age at which a quote is refused to an open"

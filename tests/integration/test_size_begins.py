@@ -1,4 +1,4 @@
-"""From the first moment on an order pays for its size: of a feed that has just begun, and of a coin just switched on."""
+"""From the first moment on an order pays for its size, after a feed has begun or a depth was set, and never all."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -9,15 +9,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from config.environment import Subject
 from counter.market import feed
 from counter.market.book_base import BookBase
 from counter.market.quotes import record_index
 from counter.models import BookFlow, DepthChange, Option, Quote, TradingStatus
 from counter.orders.placing import place_orders
-from counter.orders.requests import OpenRequest
+from counter.orders.requests import CloseRequest, OpenRequest
 from counter.pricing.impact import Depths
 from counter.trading.depths import DepthRefused, read_books, set_depths
-from tests.support.factories import make_customer, make_option, make_quote, unique
+from tests.support.factories import make_customer, make_option, make_quote, place_open, unique
 from tests.support.index_sources import WrittenSource, begun
 from tests.support.standing import Paused
 
@@ -137,3 +138,32 @@ def test_at_any_depth_that_can_be_set_orders_are_taken_and_pay_a_bounded_charge(
         fair = Decimal("22.5") * contracts
         charged = outcome.order.amount / Decimal("1.005") - fair
         assert 0 < charged <= fair * 3 * Decimal("0.05") + Decimal("0.000004")
+
+
+@pytest.mark.django_db
+def test_a_close_brings_something_at_the_largest_share_that_the_charges_may_take(settings):
+    """From a third on all three together took all of it, and the close was refused: nobody could get out."""
+    [allowed] = [
+        variable.allowed
+        for subject in Subject.declared
+        for variable in subject.variables
+        if variable.name == "IMPACT_MOST_RATE"
+    ]
+    assert allowed == "from 0 to below 0.33"
+    settings.IMPACT_MOST_RATE = Decimal("0.329999")
+    option, customer = make_option(now=NOW), make_customer(balance="1000000", now=NOW)
+    make_quote(option, now=NOW)
+    Quote.objects.update(delta=Decimal("0.5"), vega=Decimal(90))
+    opened = place_open(customer, option, contracts=100, now=NOW)
+    charging(now=NOW, depths=Depths(*[Decimal("0.01")] * 3))
+    request = CloseRequest(
+        customer_id=customer.pk,
+        client_order_id=unique("c"),
+        position_id=opened.position_id,
+        contracts=100,
+        min_proceeds=Decimal("0.000001"),
+    )
+    [outcome] = place_orders(requests=[request], now=NOW)
+    # 100 contracts at a bid of 0.02 are 1,800 USDT. The largest share, 593.9982, is taken three times, but for the
+    # first part of each measure, up to 0.132, 0.132 and 3.3 USDT from 0: 0.000871, 0.435597 and 0.544496 less.
+    assert outcome.order.amount == Decimal("18.891432")

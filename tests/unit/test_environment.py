@@ -76,6 +76,15 @@ def test_a_rate_is_a_fraction_and_no_less_than_its_least(subject, monkeypatch, v
         subject.rate("RATE", "0.005", "", least=Decimal("0.005"))
 
 
+@pytest.mark.parametrize("value", ["0.33", "0.999", "-0.1", "NaN"])
+def test_a_rate_may_have_to_be_lower_than_1(subject, monkeypatch, value):
+    monkeypatch.setenv("SHARE", "0.329")
+    assert subject.rate("SHARE", "0.05", "", below=Decimal("0.33")) == Decimal("0.329")
+    monkeypatch.setenv("SHARE", value)
+    with pytest.raises(SettingInvalid, match=f"SHARE is {value}; allowed: from 0 to below 0.33"):
+        subject.rate("SHARE", "0.05", "", below=Decimal("0.33"))
+
+
 @pytest.mark.parametrize("value", ["-1", "NaN", "Infinity", "x"])
 def test_an_amount_is_not_negative(subject, monkeypatch, value):
     assert subject.amount("AMOUNT", "0", "") == 0
