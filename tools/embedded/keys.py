@@ -35,5 +35,10 @@ def ensure(var_dir: Path) -> dict[str, str]:
     missing = [name for name in (*PUBLISHED, *KEPT) if name not in known]
     if missing:
         known |= {name: secrets.token_urlsafe(KEY_BYTES) for name in missing}
-        write_private(file(var_dir), json.dumps(known, indent=1))
+        write_private(file(var_dir), text(known))
     return known
+
+
+def text(known: dict[str, str]) -> str:
+    """The file of these keys."""
+    return json.dumps(known, indent=1)

@@ -94,6 +94,11 @@ def _restore(var_dir: Path, folder: Path, names: list[str]) -> int:
         return 1
     for name, before in kept.items():
         console.tell(f"{name}: restored; what was there is kept as {before}")
+    if others := backups.put_keys_back(backup=folder, var_dir=var_dir):
+        console.tell(
+            f"{', '.join(others)}: not the backup's. Customers' ids and API keys are of its keys.json: "
+            "put that in place before make up, unless they were exchanged since"
+        )
     return 0
 
 

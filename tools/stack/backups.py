@@ -24,12 +24,15 @@ VARIABLES = {"desk": "DESK_DATABASE_URL", "crossbook": "DATABASE_URL"}
 STAMP = "%Y%m%dT%H%M%SZ"
 STAMP_WITHIN_SECOND = "%Y%m%dT%H%M%S%fZ"
 SERVES_WITHIN_SECONDS = 60.0
-# The highest order id that each database knows.
+# Counter's sequences whose numbers the desk or, as public ids and ids of events, customers and their programs know.
+ORDERS = "counter_syncorder_id_seq"
+SEQUENCES = (ORDERS, "counter_transfer_id_seq", "counter_withdrawal_id_seq", "counter_firmquote_id_seq")
+# The highest number of each that a database knows.
 HIGHEST = {
-    "desk": "SELECT max(order_id) FROM acceptance_acceptedorder WHERE source NOT LIKE '~%'",
-    "crossbook": "SELECT last_value FROM counter_syncorder_id_seq",
+    "desk": {ORDERS: "SELECT max(order_id) FROM acceptance_acceptedorder WHERE source NOT LIKE '~%'"},
+    "crossbook": {sequence: f"SELECT last_value FROM {sequence}" for sequence in SEQUENCES},  # noqa: S608
 }
-IDS_APART = 100_000  # for what was on its way to the desk
+IDS_APART = 100_000  # for what was on its way
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -87,6 +90,17 @@ def restore(
         raise BackupFailed(str(error)) from error
 
 
+def put_keys_back(*, backup: Path, var_dir: Path) -> list[str]:
+    """Keep those keys of a backup that `var_dir` has none of; the names of those that are others there, and stay.
+
+    Ids that customers have, and their API keys, are of the keys that the backup was taken with.
+    """
+    of_backup, present = keys.stored(backup), keys.stored(var_dir)
+    if of_backup.keys() - present.keys():
+        places.write_private(keys.file(var_dir), keys.text({**of_backup, **present}))
+    return sorted(name for name, key in of_backup.items() if present.get(name, key) != key)
+
+
 def hold(*, urls: Mapping[str, str], moment: datetime) -> None:
     """Do to both databases what `restore` does beside filling them: other tools have restored them to a moment.
 
@@ -114,22 +128,25 @@ def _fill(url: str, dump: Path, now: datetime) -> str:
 
 
 def _keep_ids_apart(urls: Mapping[str, str], filled: Mapping[str, str]) -> None:
-    """Have a restored counter give out no order id that was given out after the backup, which the desk may know.
+    """Have a restored counter give out no number that was given out after the backup, and that others may know.
 
     Looked at is what is there and what was filled: messages of the time that is forgotten may still be on their way.
     """
-    known = [0]
-    for url, question in (
-        *((urls[name], question) for name, question in HIGHEST.items()),
-        *((make_conninfo(urls[name], dbname=new), HIGHEST[name]) for name, new in filled.items()),
+    known = dict.fromkeys(SEQUENCES, 0)
+    for name, url in (
+        *urls.items(),
+        *((name, make_conninfo(urls[name], dbname=new)) for name, new in filled.items()),
     ):
         try:
             with psycopg.connect(url) as connection:
-                known.append((connection.execute(question).fetchone() or [0])[0] or 0)
+                for sequence, question in HIGHEST[name].items():
+                    [highest] = connection.execute(question).fetchone() or [None]
+                    known[sequence] = max(known[sequence], highest or 0)
         except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
             continue  # there is nothing yet that could know one
     with psycopg.connect(make_conninfo(urls["crossbook"], dbname=filled["crossbook"])) as connection:
-        connection.execute("SELECT setval('counter_syncorder_id_seq', %s)", [max(known) + IDS_APART])
+        for sequence, highest in known.items():  # an earlier release may not have all of them
+            connection.execute("SELECT setval(to_regclass(%s), %s)", [sequence, highest + IDS_APART])
 
 
 def _hold(urls: Mapping[str, str], moment: datetime) -> None:

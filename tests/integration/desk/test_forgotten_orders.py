@@ -201,6 +201,12 @@ def restore_counter(backup) -> None:
     backups.restore(urls=urls, backup=backup, now=datetime.now(UTC), names=["crossbook"])
 
 
+def numbers_of(sequences) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sequencename, last_value FROM pg_sequences")
+        return {name: number or 0 for name, number in cursor.fetchall() if name in sequences}
+
+
 @pytest.mark.usefixtures("programs_ended")
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_a_restored_counter_gives_no_id_out_again_and_what_it_forgot_is_ended_by_people(
@@ -216,8 +222,12 @@ def test_a_restored_counter_gives_no_id_out_again_and_what_it_forgot_is_ended_by
     pull()
     settle(desk)
     forgotten = sorted(AcceptedOrder.objects.values_list("order_id", flat=True))[1:]
+    told = numbers_of(backups.SEQUENCES)
 
     restore_counter(backup)
+    after = numbers_of(backups.SEQUENCES)
+    # Customers know ledger entries, withdrawals and firm quotes by ids of their numbers, and events of them.
+    assert all(after[sequence] > told[sequence] for sequence in backups.SEQUENCES), (told, after)
     assert SyncOrder.objects.count() == 1
     if by_hand:  # by other tools than ours, which leave the sequence where it was
         with connection.cursor() as cursor:
