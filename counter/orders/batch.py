@@ -3,6 +3,7 @@
 No I/O: what was read comes in, what has to be written is collected in `orders`, `transfers` and the changed rows.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +26,15 @@ from counter.orders.requests import (
     RejectCode,
     Rejected,
 )
-from counter.orders.rows import AccountRow, BatchRows, FirmQuoteRow, OptionRow, PositionRow, TransferRow
+from counter.orders.rows import (
+    AccountRow,
+    BatchRows,
+    FirmQuoteRow,
+    OptionRow,
+    PositionRow,
+    ReservedRow,
+    TransferRow,
+)
 from counter.pricing import formulas
 from counter.pricing.impact import NOTHING, Measures
 from counter.public_ids import Kind, public_id
@@ -55,7 +64,9 @@ class OrderBatch:
         self.transfers: list[TransferRow] = []
         self.quotes = rows.quotes
         self.flows: dict[str, Measures] = {}  # how the books were moved, of the coins that charge for size
-        self._reserved = rows.reserved
+        self._reserved: dict[tuple[int, str], list[ReservedRow]] = defaultdict(list)
+        for each in rows.reserved:
+            self._reserved[each.customer_id, each.underlying].append(each)
         self._prices = Prices(terms=terms, now=now)
         self._limits = OrderLimits(default=limits, now=now)
         self._by_client_id = rows.orders
@@ -177,10 +188,8 @@ class OrderBatch:
             return []
         return [
             each.flow
-            for each in self._reserved
-            if each.customer_id == customer_id
-            and each.underlying == option.underlying
-            and ((quote := self.quotes.get(each.quote_id)) is None or quote.order_id is None)
+            for each in self._reserved.get((customer_id, option.underlying), ())
+            if (quote := self.quotes.get(each.quote_id)) is None or quote.order_id is None
         ]
 
     def _move_book(self, option: OptionRow, order: Order) -> None:

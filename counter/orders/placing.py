@@ -6,6 +6,7 @@ through however many processes, is decided on the balance, the orders and the po
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -80,12 +81,15 @@ def place_orders(
 def _read(requests: Sequence[OrderRequest], now: datetime) -> BatchRows:
     """Lock first, then read: what is read after the lock cannot change until the commit.
 
-    What customers were promised by firm quotes is read only where size is charged: which it is, each process knows
-    from the batch before.
+    What customers were promised by firm quotes is read only where size is charged. Each process knows from the batch
+    before whether it is, so that it is asked for with the rest; where that was wrong, as it is of the first batch of a
+    process, it is asked for by itself, under the same locks.
     """
     closes = [request for request in requests if isinstance(request, CloseRequest)]
+    customer_ids = {request.customer_id for request in requests}
+    reserved_at = now if _charging.coins else None
     rows = order_sql.read_batch(
-        customer_ids={request.customer_id for request in requests},
+        customer_ids=customer_ids,
         client_ids={(request.customer_id, request.client_order_id) for request in requests}
         | (
             opened_by := {
@@ -97,10 +101,12 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> BatchRows:
         opened_by=opened_by,
         quote_ids={request.quote_id for request in requests if request.quote_id is not None},
         count=len(requests),
-        reserved_at=now if _charging.coins else None,
+        reserved_at=reserved_at,
     )
     for option in rows.options:
         (_charging.coins.discard if option.book is None else _charging.coins.add)(option.underlying)
+    if reserved_at is None and _charging.coins:
+        rows = replace(rows, reserved=order_sql.reserved(customer_ids, now=now))
     return rows
 
 

@@ -163,7 +163,7 @@ def read_batch(
     """
     named = [array(list(position_ids)), *_pairs(opened_by)]
     quoted, customers = array(list(quote_ids)), array(list(customer_ids))
-    accounts, orders, options, order_ids, positions, quotes, reserved = _rows(
+    accounts, orders, options, order_ids, positions, quotes, promised = _rows(
         Statement(LOCK_ACCOUNTS, [customers]),
         Statement(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
         Statement(OPTIONS, [array(list(symbols)), *named]),
@@ -181,7 +181,7 @@ def read_batch(
         options=_options(options),
         quotes={row[0]: FirmQuoteRow(*row) for row in quotes},
         order_ids=[row[0] for row in order_ids],
-        reserved=[_reserved(*row) for row in reserved],
+        reserved=[_reserved(*row) for row in promised],
     )
 
 
@@ -193,6 +193,12 @@ def lock_accounts(customer_ids: Iterable[int], *, skip_locked: bool = False) -> 
     sql = LOCK_ACCOUNTS + " SKIP LOCKED" if skip_locked else LOCK_ACCOUNTS
     [rows] = _rows(Statement(sql, [array(list(customer_ids))]))
     return _accounts(rows)
+
+
+def reserved(customer_ids: Iterable[int], *, now: datetime) -> list[ReservedRow]:
+    """What the firm quotes would move that the customers, whose accounts are locked, may still use."""
+    [rows] = _rows(Statement(RESERVED, [now, array(list(customer_ids))]))
+    return [_reserved(*row) for row in rows]
 
 
 def next_order_ids(count: int) -> list[int]:

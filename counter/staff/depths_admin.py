@@ -5,20 +5,21 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import action
 from unfold.forms import ActionForm
 
 from counter.pricing.impact import Depths
-from counter.staff.limits_admin import SET, text_field
-from counter.trading.depths import DepthRefused, set_depths
+from counter.staff.limits_admin import SET, problems_of, text_field
+from counter.trading.depths import DepthRefused, change_depths
 from infra.admin.readonly import ReadOnlyAdmin
 from infra.coordination import clock
 
 
 class DepthsForm(forms.Form):
-    """What is filled in beside the action: USDT, where 0 or nothing charges nothing, and why."""
+    """What is filled in beside the action: USDT, where 0 charges nothing and an empty field leaves it, and why."""
 
     delta = forms.DecimalField(required=False, min_value=Decimal(0), max_digits=20, decimal_places=6)
     vega = forms.DecimalField(required=False, min_value=Decimal(0), max_digits=20, decimal_places=6)
@@ -48,23 +49,27 @@ class TradingStatusAdmin(ReadOnlyAdmin):
         """Decides on the server who is offered the action and whose request for it is obeyed."""
         return request.user.has_perm(SET)
 
-    @action(description="Charge for size: empty charges nothing", permissions=["set"])
+    @action(description="Charge for size: empty stays, 0 charges nothing", permissions=["set"])
     def set_depths(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Set all depths of the selected coins to what the form says."""
+        """Set the depths that the form names, of all selected coins or of none."""
         form = DepthsForm(request.POST)
         if not form.is_valid():
-            problems = "; ".join(
-                f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()
-            )
-            self.message_user(request, f"Not done. {problems}", messages.ERROR)
+            self.message_user(request, f"Not done. {problems_of(form)}", messages.ERROR)
             return
         given = form.cleaned_data
-        to = Depths(given["delta"], given["vega"], given["premium"])
-        by, now, count = request.user.get_username(), clock.of("default").now(), 0
+        named = {name: given[name] for name in Depths._fields if given[name] is not None}
+        if not named:
+            self.message_user(request, "Not done: no depth was filled in.", messages.ERROR)
+            return
+        by, now = request.user.get_username(), clock.of("default").now()
         try:
-            for coin in queryset.order_by("underlying").values_list("underlying", flat=True):
-                count += set_depths(underlying=coin, to=to, reason=given["why"], by=by, now=now)
+            with transaction.atomic():
+                done = [
+                    change_depths(underlying=coin, to=named, reason=given["why"], by=by, now=now)
+                    for coin in queryset.order_by("underlying").values_list("underlying", flat=True)
+                ]
         except DepthRefused as refusal:
             self.message_user(request, f"Not done: {refusal}.", messages.ERROR)
             return
-        self.message_user(request, f"Depths of {count} set.", messages.SUCCESS)
+        changed = sum(each.is_changed for each in done)
+        self.message_user(request, f"Depths of {changed} set. {'; '.join(map(str, done))}.", messages.SUCCESS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import action
@@ -42,6 +43,11 @@ def text_field(placeholder: str) -> forms.CharField:
     return forms.CharField(required=False, label="", widget=widget)
 
 
+def problems_of(form: forms.Form) -> str:
+    """What is wrong with each field, on one line."""
+    return "; ".join(f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items())
+
+
 class SeriesLimitsFields(ActionForm):
     """The fields of SeriesLimitsForm as they are shown."""
 
@@ -68,21 +74,19 @@ class SetsLimits(ReadOnlyAdmin):
 
     @action(description="Set limits: empty is the default", permissions=["set"])
     def set_limits(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Set all limits of the selected rows to what the form says."""
+        """Set all limits of the selected rows to what the form says, or none of them."""
         form = self.limits_form(request.POST)
         if not form.is_valid():
-            problems = "; ".join(
-                f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()
-            )
-            self.message_user(request, f"Not done. {problems}", messages.ERROR)
+            self.message_user(request, f"Not done. {problems_of(form)}", messages.ERROR)
             return
         given = form.cleaned_data
         to = Setting(given["contracts"], given["notional"], given.get("orders_per_s"))
         by, now, count = request.user.get_username(), clock.of("default").now(), 0
         try:
-            for set_one in self.setters(queryset):
-                set_one(to=to, reason=given["why"], by=by, now=now)
-                count += 1
+            with transaction.atomic():
+                for set_one in self.setters(queryset):
+                    set_one(to=to, reason=given["why"], by=by, now=now)
+                    count += 1
         except LimitRefused as refusal:
             self.message_user(request, f"Not done: {refusal}.", messages.ERROR)
             return

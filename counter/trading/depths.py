@@ -7,7 +7,7 @@ orders since, whose sum each transaction reads: no order waits for another's, an
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -21,6 +21,7 @@ from ledger.decimals import is_multiple
 
 log = structlog.get_logger(__name__)
 
+ZERO = Decimal(0)
 # Of a depth, USDT: its digits behind the point, and what it has to be below.
 UNIT, DEPTH_LIMIT = Decimal("0.000001"), Decimal(10**14)
 # Where the books stand of the coins that charge for size: as they were measured, and what was taken since.
@@ -38,6 +39,27 @@ class DepthRefused(ValueError):
     """The depths cannot be set like this."""
 
 
+class DepthsSet(NamedTuple):
+    """What a coin charged for size before and charges now."""
+
+    underlying: str
+    before: Depths
+    after: Depths
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is otherwise than before."""
+        return self.before != self.after
+
+    def __str__(self) -> str:
+        changes = [
+            f"{name} {_text(before)} -> {_text(after)}"
+            for name, before, after in zip(Depths._fields, self.before, self.after, strict=True)
+            if before != after
+        ]
+        return f"{self.underlying}: {', '.join(changes) or 'as it was'}"
+
+
 def impact_rates() -> ImpactRates:
     """What the whole depth costs, as the settings have it."""
     return ImpactRates(
@@ -49,10 +71,20 @@ def impact_rates() -> ImpactRates:
 
 
 def set_depths(*, underlying: str, to: Depths, reason: str, by: str, now: datetime) -> bool:
-    """Set what a coin charges for size, from the next batch of orders on; whether it was otherwise before.
+    """Set all that a coin charges for size, as `change_depths` does; whether it was otherwise before.
 
-    A measure of which None or 0 is given charges nothing. One that charged nothing begins at 0, counts orders from now
-    on, and is measured within seconds.
+    Raises: DepthRefused.
+    """
+    return change_depths(underlying=underlying, to=to._asdict(), reason=reason, by=by, now=now).is_changed
+
+
+def change_depths(
+    *, underlying: str, to: Mapping[str, Decimal | None], reason: str, by: str, now: datetime
+) -> DepthsSet:
+    """Set what a coin charges for size, by measure and in USDT, from the next batch of orders on; how it was, and is.
+
+    A measure that is not named stays as it is; None or 0 charges nothing. In a coin that charged nothing orders count
+    from this moment, from 0 on; the feed measures where the book really stands within seconds.
 
     Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth, or without a reason.
     """
@@ -60,29 +92,39 @@ def set_depths(*, underlying: str, to: Depths, reason: str, by: str, now: dateti
         raise DepthRefused(f"there is no coin {underlying}")
     if not reason.strip():
         raise DepthRefused("a reason is needed")
-    for depth in to:
+    for depth in to.values():
         _check(depth)
     with transaction.atomic():
         status = TradingStatus.objects.select_for_update().filter(underlying=underlying).first()
         if status is None:
             raise DepthRefused(f"{underlying} was not judged yet: is the feed running?")
-        changes: dict[str, Any] = {}
-        for name, depth in to._asdict().items():
-            before = getattr(status, f"{name}_depth")
-            if (before or None) == (depth or None):
-                continue
-            changes[f"{name}_depth"] = depth or None
-            if not depth:
-                changes[f"{name}_base"] = None
-            elif not before:
-                changes[f"{name}_base"] = _flown(underlying, name).copy_negate()
-        if not changes:
-            return False
+        before = depths_of(status)
+        after = before._replace(**{name: depth or None for name, depth in to.items()})
+        if after == before:
+            return DepthsSet(underlying, before, after)
+        changes: dict[str, Any] = {f"{name}_depth": depth for name, depth in after._asdict().items()}
+        for name, flown in _flown(underlying).items():
+            if not any(before) or getattr(status, f"{name}_base") is None:
+                changes[f"{name}_base"] = flown.copy_negate()
         TradingStatus.objects.filter(pk=status.pk).update(**changes)
-        set_to = {f"{name}_depth": depth or None for name, depth in to._asdict().items()}
-        DepthChange.objects.create(underlying=underlying, reason=reason.strip(), by=by, at=now, **set_to)
-    log.info("depths were set", coin=underlying, to=to._asdict(), by=by, reason=reason)
-    return True
+        DepthChange.objects.create(
+            underlying=underlying,
+            reason=reason.strip(),
+            by=by,
+            at=now,
+            **{f"{name}_depth": depth for name, depth in after._asdict().items()},
+        )
+    log.info("depths were set", coin=underlying, to=after._asdict(), by=by, reason=reason)
+    return DepthsSet(underlying, before, after)
+
+
+def depths_of(status: TradingStatus) -> Depths:
+    """What a coin charges for size."""
+    return Depths(*(getattr(status, f"{name}_depth") or None for name in Depths._fields))
+
+
+def _text(depth: Decimal | None) -> str:
+    return f"{depth:,f} USDT" if depth else "none"
 
 
 def _check(depth: Decimal | None) -> None:
@@ -95,10 +137,11 @@ def _check(depth: Decimal | None) -> None:
         raise DepthRefused("a depth has 6 decimals at most")
 
 
-def _flown(underlying: str, measure: str) -> Decimal:
-    """How far all orders since ever have moved a measure."""
-    flown: Decimal | None = BookFlow.objects.filter(underlying=underlying).aggregate(sum=Sum(measure))["sum"]
-    return Decimal(0) if flown is None else flown
+def _flown(underlying: str) -> dict[str, Decimal]:
+    """How far all orders since ever have moved each measure."""
+    sums = {name: Sum(name) for name in Depths._fields}
+    flown = BookFlow.objects.filter(underlying=underlying).aggregate(**sums)
+    return {name: flown[name] or ZERO for name in sums}
 
 
 def read_books() -> Mapping[str, CoinBook]:

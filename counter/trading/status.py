@@ -26,6 +26,7 @@ from infra.coordination.ages import AHEAD_INTERVAL, age, lies_ahead
 from infra.coordination.leadership import LeadershipLost, Term
 from infra.db.arrays import array
 from infra.db.lifecycles import moves
+from infra.db.rows import rows_of
 from infra.db.transient_errors import is_transient
 from ledger.decimals import EXACT, calculating, product, rounded
 
@@ -112,6 +113,12 @@ def trading_by_coin(*, now: datetime) -> dict[str, Trading]:
             state, status.spread_rate, reasons, takes_closes, books.get(status.underlying)
         )
     return found
+
+
+def newest_index(underlying: str, *, now: datetime) -> Decimal | None:
+    """The index at which a living option of the coin was quoted last, USDT for one coin; None where none was."""
+    newest = {coin: index for coin, _, index in rows_of("default", NEWEST_QUOTES, {"now": now})}
+    return newest.get(underlying)
 
 
 def terms() -> TradingTerms:

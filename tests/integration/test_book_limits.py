@@ -11,6 +11,7 @@ from django.utils import timezone
 from cockpit import snapshot
 from cockpit.alerts import alerts
 from counter.market.book import read_book
+from counter.market.book_reader import BookReader
 from counter.market.book_watch import BookWatch
 from counter.models import TradingStatus
 from counter.orders.placing import place_orders
@@ -26,7 +27,8 @@ class Judged:
         self.now = timezone.now()
         self.option, self.ether = make_option(now=self.now), make_option(underlying="ETH", now=self.now)
         self.customer = make_customer(balance="10000000", now=self.now)
-        self.book = BookWatch()
+        self.reader = BookReader()
+        self.book = BookWatch(self.reader)
         self.watch = Watch(started_at=self.now, book=self.book.measures)
 
     def at(self, seconds):
@@ -34,7 +36,7 @@ class Judged:
         now = self.now + timedelta(seconds=seconds)
         for option in (self.option, self.ether):
             make_quote(option, now=now)
-        self.book._due_at = None
+        self.reader._due_at = None
         self.watch.judge(now=now)
         return TradingStatus.objects.get(underlying="BTC")
 
@@ -115,8 +117,8 @@ def test_a_book_that_cannot_be_read_leaves_the_coins_unjudged(judged, settings, 
     def broken(*, now):
         raise ArithmeticError("no book")
 
-    monkeypatch.setattr("counter.market.book_watch.read_book", broken)
+    monkeypatch.setattr("counter.market.book_reader.read_book", broken)
     before = TradingStatus.objects.get(underlying="BTC").judged_at
-    judged.book._due_at = None
+    judged.reader._due_at = None
     judged.watch.tick(now=judged.now + timedelta(seconds=5))  # which goes on
     assert TradingStatus.objects.get(underlying="BTC").judged_at == before

@@ -1,5 +1,6 @@
 """An order pays for its size: by the book that the orders before it have left, and no less if it comes in parts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -12,10 +13,15 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from counter.market.book import read_book
 from counter.market.book_base import BookBase
+from counter.market.book_reader import BookReader
+from counter.market.book_watch import BookWatch
 from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
 from counter.market.quotes import current_quotes
 from counter.models import BookFlow, DepthChange, Quote, SyncOrder, TradingStatus
+from counter.orders import placing
+from counter.orders.batch import OrderBatch
 from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
 from counter.pricing.impact import Depths
@@ -51,11 +57,6 @@ class Market:
 
     def charge(self, depths):
         set_depths(underlying="BTC", to=depths, reason="a test", by="ann", now=self.now)
-        for name, depth in depths._asdict().items():
-            if depth:
-                TradingStatus.objects.filter(**{f"{name}_base": None}).update(**{f"{name}_base": 0})
-        # Each process knows from the batch before whether promises count.
-        place_orders(requests=[OpenRequest(10**9, "n", self.call.symbol, 1)], now=self.now)
 
     def open(self, customer, contracts, option=None, *, max_cost="1000000", quote=None):
         return OpenRequest(
@@ -237,8 +238,10 @@ def test_orders_ask_as_many_statements_of_the_database_as_before():
             cost_of(*(market.open(customer, 1) for _ in range(20)))
         return len(asked)
 
+    statements()  # each process knows from the batch before whether promises count
     without = statements()
     market.charge(DELTA_DEPTH)
+    statements()
     # One for the whole batch: which promises its customers may still use.
     assert statements() == without + 1
 
@@ -256,7 +259,8 @@ def test_measuring_leaves_the_book_where_orders_have_brought_it(two_systems):
     market = Market(depths=Depths(Decimal(10**6), Decimal(10**6), Decimal(10**6)), now=now)
     people = customers(2)
     opened = place_open(people[0], market.call, contracts=100, now=now)
-    base = BookBase(term=Term())
+    reader = BookReader()
+    base = BookBase(term=Term(), reader=reader)
     base.tick(now=now)
     assert base.coins == {"BTC"}
     measured = read_books()["BTC"].at
@@ -271,7 +275,7 @@ def test_measuring_leaves_the_book_where_orders_have_brought_it(two_systems):
     assert after.premium - measured.premium == Decimal("-0.008")
     # A session that has ended is forgotten, and the book stays where it was.
     BookFlow.objects.create(underlying="BTC", writer=2**31 - 1, delta=-7, vega=-70, premium=3)
-    base._due_at = None
+    reader._due_at = None
     base.tick(now=now)
     again = read_books()["BTC"].at
     assert again.delta == pytest.approx(measured.delta * 60 / 100, rel=Decimal("1e-6"))
@@ -279,17 +283,103 @@ def test_measuring_leaves_the_book_where_orders_have_brought_it(two_systems):
     assert list(BookFlow.objects.values_list("writer", flat=True)) == [connection.connection.info.backend_pid]
 
 
+def test_ten_batches_are_not_charged_each_from_nothing_after_a_depth_is_added(two_systems):
+    now = datetime.now(UTC)
+    market = Market(now=now)
+    place_open(*customers(1), market.call, contracts=100, now=now)
+    base = BookBase(term=Term())
+    base.tick(now=now)
+    measured = read_books()["BTC"].at
+    assert measured.delta < -Decimal("0.5")
+    market.charge(Depths(delta=Decimal(10**12), vega=Decimal(1000)))
+    # What is measured already is there at once: the next order is charged by the book as it is.
+    assert -110 < read_books()["BTC"].at.vega < -90
+    [customer] = customers(1)
+    costs_of_each = [cost_of(market.open(customer, 100), now=now)[0] for _ in range(10)]
+    assert costs_of_each == sorted(set(costs_of_each))
+    assert read_books()["BTC"].at.vega == pytest.approx(-1000, abs=10)
+
+
+def test_a_coin_that_begins_to_charge_counts_from_that_moment_and_is_measured_with_the_next_tick(two_systems):
+    now = datetime.now(UTC)
+    market = Market(now=now)
+    place_open(*customers(1), market.call, contracts=100, now=now)
+    base = BookBase(term=Term())
+    base.tick(now=now)
+    # Off and on between two ticks, with what the sessions wrote before still there.
+    market.charge(Depths())
+    market.charge(Depths(vega=Decimal(1000)))
+    assert read_books()["BTC"].at.vega == 0
+    place_open(*customers(1), market.call, contracts=100, now=now)
+    assert read_books()["BTC"].at.vega == -90
+    base.tick(now=now)
+    assert -220 < read_books()["BTC"].at.vega < -180
+
+
+def test_limits_and_charges_go_by_one_reading_of_the_book(two_systems, settings, monkeypatch):
+    settings.BREAKER_BOOK_DELTA_USDT = {"BTC": (Decimal(10**6), Decimal(10**7))}
+    now = datetime.now(UTC)
+    market = Market(now=now)
+    place_open(*customers(1), market.call, contracts=100, now=now)
+    read = []
+
+    def reading(*, now):
+        read.append(now)
+        return read_book(now=now)
+
+    monkeypatch.setattr("counter.market.book_reader.read_book", reading)
+    reader = BookReader()
+    watch, base = BookWatch(reader), BookBase(term=Term(), reader=reader)
+    base.tick(now=now)
+    measured = watch.measures(now)["BTC"]["book_delta"]
+    base.tick(now=now)
+    assert len(read) == 1
+    assert measured == pytest.approx(-read_books()["BTC"].at.delta * 90_000, rel=Decimal("1e-6"))
+
+
+def test_the_first_batch_of_a_process_knows_of_promises(market, monkeypatch):
+    monkeypatch.setattr(placing, "_charging", placing._Charging())
+    one, other = customers(2)
+    whole = market.ask(one, 500).amount
+    quote = market.ask(other, 250)
+    [beside] = cost_of(market.open(other, 250))
+    assert whole <= quote.amount + beside <= whole + Decimal("0.00001")
+
+
+def test_the_promises_of_all_customers_are_gone_through_once_in_a_batch(market, monkeypatch):
+    people = customers(3)
+    for person in people:
+        market.ask(person, 10)
+    looked_at = []
+
+    class Promises(list):
+        def __iter__(self):
+            for each in super().__iter__():
+                looked_at.append(each.customer_id)
+                yield each
+
+    deciding = OrderBatch.__init__
+
+    def counted(batch, *, rows, **given):
+        deciding(batch, rows=replace(rows, reserved=Promises(rows.reserved)), **given)
+
+    monkeypatch.setattr(OrderBatch, "__init__", counted)
+    cost_of(*(market.open(person, 1) for person in people * 5))
+    assert sorted(looked_at) == sorted(person.pk for person in people)
+
+
 def test_a_measure_that_fails_leaves_the_last_one_and_the_flows_since(two_systems, monkeypatch):
     now = datetime.now(UTC)
     market = Market(now=now)
-    base = BookBase(term=Term())
+    reader = BookReader()
+    base = BookBase(term=Term(), reader=reader)
     base.tick(now=now)
 
     def broken(*, now):
         raise ArithmeticError("no book")
 
-    monkeypatch.setattr("counter.market.book_base.read_book", broken)
-    base._due_at = None
+    monkeypatch.setattr("counter.market.book_reader.read_book", broken)
+    reader._due_at = None
     base.tick(now=now)  # which goes on
     place_open(*customers(1), market.call, contracts=100, now=now)
     assert read_books()["BTC"].at.delta == Decimal("-0.5")
@@ -304,14 +394,13 @@ def test_people_set_depths_with_a_reason_and_it_is_kept(market):
     assert not set_depths(underlying="BTC", to=to, reason="again", by="ben", now=NOW)
     status = TradingStatus.objects.get(underlying="BTC")
     assert (status.delta_depth, status.vega_depth, status.premium_depth) == (5, None, 7)
-    # What was measured before goes on; what begins to be charged begins at nothing.
+    # What was measured before goes on, of each measure.
     assert (status.delta_base, status.premium_base) == (0, 0)
     assert DepthChange.objects.order_by("-pk").values_list(
         "underlying", "delta_depth", "vega_depth", "premium_depth", "reason", "by"
     )[0] == ("BTC", 5, None, 7, "calmer", "ben")
     assert set_depths(underlying="BTC", to=Depths(), reason="off", by="ben", now=NOW)
     assert read_books() == {}
-    assert TradingStatus.objects.get(underlying="BTC").delta_base is None
     for coin, depths, reason, problem in (
         ("BTC", to, " ", "a reason is needed"),
         ("DOGE", to, "a", "no coin"),
@@ -370,10 +459,12 @@ def pressed(client, **fields):
 
 def test_operators_set_depths_in_the_admin_with_a_reason(market):
     operator, viewer = (staff(role, role=role) for role in ("operator", "viewer"))
-    assert "Depths of 1 set" in pressed(operator, delta="250000", premium="0", why="a thin market")
-    assert "Depths of 0 set" in pressed(operator, delta="250000", why="once more")
+    told = pressed(operator, delta="250000", premium="0", why="a thin market")
+    assert "Depths of 1 set. BTC: delta 100,000.000000 USDT -&gt; 250,000 USDT." in told
+    assert "Depths of 0 set. BTC: as it was." in pressed(operator, delta="250000", why="once more")
     assert "a reason is needed" in pressed(operator, delta="9")
     assert "Not done. vega" in pressed(operator, vega="-1", why="r")
+    assert "Not done: no depth was filled in." in pressed(operator, why="r")
     pressed(viewer, delta="9", why="r")
     assert TradingStatus.objects.get().delta_depth == 250_000
     [change, _] = DepthChange.objects.order_by("-pk")
@@ -387,12 +478,42 @@ def test_operators_set_depths_in_the_admin_with_a_reason(market):
     assert "a thin market" in page
 
 
-def test_depths_are_set_and_shown_at_the_console(market):
-    place_open(*customers(1), market.call, contracts=100, now=NOW)
+def test_what_a_form_leaves_empty_stays_and_all_coins_are_set_or_none(market):
+    operator = staff("operator", role="operator")
+    pressed(operator, vega="7", why="and vega")
+    assert read_books()["BTC"].depths == (100_000, 7, None)
+    TradingStatus.objects.create(underlying="DOGE", spread_rate="0.005", since=NOW, judged_at=NOW)
+    both = {
+        "action": "set_depths",
+        "_selected_action": list(TradingStatus.objects.values_list("pk", flat=True)),
+    }
+    page = operator.post(
+        reverse("admin:counter_tradingstatus_changelist"), {**both, "delta": "9", "why": "r"}, follow=True
+    )
+    assert "Not done: there is no coin DOGE." in page.content.decode()
+    assert read_books()["BTC"].depths == (100_000, 7, None)
+
+
+def console(*arguments):
     out = StringIO()
-    call_command("trading", "size", "BTC", "--delta", "5000", "--reason", "a test", stdout=out)
-    assert "BTC charges for size: delta -0.50 (depth 5000" in out.getvalue()
+    call_command("trading", "size", "BTC", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_depths_are_set_and_shown_at_the_console(two_systems):
+    now = datetime.now(UTC)
+    market = Market(depths=DELTA_DEPTH, now=now)
+    place_open(*customers(1), market.call, contracts=100, now=now)
+    told = console("--delta", "5000", "--reason", "a test")
+    assert "BTC: delta 100,000.000000 USDT -> 5,000 USDT." in told
+    assert "BTC charges for size: delta -0.5000 coin, -45,000 USDT (depth 5,000.000000 USDT)." in told
+    told = console("--vega", "1000", "--reason", "a test")
+    assert "BTC: vega none -> 1,000 USDT." in told
+    assert "USDT (depth 5,000.000000 USDT), vega -90 USDT (depth 1,000.000000 USDT)." in told
     with pytest.raises(CommandError, match="a reason is needed"):
-        call_command("trading", "size", "BTC", "--reason", " ", stdout=out)
-    call_command("trading", "size", "BTC", "--reason", "off", stdout=out)
+        console("--delta", "0", "--reason", " ")
+    with pytest.raises(CommandError, match="name a depth: --delta, --vega, --premium"):
+        console("--reason", "off")
+    assert read_books()["BTC"].depths == (5000, 1000, None)
+    console("--delta", "0", "--vega", "none", "--reason", "off")
     assert read_books() == {}

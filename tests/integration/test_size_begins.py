@@ -72,15 +72,15 @@ def test_a_coin_whose_book_cannot_be_measured_is_quoted_with_greeks(two_systems,
     def broken(*, now):
         raise ArithmeticError("no book")
 
-    monkeypatch.setattr("counter.market.book_base.read_book", broken)
+    monkeypatch.setattr("counter.market.book_reader.read_book", broken)
     base.tick(now=now)
     assert base.coins == {"BTC"}
     monkeypatch.undo()
-    measured = []
-    monkeypatch.setattr(base, "measure", lambda coins, *, now: measured.append(coins))
+    kept = []
+    monkeypatch.setattr(base, "_keep", kept.append)
     base.tick(now=now)  # and it is tried again with the next tick
     base.tick(now=now)
-    assert measured == [{"BTC"}]
+    assert [set(bases) for bases in kept] == [{"BTC"}]
 
 
 @pytest.mark.django_db
@@ -120,7 +120,7 @@ def test_what_is_no_depth_is_refused_and_changes_nothing(depth):
 
 @pytest.mark.django_db
 def test_what_is_no_number_is_refused_at_the_console():
-    with pytest.raises(CommandError, match="1,000,000 is no number"):
+    with pytest.raises(CommandError, match="1,000,000 is no number of USDT"):
         call_command("trading", "size", "BTC", "--delta", "1,000,000", "--reason", "r", stdout=StringIO())
 
 

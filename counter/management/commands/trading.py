@@ -1,7 +1,8 @@
 """`manage.py trading`: throw a kill switch, pace a coin, charge for size, or say how it is, without the admin."""
 
-import argparse
 import getpass
+from argparse import ArgumentTypeError
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -10,19 +11,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from counter.models.switches import ALL_COINS
 from counter.pricing.impact import Depths
-from counter.trading.depths import DepthRefused, read_books, set_depths
+from counter.trading.depths import DepthRefused, change_depths, read_books
 from counter.trading.pacing import PacingRefused, set_paced, unpaced
+from counter.trading.status import newest_index
 from counter.trading.switches import State, SwitchRefused, stopped, throw
 from infra.coordination import clock
+from ledger.decimals import product
 
 ALL = "all"
-
-
-def _usdt(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise argparse.ArgumentTypeError(f"{text} is no number") from error
 
 
 class Command(BaseCommand):
@@ -46,10 +42,12 @@ class Command(BaseCommand):
             command = steps.add_parser(step, help=text)
             command.add_argument("coin", choices=settings.COINS)
             command.add_argument("--reason", required=True)
-        command = steps.add_parser("size", help="charge for an order's size; without depths, for none")
+        command = steps.add_parser(
+            "size", help="charge for an order's size; what is not named stays as it is"
+        )
         command.add_argument("coin", choices=settings.COINS)
         for name in Depths._fields:
-            command.add_argument(f"--{name}", type=_usdt, metavar="USDT")
+            command.add_argument(f"--{name}", type=_usdt, metavar="USDT", help="0 or none charges nothing")
         command.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -69,13 +67,21 @@ class Command(BaseCommand):
         if step in ("pace", "unpace"):
             return set_paced(underlying=coin, paced=step == "pace", reason=options["reason"], by=by, now=now)
         if step == "size":
-            depths = Depths(*(options[name] for name in Depths._fields))
-            return set_depths(underlying=coin, to=depths, reason=options["reason"], by=by, now=now)
+            return self._set_depths(coin, by, options, now)
         to = State.RUNNING
         if step == "stop":
             to = State.ALL_STOPPED if options["closes"] else State.OPENS_STOPPED
         underlying = ALL_COINS if coin == ALL else coin
         return throw(underlying=underlying, to=to, reason=options["reason"], by=by, now=now)
+
+    def _set_depths(self, coin: str, by: str, options: dict[str, Any], now: datetime) -> bool:
+        named = {name: options[name] for name in Depths._fields if options[name] is not None}
+        if not named:
+            raise CommandError(f"name a depth: {', '.join(f'--{name}' for name in Depths._fields)}")
+        done = change_depths(underlying=coin, to=named, reason=options["reason"], by=by, now=now)
+        if done.is_changed:
+            self.stdout.write(f"{done}.")
+        return done.is_changed
 
     def _show(self) -> None:
         switches = stopped()
@@ -85,7 +91,27 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is stopped.")
         for coin in unpaced():
             self.stdout.write(f"Of {coin} everything is admitted, however far the desk is behind.")
+        now = clock.of("default").now()
         for coin, book in read_books().items():
+            index = newest_index(coin, now=now)
             parts = zip(Depths._fields, book.depths, book.at, strict=True)
-            texts = [f"{name} {at:.2f} (depth {depth:f} USDT)" for name, depth, at in parts if depth]
+            texts = [_standing(name, at, depth, index) for name, depth, at in parts if depth]
             self.stdout.write(f"{coin} charges for size: {', '.join(texts)}.")
+
+
+def _standing(name: str, at: Decimal, depth: Decimal, index: Decimal | None) -> str:
+    """Where a measure stands: delta and premiums in coin and, at the index, in USDT; vega in USDT."""
+    usdt = at if name == "vega" else index and product(at, index)
+    where = [] if name == "vega" else [f"{at:,.4f} coin"]
+    where += [f"{usdt:,.0f} USDT"] if usdt is not None else []
+    return f"{name} {', '.join(where)} (depth {depth:,f} USDT)"
+
+
+def _usdt(text: str) -> Decimal:
+    """A depth as it is typed."""
+    if text == "none":
+        return Decimal(0)
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise ArgumentTypeError(f"{text} is no number of USDT, nor none") from error
