@@ -118,10 +118,10 @@ def close_all_of(*, customer_id: int, given: QueryDict, now: datetime) -> CloseA
     found = list(open_ones.order_by("-pk")[:most])
     if not found:
         return None
-    valuation = Valuation(now=now)
+    worths = Valuation(now=now).worths_in_turn(option, [each.remaining for each in found])
     parts = [
-        Part(each.pk, each.remaining, _part_name(name, each.pk), valuation.worth(option, each.remaining))
-        for each in found
+        Part(each.pk, each.remaining, _part_name(name, each.pk), worth)
+        for each, worth in zip(found, worths, strict=True)
     ]
     more = open_ones.count() - len(found) if len(found) == most else 0
     return CloseAll(option, name, parts, more)

@@ -1,7 +1,8 @@
 """What a customer holds: one row an option with its positions inside, what each would bring now, and totals of all.
 
 The database adds up positions of the same size, so that 10,000 of them are a few rows here, and the totals are of every
-position, on each page. A worth is of closing position by position, as it is done, to the last digit.
+position, on each page. A worth is of closing position by position, as it is done, to the last digit; where size is
+charged, of each as if it were closed first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from django.db.models import Count, Max, Sum
 from django.utils.translation import gettext
 
-from counter.market.closing import Closing
+from counter.market.closing import Brings, Closing
 from counter.models import Option, Position
 from counter.models.positions import living
 from ledger.decimals import calculating
@@ -169,10 +170,17 @@ class Valuation:
 
     def worth(self, option: Option, remaining: int, times: int = 1) -> Worth:
         """What `times` positions with `remaining` contracts each would bring; the option's quote has to be loaded."""
-        brings = self._closing.brings(option, remaining, times)
-        if brings.why is not None:
-            return Worth(None, customer_texts.NO_PRICES[brings.why])
-        return Worth(brings.amount, shrinks=brings.is_old)
+        return _worth(self._closing.brings(option, remaining, times))
+
+    def worths_in_turn(self, option: Option, remaining: Iterable[int]) -> list[Worth]:
+        """What positions of one option would bring that are closed one after the other; its quote has to be loaded."""
+        return [_worth(brings) for brings in self._closing.bring_in_turn(option, remaining)]
+
+
+def _worth(brings: Brings) -> Worth:
+    if brings.why is not None:
+        return Worth(None, customer_texts.NO_PRICES[brings.why])
+    return Worth(brings.amount, shrinks=brings.is_old)
 
 
 def _by_option(customer_id: int, valuation: Valuation) -> list[Holding]:

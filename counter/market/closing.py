@@ -1,12 +1,16 @@
-"""What closing positions would bring now, position by position as it is done, or why there is no such price."""
+"""What closing positions would bring now, position by position as it is done, or why there is no such price.
 
+Where a coin charges for size, each is priced as the first to be closed, unless they are asked for in turn.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
 from counter.circuit_breaker import TradingTerms
-from counter.market.quotes import close_price
+from counter.market.quotes import after_close, close_price
 from counter.models import Option, Quote
 from counter.pricing.formulas import PricingError
 from counter.trading.status import Trading, terms, trading_by_coin
@@ -44,10 +48,25 @@ class Closing:
 
     def brings(self, option: Option, remaining: int, times: int = 1) -> Brings:
         """Of `times` positions with `remaining` contracts each; the option's quote has to be loaded."""
+        return self._brings(option, remaining, times, self._coins.get(option.underlying, Trading()))
+
+    def bring_in_turn(self, option: Option, remaining: Iterable[int]) -> list[Brings]:
+        """Of positions of one option that are closed one after the other, each at the book that the ones before left.
+
+        The option's quote has to be loaded.
+        """
+        trading, found = self._coins.get(option.underlying, Trading()), []
+        for contracts in remaining:
+            brings = self._brings(option, contracts, 1, trading)
+            found.append(brings)
+            if brings.why is None and contracts:
+                trading = after_close(trading, option.quote, contracts)
+        return found
+
+    def _brings(self, option: Option, remaining: int, times: int, trading: Trading) -> Brings:
         if not remaining:
             return Brings(ZERO)
         quote: Quote | None = getattr(option, "quote", None)
-        trading = self._coins.get(option.underlying, Trading())
         if option.expires_at <= self.now:
             return Brings(None, NoPrice.EXPIRED)
         if not trading.takes_closes:

@@ -6,7 +6,7 @@ it counts as stale.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ from counter.circuit_breaker import State, TradingTerms
 from counter.market.listing import Listing
 from counter.models import Option, Quote
 from counter.pricing import formulas
-from counter.pricing.impact import flow_of, impact
+from counter.pricing.impact import Measures, flow_of, impact
 from counter.trading.status import Trading, trading_by_coin
 from counter.trading.status import terms as trading_terms
 from infra.coordination.ages import AHEAD_INTERVAL, age
@@ -297,6 +297,14 @@ def close_price(
     )
 
 
+def after_close(trading: Trading, quote: Quote, contracts: int) -> Trading:
+    """How the coin is traded once so many contracts were closed at a quote that has a bid: by the book they leave."""
+    if trading.book is None:
+        return trading
+    flow = _flow(quote, contracts, quote.bid or ZERO, opens=False)
+    return replace(trading, book=replace(trading.book, at=trading.book.at.plus(flow)))
+
+
 def _impact(
     quote: Quote,
     trading: Trading,
@@ -309,19 +317,22 @@ def _impact(
     """What the order's size is charged, USDT: of a customer who has no firm quotes."""
     if trading.book is None:
         return ZERO
-    multiplier = quote.option.multiplier
     return impact(
         book=trading.book,
-        flow=flow_of(
-            opens=opens,
-            contracts=contracts,
-            multiplier=multiplier,
-            premium=premium,
-            delta=quote.delta,
-            vega=quote.vega,
-        ),
+        flow=_flow(quote, contracts, premium, opens=opens),
         reserved=(),
         index=quote.index_price,
-        worth=product(multiplier, contracts, premium, quote.index_price),
+        worth=product(quote.option.multiplier, contracts, premium, quote.index_price),
         rates=terms.impact_rates,
+    )
+
+
+def _flow(quote: Quote, contracts: int, premium: Decimal, *, opens: bool) -> Measures:
+    return flow_of(
+        opens=opens,
+        contracts=contracts,
+        multiplier=quote.option.multiplier,
+        premium=premium,
+        delta=quote.delta,
+        vega=quote.vega,
     )

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 from django.http import QueryDict
 
-from counter.models import Account, FirmQuote, Position, Quote, SyncOrder
+from counter.models import Account, FirmQuote, Position, Quote, SyncOrder, TradingStatus
 from counter.public_ids import DIGITS
+from counter.trading.depths import change_depths
 from infra.coordination import clock
 from tests.support.factories import make_option, place_close, place_open
 from tests.support.public_ids import position_id
@@ -148,6 +149,25 @@ def test_asking_again_shows_the_prices_that_are_firm_already(visitor, option, he
     assert FirmQuote.objects.count() == 3
     visitor.send("closing/orders", again)
     assert states() == ["CLOSED"] * 3
+
+
+def test_where_size_is_charged_the_sum_is_of_positions_closed_in_turn(visitor, option, held):
+    """What is shown before there are firm prices is what these then say."""
+    now = clock.of("default").now()
+    given = QueryDict(f"closing={option.symbol}")
+
+    def closing():
+        return closing_all.close_all_of(customer_id=visitor.customer.pk, given=given, now=now)
+
+    TradingStatus.objects.create(underlying="BTC", spread_rate="0.005", since=now, judged_at=now)
+    before = closing().total
+    change_depths(underlying="BTC", to={"premium": Decimal(1000)}, reason="a test", by="ann", now=now)
+    shown = closing()
+    # The worth of 6 contracts is 108 USDT: 0.001 / 2,000 * 108² = 0.005832 are charged, and 0.5 % less of it.
+    assert before - shown.total == pytest.approx(Decimal("0.005803"), abs=Decimal("0.000003"))
+    closing_all.quote_all(shown, customer_id=visitor.customer.pk, now=now)
+    assert len(shown.firm) == 3
+    assert shown.total == sum(part.worth.amount for part in shown.parts)
 
 
 def test_firm_prices_of_other_things_leave_room_for_fewer_positions(visitor, option, held, settings):
