@@ -130,7 +130,7 @@ def _charged(each: Charged) -> Bar:
         name=f"{each.coin} {name}",
         value=f"{whole_text(float(each.at))} of {each.depth:,.0f} USDT",
         percent=charts.share_percent(each.at.copy_abs(), each.depth),
-        note=f"what leads further costs {whole} of it at the whole depth, and in proportion before and beyond",
+        note=f"the next USDT away from 0 is charged {whole} of it at the whole depth, half at half of it",
         level="normal",
     )
 

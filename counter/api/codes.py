@@ -48,7 +48,8 @@ ORDER_CODES: dict[str, ErrorCode] = {
     ),
     RejectCode.PRICE_MOVED: ErrorCode(
         409,
-        "The cost is above max_cost, or proceeds are below min_proceeds; without one, the price has just moved far.",
+        "The cost is above max_cost, or proceeds are below min_proceeds; without one, the price has just moved far, or "
+        "the order is so large that it moves its price itself. With max_cost, min_proceeds or quote_id it is taken.",
     ),
     RejectCode.QUOTE_MISSING: ErrorCode(409, "The option has no price on this side."),
     RejectCode.AMOUNT_TOO_SMALL: ErrorCode(422, "The order is worth less than 0.000001 USDT."),

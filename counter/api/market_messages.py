@@ -83,9 +83,10 @@ class QuoteBody(msgspec.Struct):
     ]
     index_price: Price
     contracts: Annotated[int, Meta(description="The size that cost and proceeds are for.")]
-    cost: Annotated[Usdt, Meta(description="So many contracts opened now, spread included: USDT.")] | None
+    cost: Annotated[Usdt, Meta(description="USDT to open `contracts` contracts now, spread included.")] | None
     proceeds: (
-        Annotated[Usdt, Meta(description="So many contracts closed now, spread taken off: USDT.")] | None
+        Annotated[Usdt, Meta(description="USDT from closing `contracts` contracts now, spread taken off.")]
+        | None
     )
     quoted_at: Moment
     is_stale: bool

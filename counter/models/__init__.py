@@ -4,10 +4,11 @@ from counter.models.accounts import Account, Customer, Transfer
 from counter.models.api_keys import ApiKey, Pace
 from counter.models.cash import CashMovement, Withdrawal
 from counter.models.clearing import ClearingPayment
+from counter.models.depths import DepthChange
 from counter.models.expiry import Expiry, IndexEntry, OptionChange, SettlementIndex
 from counter.models.firm_quotes import FirmQuote
 from counter.models.index import IndexRejection
-from counter.models.limits import DepthChange, LimitChange, SeriesLimit
+from counter.models.limits import LimitChange, SeriesLimit
 from counter.models.listening import StreamProcess
 from counter.models.nonces import UsedNonce
 from counter.models.options import IndexPrice, Option, Quote

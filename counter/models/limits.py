@@ -1,4 +1,4 @@
-"""Limits of single series, and who set a limit of a series or a customer, or what size is charged by in a coin."""
+"""Limits of single series, and who set a limit of a series or a customer."""
 
 from django.db import models
 
@@ -38,18 +38,3 @@ class LimitChange(models.Model):
     def __str__(self) -> str:
         whose = f"customer {self.customer_id}" if self.customer_id else f"option {self.option_id}"
         return f"limits of {whose}"
-
-
-class DepthChange(models.Model):
-    """Who set what an order's size is charged by in a coin, when, to what (USDT) and why. Append-only."""
-
-    underlying = models.CharField(max_length=8)
-    delta_depth = models.DecimalField(max_digits=28, decimal_places=6, null=True)
-    vega_depth = models.DecimalField(max_digits=28, decimal_places=6, null=True)
-    premium_depth = models.DecimalField(max_digits=28, decimal_places=6, null=True)
-    reason = models.TextField()
-    by = models.CharField(max_length=150)
-    at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"depths of {self.underlying}"
