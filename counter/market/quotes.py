@@ -17,12 +17,11 @@ from counter.circuit_breaker import State, TradingTerms
 from counter.market.listing import Listing
 from counter.models import Option, Quote
 from counter.pricing import formulas
-from counter.pricing.impact import Measures, flow_of, impact
+from counter.pricing.sized import Charging, Quoted, close_proceeds, open_cost
 from counter.trading.status import Trading, trading_by_coin
 from counter.trading.status import terms as trading_terms
 from infra.coordination.ages import AHEAD_INTERVAL, age
 from infra.db.arrays import array, columns
-from ledger.decimals import product
 
 ZERO = Decimal(0)
 # The lowest ask and the highest bid of the last seconds are kept by two spans, the present one and the one before: what
@@ -266,17 +265,13 @@ def _proceeds(
 def open_price(quote: Quote, trading: Trading, terms: TradingTerms, contracts: int) -> formulas.OpenPrice:
     """What an open of so many contracts costs at a quote that has an ask; the quote's option is loaded.
 
+    As for a customer who has no firm quotes.
+
     Raises: AmountTooLarge.
     """
-    ask = quote.ask or ZERO
-    return formulas.open_cost(
-        contracts=contracts,
-        multiplier=quote.option.multiplier,
-        ask_premium=ask,
-        index=quote.index_price,
-        spread_rate=terms.open_rate(trading.spread_rate),
-        impact=_impact(quote, trading, terms, contracts, ask, opens=True),
-    )
+    charging = Charging(trading.book, terms.impact_rates)
+    spread_rate = terms.open_rate(trading.spread_rate)
+    return open_cost(_quoted(quote, quote.ask), contracts, charging, spread_rate=spread_rate)
 
 
 def close_price(
@@ -284,55 +279,22 @@ def close_price(
 ) -> formulas.ClosePrice:
     """What an instant close of so many contracts brings at a quote that has a bid; the quote's option is loaded.
 
+    As for a customer who has no firm quotes.
+
     Raises: AmountTooLarge.
     """
-    bid = quote.bid or ZERO
-    return formulas.close_proceeds(
-        contracts=contracts,
-        multiplier=quote.option.multiplier,
-        bid_premium=bid,
-        index=quote.index_price,
-        spread_rate=terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now),
-        impact=_impact(quote, trading, terms, contracts, bid, opens=False),
-    )
+    charging = Charging(trading.book, terms.impact_rates)
+    spread_rate = terms.close_rate(rate=trading.spread_rate, quoted_at=quote.quoted_at, now=now)
+    return close_proceeds(_quoted(quote, quote.bid), contracts, charging, spread_rate=spread_rate)
 
 
 def after_close(trading: Trading, quote: Quote, contracts: int) -> Trading:
     """How the coin is traded once so many contracts were closed at a quote that has a bid: by the book they leave."""
     if trading.book is None:
         return trading
-    flow = _flow(quote, contracts, quote.bid or ZERO, opens=False)
+    flow = _quoted(quote, quote.bid).flow(contracts, opens=False)
     return replace(trading, book=replace(trading.book, at=trading.book.at.plus(flow)))
 
 
-def _impact(
-    quote: Quote,
-    trading: Trading,
-    terms: TradingTerms,
-    contracts: int,
-    premium: Decimal,
-    *,
-    opens: bool,
-) -> Decimal:
-    """What the order's size is charged, USDT: of a customer who has no firm quotes."""
-    if trading.book is None:
-        return ZERO
-    return impact(
-        book=trading.book,
-        flow=_flow(quote, contracts, premium, opens=opens),
-        reserved=(),
-        index=quote.index_price,
-        worth=product(quote.option.multiplier, contracts, premium, quote.index_price),
-        rates=terms.impact_rates,
-    )
-
-
-def _flow(quote: Quote, contracts: int, premium: Decimal, *, opens: bool) -> Measures:
-    return flow_of(
-        opens=opens,
-        contracts=contracts,
-        multiplier=quote.option.multiplier,
-        premium=premium,
-        delta=quote.delta,
-        vega=quote.vega,
-    )
+def _quoted(quote: Quote, premium: Decimal | None) -> Quoted:
+    return Quoted(quote.option.multiplier, premium or ZERO, quote.index_price, quote.delta, quote.vega)

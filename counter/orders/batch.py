@@ -14,7 +14,7 @@ from counter.limits.reached import Reached
 from counter.models import Position, SyncOrder
 from counter.money.chart import SystemAccount
 from counter.orders.limits import OrderLimits
-from counter.orders.prices import OrderRefused, Price, Prices, check_fits, order_flow, too_small
+from counter.orders.prices import OrderRefused, Price, Prices, check_fits, quoted_at, too_small
 from counter.orders.requests import (
     BEHIND,
     Accepted,
@@ -195,7 +195,8 @@ class OrderBatch:
     def _move_book(self, option: OptionRow, order: Order) -> None:
         """The next order of the coin is charged by the book that this one leaves."""
         if option.book is not None:
-            flow = order_flow(option, order.contracts, order.premium, opens=order.kind == "OPEN")
+            quoted = quoted_at(option, order.premium, order.index_price)
+            flow = quoted.flow(order.contracts, opens=order.kind == "OPEN")
             option.book.take(flow)
             self.flows[option.underlying] = self.flows.get(option.underlying, NOTHING).plus(flow)
 

@@ -15,7 +15,8 @@ from counter.option_state import OptionState
 from counter.orders.requests import RejectCode, Rejected
 from counter.orders.rows import OptionRow, PositionRow
 from counter.pricing import formulas
-from counter.pricing.impact import Measures, flow_of, impact
+from counter.pricing.impact import Measures
+from counter.pricing.sized import Charging, Quoted, close_proceeds, open_cost
 from infra.coordination.ages import lies_ahead
 from ledger.decimals import EXACT, product
 
@@ -151,15 +152,13 @@ class Prices:
         """
         if option.book is None:
             return
-        promised = list(reserved)
+        quoted = quoted_at(option, price.premium, price.index_price)
+        charging = Charging(option.book, self._terms.impact_rates, list(reserved))
         whole, one = (
-            self._impact(
-                option, count, price.premium, price.index_price, promised, opens=opens, at_fill=at_fill
-            )
+            charging.charge(quoted, count, opens=opens, is_converted_at_fill=at_fill)
             for count in (contracts, 1)
         )
-        worth = _worth(option, contracts, price.premium, price.index_price)
-        tolerated = product(self._terms.price_tolerance_rate, worth)
+        tolerated = product(self._terms.price_tolerance_rate, quoted.worth(contracts))
         if whole > EXACT.add(product(one, contracts), tolerated):
             bound = "max_cost" if opens else "min_proceeds"
             raise OrderRefused(
@@ -172,18 +171,16 @@ class Prices:
 
         Raises: OrderRefused; pricing.AmountTooLarge.
         """
-        premium, index, _ = self._quoted(option, option.ask, self._fresh_since)
-        price = formulas.open_cost(
-            contracts=contracts,
-            multiplier=option.multiplier,
-            ask_premium=premium,
-            index=index,
+        quoted, _ = self._quoted(option, option.ask, self._fresh_since)
+        price = open_cost(
+            quoted,
+            contracts,
+            Charging(option.book, self._terms.impact_rates, reserved),
             spread_rate=self._terms.open_rate(option.spread_rate),
-            impact=self._impact(option, contracts, premium, index, reserved, opens=True),
         )
         if price.fair <= ZERO:
             raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the order is worth less than 0.000001 USDT")
-        return Price(premium, index, price.coin, price.fair, price.spread, price.cost)
+        return Price(quoted.premium, quoted.index_price, price.coin, price.fair, price.spread, price.cost)
 
     def close_price(
         self,
@@ -198,18 +195,16 @@ class Prices:
         Raises: OrderRefused; pricing.AmountTooLarge.
         """
         not_before = self._fresh_since if fresh else self._closable_since
-        premium, index, quoted_at = self._quoted(option, option.bid, not_before)
-        price = formulas.close_proceeds(
-            contracts=contracts,
-            multiplier=option.multiplier,
-            bid_premium=premium,
-            index=index,
-            spread_rate=self._terms.close_rate(rate=option.spread_rate, quoted_at=quoted_at, now=self.now),
-            impact=self._impact(option, contracts, premium, index, reserved, opens=False),
+        quoted, at = self._quoted(option, option.bid, not_before)
+        price = close_proceeds(
+            quoted,
+            contracts,
+            Charging(option.book, self._terms.impact_rates, reserved),
+            spread_rate=self._terms.close_rate(rate=option.spread_rate, quoted_at=at, now=self.now),
         )
         if price.proceeds <= ZERO:
             raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
-        return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
+        return Price(quoted.premium, quoted.index_price, price.coin, price.fair, price.spread, price.proceeds)
 
     def fill_price(self, option: OptionRow, contracts: int, reserved: Iterable[Measures] = ()) -> Price:
         """The coin that a close of `contracts` at fill sells now, what it is worth, and the least it will be paid.
@@ -219,45 +214,20 @@ class Prices:
 
         Raises: OrderRefused; pricing.AmountTooLarge.
         """
-        premium, index, quoted_at = self._quoted(option, option.bid, self._closable_since)
+        quoted, at = self._quoted(option, option.bid, self._closable_since)
+        charging = Charging(option.book, self._terms.impact_rates, reserved)
         price = formulas.close_at_fill(
             contracts=contracts,
             multiplier=option.multiplier,
-            bid_premium=premium,
-            index=index,
-            protective_rate=self._terms.protective_rate(
-                rate=option.spread_rate, quoted_at=quoted_at, now=self.now
-            ),
+            bid_premium=quoted.premium,
+            index=quoted.index_price,
+            protective_rate=self._terms.protective_rate(rate=option.spread_rate, quoted_at=at, now=self.now),
             tolerance_rate=AT_FILL_TOLERANCE_RATE,
-            impact=self._impact(option, contracts, premium, index, reserved, opens=False, at_fill=True),
+            impact=charging.charge(quoted, contracts, opens=False, is_converted_at_fill=True),
         )
         if price.fair <= ZERO:
             raise OrderRefused(RejectCode.AMOUNT_TOO_SMALL, "the close is worth less than 0.000001 USDT")
-        return Price(premium, index, price.coin, price.fair, price.spread, price.proceeds)
-
-    def _impact(
-        self,
-        option: OptionRow,
-        contracts: int,
-        premium: Decimal,
-        index: Decimal,
-        reserved: Iterable[Measures],
-        *,
-        opens: bool,
-        at_fill: bool = False,
-    ) -> Decimal:
-        """What the order is charged for its size, USDT."""
-        if option.book is None:
-            return ZERO
-        return impact(
-            book=option.book,
-            flow=order_flow(option, contracts, premium, opens=opens),
-            reserved=reserved,
-            index=index,
-            worth=_worth(option, contracts, premium, index),
-            rates=self._terms.impact_rates,
-            is_converted_at_fill=at_fill,
-        )
+        return Price(quoted.premium, quoted.index_price, price.coin, price.fair, price.spread, price.proceeds)
 
     def _check_alive(self, option: OptionRow) -> None:
         if option.expires_at <= self.now or option.state in (OptionState.EXPIRED, OptionState.SETTLED):
@@ -265,30 +235,18 @@ class Prices:
 
     def _quoted(
         self, option: OptionRow, premium: Decimal | None, not_before: datetime
-    ) -> tuple[Decimal, Decimal, datetime]:
-        """Premium, index and time of the option's quote."""
+    ) -> tuple[Quoted, datetime]:
+        """One side of the option's quote, and its time."""
         if premium is None or option.index_price is None or option.quoted_at is None or premium <= ZERO:
             raise OrderRefused(RejectCode.QUOTE_MISSING, f"{option.symbol} has no price on this side")
         if option.quoted_at < not_before or lies_ahead(option.quoted_at, now=self.now):
             raise OrderRefused(RejectCode.QUOTE_STALE, f"the price of {option.symbol} is too old; try again")
-        return premium, option.index_price, option.quoted_at
+        return quoted_at(option, premium, option.index_price), option.quoted_at
 
 
-def order_flow(option: OptionRow, contracts: int, premium: Decimal, *, opens: bool) -> Measures:
-    """How an order moves its coin's book; `premium` is the coin's for one coin that it is taken at."""
-    return flow_of(
-        opens=opens,
-        contracts=contracts,
-        multiplier=option.multiplier,
-        premium=premium,
-        delta=option.delta,
-        vega=option.vega,
-    )
-
-
-def _worth(option: OptionRow, contracts: int, premium: Decimal, index: Decimal) -> Decimal:
-    """USDT at the quote, exact."""
-    return product(option.multiplier, contracts, premium, index)
+def quoted_at(option: OptionRow, premium: Decimal, index: Decimal) -> Quoted:
+    """The option at a premium and index that it is or was quoted at."""
+    return Quoted(option.multiplier, premium, index, option.delta, option.vega)
 
 
 def too_small(position: PositionRow) -> OrderRefused:
