@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from django.db import Error, IntegrityError, transaction
 
-from cockpit import day_venue, days
+from cockpit import days, venue_statement
 from cockpit.days import DayRefused
 from cockpit.models import DayStatement, DayWork
 from infra.broker.dispatcher import Steps, dispatcher
@@ -67,8 +67,8 @@ def latest(day: date) -> DayWork | None:
 def work_off(*, clock: Callable[[], datetime], venue: Venue) -> int:
     """Do what is asked for, unless another worker is at it; how much of it was ended. For a statement `venue` is asked.
 
-    What a database cannot do now stays for the next run; what fails otherwise is ended with a word, for it would fail
-    again, and hold up the other days.
+    What a database cannot do now stays for the next run; what fails otherwise is ended with a reason, for it would
+    fail again, and hold up the other days.
     """
     ended = 0
     with exclusive("days", using="default") as alone:
@@ -115,14 +115,14 @@ def _do(work: DayWork, clock: Callable[[], datetime], venue: Venue) -> None:
 
 
 def _make(work: DayWork, clock: Callable[[], datetime], venue: Venue) -> None:
-    told = partial(_note_step, work, clock)
+    note_step = partial(_note_step, work, clock)
     if work.kind == Kind.CLOSE:
         days.check_close(work.statement_of(), by=work.asked_by, note=work.note)
-        content = days.add_up(work.day, told=told)
+        content = days.add_up(work.day, note_step=note_step)
     else:
         days.check_state(work.day, now=clock())
-        asking = partial(day_venue.ask, work.day, venue=venue, now=clock())
-        content = days.add_up(work.day, told=told, ask_venue=asking)
+        asking = partial(venue_statement.ask, work.day, venue=venue, now=clock())
+        content = days.add_up(work.day, note_step=note_step, ask_venue=asking)
     _end(work, content, now=clock())
 
 

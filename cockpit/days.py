@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from cockpit import day_venue
+from cockpit import venue_statement
 from cockpit.day_costs import costs_of
 from cockpit.models import DayClose, DayStatement
 from counter.money.chart import SystemAccount
@@ -131,7 +131,7 @@ def check_close(statement: DayStatement, *, by: str, note: str = "") -> None:
         raise DayRefused("there is a newer statement of the day")
     if not balances(statement.content):
         raise DayRefused("a trial balance is not zero")
-    if (open_ := day_venue.unexplained(statement.content)) and not note.strip():
+    if (open_ := venue_statement.unexplained(statement.content)) and not note.strip():
         raise DayRefused(f"a note is needed: {'; '.join(open_)}")
     if DayClose.objects.filter(day=statement.day).exists():
         raise DayRefused(f"{statement.day} is closed")
@@ -163,34 +163,34 @@ def enter_close(
 def add_up(
     day: date,
     *,
-    told: Callable[[int], None] = lambda step: None,
+    note_step: Callable[[int], None] = lambda step: None,
     ask_venue: Callable[[], None] = lambda: None,
 ) -> Content:
     """Accounts, trial balances and results of a day; amounts are text, with every digit of the books.
 
-    `told` is called before each of the STEPS, with how many are done, and `ask_venue` before what the venue has told is
-    held against the fills. Raises: DatabaseError.
+    `note_step` is called before each of the STEPS, with how many are done, and `ask_venue` before what the venue has
+    told is held against the fills. Raises: DatabaseError.
     """
     span = {"begins": _begins(day), "ends": _ends(day)}
     accounts: list[list[str]] = []
     for step, (book, (alias, table, transfers)) in enumerate(BOOKS.items()):
-        told(step)
+        note_step(step)
         accounts += (
             [book, code, asset, *_balances(side, opening, debited, credited)]
             for code, asset, side, opening, debited, credited in rows_of(
                 alias, ACCOUNTS.format(accounts=table, transfers=transfers), span
             )
         )
-    told(len(BOOKS))
+    note_step(len(BOOKS))
     customers = rows_of("default", SPREAD, {**span, "spread": int(SystemAccount.SPREAD)})
-    told(len(BOOKS) + 1)
+    note_step(len(BOOKS) + 1)
     of_desk = rows_of("desk", RESULTS, {**span, "codes": [PNL, FEES, ROUNDING, SUSPENSE]})
     results = [*_spread_of_all(customers), *of_desk]
-    told(len(BOOKS) + 2)
+    note_step(len(BOOKS) + 2)
     costs = costs_of(**span, results=of_desk)
-    told(len(BOOKS) + 3)
+    note_step(len(BOOKS) + 3)
     ask_venue()
-    of_venue = day_venue.parts_of(day)
+    of_venue = venue_statement.parts_of(day)
     return {
         "day": day.isoformat(),
         "accounts": accounts,
@@ -236,7 +236,7 @@ def file_of(statement: DayStatement) -> Iterator[str]:
             ["cost of a customer", f"{customer}, {cause}", coin, asset, "", "", "", amount, ""]
             for customer, coin, cause, asset, amount in content.get("costs", [])
         ),
-        *day_venue.file_rows(content),
+        *venue_statement.file_rows(content),
         ["digest", statement.digest, "", "", "", "", "", "", ""],
     ]
     heading = [

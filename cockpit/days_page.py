@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from cockpit import charts, day_parquet, day_venue, day_work, days
+from cockpit import charts, day_parquet, day_work, days, venue_statement
 from cockpit.dashboard import Bar, Row
 from cockpit.day_files import TABLES, csv_of
 from cockpit.day_lines import account_lines, amount_text, cost_lines, customer_lines, venue_fact
@@ -21,7 +21,7 @@ from cockpit.models import DayClose, DayStatement, DayWork
 from cockpit.numbers import age_text
 from infra.coordination import clock
 from infra.db.transient_errors import is_transient, leave_session
-from settlement.reconciliation.venue_days import LINES_SHOWN
+from settlement.reconciliation.venue_differences import LINES_SHOWN
 
 DAYS_SHOWN = 14
 NOTE_CHARACTERS = 2000
@@ -86,10 +86,10 @@ def show_day(request: HttpRequest, pk: int) -> HttpResponse:
         "files": list(TABLES),
         "parquet_missing": "" if day_parquet.is_there() else day_parquet.MISSING,
         "costs": list(map(Row, cost_lines(content.get("costs", [])))),
-        "venue_told": list(map(Row, day_venue.told_lines(content))),
-        "venue_sums": list(map(Row, day_venue.sum_lines(content))),
+        "venue_told": list(map(Row, venue_statement.told_lines(content))),
+        "venue_sums": list(map(Row, venue_statement.sum_lines(content))),
         "venue_lines": content.get("venue_lines", []),
-        "venue_open": day_venue.unexplained(content),
+        "venue_open": venue_statement.unexplained(content),
         "most_lines": LINES_SHOWN,
         "customers_in_all": len({customer for customer, *_ in content.get("customers", [])}),
         "balances": days.balances(content),

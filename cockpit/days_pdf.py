@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from cockpit import day_venue, days
+from cockpit import days, venue_statement
 from cockpit.day_lines import account_lines, amount_text, cost_lines, customer_lines, venue_fact
 from cockpit.models import DayClose, DayStatement
 from infra.pdf import Section, pdf_of
@@ -66,7 +66,7 @@ def _sections(statement: DayStatement) -> Iterator[Section]:
     yield Section(
         "The venue's statement of the day against our fills, by coin",
         ("coin", "the venue's trades", "differences", "unexplained"),
-        day_venue.told_lines(content),
+        venue_statement.told_lines(content),
         numbers=2,
         widths=(1, 5, 2, 2),
         empty="the statement is older than these lines",
@@ -74,7 +74,7 @@ def _sections(statement: DayStatement) -> Iterator[Section]:
     yield Section(
         "Trades, amounts and fees",
         ("coin", "what", "at the venue", "by our fills", "difference"),
-        day_venue.sum_lines(content),
+        venue_statement.sum_lines(content),
         numbers=3,
         widths=(1, 3, 3, 3, 2),
         empty="nothing was traded",

@@ -223,11 +223,11 @@ class VenueTold(msgspec.Struct):
     outcome: Annotated[
         str,
         Meta(
-            description="TOLD; SILENT: it did not answer; GONE: it cannot tell any more; else it was not asked."
+            description="TOLD; SILENT: it did not answer; GONE: no longer available; else it was not asked."
         ),
     ]
     why: str
-    differences: int
+    differences: Annotated[int, Meta(description="0 as well where it has not told: then nobody knows.")]
     unexplained: int
 
 

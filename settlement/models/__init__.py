@@ -12,7 +12,7 @@ from settlement.models.interventions import Intervention
 from settlement.models.late_fees import LateFee
 from settlement.models.reconciliation import ReconciliationBreak, ReconciliationRun
 from settlement.models.venue_account import VenueAccount
-from settlement.models.venue_days import VenueDay, VenueTrade
+from settlement.models.venue_statement import VenueStatement, VenueTrade
 
 __all__ = [
     "Allocation",
@@ -36,7 +36,7 @@ __all__ = [
     "ReconciliationRun",
     "StateChange",
     "VenueAccount",
-    "VenueDay",
     "VenueHalt",
+    "VenueStatement",
     "VenueTrade",
 ]

@@ -1,5 +1,6 @@
 """The desk's fills held against the venue's trades, one by one, in both directions (part of invariant 5)."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,9 @@ DIFFERS = "trade differs from its fill"
 NOT_AT_VENUE = "fill is not among the venue's trades"
 # States of conversions of which the venue may be executing something right now.
 MAY_EXECUTE = {"PLANNED", "SUBMITTED", "UNKNOWN", "MANUAL"}
+
+# A number of a detail, no part of a name.
+NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?:E[+-]?\d+)?(?![\w.])")
 
 LAST_BEFORE = """
     SELECT max(id) FROM (
@@ -210,6 +214,16 @@ def compare_trades(desk: DeskTrades, view: VenueView, venue: Venue, result: Resu
     return unbooked
 
 
+def difference_of(booked: Content, at_venue: Content) -> str:
+    """How a fill that differs from its trade is told."""
+    return f"booked {booked}; at the venue {at_venue}"
+
+
+def figures_of(detail: str) -> str:
+    """A detail with each number in one form: the same figures, however many zeros they were told with."""
+    return NUMBER.sub(lambda found: f"{Decimal(found[0]).normalize():f}", detail)
+
+
 def content_of(trade: Trade) -> Content:
     """What of a trade is held against its fill."""
     return Content(trade.venue_order_id, trade.price, trade.coin, trade.usdt, trade.fee, trade.fee_asset)
@@ -248,7 +262,7 @@ def _where(symbol: str, trade_id: str) -> str:
 
 def _judge_known(symbol: str, trade: Trade, fill: FillRow, desk: DeskTrades, result: Result) -> None:
     if fill.content != content_of(trade):
-        detail = f"booked {fill.content}; at the venue {content_of(trade)}"
+        detail = difference_of(fill.content, content_of(trade))
         where = _where(symbol, trade.venue_trade_id)
         _add_unless_accepted(
             DIFFERS, where, detail, _fill_trace(symbol, trade.venue_trade_id, fill), desk, result

@@ -31,6 +31,7 @@ from settlement.venues.protocol import (
     Side,
     TopOfBook,
     Trade,
+    TradePage,
     TransferReport,
     VenueError,
     Wallet,
@@ -38,7 +39,7 @@ from settlement.venues.protocol import (
 from settlement.venues.reading import finite, name_of, order_report, positive, raw, transfer_of, wallet_of
 from settlement.venues.retrying_reads import retried
 from settlement.venues.top_of_book import Tops, top_of
-from settlement.venues.trade_pages import trades_of_order, trades_since, transfers_between
+from settlement.venues.trade_pages import page_of_trades, trades_of_order, trades_since, transfers_between
 
 log = structlog.get_logger(__name__)
 
@@ -176,9 +177,16 @@ class CcxtVenue:
             return order_report(order, client_order_id)
 
     @retried
-    def trades(self, *, underlying: str, since: datetime, until: datetime | None = None) -> list[Trade]:
+    def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
         with self._call() as exchange:
-            return trades_since(exchange, settings.COINS[underlying], since, until)
+            return trades_since(exchange, settings.COINS[underlying], since)
+
+    @retried
+    def page_of_trades(
+        self, *, underlying: str, since: datetime, until: datetime, after: str = ""
+    ) -> TradePage:
+        with self._call() as exchange:
+            return page_of_trades(exchange, settings.COINS[underlying], since=since, until=until, after=after)
 
     @retried
     def minutes(self, *, underlying: str, first: datetime, count: int) -> list[MinuteOfTrades]:

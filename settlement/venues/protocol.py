@@ -65,6 +65,15 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class TradePage:
+    """Trades that follow each other, oldest first; `last_id` is of the last that was told, blank for none."""
+
+    trades: tuple[Trade, ...]
+    last_id: str
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReport:
     """An order as the venue tells it; `final` when nothing more can happen to it."""
 
@@ -173,8 +182,13 @@ class Venue(Protocol):
     def find(self, *, underlying: str, client_order_id: str) -> OrderReport | None:
         """The order under our id with all its trades, or None when the venue says it knows none."""
 
-    def trades(self, *, underlying: str, since: datetime, until: datetime | None = None) -> list[Trade]:
-        """All trades of the account in the coin's market since a moment (and before `until`), oldest first."""
+    def trades(self, *, underlying: str, since: datetime) -> list[Trade]:
+        """All trades of the account in the coin's market since a moment, oldest first."""
+
+    def page_of_trades(
+        self, *, underlying: str, since: datetime, until: datetime, after: str = ""
+    ) -> TradePage:
+        """Of those before `until` the first ones, or those after the trade of that id: `trade_pages.all_pages`."""
 
     def minutes(self, *, underlying: str, first: datetime, count: int) -> list[MinuteOfTrades]:
         """What everybody traded in the coin's market in up to `count` minutes from `first` on, those that it has."""

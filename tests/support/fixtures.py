@@ -71,6 +71,19 @@ def venue(paper_venue: PaperVenue, venue_account: tuple[str, str, str]) -> "Iter
         paper_venue.set_price(symbol, None)
 
 
+@pytest.fixture
+def somebody(paper_venue: PaperVenue, venue_account: tuple[str, str, str]) -> Any:
+    """Somebody else who trades on the desk's own account, as an exchange of ccxt."""
+    from infra.exchange.client import new_exchange
+
+    _, key, secret = venue_account
+    exchange = new_exchange(
+        client="binance", url=paper_venue.url, timeout_seconds=3, apiKey=key, secret=secret
+    )
+    exchange.load_markets()
+    return exchange
+
+
 @pytest.fixture(scope="session")
 def programs(
     django_db_setup: None, broker: str, tmp_path_factory: pytest.TempPathFactory

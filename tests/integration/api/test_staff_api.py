@@ -24,7 +24,7 @@ from cockpit.models import StaffKey
 from counter.models import TradingStatus
 from counter.pricing.book_risk import PRICE_MOVES, VOLATILITY_MOVES
 from infra.coordination import clock
-from settlement.reconciliation import venue_days
+from settlement.reconciliation import venue_statement
 from tests.support.factories import make_customer
 from tests.support.history import write_history
 from tests.support.staff import staff
@@ -54,7 +54,7 @@ def closed(key, venue):
     write_history(venue)
     now = timezone.now() + timedelta(days=1, minutes=10)
     day = (now - timedelta(days=1, minutes=10)).date()
-    venue_days.ask(day, venue=venue, now=now)
+    venue_statement.ask(day, venue=venue, now=now)
     return days.close(statement=days.state(day=day, by="ann", now=now), by="bob", now=now)
 
 

@@ -6,7 +6,6 @@ import pytest
 from django.utils import timezone
 
 import audit
-from infra.exchange.client import new_exchange
 from settlement.funds import treasury
 from settlement.models import Conversion, Fill, FundsTransfer
 from settlement.venues.ccxt_venue import CcxtVenue
@@ -17,17 +16,6 @@ from tests.support.tampering import broken, tampered
 def _exact_clocks(settings):
     """Nothing is excused as too recent."""
     settings.AUDIT_CLOCK_TOLERANCE_SECONDS = 0
-
-
-@pytest.fixture
-def somebody(paper_venue, venue_account):
-    """Somebody else who trades on the desk's own account."""
-    _, key, secret = venue_account
-    exchange = new_exchange(
-        client="binance", url=paper_venue.url, timeout_seconds=3, apiKey=key, secret=secret
-    )
-    exchange.load_markets()
-    return exchange
 
 
 def trades_of(order) -> set[str]:

@@ -61,10 +61,10 @@ def today(past: None, venue: "CcxtVenue") -> date:
     from django.utils import timezone
 
     from counter.models import Transfer
-    from settlement.reconciliation import venue_days
+    from settlement.reconciliation import venue_statement
 
     day = Transfer.objects.latest("id").created_at.date()
-    venue_days.ask(day, venue=venue, now=timezone.now() + timedelta(days=1, minutes=10))
+    venue_statement.ask(day, venue=venue, now=timezone.now() + timedelta(days=1, minutes=10))
     return day
 
 

@@ -16,7 +16,7 @@ from cockpit.models import DayClose, DayStatement, DayWork
 from counter.models import Transfer
 from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
-from settlement.reconciliation import venue_days
+from settlement.reconciliation import venue_differences
 from tests.support.staff import staff as staff_of
 
 
@@ -81,7 +81,7 @@ def test_the_page_says_how_far_a_worker_is(today, later, monkeypatch, sent, work
         seen.extend((n, step) for n, step in enumerate(days.STEPS) if f"{n} of 6" in page and step in page)
         return read(*question)
 
-    for module in (days, day_costs, venue_days):
+    for module in (days, day_costs, venue_differences):
         monkeypatch.setattr(module, "rows_of", looked_at)
     assert work() == 1
     assert list(dict.fromkeys(seen)) == list(enumerate(days.STEPS))
@@ -169,7 +169,7 @@ def caused(error, cause):
     [KeyError("part"), Inexact(), caused(DataError("overflow"), NumericValueOutOfRange())],
     ids=["key", "inexact", "data"],
 )
-def test_a_day_that_fails_is_ended_with_a_word_and_the_other_days_are_done(
+def test_a_day_that_fails_is_ended_with_a_reason_and_the_other_days_are_done(
     today, later, monkeypatch, sent, work, error
 ):
     before, add_up = today - timedelta(days=1), days.add_up

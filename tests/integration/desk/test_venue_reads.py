@@ -65,10 +65,36 @@ def test_trades_until_a_moment_are_those_before_it_and_no_more_is_asked_for(
     exchange, asked = desk.venue.real._exchange(), []
     ask = exchange.fetch_my_trades
     monkeypatch.setattr(exchange, "fetch_my_trades", lambda *given: asked.append(given) or ask(*given))
-    assert desk.venue.trades(underlying="BTC", since=began, until=until) == before != []
-    if page < 1000:
-        assert len(asked) < len(trades) + 2
-    assert desk.venue.trades(underlying="BTC", since=began - timedelta(seconds=1), until=began) == []
+    monkeypatch.setattr(trade_pages, "PAGE_PAUSE_SECONDS", 0)
+    pages = list(trade_pages.all_pages(desk.venue, underlying="BTC", since=began, until=until))
+    assert [trade for each in pages for trade in each.trades] == before != []
+    assert max(len(each.trades) for each in pages) <= page
+    # Windows without a trade come before, as many as the first order took time.
+    assert sum("fromId" in parameters for *_, parameters in asked) <= len(before) // page + 1
+    span = {"since": began - timedelta(seconds=1), "until": began}
+    assert [each.trades for each in trade_pages.all_pages(desk.venue, underlying="BTC", **span)] == [()]
+
+
+def test_pages_of_trades_are_asked_for_one_by_one_with_a_pause_after_each(desk, monkeypatch):
+    monkeypatch.setattr(trade_pages, "HISTORY_PAGE", 1)
+    pauses = []
+    monkeypatch.setattr(trade_pages.time, "sleep", pauses.append)
+    began = timezone.now() - timedelta(seconds=1)
+    for _ in range(3):
+        desk.settle(event())
+    exchange, asked = desk.venue.real._exchange(), []
+    ask = exchange.fetch_my_trades
+    monkeypatch.setattr(exchange, "fetch_my_trades", lambda *given: asked.append(given) or ask(*given))
+    until = timezone.now() + timedelta(seconds=1)
+    pages = trade_pages.all_pages(desk.venue, underlying="BTC", since=began, until=until)
+    assert asked == []
+    for number in (1, 2, 3):
+        assert len(next(pages).trades) == 1
+        assert len(asked) == number
+    list(pages)
+    # Orders share the allowance: 20 of 6,000 a minute for a page.
+    assert pauses == [trade_pages.PAGE_PAUSE_SECONDS] * (len(asked) - 1)
+    assert 60 / trade_pages.PAGE_PAUSE_SECONDS * 20 <= 0.4 * 6000
 
 
 @pytest.mark.parametrize("page", [1000, 3])

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.utils import timezone
 
-from infra.exchange.client import new_exchange
-
 if TYPE_CHECKING:
     from tests.support.history import History
 
@@ -42,14 +40,3 @@ def run(venue) -> Callable[..., Any]:
         return reconcile(venue=at, clock=lambda: timezone.now() + after, by="test")
 
     return reconciled
-
-
-@pytest.fixture
-def somebody(paper_venue, venue_account):
-    """Somebody else who trades on the desk's own account."""
-    _, key, secret = venue_account
-    exchange = new_exchange(
-        client="binance", url=paper_venue.url, timeout_seconds=3, apiKey=key, secret=secret
-    )
-    exchange.load_markets()
-    return exchange

@@ -21,12 +21,12 @@ expect.set_options(timeout=SEEN_WITHIN_MS)
 
 # The day under way as if it were over, so that there is something to see. The close is the worker's own.
 STATE_TODAY = """
-from cockpit import day_venue, days
+from cockpit import days, venue_statement
 from cockpit.models import DayStatement
 from infra.coordination import clock
 from settlement.venues.ccxt_venue import venue
 now = clock.of("default").now()
-day_venue.ask(now.date(), venue=venue(), now=now)
+venue_statement.ask(now.date(), venue=venue(), now=now)
 content = days.add_up(now.date())
 print(DayStatement.objects.create(
     day=now.date(), content=content, digest=days.digest_of(content), made_by="clara", made_at=now
@@ -88,7 +88,7 @@ def states_yesterday(page: Page) -> None:
 
 
 def closes_today(stack: Cockpit, page: Page) -> None:
-    """Stated anew while the desk still books, as people would: what has changed since is refused with a word."""
+    """Stated anew while the desk still books, as people would: what has changed since is refused with a reason."""
     for _ in range(5):
         statement = stack.manage("shell", "-v", "0", "-c", STATE_TODAY).strip().splitlines()[-1]
         page.goto(f"/admin/days/{statement}/")

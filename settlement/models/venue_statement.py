@@ -3,13 +3,13 @@
 from django.db import models
 
 
-class VenueDay(models.Model):
+class VenueStatement(models.Model):
     """What came of asking the venue for one coin's trades of a day (UTC), last."""
 
     class Outcome(models.TextChoices):
         TOLD = "TOLD", "told"
         SILENT = "SILENT", "did not answer"
-        GONE = "GONE", "cannot tell any more"
+        GONE = "GONE", "no longer available"
 
     day = models.DateField()
     underlying = models.CharField(max_length=8)
@@ -18,6 +18,7 @@ class VenueDay(models.Model):
     asked_at = models.DateTimeField()
 
     class Meta:
+        db_table = "settlement_venueday"  # its first name
         constraints = [models.UniqueConstraint(fields=["day", "underlying"], name="venue_day_once")]
 
     def __str__(self) -> str:

@@ -6,23 +6,23 @@ from typing import Any
 
 from cockpit.numbers import exact_text
 from ledger.decimals import EXACT
-from settlement.models import VenueDay
-from settlement.reconciliation import venue_days
+from settlement.models import VenueStatement
+from settlement.reconciliation import venue_differences, venue_statement
 from settlement.venues.protocol import Venue
 
 Content = dict[str, Any]
-TOLD = VenueDay.Outcome.TOLD
-SAID: dict[str, str] = dict(VenueDay.Outcome.choices)
+TOLD = VenueStatement.Outcome.TOLD
+SAID: dict[str, str] = dict(VenueStatement.Outcome.choices)
 
 
 def ask(day: date, *, venue: Venue, now: datetime) -> None:
     """Ask the venue for its statement of a day, outside any transaction. Raises: DatabaseError."""
-    venue_days.ask(day, venue=venue, now=now)
+    venue_statement.ask(day, venue=venue, now=now)
 
 
 def parts_of(day: date) -> Content:
     """The parts of a statement's content that are of the venue, in text. Raises: DatabaseError."""
-    found = venue_days.read(day)
+    found = venue_differences.read(day)
     return {
         "venue": [[*told[:3], str(told.differences), str(told.unexplained)] for told in found.told],
         "venue_sums": [list(each) for each in found.sums],
@@ -31,7 +31,7 @@ def parts_of(day: date) -> Content:
 
 
 def unexplained(content: Content) -> list[str]:
-    """What the closer of the day has to say a word to, in sentences; nothing of a statement that is older than this."""
+    """What the closer of the day has to add a note on, in sentences; nothing of a statement that is older than this."""
     said = []
     for coin, outcome, why, _, count in content.get("venue", []):
         if outcome != TOLD:
@@ -42,10 +42,10 @@ def unexplained(content: Content) -> list[str]:
 
 
 def told_lines(content: Content) -> list[tuple[str, ...]]:
-    """By coin: what the venue said, how many lines differ, and how many of these nobody has explained."""
+    """By coin: what the venue said, differences and unexplained ones, which nobody knows where it said nothing."""
     return [
-        (coin, _said(outcome, why), f"{int(differences):,}", f"{int(open_):,}")
-        for coin, outcome, why, differences, open_ in content.get("venue", [])
+        (coin, _said(outcome, why), *(f"{int(each):,}" if outcome == TOLD else "–" for each in counts))
+        for coin, outcome, why, *counts in content.get("venue", [])
     ]
 
 
@@ -67,7 +67,17 @@ def file_rows(content: Content) -> list[list[str]]:
     """The rows of the day's file: of nine cells, as `cockpit.days.file_of` has them."""
     return [
         *(
-            ["venue's statement", _said(outcome, why), coin, "", "", "", "", differences, ""]
+            [
+                "venue's statement",
+                _said(outcome, why),
+                coin,
+                "",
+                "",
+                "",
+                "",
+                differences if outcome == TOLD else "",
+                "",
+            ]
             for coin, outcome, why, differences, _ in content.get("venue", [])
         ),
         *(
