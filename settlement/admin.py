@@ -46,6 +46,8 @@ from settlement.models import (
     StateChange,
     VenueAccount,
     VenueHalt,
+    VenueStatement,
+    VenueTrade,
 )
 from settlement.models.history import Subject
 from settlement.venues import halts
@@ -143,6 +145,20 @@ class ExecutionDayAdmin(SearchedAdmin):
 @admin.register(ExecutionsRead)
 class ExecutionsReadAdmin(SearchedAdmin):
     list_display = ["id", "counted", "seen", "seen_at"]
+
+
+@admin.register(VenueStatement)
+class VenueStatementAdmin(SearchedAdmin):
+    list_display = ["day", "underlying", "outcome", "why", "asked_at"]
+    list_filter = ["outcome", CoinFilter]
+
+
+@admin.register(VenueTrade)
+class VenueTradeAdmin(SearchedAdmin):
+    list_display = [
+        *("venue_trade_id", "symbol", "venue_order_id", "side", "price", "coin", "usdt", "fee", "fee_asset"),
+        "traded_at",
+    ]
 
 
 @admin.register(Allocation)

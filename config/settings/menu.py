@@ -97,6 +97,8 @@ NAVIGATION = [
         _list("Venue halts", "settlement.venuehalt"),
         _list("Calls to the venue", "settlement.attempt"),
         _list("Funds transfers", "settlement.fundstransfer"),
+        _list("Statements of the venue", "settlement.venuestatement"),
+        _list("Trades as the venue tells them", "settlement.venuetrade"),
         _list("Venue accounts", "settlement.venueaccount"),
         _list("Desk's condition", "counter.deskcondition"),
     ),

@@ -18,8 +18,7 @@ class VenueStatement(models.Model):
     asked_at = models.DateTimeField()
 
     class Meta:
-        db_table = "settlement_venueday"  # its first name
-        constraints = [models.UniqueConstraint(fields=["day", "underlying"], name="venue_day_once")]
+        constraints = [models.UniqueConstraint(fields=["day", "underlying"], name="venue_statement_once")]
 
     def __str__(self) -> str:
         return f"{self.underlying} on {self.day}: {self.get_outcome_display()}"

@@ -34,6 +34,8 @@ from settlement.models import (
     ReconciliationRun,
     StateChange,
     VenueHalt,
+    VenueStatement,
+    VenueTrade,
 )
 from settlement.models.history import Subject
 from settlement.venues import halts
@@ -131,6 +133,10 @@ def test_every_table_of_the_desk_can_be_read_and_not_changed(desk, model):
         conversion_id=fee, underlying="BTC", side="BUY", coin=1, usdt=1, minute=then, due_at=then
     )
     ExecutionsRead.objects.get_or_create()
+    VenueStatement.objects.create(day=then.date(), underlying="BTC", outcome="TOLD", asked_at=then)
+    VenueTrade.objects.create(
+        symbol="BTCUSDT", venue_trade_id="1", price=1, coin=1, usdt=1, fee=0, traded_at=then
+    )
     batch = Batch.objects.create(
         kind=Intervention.Kind.KEEP_OURS,
         subject=Subject.CONFLICT,

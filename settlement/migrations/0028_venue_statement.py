@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="VenueDay",
+            name="VenueStatement",
             fields=[
                 (
                     "id",
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("TOLD", "told"),
                             ("SILENT", "did not answer"),
-                            ("GONE", "cannot tell any more"),
+                            ("GONE", "no longer available"),
                         ],
                         max_length=6,
                     ),
@@ -33,7 +33,9 @@ class Migration(migrations.Migration):
                 ("asked_at", models.DateTimeField()),
             ],
             options={
-                "constraints": [models.UniqueConstraint(fields=("day", "underlying"), name="venue_day_once")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("day", "underlying"), name="venue_statement_once")
+                ],
             },
         ),
         migrations.CreateModel(
