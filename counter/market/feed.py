@@ -24,8 +24,8 @@ from counter.expiring.index_record import averages_so_far
 from counter.limits import in_force
 from counter.market import chain, listing, quotes
 from counter.market.book_base import BookBase
+from counter.market.book_limits import BookLimits
 from counter.market.book_reader import BookReader
-from counter.market.book_watch import BookWatch
 from counter.market.index import Index, Reading
 from counter.market.index_level import Span
 from counter.market.index_rejections import RejectionCounts
@@ -307,7 +307,7 @@ def _quote_on(
     """Tick until told to stop or another process leads; a tick that fails is logged and tried again."""
     began_at = clock.of("default").now()
     reader = BookReader()
-    watch = status.Watch(started_at=began_at, term=term, book=BookWatch(reader).measures)
+    watch = status.Watch(started_at=began_at, term=term, book=BookLimits(reader).measures)
     series = in_force.SeriesWatch(started_at=began_at, term=term)
     base = BookBase(term=term, reader=reader)
     feed = Feed(

@@ -11,8 +11,8 @@ from django.utils import timezone
 from cockpit import snapshot
 from cockpit.alerts import alerts
 from counter.market.book import read_book
+from counter.market.book_limits import BookLimits
 from counter.market.book_reader import BookReader
-from counter.market.book_watch import BookWatch
 from counter.models import TradingStatus
 from counter.orders.placing import place_orders
 from counter.orders.requests import OpenRequest, RejectCode
@@ -28,7 +28,7 @@ class Judged:
         self.option, self.ether = make_option(now=self.now), make_option(underlying="ETH", now=self.now)
         self.customer = make_customer(balance="10000000", now=self.now)
         self.reader = BookReader()
-        self.book = BookWatch(self.reader)
+        self.book = BookLimits(self.reader)
         self.watch = Watch(started_at=self.now, book=self.book.measures)
 
     def at(self, seconds):

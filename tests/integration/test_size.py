@@ -15,8 +15,8 @@ from django.urls import reverse
 
 from counter.market.book import read_book
 from counter.market.book_base import BookBase
+from counter.market.book_limits import BookLimits
 from counter.market.book_reader import BookReader
-from counter.market.book_watch import BookWatch
 from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
 from counter.market.quotes import current_quotes
 from counter.models import BookFlow, DepthChange, Quote, SyncOrder, TradingStatus
@@ -329,7 +329,7 @@ def test_limits_and_charges_go_by_one_reading_of_the_book(two_systems, settings,
 
     monkeypatch.setattr("counter.market.book_reader.read_book", reading)
     reader = BookReader()
-    watch, base = BookWatch(reader), BookBase(term=Term(), reader=reader)
+    watch, base = BookLimits(reader), BookBase(term=Term(), reader=reader)
     base.tick(now=now)
     measured = watch.measures(now)["BTC"]["book_delta"]
     base.tick(now=now)

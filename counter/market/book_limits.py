@@ -14,7 +14,7 @@ from ledger.decimals import rounded
 USDT_UNIT = Decimal("0.000001")
 
 
-class BookWatch:
+class BookLimits:
     """Measures again and again; nothing is read while no coin has a limit."""
 
     def __init__(self, reader: BookReader | None = None) -> None:
