@@ -53,7 +53,7 @@ class DepthsSet(NamedTuple):
 
     def __str__(self) -> str:
         changes = [
-            f"{name} {_text(before)} -> {_text(after)}"
+            f"{name} {depth_text(before)} -> {depth_text(after)}"
             for name, before, after in zip(Depths._fields, self.before, self.after, strict=True)
             if before != after
         ]
@@ -123,8 +123,9 @@ def depths_of(status: TradingStatus) -> Depths:
     return Depths(*(getattr(status, f"{name}_depth") or None for name in Depths._fields))
 
 
-def _text(depth: Decimal | None) -> str:
-    return f"{depth:,f} USDT" if depth else "none"
+def depth_text(depth: Decimal | None) -> str:
+    """A depth as people read it."""
+    return f"{depth:,.6f}".rstrip("0").rstrip(".") + " USDT" if depth else "none"
 
 
 def _check(depth: Decimal | None) -> None:

@@ -460,7 +460,7 @@ def pressed(client, **fields):
 def test_operators_set_depths_in_the_admin_with_a_reason(market):
     operator, viewer = (staff(role, role=role) for role in ("operator", "viewer"))
     told = pressed(operator, delta="250000", premium="0", why="a thin market")
-    assert "Depths of 1 set. BTC: delta 100,000.000000 USDT -&gt; 250,000 USDT." in told
+    assert "Depths of 1 set. BTC: delta 100,000 USDT -&gt; 250,000 USDT." in told
     assert "Depths of 0 set. BTC: as it was." in pressed(operator, delta="250000", why="once more")
     assert "a reason is needed" in pressed(operator, delta="9")
     assert "Not done. vega" in pressed(operator, vega="-1", why="r")
@@ -505,11 +505,11 @@ def test_depths_are_set_and_shown_at_the_console(two_systems):
     market = Market(depths=DELTA_DEPTH, now=now)
     place_open(*customers(1), market.call, contracts=100, now=now)
     told = console("--delta", "5000", "--reason", "a test")
-    assert "BTC: delta 100,000.000000 USDT -> 5,000 USDT." in told
-    assert "BTC charges for size: delta -0.5000 coin, -45,000 USDT (depth 5,000.000000 USDT)." in told
+    assert "BTC: delta 100,000 USDT -> 5,000 USDT." in told
+    assert "BTC charges for size: delta -0.5000 coin, -45,000 USDT (depth 5,000 USDT)." in told
     told = console("--vega", "1000", "--reason", "a test")
     assert "BTC: vega none -> 1,000 USDT." in told
-    assert "USDT (depth 5,000.000000 USDT), vega -90 USDT (depth 1,000.000000 USDT)." in told
+    assert "USDT (depth 5,000 USDT), vega -90 USDT (depth 1,000 USDT)." in told
     with pytest.raises(CommandError, match="a reason is needed"):
         console("--delta", "0", "--reason", " ")
     with pytest.raises(CommandError, match="name a depth: --delta, --vega, --premium"):

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from counter.models.switches import ALL_COINS
 from counter.pricing.impact import Depths
-from counter.trading.depths import DepthRefused, change_depths, read_books
+from counter.trading.depths import DepthRefused, change_depths, depth_text, read_books
 from counter.trading.pacing import PacingRefused, set_paced, unpaced
 from counter.trading.status import newest_index
 from counter.trading.switches import State, SwitchRefused, stopped, throw
@@ -104,7 +104,7 @@ def _standing(name: str, at: Decimal, depth: Decimal, index: Decimal | None) -> 
     usdt = at if name == "vega" else index and product(at, index)
     where = [] if name == "vega" else [f"{at:,.4f} coin"]
     where += [f"{usdt:,.0f} USDT"] if usdt is not None else []
-    return f"{name} {', '.join(where)} (depth {depth:,f} USDT)"
+    return f"{name} {', '.join(where)} (depth {depth_text(depth)})"
 
 
 def _usdt(text: str) -> Decimal:
