@@ -8,6 +8,7 @@ from django.conf import settings
 
 from acceptance.models import AcceptedOrder
 from counter.models import Customer, SyncOrder, Transfer
+from counter.orders.exercise_names import shown_name
 from counter.orders.finding import orders_by_client_id
 from counter.public_ids import Kind, row_of
 from infra.admin.readonly import is_number
@@ -92,7 +93,14 @@ def _at_the_venue(term: str) -> Iterator[tuple[int, str]]:
 def _described(found: dict[int, str]) -> list[Match]:
     orders = SyncOrder.objects.select_related("customer").in_bulk(list(found))
     return [
-        Match(order_id, what, order.client_order_id, order.customer.reference, order.state, order.placed_at)
+        Match(
+            order_id,
+            what,
+            shown_name(order.client_order_id),
+            order.customer.reference,
+            order.state,
+            order.placed_at,
+        )
         if (order := orders.get(order_id))
         else Match(order_id, what)
         for order_id, what in found.items()

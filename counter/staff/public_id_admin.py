@@ -27,8 +27,10 @@ class PublicIdAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """The row of a public id, else what is searched besides."""
+        """The row of a public id, none if these rows have no such ids; of another term what is searched besides."""
         known = row_of(search_term.strip())
-        if known is not None and known[0] in self.searched_ids:
-            return queryset.filter(**{self.searched_ids[known[0]]: known[1]}), False
+        if known is not None:
+            kind, row = known
+            column = self.searched_ids.get(kind)
+            return queryset.none() if column is None else queryset.filter(**{column: row}), False
         return super().get_search_results(request, queryset, search_term)

@@ -6,10 +6,13 @@ from decimal import Decimal
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from counter.expiring import expiry
 from counter.models import (
     Account,
     ApiKey,
@@ -24,7 +27,9 @@ from counter.models import (
     Withdrawal,
 )
 from counter.money.withdrawals import reserve
+from counter.orders.exercise_names import exercise_name, shown_name
 from counter.public_ids import Kind, public_id
+from tests.support.expiring import AFTER, buy, exercises, expiring_option, record_index
 from tests.support.factories import make_customer, make_option, place_open
 
 MODELS = [Customer, Account, Option, Quote, Position, SyncOrder, Transfer]
@@ -101,6 +106,19 @@ def test_order_is_found_by_its_client_order_id_whosever_it_is(staff, order):
     assert listed(staff, SyncOrder, stored.client_order_id) == {order.id}
 
 
+def test_an_exercise_is_found_by_the_name_that_the_list_shows_and_by_its_customers(staff):
+    customer = make_customer(balance="1000")
+    openings = [buy(customer, expiring_option()) for _ in range(2)]
+    record_index()
+    expiry.expire_due(now=AFTER)
+    row = exercises()[0]
+    stored = exercise_name(openings[0].position_id)
+    assert row.client_order_id == stored
+    for name in (stored, shown_name(stored)):
+        assert listed(staff, SyncOrder, name) == {row.pk}
+        assert listed(staff, SyncOrder, f"{customer.reference} {name}") == {row.pk}
+
+
 def test_age_filter_cuts_at_the_moment_though_ids_have_gaps(staff, order):
     ids = [order.id, *(place_open(make_customer(), make_option()).id for _ in range(4))]
     for minutes, order_id in zip((300, 200, 90, 30, 1), ids, strict=True):
@@ -152,3 +170,13 @@ def test_a_customers_ids_are_searched_and_read_out(staff, order):
     of_order = set(Transfer.objects.filter(order_id=order.id).values_list("pk", flat=True))
     assert listed(staff, Transfer, public_id(Kind.ORDER, order.id)) == of_order
     assert listed(staff, SyncOrder, public_id(Kind.POSITION, order.id)) == set()
+
+
+@pytest.mark.parametrize("model", [SyncOrder, Position, Transfer, FirmQuote, Withdrawal])
+def test_a_public_id_of_another_kind_finds_nothing_and_scans_nothing(staff, order, model):
+    searched = admin.site._registry[model].searched_ids
+    for kind in set(Kind) - searched.keys():
+        with CaptureQueriesContext(connection) as captured:
+            assert listed(staff, model, public_id(kind, order.id)) == set()
+        patterns = [each["sql"] for each in captured if "LIKE" in each["sql"]]
+        assert patterns == [], kind

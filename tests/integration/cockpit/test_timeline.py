@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
 from cockpit.timeline import desk_side, find, timeline
+from counter.expiring import expiry
 from counter.models import Customer, SyncOrder, Transfer
 from counter.orders import finding
 from counter.public_ids import Kind, public_id
@@ -26,6 +27,7 @@ from settlement.models import Allocation, Attempt, Conversion, DeskTransfer, Fil
 from settlement.models.history import Subject
 from settlement.venues import halts, state_history
 from tests.support import desk
+from tests.support.expiring import AFTER, buy, exercises, expiring_option, record_index
 from tests.support.factories import make_customer, make_option, place_close, place_open
 from tests.support.tampering import execute, tampered
 
@@ -246,6 +248,17 @@ def test_one_box_finds_an_order_by_each_of_its_names(settled, venue):
         public_id(Kind.STREAM_MARK, opened.id),
     ):
         assert find(nothing.replace("\x00", "")) == []
+
+
+def test_an_exercise_is_found_by_both_of_its_names_and_told_by_its_customers(two_systems):
+    opening = buy(make_customer(balance="1000"), expiring_option())
+    record_index()
+    expiry.expire_due(now=AFTER)
+    [exercise] = exercises()
+    shown = f"exercise/{public_id(Kind.POSITION, opening.position_id)}"
+    for name in (shown, f"exercise/{opening.position_id}"):
+        [match] = find(name)
+        assert (match.order_id, match.client_order_id) == (exercise.pk, shown)
 
 
 def test_a_client_id_is_looked_for_with_every_customer_while_there_is_time(settled, monkeypatch):
