@@ -1,18 +1,17 @@
-"""Order ids are given out once, also by a counter that was restored from a backup and has forgotten some of them.
+"""Ids are given out once, also by a counter that was restored from a backup and has forgotten some of them.
 
-The desk says which is the highest that it has held; counter's sequence is moved past it.
+The desk says which is the highest order id that it has held; counter's sequence is moved past it, and those of all
+other rows by more.
 """
 
 import structlog
 from django.db import connection, transaction
 
+from counter.orders.sequences import LAST, MOST_AHEAD, MOVE, ORDERS, moved
+
 log = structlog.get_logger(__name__)
 
-# Far beyond what other processes may take from the sequence between the look at it and the move.
-GAP = 100_000
-MOST_AHEAD = 10**9  # beyond it somebody errs: ids are not to be used up
-LOOK = "SELECT last_value FROM counter_syncorder_id_seq"
-MOVE = "SELECT setval('counter_syncorder_id_seq', %s)"
+LOOK = f"SELECT last_value FROM {ORDERS}"  # noqa: S608 - our own
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('counter order ids'))"
 
 
@@ -21,7 +20,7 @@ class TooFarAhead(Exception):
 
 
 def move_past(order_id: int) -> bool:
-    """Have the next order ids lie beyond one that was given out; whether the sequence had to be moved.
+    """Have the next ids lie beyond an order id that was given out; whether the sequences had to be moved.
 
     Raises: TooFarAhead.
     """
@@ -30,12 +29,14 @@ def move_past(order_id: int) -> bool:
         if cursor.fetchone()[0] >= order_id:
             return False
         cursor.execute(LOCK)
-        cursor.execute(LOOK)
-        last = cursor.fetchone()[0]
+        cursor.execute(LAST)
+        sequences = dict(cursor.fetchall())
+        last = sequences[ORDERS]
         if last >= order_id:
             return False
         if order_id - last > MOST_AHEAD:
             raise TooFarAhead(f"order id {order_id} is {order_id - last} ahead of ours")
-        cursor.execute(MOVE, [order_id + GAP])
-    log.error("order ids moved past the desk's: counter has forgotten orders", last=last, desk=order_id)
+        for sequence in moved(sequences, known={ORDERS: order_id}).items():
+            cursor.execute(MOVE, sequence)
+    log.error("ids moved past the desk's: counter has forgotten orders", last=last, desk=order_id)
     return True

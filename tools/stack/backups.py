@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from counter.orders import sequences
 from tools.embedded import keys, places, postgres, running_state, server_urls
 from tools.stack.supervision import wait_until
 
@@ -24,15 +25,14 @@ VARIABLES = {"desk": "DESK_DATABASE_URL", "crossbook": "DATABASE_URL"}
 STAMP = "%Y%m%dT%H%M%SZ"
 STAMP_WITHIN_SECOND = "%Y%m%dT%H%M%S%fZ"
 SERVES_WITHIN_SECONDS = 60.0
-# Counter's sequences whose numbers the desk or, as public ids and ids of events, customers and their programs know.
-ORDERS = "counter_syncorder_id_seq"
-SEQUENCES = (ORDERS, "counter_transfer_id_seq", "counter_withdrawal_id_seq", "counter_firmquote_id_seq")
-# The highest number of each that a database knows.
-HIGHEST = {
-    "desk": {ORDERS: "SELECT max(order_id) FROM acceptance_acceptedorder WHERE source NOT LIKE '~%'"},
-    "crossbook": {sequence: f"SELECT last_value FROM {sequence}" for sequence in SEQUENCES},  # noqa: S608
+# What each database knows of the ids that counter gave out, by the sequence.
+KNOWN = {
+    "desk": f"""
+        SELECT '{sequences.ORDERS}', coalesce(max(order_id), 0)
+        FROM acceptance_acceptedorder WHERE source NOT LIKE '~%'
+    """,  # noqa: S608 - our own
+    "crossbook": sequences.LAST,
 }
-IDS_APART = 100_000  # for what was on its way
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -104,7 +104,7 @@ def put_keys_back(*, backup: Path, var_dir: Path) -> list[str]:
 def hold(*, urls: Mapping[str, str], moment: datetime) -> None:
     """Do to both databases what `restore` does beside filling them: other tools have restored them to a moment.
 
-    Call it before any program works with them: they are held, and no order id of after the moment is given out again.
+    Call it before any program works with them: they are held, and no id of after the moment is given out again.
 
     Raises: BackupFailed.
     """
@@ -128,25 +128,29 @@ def _fill(url: str, dump: Path, now: datetime) -> str:
 
 
 def _keep_ids_apart(urls: Mapping[str, str], filled: Mapping[str, str]) -> None:
-    """Have a restored counter give out no number that was given out after the backup, and that others may know.
+    """Have a restored counter give out no id that was given out after the backup: customers and the desk hold them.
 
     Looked at is what is there and what was filled: messages of the time that is forgotten may still be on their way.
     """
-    known = dict.fromkeys(SEQUENCES, 0)
-    for name, url in (
-        *urls.items(),
-        *((name, make_conninfo(urls[name], dbname=new)) for name, new in filled.items()),
+    known: dict[str, int] = {}
+    for url, question in (
+        *((urls[name], question) for name, question in KNOWN.items()),
+        *((make_conninfo(urls[name], dbname=new), KNOWN[name]) for name, new in filled.items()),
     ):
-        try:
-            with psycopg.connect(url) as connection:
-                for sequence, question in HIGHEST[name].items():
-                    [highest] = connection.execute(question).fetchone() or [None]
-                    known[sequence] = max(known[sequence], highest or 0)
-        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
-            continue  # there is nothing yet that could know one
+        for sequence, last in _known(url, question):
+            known[sequence] = max(known.get(sequence, 0), last)
     with psycopg.connect(make_conninfo(urls["crossbook"], dbname=filled["crossbook"])) as connection:
-        for sequence, highest in known.items():  # an earlier release may not have all of them
-            connection.execute("SELECT setval(to_regclass(%s), %s)", [sequence, highest + IDS_APART])
+        own: dict[str, int] = dict(connection.execute(sequences.LAST).fetchall())
+        for moved in sequences.moved(own, known=known).items():
+            connection.execute(sequences.MOVE, moved)
+
+
+def _known(url: str, question: str) -> list[tuple[str, int]]:
+    try:
+        with psycopg.connect(url) as connection:
+            return connection.execute(question).fetchall()
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+        return []  # there is nothing yet that could know one
 
 
 def _hold(urls: Mapping[str, str], moment: datetime) -> None:
