@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -30,8 +31,10 @@ from infra.db.lifecycles import moves
 from infra.db.transitions import move
 from infra.observability import correlation, tracing
 from infra.observability.tracing import Span
+from infra.observability.troubles import Trouble
 
 log = structlog.get_logger(__name__)
+_untraced = Trouble(log, "publishing not traced", over="publishing traced again")
 
 WAITING_BATCHES = 1000
 MESSAGE_EVENTS = 1000
@@ -119,11 +122,11 @@ class Publisher:
                 timeout=settings.BROKER_TIMEOUT_SECONDS,
             )
             log.info("orders published", batch=batch, orders=correlation.runs(order.id for order in orders))
-            if tracing.is_on():
-                _trace(orders, batch)
         except Exception:
             _left_to_the_pull(batches)
             raise
+        else:
+            tracing.attempt(partial(_trace, orders, batch), trouble=_untraced)
         finally:
             for _ in batches:
                 self._waiting.task_done()

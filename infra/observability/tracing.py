@@ -8,7 +8,7 @@ packages are the extra `traces`. Nothing waits for a collector, and what it does
 import hashlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from infra.observability.program import program_name
+from infra.observability.troubles import Trouble
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -65,6 +66,18 @@ def tell(subject: str, *, root: Span | None = None, steps: Sequence[Span] = ()) 
         _send(tracer, step, parent)
 
 
+def attempt(telling: Callable[[], None], *, trouble: Trouble) -> None:
+    """Tell, if anybody takes traces; what goes wrong with it is its trouble, and fails nothing that is traced."""
+    if not is_on():
+        return
+    try:
+        telling()
+    except Exception as error:  # noqa: BLE001 - what is traced goes on
+        trouble.met(error)
+    else:
+        trouble.passed()
+
+
 def check() -> None:
     """Raises: ImproperlyConfigured where traces are wanted and the packages are not there."""
     if is_on():
@@ -97,9 +110,23 @@ def _tracer(pid: int) -> tuple[Any, Any]:
     return provider.get_tracer(SERVICE), ids
 
 
-@cache
+def _renew_lock() -> None:
+    global _building  # a fork has none of its parent's threads, so nobody would release it
+    _building = threading.Lock()
+
+
+_building = threading.Lock()
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 def _provider(pid: int) -> tuple["TracerProvider", Any]:
-    """One for each process: a fork has none of its parent's threads."""
+    """One for each process, whichever of its threads asks first: a fork has none of its parent's threads."""
+    with _building:
+        return _built(pid)
+
+
+@cache
+def _built(pid: int) -> tuple["TracerProvider", Any]:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource

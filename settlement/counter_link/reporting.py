@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -17,10 +18,12 @@ from infra.db.arrays import array
 from infra.db.lifecycles import moves
 from infra.db.rows import reader
 from infra.observability import correlation, tracing
+from infra.observability.troubles import Trouble
 from settlement.counter_link import traces
 from settlement.task_triggers import balance_in
 
 log = structlog.get_logger(__name__)
+_untraced = Trouble(log, "reports not traced", over="reports traced again")
 
 REPORT_ORDERS = 1000
 MAX_ROUNDS = 100
@@ -149,6 +152,5 @@ def _tell(page: Sequence[Unreported], clock: Callable[[], datetime]) -> list[int
             "counter refuses settlements", orders=correlation.runs(answer.refused), count=len(answer.refused)
         )
     moved = move_orders(ids, AcceptedOrder.report, at=now, same={"reported_at": now})
-    if tracing.is_on():
-        traces.tell(moved)
+    tracing.attempt(partial(traces.tell, moved), trouble=_untraced)
     return moved

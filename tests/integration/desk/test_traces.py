@@ -2,11 +2,14 @@
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 import pytest
+import structlog
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
 from django.utils import timezone
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -57,9 +60,9 @@ class Collector:
 @pytest.fixture
 def collector():
     found = Collector()
-    tracing._provider.cache_clear()
+    tracing._built.cache_clear()
     yield found
-    tracing._provider.cache_clear()
+    tracing._built.cache_clear()
     found.stop()
 
 
@@ -112,7 +115,7 @@ def test_two_orders_are_two_traces_and_those_left_out_are_left_out_by_both_syste
     assert len({span.trace_id for span in collector.spans}) == 2
     assert len({span.span_id for span in collector.spans}) == len(collector.spans)
     collector.spans.clear()
-    tracing._provider.cache_clear()
+    tracing._built.cache_clear()
     settings.TRACES_ONE_IN = 2**40
     settle_one(desk)
     tracing.flush()
@@ -121,7 +124,7 @@ def test_two_orders_are_two_traces_and_those_left_out_are_left_out_by_both_syste
 
 def test_without_an_address_nothing_is_made(desk, collector):
     settle_one(desk)
-    assert tracing._provider.cache_info().currsize == 0
+    assert tracing._built.cache_info().currsize == 0
 
 
 def test_a_collector_that_is_gone_stops_nothing(desk, collector, settings):
@@ -129,6 +132,52 @@ def test_a_collector_that_is_gone_stops_nothing(desk, collector, settings):
     settings.TRACES_URL = collector.url
     order_id = settle_one(desk)
     assert AcceptedOrder.objects.get(order_id=order_id).state == "REPORTED"
+
+
+def test_threads_that_tell_at_once_have_one_exporter(url, collector, settings):
+    settings.TRACES_URL = collector.url
+    threads = 8
+    at_once = threading.Barrier(threads)
+
+    def tell(number):
+        at_once.wait()
+        tracing.tell(f"order {number}", steps=[tracing.Span("step", timezone.now(), timezone.now())])
+
+    before = exporters()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(tell, range(threads)))
+    assert len(exporters() - before) == 1
+    tracing.flush()
+    assert len(collector.spans) == threads
+
+
+def exporters() -> set[int | None]:
+    return {thread.ident for thread in threading.enumerate() if thread.name.startswith("Otel")}
+
+
+@pytest.mark.parametrize(
+    ("where", "telling", "what"), [(reporting.traces, "tell", "reports"), (outbox, "_trace", "publishing")]
+)
+def test_what_goes_wrong_with_tracing_fails_nothing_and_is_told_once(
+    desk, collector, settings, monkeypatch, where, telling, what
+):
+    """Counter has taken the settlements, and the broker the orders, before it goes wrong."""
+    settings.TRACES_URL = collector.url
+
+    def fails(*args):
+        raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(where, telling, fails)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            place_open(make_customer(), make_option(), contracts=50)
+            assert outbox.publisher.flush(20)
+            pull_unsynced(min_age_ms=0, now=timezone.now())
+            assert balancing.book(desk.convert(), now=timezone.now())
+            assert reporting.report_settled(clock=timezone.now) == 1
+    told = [line["event"] for line in lines if line["log_level"] == "warning"]
+    assert told == [f"{what} not traced"]
+    assert set(AcceptedOrder.objects.values_list("state", flat=True)) == {"REPORTED"}
 
 
 def test_programs_do_not_start_without_the_packages(url, collector, settings, monkeypatch):
