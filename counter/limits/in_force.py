@@ -18,6 +18,7 @@ from counter.limits.customer import CustomerLimits
 from counter.models import Account, LimitChange, SeriesLimit
 from infra.coordination.leadership import LeadershipLost, Term
 from infra.db.arrays import array
+from infra.observability.troubles import Trouble
 
 log = structlog.get_logger(__name__)
 
@@ -149,6 +150,7 @@ class SeriesWatch:
     def __init__(self, *, started_at: datetime, term: Term) -> None:
         self._term = term
         self._due_at = started_at
+        self._trouble = Trouble(log, "series not measured", over="series measured again")
 
     def tick(self, *, now: datetime) -> None:
         """`measure_series` if it is due, for a loop that goes on after any error."""
@@ -162,8 +164,10 @@ class SeriesWatch:
         except LeadershipLost:
             return
         except Exception as error:  # noqa: BLE001 - the feed outlives the database
-            log.warning("series not measured", error=repr(error))
+            self._trouble.met(error)
             close_old_connections()
+        else:
+            self._trouble.passed()
         took = timedelta(seconds=time.monotonic() - started)
         self._due_at = now + min(MEASURING_PAUSE_TIMES * took, MEASURING_PAUSE_AT_MOST)
 

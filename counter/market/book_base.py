@@ -18,6 +18,7 @@ from counter.pricing.book_risk import Risk
 from counter.pricing.impact import NOTHING, Measures
 from infra.coordination.leadership import LeadershipLost, Term
 from infra.db.arrays import array, columns
+from infra.observability.troubles import Trouble
 from ledger.decimals import EXACT, quotient, rounded
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class BookBase:
         self._reader = reader or BookReader()
         self._kept: Reading | None = None
         self._kept_for: tuple[frozenset[str], int] | None = None
+        self._trouble = Trouble(log, "books not measured", over="books measured again")
 
     def begin(self) -> None:
         """Learn the coins before the first quotes: without their greeks orders would pay for premiums only.
@@ -73,8 +75,10 @@ class BookBase:
         except LeadershipLost:
             return
         except Exception as error:  # noqa: BLE001 - the feed outlives the database
-            log.warning("books not measured", error=repr(error))
+            self._trouble.met(error)
             close_old_connections()
+        else:
+            self._trouble.passed()
 
     def _measure(self, coins: frozenset[str], now: datetime) -> None:
         """Keep the newest reading of the book, at once where depths were set since the last one.

@@ -31,6 +31,7 @@ from counter.market.index_level import Span
 from counter.market.index_rejections import RejectionCounts
 from counter.market.index_sources import configured
 from counter.market.model_quotes import ModelQuote, cautious_quote, greeks_of, model_quote
+from counter.market.outage import Outage
 from counter.market.volatility import DEFAULT_SURFACE, VolatilityError, VolatilitySurface, chain_surface
 from counter.models import Option
 from counter.pricing.black76 import ModelInputInvalid
@@ -45,8 +46,6 @@ log = structlog.get_logger(__name__)
 RELIST_EVERY = timedelta(minutes=1)
 # Beat and the workers end options within seconds. Without them or their broker nobody else would.
 EXPIRE_EVERY_SECONDS = 20.0
-# After a tick that met a database that went away; it may be back, and nobody trades before there are quotes.
-AGAIN_AFTER_SECONDS = 0.2
 
 Window = tuple[str, datetime]  # of a coin, before this moment of expiry
 
@@ -318,9 +317,9 @@ def _quote_on(
         charging=lambda: base.coins,
     )
     desk_load.watching(term, stopping)
-    failing, begun = False, False
+    failing, begun, outage = False, False, Outage()
     while term.holds() and not stopping.is_set():
-        started, every_seconds = time.monotonic(), settings.QUOTE_EVERY_SECONDS
+        started, away = time.monotonic(), False
         try:
             if not begun:
                 index.begin(now=clock.of("default").now())
@@ -335,12 +334,13 @@ def _quote_on(
         except Exception as error:
             if not failing:
                 log.exception("no fresh quotes", error=repr(error))
-            failing = True
-            if is_transient(error):
-                every_seconds = min(AGAIN_AFTER_SECONDS, every_seconds)
+            failing, away = True, is_transient(error)
             close_old_connections()
+        outage.note(away=away, at=started)
         with suppress(ClockUnknown):  # which has been told
             watch.tick(now=clock.of("default").now(), leaps=index.leaps)
-            series.tick(now=clock.of("default").now())
-            base.tick(now=clock.of("default").now())
-        stopping.wait(max(0.0, every_seconds - (time.monotonic() - started)))
+            if not outage.lasts:
+                series.tick(now=clock.of("default").now())
+                base.tick(now=clock.of("default").now())
+        next_at = started + outage.next_after(settings.QUOTE_EVERY_SECONDS, at=started)
+        stopping.wait(max(0.0, next_at - time.monotonic()))

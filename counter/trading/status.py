@@ -28,6 +28,7 @@ from infra.db.arrays import array
 from infra.db.lifecycles import moves
 from infra.db.rows import rows_of
 from infra.db.transient_errors import is_transient
+from infra.observability.troubles import Trouble
 from ledger.decimals import EXACT, calculating, product, rounded
 
 log = structlog.get_logger(__name__)
@@ -165,6 +166,7 @@ class Watch:
         self._book = book
         self._unsettled: dict[str, Unsettled] = {}
         self._unsettled_due_at = started_at
+        self._trouble = Trouble(log, "coins not judged", over="coins judged again")
 
     def tick(self, *, now: datetime, leaps: Mapping[str, datetime] = NO_LEAPS) -> None:
         """`judge`, for a loop that goes on after any error: coins that are not judged count as halted soon."""
@@ -173,8 +175,10 @@ class Watch:
         except LeadershipLost:
             return  # another feed judges
         except Exception as error:  # noqa: BLE001 - the feed outlives the database
-            log.warning("coins not judged", error=repr(error))
+            self._trouble.met(error)
             close_old_connections()
+        else:
+            self._trouble.passed()
 
     @calculating()
     def judge(self, *, now: datetime, leaps: Mapping[str, datetime] = NO_LEAPS) -> None:
