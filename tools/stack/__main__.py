@@ -103,9 +103,12 @@ def _restore(var_dir: Path, folder: Path, names: list[str]) -> int:
 
 
 def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no moment: write 2026-11-24T12:00:00Z") from error
     if found.tzinfo is None:
-        raise ValueError("a moment without its offset from UTC")
+        raise argparse.ArgumentTypeError(f"{text} has no time zone: write {text}Z for UTC, or an offset")
     return found
 
 
