@@ -6,6 +6,7 @@ from django.db import connection
 from counter.models import SyncOrder, Transfer
 from counter.orders.requests import OpenRequest
 from tests.support.factories import make_customer, make_option, place, unique
+from tests.support.public_ids import order_id
 from tools.chaos.proof import prove
 from tools.demo.figures import start_of
 from tools.load.heard import Heard
@@ -27,7 +28,7 @@ def run():
     [order] = place(request)
     SyncOrder.objects.filter(pk=order.id).update(state="SETTLED")
     heard = Heard()
-    heard.accept(order.client_order_id, order.id)
+    heard.accept(order.client_order_id, order_id(order.id))
     return heard, start, order
 
 
@@ -39,7 +40,7 @@ def test_a_run_in_which_all_is_stored_and_reported_has_nothing_to_show(run):
 
 def test_an_order_that_was_answered_and_is_not_stored_is_lost(run):
     heard, start, _ = run
-    heard.accept(f"{start.run_id}-2", 999)
+    heard.accept(f"{start.run_id}-2", order_id(999))
     assert prove(heard, start).lost == [f"{start.run_id}-2: answered as order 999, counter has none"]
 
 
@@ -53,7 +54,7 @@ def test_an_order_that_was_never_reported_is_lost_and_named(run):
 
 def test_an_order_answered_with_two_ids_is_doubled(run):
     heard, start, order = run
-    heard.accept(order.client_order_id, order.id + 1)
+    heard.accept(order.client_order_id, order_id(order.id + 1))
     assert prove(heard, start).doubled == [f"{order.client_order_id}: answered with two orders"]
 
 
