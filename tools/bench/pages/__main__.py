@@ -100,6 +100,7 @@ def all_pages(ground: "Ground") -> Iterator["Step"]:
     yield from holding.steps(ground)
     first, last = SyncOrder.objects.earliest("pk"), SyncOrder.objects.latest("pk")
     urls = ["/admin/", "/admin/figures/", "/metrics", "/admin/timeline/"]
+    urls += [f"/admin/{page}/" for page in ("risk", "balances", "days", "best-execution")]
     urls += [f"/admin/timeline/?q={term}" for term in operations.order_names(ground)]
     urls += [f"/admin/timeline/{order.pk}/" for order in (first, last)]
     for url in chain(urls, *(asked for _, asked in operations.admin_addresses(ground))):

@@ -15,6 +15,7 @@ from counter.models import Account, Customer, Position
 from counter.money import accounts
 from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, OpenRequest
+from counter.public_ids import Kind, public_id
 from tools.bench.pages.intervening import Step
 from tools.bench.plans.operations import Ground
 
@@ -65,10 +66,10 @@ def _holder(ground: Ground) -> Customer:
 
 def _pages(customer: Customer) -> list[str]:
     position = Position.objects.filter(customer=customer).select_related("option").latest("pk")
-    symbol = position.option.symbol
+    symbol, position_id = position.option.symbol, public_id(Kind.POSITION, position.pk)
     parts = [
         *("", "book/", f"book/?opened={symbol}", "portfolio/?past=1y", "index/?coin=BTC&span=1w"),
-        *(f"ticket/?symbol={symbol}", f"ticket/?position={position.pk}", f"ticket/?closing={symbol}"),
+        *(f"ticket/?symbol={symbol}", f"ticket/?position={position_id}", f"ticket/?closing={symbol}"),
         *("history/orders/", "history/positions/", "history/ledger/"),
     ]
     return [f"/trade/{part}" for part in parts]
@@ -76,13 +77,15 @@ def _pages(customer: Customer) -> list[str]:
 
 def _api(customer: Customer) -> list[str]:
     position = Position.objects.filter(customer=customer).latest("pk")
+    # A position has the number of the order that opened it.
+    order_id, position_id = (public_id(kind, position.pk) for kind in (Kind.ORDER, Kind.POSITION))
     begun, ended = (
         (timezone.now() - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ") for days in (200, 199)
     )
     parts = [
         *("instruments", "quotes", "greeks", "index?underlying=BTC&span=week", "accounts"),
         *("orders?limit=500", "orders?state=pending", f"orders?from={begun}&to={ended}"),
-        *(f"orders?client_order_id={REFERENCE}-1", f"orders/{position.pk}", f"positions/{position.pk}"),
+        *(f"orders?client_order_id={REFERENCE}-1", f"orders/{order_id}", f"positions/{position_id}"),
         *("positions?limit=500", "positions?state=open&limit=500", f"positions?from={begun}"),
         *("ledger?limit=500", f"ledger?from={begun}&to={ended}", f"statements/{begun[:7]}"),
         *("withdrawals", f"withdrawals?from={begun}", "portfolio?span=year"),
