@@ -4,91 +4,43 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from io import StringIO
 from threading import Barrier
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 
 from counter.market.book import read_book
 from counter.market.book_base import BookBase
 from counter.market.book_limits import BookLimits
 from counter.market.book_reader import BookReader
-from counter.market.firm_quotes import CloseQuoteRequest, OpenQuoteRequest, give
+from counter.market.firm_quotes import CloseQuoteRequest, give
 from counter.market.quotes import current_quotes
-from counter.models import BookFlow, DepthChange, Quote, SyncOrder, TradingStatus
+from counter.models import BookFlow, SyncOrder, TradingStatus
 from counter.orders import placing
 from counter.orders.batch import OrderBatch
 from counter.orders.placing import place_orders
-from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
+from counter.orders.requests import Accepted, CloseRequest, RejectCode
 from counter.pricing.impact import Depths
-from counter.trading.depths import DepthRefused, read_books, set_depths
+from counter.trading.depths import read_books
 from counter.trading.status import Watch
-from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open, unique
-from tests.support.staff import staff
+from tests.support.factories import place_close, place_open, unique
+from tests.support.sizing import (
+    DELTA_DEPTH,
+    NOW,
+    SPREAD,
+    USUAL,
+    Market,
+    cost_of,
+    costs,
+    customers,
+)
 from tests.support.threads import at_once
-
-NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-# One contract of 0.01 BTC at 90,000 USDT and an ask of 0.025: 22.50 USDT, of which the spread is 0.5 %. Its delta is
-# half a coin for a coin, so 450 USDT, and its vega 0.90 USDT.
-DELTA, VEGA = Decimal("0.5"), Decimal(90)
-USUAL = Decimal("22.6125")
-SPREAD = Decimal("1.005")
-DELTA_DEPTH = Depths(delta=Decimal(100_000))
-
-
-class Market:
-    """A call and a put of one coin that charges for size, with greeks of round numbers."""
-
-    def __init__(self, depths=DELTA_DEPTH, now=NOW):
-        self.now = now
-        self.call, self.put = (make_option(kind=kind, now=now) for kind in "CP")
-        TradingStatus.objects.create(underlying="BTC", spread_rate="0.005", since=now, judged_at=now)
-        self.quote()
-        self.charge(depths)
-
-    def quote(self):
-        for option, delta in ((self.call, DELTA), (self.put, -DELTA)):
-            make_quote(option, now=self.now)
-            Quote.objects.filter(option=option).update(delta=delta, vega=VEGA)
-
-    def charge(self, depths):
-        set_depths(underlying="BTC", to=depths, reason="a test", by="ann", now=self.now)
-
-    def open(self, customer, contracts, option=None, *, max_cost="1000000", quote=None):
-        return OpenRequest(
-            customer_id=customer.pk,
-            client_order_id=unique("o"),
-            symbol=(option or self.call).symbol,
-            contracts=contracts,
-            max_cost=max_cost and Decimal(max_cost),
-            quote_id=quote and quote.pk,
-        )
-
-    def ask(self, customer, contracts, option=None):
-        symbol = (option or self.call).symbol
-        return give(request=OpenQuoteRequest(customer.pk, symbol, contracts), now=self.now)
 
 
 @pytest.fixture
 def market(db):
     return Market()
-
-
-def costs(outcomes):
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes), outcomes
-    return [outcome.order.amount for outcome in outcomes]
-
-
-def cost_of(*requests, now=NOW):
-    return costs(place_orders(requests=requests, now=now))
-
-
-def customers(count):
-    return [make_customer(balance="1000000", now=NOW) for _ in range(count)]
 
 
 @pytest.mark.django_db
@@ -388,29 +340,6 @@ def test_a_measure_that_fails_leaves_the_last_one_and_the_flows_since(two_system
     assert -0.6 < read_books()["BTC"].at.delta < -0.5
 
 
-def test_people_set_depths_with_a_reason_and_it_is_kept(market):
-    to = Depths(Decimal(5), None, Decimal(7))
-    assert set_depths(underlying="BTC", to=to, reason=" calmer ", by="ben", now=NOW)
-    assert not set_depths(underlying="BTC", to=to, reason="again", by="ben", now=NOW)
-    status = TradingStatus.objects.get(underlying="BTC")
-    assert (status.delta_depth, status.vega_depth, status.premium_depth) == (5, None, 7)
-    # What was measured before goes on, of each measure.
-    assert (status.delta_base, status.premium_base) == (0, 0)
-    assert DepthChange.objects.order_by("-pk").values_list(
-        "underlying", "delta_depth", "vega_depth", "premium_depth", "reason", "by"
-    )[0] == ("BTC", 5, None, 7, "calmer", "ben")
-    assert set_depths(underlying="BTC", to=Depths(), reason="off", by="ben", now=NOW)
-    assert read_books() == {}
-    for coin, depths, reason, problem in (
-        ("BTC", to, " ", "a reason is needed"),
-        ("DOGE", to, "a", "no coin"),
-        ("ETH", to, "a", "was not judged yet"),
-        ("BTC", Depths(Decimal(-1)), "a", "0 at least"),
-    ):
-        with pytest.raises(DepthRefused, match=problem):
-            set_depths(underlying=coin, to=depths, reason=reason, by="ben", now=NOW)
-
-
 def test_judging_a_coin_keeps_what_it_charges(two_systems):
     now = datetime.now(UTC)
     market = Market(now=now)
@@ -449,71 +378,3 @@ def test_a_quote_to_close_says_what_its_size_brings(market):
     )
     [quoted] = current_quotes(now=NOW, symbol=market.put.symbol, contracts=100)
     assert quoted.proceeds == quote.amount
-
-
-def pressed(client, **fields):
-    [status] = TradingStatus.objects.all()
-    given = {"action": "set_depths", "_selected_action": [status.pk], **fields}
-    return client.post(reverse("admin:counter_tradingstatus_changelist"), given, follow=True).content.decode()
-
-
-def test_operators_set_depths_in_the_admin_with_a_reason(market):
-    operator, viewer = (staff(role, role=role) for role in ("operator", "viewer"))
-    told = pressed(operator, delta="250000", premium="0", why="a thin market")
-    assert "Depths of 1 set. BTC: delta 100,000 USDT -&gt; 250,000 USDT." in told
-    assert "Depths of 0 set. BTC: as it was." in pressed(operator, delta="250000", why="once more")
-    assert "a reason is needed" in pressed(operator, delta="9")
-    assert "Not done. vega" in pressed(operator, vega="-1", why="r")
-    assert "Not done: no depth was filled in." in pressed(operator, why="r")
-    pressed(viewer, delta="9", why="r")
-    assert TradingStatus.objects.get().delta_depth == 250_000
-    [change, _] = DepthChange.objects.order_by("-pk")
-    assert (change.by, change.reason, change.delta_depth, change.premium_depth) == (
-        "operator",
-        "a thin market",
-        250_000,
-        None,
-    )
-    page = operator.get(reverse("admin:counter_depthchange_changelist")).content.decode()
-    assert "a thin market" in page
-
-
-def test_what_a_form_leaves_empty_stays_and_all_coins_are_set_or_none(market):
-    operator = staff("operator", role="operator")
-    pressed(operator, vega="7", why="and vega")
-    assert read_books()["BTC"].depths == (100_000, 7, None)
-    TradingStatus.objects.create(underlying="DOGE", spread_rate="0.005", since=NOW, judged_at=NOW)
-    both = {
-        "action": "set_depths",
-        "_selected_action": list(TradingStatus.objects.values_list("pk", flat=True)),
-    }
-    page = operator.post(
-        reverse("admin:counter_tradingstatus_changelist"), {**both, "delta": "9", "why": "r"}, follow=True
-    )
-    assert "Not done: there is no coin DOGE." in page.content.decode()
-    assert read_books()["BTC"].depths == (100_000, 7, None)
-
-
-def console(*arguments):
-    out = StringIO()
-    call_command("trading", "size", "BTC", *arguments, stdout=out)
-    return out.getvalue()
-
-
-def test_depths_are_set_and_shown_at_the_console(two_systems):
-    now = datetime.now(UTC)
-    market = Market(depths=DELTA_DEPTH, now=now)
-    place_open(*customers(1), market.call, contracts=100, now=now)
-    told = console("--delta", "5000", "--reason", "a test")
-    assert "BTC: delta 100,000 USDT -> 5,000 USDT." in told
-    assert "BTC charges for size: delta -0.5000 coin, -45,000 USDT (depth 5,000 USDT)." in told
-    told = console("--vega", "1000", "--reason", "a test")
-    assert "BTC: vega none -> 1,000 USDT." in told
-    assert "USDT (depth 5,000 USDT), vega -90 USDT (depth 1,000 USDT)." in told
-    with pytest.raises(CommandError, match="a reason is needed"):
-        console("--delta", "0", "--reason", " ")
-    with pytest.raises(CommandError, match="name a depth: --delta, --vega, --premium"):
-        console("--reason", "off")
-    assert read_books()["BTC"].depths == (5000, 1000, None)
-    console("--delta", "0", "--vega", "none", "--reason", "off")
-    assert read_books() == {}

@@ -1,0 +1,112 @@
+"""People set by how much size is charged, in the admin and at the console, with a reason that is kept."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from counter.models import DepthChange, TradingStatus
+from counter.pricing.impact import Depths
+from counter.trading.depths import DepthRefused, read_books, set_depths
+from tests.support.factories import place_open
+from tests.support.sizing import DELTA_DEPTH, NOW, Market, customers
+from tests.support.staff import staff
+
+
+@pytest.fixture
+def market(db):
+    return Market()
+
+
+def test_people_set_depths_with_a_reason_and_it_is_kept(market):
+    to = Depths(Decimal(5), None, Decimal(7))
+    assert set_depths(underlying="BTC", to=to, reason=" calmer ", by="ben", now=NOW)
+    assert not set_depths(underlying="BTC", to=to, reason="again", by="ben", now=NOW)
+    status = TradingStatus.objects.get(underlying="BTC")
+    assert (status.delta_depth, status.vega_depth, status.premium_depth) == (5, None, 7)
+    # What was measured before goes on, of each measure.
+    assert (status.delta_base, status.premium_base) == (0, 0)
+    assert DepthChange.objects.order_by("-pk").values_list(
+        "underlying", "delta_depth", "vega_depth", "premium_depth", "reason", "by"
+    )[0] == ("BTC", 5, None, 7, "calmer", "ben")
+    assert set_depths(underlying="BTC", to=Depths(), reason="off", by="ben", now=NOW)
+    assert read_books() == {}
+    for coin, depths, reason, problem in (
+        ("BTC", to, " ", "a reason is needed"),
+        ("DOGE", to, "a", "no coin"),
+        ("ETH", to, "a", "was not judged yet"),
+        ("BTC", Depths(Decimal(-1)), "a", "0 at least"),
+    ):
+        with pytest.raises(DepthRefused, match=problem):
+            set_depths(underlying=coin, to=depths, reason=reason, by="ben", now=NOW)
+
+
+def pressed(client, **fields):
+    [status] = TradingStatus.objects.all()
+    given = {"action": "set_depths", "_selected_action": [status.pk], **fields}
+    return client.post(reverse("admin:counter_tradingstatus_changelist"), given, follow=True).content.decode()
+
+
+def test_operators_set_depths_in_the_admin_with_a_reason(market):
+    operator, viewer = (staff(role, role=role) for role in ("operator", "viewer"))
+    told = pressed(operator, delta="250000", premium="0", why="a thin market")
+    assert "Depths of 1 set. BTC: delta 100,000 USDT -&gt; 250,000 USDT." in told
+    assert "Depths of 0 set. BTC: as it was." in pressed(operator, delta="250000", why="once more")
+    assert "a reason is needed" in pressed(operator, delta="9")
+    assert "Not done. vega" in pressed(operator, vega="-1", why="r")
+    assert "Not done: no depth was filled in." in pressed(operator, why="r")
+    pressed(viewer, delta="9", why="r")
+    assert TradingStatus.objects.get().delta_depth == 250_000
+    [change, _] = DepthChange.objects.order_by("-pk")
+    assert (change.by, change.reason, change.delta_depth, change.premium_depth) == (
+        "operator",
+        "a thin market",
+        250_000,
+        None,
+    )
+    page = operator.get(reverse("admin:counter_depthchange_changelist")).content.decode()
+    assert "a thin market" in page
+
+
+def test_what_a_form_leaves_empty_stays_and_all_coins_are_set_or_none(market):
+    operator = staff("operator", role="operator")
+    pressed(operator, vega="7", why="and vega")
+    assert read_books()["BTC"].depths == (100_000, 7, None)
+    TradingStatus.objects.create(underlying="DOGE", spread_rate="0.005", since=NOW, judged_at=NOW)
+    both = {
+        "action": "set_depths",
+        "_selected_action": list(TradingStatus.objects.values_list("pk", flat=True)),
+    }
+    page = operator.post(
+        reverse("admin:counter_tradingstatus_changelist"), {**both, "delta": "9", "why": "r"}, follow=True
+    )
+    assert "Not done: there is no coin DOGE." in page.content.decode()
+    assert read_books()["BTC"].depths == (100_000, 7, None)
+
+
+def console(*arguments):
+    out = StringIO()
+    call_command("trading", "size", "BTC", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_depths_are_set_and_shown_at_the_console(two_systems):
+    now = datetime.now(UTC)
+    market = Market(depths=DELTA_DEPTH, now=now)
+    place_open(*customers(1), market.call, contracts=100, now=now)
+    told = console("--delta", "5000", "--reason", "a test")
+    assert "BTC: delta 100,000 USDT -> 5,000 USDT." in told
+    assert "BTC charges for size: delta -0.5000 coin, -45,000 USDT (depth 5,000 USDT)." in told
+    told = console("--vega", "1000", "--reason", "a test")
+    assert "BTC: vega none -> 1,000 USDT." in told
+    assert "USDT (depth 5,000 USDT), vega -90 USDT (depth 1,000 USDT)." in told
+    with pytest.raises(CommandError, match="a reason is needed"):
+        console("--delta", "0", "--reason", " ")
+    with pytest.raises(CommandError, match="name a depth: --delta, --vega, --premium"):
+        console("--reason", "off")
+    assert read_books()["BTC"].depths == (5000, 1000, None)
+    console("--delta", "0", "--vega", "none", "--reason", "off")
+    assert read_books() == {}
