@@ -22,8 +22,9 @@ from cockpit.pipeline import Stage
 from cockpit.sharing import Shared
 from cockpit.stakes import Stake
 from counter.circuit_breaker import Limit, Reason
-from counter.models import IndexRejection, StreamProcess, TradingStatus, TradingSwitch
+from counter.models import IndexRejection, ResumeRequest, StreamProcess, TradingStatus, TradingSwitch
 from counter.stream import stream_processes
+from counter.trading.resume_requests import waiting_requests
 from counter.trading.status import limits_of, trading_by_coin
 from counter.trading.switches import stopped
 from counter.webhooks.lateness import EndpointsWaiting, endpoints_waiting
@@ -201,6 +202,7 @@ class SystemSnapshot:
     webhooks: list[EndpointsWaiting]
     audit: AuditRun | None
     stops: list[TradingSwitch]
+    resume_requests: dict[str, list[ResumeRequest]]  # by the coin of the switch
     rejections: list[IndexRejection]
     late_words: int  # of the wallet service, against what people have decided
     oldest_late_word_at: datetime | None
@@ -228,6 +230,7 @@ def read(*, now: datetime) -> SystemSnapshot:
     newest = rollup.newest()
     counter_stages = pipeline.counter_stages(now=now)
     desk = _if_it_answers(lambda: _desk(now))
+    stops = stopped()
     [(late_words, oldest_late_word_at)] = rows_of("default", LATE_WORDS)
     [(days, oldest_day_at)] = rows_of("default", DAYS)
     return SystemSnapshot(
@@ -248,7 +251,8 @@ def read(*, now: datetime) -> SystemSnapshot:
         streams=stream_processes.alive(now=now),
         webhooks=endpoints_waiting(),
         audit=AuditRun.objects.order_by("-id").first(),
-        stops=list(stopped().values()),
+        stops=list(stops.values()),
+        resume_requests=waiting_requests(stops),
         late_words=late_words,
         oldest_late_word_at=oldest_late_word_at,
         days=days,

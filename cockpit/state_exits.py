@@ -40,6 +40,7 @@ ASK_AGAIN = "Ask the venue again"
 APPROVE = "Approve and do it, or Reject"
 _HALT = Page("counter_option_changelist", "counter.halt_option", "Halt, Resume")
 _SWITCH = Page("counter_tradingswitch_throw", "counter.approve_resume_trading", "Let trading go on")
+_TAKE_BACK = Page("counter_tradingswitch_take_back", "counter.stop_trading", "Take back")
 _WITHDRAWAL = Page("counter_withdrawal_end", "counter.end_withdrawal", "End the withdrawal")
 _CONTAINED = Exit("the feed, 10 s after the last cause has gone", "feed")
 
@@ -139,8 +140,8 @@ EXITS: dict[str, dict[str, Exit]] = {
     "TradingStatus": {"NORMAL": AT_REST, "WIDE": _CONTAINED, "HALTED": _CONTAINED},
     "TradingSwitch": {
         "RUNNING": AT_REST,
-        "OPENS_STOPPED": Exit("people", pages=(_SWITCH,)),
-        "ALL_STOPPED": Exit("people", pages=(_SWITCH,)),
+        "OPENS_STOPPED": Exit("people", pages=(_SWITCH, _TAKE_BACK)),
+        "ALL_STOPPED": Exit("people", pages=(_SWITCH, _TAKE_BACK)),
     },
     "VenueHalt": {
         OPEN: Exit(

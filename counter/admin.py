@@ -29,6 +29,7 @@ from counter.models import (
     OptionChange,
     Position,
     Quote,
+    ResumeRequest,
     SettlementIndex,
     SyncOrder,
     TradingStatus,
@@ -144,9 +145,17 @@ class TradingStatusChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(TradingSwitchChange)
 class TradingSwitchChangeAdmin(ReadOnlyAdmin):
-    list_display = ["at", "underlying", "from_state", "to_state", "reason", "by"]
+    list_display = ["at", "underlying", "from_state", "to_state", "reason", "by", "takes_back_id"]
     search_fields = ["underlying__exact"]
     search_help_text = "Coin"
+
+
+@admin.register(ResumeRequest)
+class ResumeRequestAdmin(ReadOnlyAdmin):
+    list_display = ["at", "change", "reason", "by"]
+    list_select_related = ["change"]
+    search_fields = ["by__exact"]
+    search_help_text = "Who asked"
 
 
 @admin.register(FirmQuote)

@@ -10,10 +10,16 @@ from django.urls import reverse
 from cockpit.alerts.alert import Alert, age_seconds, list_of, stage
 from cockpit.snapshot import SystemSnapshot
 from counter.circuit_breaker import Reason, State
+from counter.trading.switches import SAID
+from counter.trading.switches import State as SwitchState
 from ledger.decimals import product
 from settlement.venues.halts import OTHER_ACCOUNT, RESTORED
 
 BOOK_NAMES = {Reason.BOOK_DELTA: "delta", Reason.BOOK_VEGA: "vega for a percentage point"}
+UNDO_STOP = (
+    "The person who threw it may take it back for some minutes; else it stays until an approver lets trading go on: "
+    "on the switch's own page."
+)
 REJECTED_OF_LATE = timedelta(minutes=5)
 
 
@@ -97,12 +103,16 @@ def venue(figures: SystemSnapshot) -> Iterator[Alert]:
 def stops(figures: SystemSnapshot) -> Iterator[Alert]:
     """Coins that a person has stopped."""
     for switch in figures.stops:
+        asked = [
+            f"{each.by} asks for it: {each.reason.rstrip('.')}."
+            for each in figures.resume_requests.get(switch.underlying, [])
+        ]
         yield Alert(
             "trading_stopped",
-            f"{switch.by} has stopped {switch.coins} ({switch.get_state_display().lower()}): {switch.reason}",
+            f"{switch.by} has stopped {switch.coins} ({SAID[SwitchState(switch.state)]}): {switch.reason}",
             1,
             age_seconds(figures, switch.since),
-            "It stays so until an approver lets trading go on, on the switch's own page.",
+            " ".join([UNDO_STOP, *asked]),
             reverse("admin:counter_tradingswitch_change", args=[switch.pk]),
         )
 

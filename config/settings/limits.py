@@ -75,3 +75,10 @@ WITHDRAWAL_OVERDUE_AFTER_SECONDS = _limits.whole(
     "how long the wallet service may take to confirm or release a withdrawal before people are told",
     unit="seconds",
 )
+STOP_TAKE_BACK_SECONDS = _limits.whole(
+    "STOP_TAKE_BACK_SECONDS",
+    "600",
+    "how long the person who threw a kill switch may take that stop back alone, if nothing else happens to the coin; "
+    "0: an approver always lets trading go on ([how](runbook-trading.md#stopping-trading))",
+    unit="seconds",
+)

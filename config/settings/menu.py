@@ -118,6 +118,7 @@ NAVIGATION = [
         _list("How coins are traded", "counter.tradingstatus"),
         _list("Changes in how coins are traded", "counter.tradingstatuschange"),
         _list("Kill switches thrown", "counter.tradingswitchchange"),
+        _list("Requests to resume trading", "counter.resumerequest"),
         _list("Limits set", "counter.limitchange"),
         _list("Depths set", "counter.depthchange"),
     ),

@@ -15,7 +15,7 @@ from counter.models.options import IndexPrice, Option, Quote
 from counter.models.orders import SyncOrder
 from counter.models.portfolio import PortfolioValue
 from counter.models.positions import Position
-from counter.models.switches import TradingSwitch, TradingSwitchChange
+from counter.models.switches import ResumeRequest, TradingSwitch, TradingSwitchChange
 from counter.models.trading import (
     BookFlow,
     DeskCondition,
@@ -49,6 +49,7 @@ __all__ = [
     "PortfolioValue",
     "Position",
     "Quote",
+    "ResumeRequest",
     "SeriesLimit",
     "SettlementIndex",
     "StreamProcess",

@@ -1,4 +1,4 @@
-"""Kill switches: what a person has stopped, of one coin or of all, and each time that one was thrown."""
+"""Kill switches: what a person has stopped, of one coin or of all, each throw, and who asks to let trading go on."""
 
 from datetime import datetime
 
@@ -26,7 +26,8 @@ class TradingSwitch(Lifecycle):
     since = models.DateTimeField()
 
     class Meta:
-        verbose_name_plural = "trading switches"
+        verbose_name = "kill switch"
+        verbose_name_plural = "kill switches"
         permissions = [
             ("stop_trading", "Can stop trading"),
             ("approve_resume_trading", "Can have trading go on"),
@@ -38,7 +39,7 @@ class TradingSwitch(Lifecycle):
     @property
     def coins(self) -> str:
         """What it switches, for people."""
-        return "all coins" if self.underlying == ALL_COINS else self.underlying
+        return coins_text(self.underlying)
 
     @transition(field=state, source=State.RUNNING, target=State.OPENS_STOPPED, permission=STOP)
     def stop_opens(self, *, reason: str, by: str, at: datetime) -> None:
@@ -70,12 +71,30 @@ class TradingSwitch(Lifecycle):
         """Trading goes on, as far as the circuit breaker lets it."""
         self._thrown(reason, by, at)
 
+    @transition(
+        field=state,
+        source=[State.OPENS_STOPPED, State.ALL_STOPPED],
+        target=State.RUNNING,
+        permission=STOP,
+    )
+    def take_back(self, *, reason: str, by: str, at: datetime) -> None:
+        """Their own stop, by the person who threw it, before which nothing was stopped."""
+        self._thrown(reason, by, at)
+
+    @transition(field=state, source=State.ALL_STOPPED, target=State.OPENS_STOPPED, permission=STOP)
+    def take_back_closes(self, *, reason: str, by: str, at: datetime) -> None:
+        """Their own stop, by the person who threw it, before which opens were stopped: that stop stands again."""
+        self._thrown(reason, by, at)
+
     def _thrown(self, reason: str, by: str, at: datetime) -> None:
         self.reason, self.by, self.since = reason, by, at
 
 
 class TradingSwitchChange(models.Model):
-    """Who threw a switch, when, from where to where and why. Append-only."""
+    """Who threw a switch, when, from where to where and why. Append-only.
+
+    `takes_back` is the stop that was taken back by it, once at most.
+    """
 
     underlying = models.CharField(max_length=8)
     from_state = models.CharField(max_length=16)
@@ -83,6 +102,46 @@ class TradingSwitchChange(models.Model):
     reason = models.TextField()
     by = models.CharField(max_length=150)
     at = models.DateTimeField()
+    takes_back = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="taken_back_by"
+    )
+
+    class Meta:
+        verbose_name = "throw of a kill switch"
+        verbose_name_plural = "kill switches thrown"
 
     def __str__(self) -> str:
         return f"{self.underlying}: {self.from_state} -> {self.to_state}"
+
+    @property
+    def coins(self) -> str:
+        """What it switches, for people."""
+        return coins_text(self.underlying)
+
+    @property
+    def is_stop(self) -> bool:
+        """Whether more is stopped after it than before."""
+        ranks = TradingSwitch.State.values
+        return ranks.index(self.to_state) > ranks.index(self.from_state)
+
+
+class ResumeRequest(models.Model):
+    """A person who may not let trading go on asks for it, while the throw that they saw stands. Append-only."""
+
+    change = models.ForeignKey(TradingSwitchChange, models.PROTECT, related_name="resume_requests")
+    reason = models.TextField()
+    by = models.CharField(max_length=150)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "request to resume trading"
+        verbose_name_plural = "requests to resume trading"
+        constraints = [models.UniqueConstraint(fields=["change", "by"], name="asked_once_by_each_person")]
+
+    def __str__(self) -> str:
+        return f"{self.by} asks to let trading go on"
+
+
+def coins_text(underlying: str) -> str:
+    """What a switch is of, for people."""
+    return "all coins" if underlying == ALL_COINS else underlying

@@ -11,9 +11,10 @@ from django.http import HttpRequest
 from unfold.decorators import action
 from unfold.forms import ActionForm
 
+from counter.models import TradingStatus
 from counter.pricing.impact import Depths
 from counter.staff.limits_admin import SET, problems_of, text_field
-from counter.trading.depths import DepthRefused, change_depths
+from counter.trading.depths import DepthRefused, change_depths, depth_text, depths_of
 from infra.admin.readonly import ReadOnlyAdmin
 from infra.coordination import clock
 
@@ -25,15 +26,30 @@ class DepthsForm(forms.Form):
     vega = forms.DecimalField(required=False, min_value=Decimal(0), max_digits=20, decimal_places=6)
     premium = forms.DecimalField(required=False, min_value=Decimal(0), max_digits=20, decimal_places=6)
     why = forms.CharField(required=False, max_length=200)
+    far_below = forms.BooleanField(required=False)
 
 
 class DepthsFields(ActionForm):
-    """The fields of DepthsForm as they are shown."""
+    """The fields of DepthsForm as they are shown, each with what is in force."""
 
     delta = text_field("delta depth, USDT")
     vega = text_field("vega depth, USDT")
     premium = text_field("premium depth, USDT")
     why = text_field("why (needed)")
+    far_below = forms.BooleanField(required=False, label="less than a tenth is meant")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        standing = [
+            (status.underlying, depths_of(status)) for status in TradingStatus.objects.order_by("underlying")
+        ]
+        for name in Depths._fields:
+            now = ", ".join(f"{coin} {depth_text(getattr(depths, name))}" for coin, depths in standing)
+            field = self.fields[name]
+            field.widget.attrs |= {
+                "placeholder": f"{name}: {now.replace(' USDT', '')}",
+                "title": f"{name} depth; in force: {now}",
+            }
 
 
 class TradingStatusAdmin(ReadOnlyAdmin):
@@ -65,7 +81,14 @@ class TradingStatusAdmin(ReadOnlyAdmin):
         try:
             with transaction.atomic():
                 done = [
-                    change_depths(underlying=coin, to=named, reason=given["why"], by=by, now=now)
+                    change_depths(
+                        underlying=coin,
+                        to=named,
+                        reason=given["why"],
+                        by=by,
+                        now=now,
+                        far_below=given["far_below"],
+                    )
                     for coin in queryset.order_by("underlying").values_list("underlying", flat=True)
                 ]
         except DepthRefused as refusal:

@@ -1,5 +1,6 @@
-"""Kill switches in the admin: thrown on a switch's page by people who may, with a reason."""
+"""Kill switches in the admin: thrown on a switch's page by people who may, taken back, or asked to be undone."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -7,53 +8,65 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
+from unfold.decorators import display
 
 from counter.models import TradingSwitch
 from counter.staff.switch_effects import effect_of
-from counter.trading.switches import SEVERITY, State, SwitchRefused, make_missing, may_throw, throw
-from infra.admin.readonly import ReadOnlyAdmin
+from counter.staff.switch_page import WORDS, duration_text, names_text, page_of
+from counter.trading.resume_requests import approvers, ask_for_resuming, may_ask
+from counter.trading.switches import SAID, State, SwitchRefused, make_missing, may_throw, throw
+from counter.trading.taking_back import may_take_back, standing_change, take_back, taken_back_until, why_not
+from infra.admin.readonly import MAX_DIGITS, ReadOnlyAdmin, is_number
 from infra.coordination import clock
-
-WORDS = {
-    State.RUNNING: "Let trading go on",
-    State.OPENS_STOPPED: "Stop opens",
-    State.ALL_STOPPED: "Stop opens and closes",
-}
 
 
 class TradingSwitchAdmin(ReadOnlyAdmin):
-    list_display = ["coins", "state", "since", "by", "reason"]
+    list_display = ["coins", "said", "since", "by", "reason"]
     list_display_links = ["coins"]
     ordering = ["underlying"]
     change_form_outer_before_template = "counter/switch.html"
 
+    @display(description="state", ordering="state")
+    def said(self, switch: TradingSwitch) -> str:
+        """What it lets through, in words."""
+        return SAID[State(switch.state)]
+
     def get_urls(self) -> list[URLPattern]:
-        """With the address where a switch is thrown."""
-        throwing, confirming = (self.admin_site.admin_view(view) for view in (_throw, self._confirm))
+        """With the addresses where a switch is thrown and where that is undone."""
+        views = {"throw": _throw, "confirm": self._confirm, "take-back": _take_back, "ask": _ask}
         return [
-            path("<int:pk>/throw/", throwing, name="counter_tradingswitch_throw"),
-            path("<int:pk>/confirm/", confirming, name="counter_tradingswitch_confirm"),
-            *super().get_urls(),
-        ]
+            path(
+                f"<int:pk>/{name}/",
+                self.admin_site.admin_view(view),
+                name=f"counter_tradingswitch_{name.replace('-', '_')}",
+            )
+            for name, view in views.items()
+        ] + super().get_urls()
 
     def _confirm(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What would stop and what goes on, before it is done; only for who may do it."""
         switch = get_object_or_404(TradingSwitch, pk=pk)
         asked = request.GET.get("state", "")
         if asked not in State.values or asked == switch.state:
-            return HttpResponseRedirect(reverse("admin:counter_tradingswitch_change", args=[pk]))
+            return HttpResponseRedirect(_address(pk))
         to = State(asked)
         if not may_throw(request.user, switch, to=to):
             raise PermissionDenied
+        word = WORDS[State(switch.state), to]
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{WORDS[to]}: {switch.coins}",
+            "title": f"{word}: {switch.coins}",
             "switch": switch,
             "to": to.value,
-            "word": WORDS[to],
+            "word": word,
             "effect": effect_of(switch, to=to, now=clock.of("default").now()),
+            "approvers": names_text(approvers(besides=request.user.get_username())),
         }
         return render(request, "counter/switch_confirm.html", context)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """None: the page says it in words."""
+        return []
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -70,46 +83,98 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """With the states that this person may bring it to."""
+        """With what is stopped, and what this person may do about it."""
         switch = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if isinstance(switch, TradingSwitch):
             context["switch"] = switch
-            context["choices"] = [
-                {"value": state.value, "word": WORDS[state], "stops": SEVERITY[state] > SEVERITY[was]}
-                for was in [State(switch.state)]
-                for state in State
-                if state is not was and may_throw(request.user, switch, to=state)
-            ]
+            context["is_refresh"] = "HX-Request" in request.headers
+            context["page"] = page_of(switch, user=request.user, now=clock.of("default").now())
         return super().change_view(request, object_id, form_url, context)
+
+
+def _address(pk: int) -> str:
+    return reverse("admin:counter_tradingswitch_change", args=[pk])
 
 
 def _throw(request: HttpRequest, pk: int) -> HttpResponse:
     """Throw a switch. Decides on the server who may, by the state that the switch is in."""
+    switch = get_object_or_404(TradingSwitch, pk=pk)
+    asked, seen = request.POST.get("state", ""), State(switch.state)
+    is_there = asked == seen
+
+    def work(by: str, reason: str) -> str:
+        if asked not in State.values:
+            raise SwitchRefused("a switch has no such state")
+        to, now = State(asked), clock.of("default").now()
+        # What is stopped already, a second person may stop too.
+        if not (may_take_back(request.user) if is_there else may_throw(request.user, switch, to=to)):
+            if is_there:
+                return f"{_now(switch)} already."
+            raise PermissionDenied
+        thrown = throw(underlying=switch.underlying, to=to, reason=reason, by=by, now=now, seen=seen)
+        switch.refresh_from_db()
+        return f"{_now(switch)}. {_undone_by(switch, by)}".strip() if thrown else f"{_now(switch)} already."
+
+    return _done(request, pk, work)
+
+
+def _take_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back the stop that the page showed, which is this person's own."""
+    switch = get_object_or_404(TradingSwitch, pk=pk)
+    if not may_take_back(request.user):
+        raise PermissionDenied
+
+    def work(by: str, reason: str) -> str:
+        stop_id = _number(request, "stop")
+        taken = take_back(stop_id=stop_id, reason=reason, by=by, now=clock.of("default").now())
+        switch.refresh_from_db()
+        return f"Taken back. {_now(switch)}." if taken else f"Taken back already. {_now(switch)}."
+
+    return _done(request, pk, work)
+
+
+def _ask(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask those who may that trading goes on."""
+    get_object_or_404(TradingSwitch, pk=pk)
+    if not may_ask(request.user):
+        raise PermissionDenied
+
+    def work(by: str, reason: str) -> str:
+        change_id = _number(request, "change")
+        is_new = ask_for_resuming(change_id=change_id, reason=reason, by=by, now=clock.of("default").now())
+        people = names_text(approvers(besides=by)) or "nobody, as long as nobody has the right"
+        return f"Asked. Waits for {people}." if is_new else f"You have asked already. Waits for {people}."
+
+    return _done(request, pk, work)
+
+
+def _done(request: HttpRequest, pk: int, work: Callable[[str, str], str]) -> HttpResponse:
+    """Do it by this person with the form's reason, and say on the switch's page what came of it."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    switch = get_object_or_404(TradingSwitch, pk=pk)
-    page = HttpResponseRedirect(reverse("admin:counter_tradingswitch_change", args=[pk]))
-    asked = request.POST.get("state", "")
-    if asked not in State.values:
-        messages.error(request, "A switch has no such state.")
-        return page
-    to = State(asked)
-    if to != switch.state and not may_throw(request.user, switch, to=to):
-        raise PermissionDenied
-    by = request.user.get_username()
     try:
-        thrown = throw(
-            underlying=switch.underlying,
-            to=to,
-            reason=request.POST.get("reason", ""),
-            by=by,
-            now=clock.of("default").now(),
-            seen=State(switch.state),
-        )
+        said = work(request.user.get_username(), request.POST.get("reason", ""))
     except SwitchRefused as refusal:
         messages.error(request, f"Not done: {refusal}.")
     else:
-        switch.refresh_from_db()
-        messages.success(request, f"{switch}." if thrown else f"{switch} already.")
-    return page
+        messages.success(request, said)
+    return HttpResponseRedirect(_address(pk))
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if is_number(text) and len(text) <= MAX_DIGITS else 0
+
+
+def _now(switch: TradingSwitch) -> str:
+    return f"{switch.coins}: {SAID[State(switch.state)]}"
+
+
+def _undone_by(switch: TradingSwitch, by: str) -> str:
+    """How long the person who stopped it may take it back."""
+    stop, now = standing_change(switch.underlying), clock.of("default").now()
+    if stop is None or why_not(stop, by=by, now=now):
+        return ""
+    until = taken_back_until(stop)
+    return f"You may take it back alone until {until:%H:%M:%S} UTC ({duration_text(until - now)})."

@@ -17,13 +17,15 @@ from django.db.models import Sum
 from counter.models import BookFlow, DepthChange, TradingStatus
 from counter.pricing.impact import CoinBook, Depths, ImpactRates, Measures
 from infra.db.rows import rows_of
-from ledger.decimals import is_multiple
+from ledger.decimals import is_multiple, product
 
 log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
 # Of a depth, USDT: its digits behind the point, and what it has to be below.
 UNIT, DEPTH_LIMIT = Decimal("0.000001"), Decimal(10**14)
+# Less than this share of a depth in force charges so much more that it is more likely a slip than a wish.
+FAR_BELOW_RATE = Decimal("0.1")
 # Where the books stand of the coins that charge for size: as they were measured, and what was taken since.
 BOOKS = """
     SELECT t.underlying, t.delta_depth, t.vega_depth, t.premium_depth,
@@ -71,22 +73,31 @@ def impact_rates() -> ImpactRates:
 
 
 def set_depths(*, underlying: str, to: Depths, reason: str, by: str, now: datetime) -> bool:
-    """Set all that a coin charges for size, as `change_depths` does; whether it was otherwise before.
+    """Set all that a coin charges for size, as `change_depths` does, however small; whether it was otherwise before.
 
     Raises: DepthRefused.
     """
-    return change_depths(underlying=underlying, to=to._asdict(), reason=reason, by=by, now=now).is_changed
+    return change_depths(
+        underlying=underlying, to=to._asdict(), reason=reason, by=by, now=now, far_below=True
+    ).is_changed
 
 
 def change_depths(
-    *, underlying: str, to: Mapping[str, Decimal | None], reason: str, by: str, now: datetime
+    *,
+    underlying: str,
+    to: Mapping[str, Decimal | None],
+    reason: str,
+    by: str,
+    now: datetime,
+    far_below: bool = False,
 ) -> DepthsSet:
     """Set what a coin charges for size, by measure and in USDT, from the next batch of orders on; how it was, and is.
 
     A measure that is not named stays as it is; None or 0 charges nothing. In a coin that charged nothing orders count
     from this moment, from 0 on; the feed measures where the book really stands within seconds.
 
-    Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth, or without a reason.
+    Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth, without a reason, or for
+    less than FAR_BELOW_RATE of what is in force without `far_below`, by which the person says that it is meant.
     """
     if underlying not in settings.COINS:
         raise DepthRefused(f"there is no coin {underlying}")
@@ -102,6 +113,8 @@ def change_depths(
         after = before._replace(**{name: depth or None for name, depth in to.items()})
         if after == before:
             return DepthsSet(underlying, before, after)
+        if not far_below:
+            _check_slip(underlying, before, after)
         changes: dict[str, Any] = {f"{name}_depth": depth for name, depth in after._asdict().items()}
         for name, flown in _flown(underlying).items():
             if not any(before) or getattr(status, f"{name}_base") is None:
@@ -136,6 +149,16 @@ def _check(depth: Decimal | None) -> None:
         raise DepthRefused(f"a depth has to be 0 at least and less than {DEPTH_LIMIT:f}")
     if not is_multiple(depth, UNIT):
         raise DepthRefused("a depth has 6 decimals at most")
+
+
+def _check_slip(underlying: str, before: Depths, after: Depths) -> None:
+    """A depth far below the one in force, as of a zero too few, charges every order many times as much."""
+    for name, old, new in zip(Depths._fields, before, after, strict=True):
+        if old and new and new < product(old, FAR_BELOW_RATE):
+            raise DepthRefused(
+                f"a {name} depth of {depth_text(new)} for {underlying} is less than a tenth of the {depth_text(old)} "
+                "in force, and charges more than ten times as much for size; say that it is meant"
+            )
 
 
 def _flown(underlying: str) -> dict[str, Decimal]:

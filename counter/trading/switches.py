@@ -20,6 +20,12 @@ log = structlog.get_logger(__name__)
 
 State = TradingSwitch.State
 SEVERITY: dict[str, int] = {state: rank for rank, state in enumerate(State)}
+# What a switch lets through, for people.
+SAID = {
+    State.RUNNING: "opens and closes go on",
+    State.OPENS_STOPPED: "opens are stopped, closing goes on",
+    State.ALL_STOPPED: "opens and closes are stopped",
+}
 TRANSITIONS = {
     (State.RUNNING, State.OPENS_STOPPED): TradingSwitch.stop_opens,
     (State.RUNNING, State.ALL_STOPPED): TradingSwitch.stop_all,
@@ -48,6 +54,8 @@ def throw(
 ) -> bool:
     """Bring the switch of a coin, or of ALL_COINS, to a state; whether it was in another one.
 
+    A stop by a second person, of what is stopped already, is recorded: the first one cannot take it back alone then.
+
     `seen` is the state that the person has seen, by which it was judged whether they may throw it.
 
     Raises: SwitchRefused for an unknown coin, without a reason, or when it was thrown meanwhile.
@@ -57,20 +65,40 @@ def throw(
     if not reason.strip():
         raise SwitchRefused("a reason is needed")
     with transaction.atomic():
-        switch = _locked(underlying, now)
+        switch = locked(underlying, now)
         was = State(switch.state)
+        if was == to:
+            _stop_too(switch, reason.strip(), by, now)
+            return False
         if seen not in (None, was):
             raise SwitchRefused(f"{switch.by} has thrown it meanwhile")
-        if was == to:
-            return False
         TRANSITIONS[was, to](switch, reason=reason.strip(), by=by, at=now)
         switch.save(update_fields=["state", "reason", "by", "since"])
-        _apply(now)
+        apply_stops(now)
         TradingSwitchChange.objects.create(
             underlying=underlying, from_state=was, to_state=to, reason=reason.strip(), by=by, at=now
         )
     log.warning("trading switch thrown", coin=underlying, was=str(was), now=str(to), by=by, reason=reason)
     return True
+
+
+def _stop_too(switch: TradingSwitch, reason: str, by: str, now: datetime) -> None:
+    """Record, once, that somebody else wants the switch to stand as it does."""
+    if switch.state == State.RUNNING or switch.by == by:
+        return
+    newest = TradingSwitchChange.objects.filter(underlying=switch.underlying).order_by("-pk").first()
+    if newest is None or newest.from_state != newest.to_state or newest.by != by:
+        TradingSwitchChange.objects.create(
+            underlying=switch.underlying,
+            from_state=switch.state,
+            to_state=switch.state,
+            reason=reason,
+            by=by,
+            at=now,
+        )
+        log.warning(
+            "trading switch stopped by another person too", coin=switch.underlying, by=by, reason=reason
+        )
 
 
 def stops_of(coins: Iterable[str]) -> dict[str, State]:
@@ -84,7 +112,7 @@ def stops_of(coins: Iterable[str]) -> dict[str, State]:
     }
 
 
-def _apply(now: datetime) -> None:
+def apply_stops(now: datetime) -> None:
     """Put on each coin's status what its switches come to; a coin that was never judged gets one."""
     for underlying, stop in stops_of(sorted(settings.COINS)).items():
         new = {"spread_rate": settings.SPREAD_RATE, "since": now, "judged_at": now, "stop": stop}
@@ -110,7 +138,7 @@ def coins_stopped() -> set[str]:
     return set(settings.COINS) if ALL_COINS in stops else stops
 
 
-def _locked(underlying: str, now: datetime) -> TradingSwitch:
+def locked(underlying: str, now: datetime) -> TradingSwitch:
     """The switch, locked after that of all coins, which everybody who throws one locks first."""
     make_missing(now=now)
     switches = TradingSwitch.objects.select_for_update().filter(underlying__in=[ALL_COINS, underlying])

@@ -8,7 +8,12 @@ from tests.support.databases import never_emptied
 HISTORY = {
     "default": {
         *("counter_transfer", "counter_cashmovement", "counter_tradingstatuschange"),
-        *("counter_tradingswitchchange", "counter_limitchange", "counter_depthchange"),
+        *(
+            "counter_tradingswitchchange",
+            "counter_resumerequest",
+            "counter_limitchange",
+            "counter_depthchange",
+        ),
         *("counter_settlementindex", "counter_optionchange", "counter_clearingpayment"),
         *("cockpit_daystatement", "cockpit_dayclose"),
     },

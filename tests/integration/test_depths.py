@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from counter.models import DepthChange, TradingStatus
 from counter.pricing.impact import Depths
-from counter.trading.depths import DepthRefused, read_books, set_depths
+from counter.trading.depths import DepthRefused, change_depths, read_books, set_depths
 from tests.support.factories import place_open
 from tests.support.sizing import DELTA_DEPTH, NOW, Market, customers
 from tests.support.staff import staff
@@ -81,10 +81,30 @@ def test_what_a_form_leaves_empty_stays_and_all_coins_are_set_or_none(market):
         "_selected_action": list(TradingStatus.objects.values_list("pk", flat=True)),
     }
     page = operator.post(
-        reverse("admin:counter_tradingstatus_changelist"), {**both, "delta": "9", "why": "r"}, follow=True
+        reverse("admin:counter_tradingstatus_changelist"), {**both, "delta": "90000", "why": "r"}, follow=True
     )
     assert "Not done: there is no coin DOGE." in page.content.decode()
     assert read_books()["BTC"].depths == (100_000, 7, None)
+
+
+def test_a_depth_far_below_the_one_in_force_is_set_only_by_who_says_that_it_is_meant(market):
+    operator = staff("operator", role="operator")
+    told = pressed(operator, delta="9999.999999", vega="7", why="a zero too few")
+    assert (
+        "a delta depth of 9,999.999999 USDT for BTC is less than a tenth of the 100,000 USDT in force" in told
+    )
+    assert read_books()["BTC"].depths == (100_000, None, None)
+    assert "Depths of 1 set" in pressed(operator, delta="10000", vega="7", why="a thin market")
+    assert "Depths of 1 set" in pressed(operator, delta="5", far_below="on", why="on purpose")
+    assert "Depths of 1 set" in pressed(operator, delta="0", why="off")
+    assert read_books()["BTC"].depths == (None, 7, None)
+
+
+def test_the_fields_show_what_is_in_force(market):
+    change_depths(underlying="BTC", to={"vega": Decimal("20000.5")}, reason="r", by="ben", now=NOW)
+    page = staff("operator", role="operator").get(reverse("admin:counter_tradingstatus_changelist"))
+    for shown in ("delta: BTC 100,000", "vega: BTC 20,000.5", "premium: BTC none"):
+        assert f'placeholder="{shown}"' in page.content.decode()
 
 
 def console(*arguments):
@@ -97,7 +117,12 @@ def test_depths_are_set_and_shown_at_the_console(two_systems):
     now = datetime.now(UTC)
     market = Market(depths=DELTA_DEPTH, now=now)
     place_open(*customers(1), market.call, contracts=100, now=now)
-    told = console("--delta", "5000", "--reason", "a test")
+    with pytest.raises(
+        CommandError, match="a delta depth of 5,000 USDT for BTC is less than a tenth of the 100,000"
+    ):
+        console("--delta", "5000", "--reason", "a test")
+    assert read_books()["BTC"].depths == (100_000, None, None)
+    told = console("--delta", "5000", "--far-below", "--reason", "a test")
     assert "BTC: delta 100,000 USDT -> 5,000 USDT." in told
     assert "BTC charges for size: delta -0.5000 coin, -45,000 USDT (depth 5,000 USDT)." in told
     told = console("--vega", "1000", "--reason", "a test")

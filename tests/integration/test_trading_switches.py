@@ -198,11 +198,13 @@ def test_its_page_offers_what_the_person_looking_may_do():
         name: client.get(page).content.decode()
         for name, client in {"operator": operator, "approver": approver, "viewer": viewer}.items()
     }
-    assert "Stop opens and closes" in texts["operator"]
+    assert "Stop closes too" in texts["operator"]
     assert "Let trading go on" not in texts["operator"]
     assert "Let trading go on" in texts["approver"]
-    assert "Stop opens and closes" not in texts["approver"]
-    assert "approvers resume it" in texts["viewer"]
+    assert "Stop closes too" not in texts["approver"]
+    for button in ("Stop closes too", "Let trading go on…", "Take back", "Ask for resuming: BTC"):
+        assert button not in texts["viewer"]
+    assert "Who can: <strong>approver</strong>" in texts["viewer"]
     assert all("&lt;b&gt;wrong" in text for text in texts.values())
 
 
@@ -240,14 +242,14 @@ def confirm(client, name, to):
 def test_the_first_page_leads_to_what_a_person_may_throw_and_nobody_else_there():
     operator, approver, viewer = (staff(role, role=role) for role in ("operator", "approver", "viewer"))
     first = operator.get("/admin/").content.decode()
-    assert first.count("stop…") == 3
+    assert first.count(">stop…<") == 3
     assert "let go on…" not in first
     thrown("BTC", State.OPENS_STOPPED, reason="a wrong price")
     page = approver.get("/admin/figures/").content.decode()
-    assert (page.count("stop…"), page.count("let go on…")) == (0, 1)
+    assert (page.count(">stop…<"), page.count("let go on…"), page.count("stopped: see…")) == (0, 1, 1)
     assert "a wrong price" in page
     seen = viewer.get("/admin/figures/").content.decode()
-    assert ("stop…" in seen, "let go on…" in seen) == (False, False)
+    assert (">stop…<" in seen, "let go on…" in seen, "stopped: see…" in seen) == (False, False, True)
     switch = TradingSwitch.objects.get(underlying="BTC")
     address = reverse("admin:counter_tradingswitch_confirm", args=[switch.pk])
     assert viewer.get(address, {"state": "RUNNING"}).status_code == 403

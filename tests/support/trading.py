@@ -131,7 +131,7 @@ class Shopper:
         self.stack.manage("shell", "-c", THROW.format(coin=coin, state=state))
 
 
-def accessible(page: Page) -> None:
-    """Axe finds nothing that keeps anybody out."""
-    results = Axe().run(page)
+def accessible(page: Page, *, within: str | None = None) -> None:
+    """Axe finds nothing that keeps anybody out; `within` a part of the page, by its selector."""
+    results = Axe().run(page, context=within)
     assert not results.violations_count, results.generate_report()

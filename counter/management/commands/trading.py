@@ -9,12 +9,20 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from counter.models import TradingSwitchChange
 from counter.models.switches import ALL_COINS
 from counter.pricing.impact import Depths
 from counter.trading.depths import DepthRefused, change_depths, depth_text, read_books
 from counter.trading.pacing import PacingRefused, set_paced, unpaced
+from counter.trading.resume_requests import approvers, waiting_requests
 from counter.trading.status import newest_index
 from counter.trading.switches import State, SwitchRefused, stopped, throw
+from counter.trading.taking_back import (
+    standing_change,
+    take_back,
+    taken_back_until,
+    why_not,
+)
 from infra.coordination import clock
 from ledger.decimals import product
 
@@ -32,7 +40,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         steps = parser.add_subparsers(dest="step", required=True)
         steps.add_parser("show", help="which switches are thrown, by whom and why")
-        for step, text in (("stop", "stop opens"), ("resume", "have trading go on")):
+        for step, text in (
+            ("stop", "stop opens"),
+            ("take-back", "take back a stop of your own"),
+            ("resume", "have trading go on"),
+        ):
             command = steps.add_parser(step, help=text)
             command.add_argument("coin", choices=[*settings.COINS, ALL])
             command.add_argument("--reason", required=True)
@@ -48,6 +60,9 @@ class Command(BaseCommand):
         command.add_argument("coin", choices=settings.COINS)
         for name in Depths._fields:
             command.add_argument(f"--{name}", type=_usdt, metavar="USDT", help="0 or none charges nothing")
+        command.add_argument(
+            "--far-below", action="store_true", help="less than a tenth of what is in force is meant"
+        )
         command.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -68,35 +83,65 @@ class Command(BaseCommand):
             return set_paced(underlying=coin, paced=step == "pace", reason=options["reason"], by=by, now=now)
         if step == "size":
             return self._set_depths(coin, by, options, now)
+        underlying = ALL_COINS if coin == ALL else coin
+        if step == "take-back":
+            return _take_back(underlying, options["reason"], by, now)
         to = State.RUNNING
         if step == "stop":
             to = State.ALL_STOPPED if options["closes"] else State.OPENS_STOPPED
-        underlying = ALL_COINS if coin == ALL else coin
         return throw(underlying=underlying, to=to, reason=options["reason"], by=by, now=now)
 
     def _set_depths(self, coin: str, by: str, options: dict[str, Any], now: datetime) -> bool:
         named = {name: options[name] for name in Depths._fields if options[name] is not None}
         if not named:
             raise CommandError(f"name a depth: {', '.join(f'--{name}' for name in Depths._fields)}")
-        done = change_depths(underlying=coin, to=named, reason=options["reason"], by=by, now=now)
+        done = change_depths(
+            underlying=coin,
+            to=named,
+            reason=options["reason"],
+            by=by,
+            now=now,
+            far_below=options["far_below"],
+        )
         if done.is_changed:
             self.stdout.write(f"{done}.")
         return done.is_changed
 
     def _show(self) -> None:
-        switches = stopped()
-        for switch in switches.values():
+        switches, now = stopped(), clock.of("default").now()
+        requests = waiting_requests(switches)
+        for underlying, switch in switches.items():
             self.stdout.write(f"{switch}, since {switch.since.isoformat()}, by {switch.by}: {switch.reason}")
+            if change := standing_change(underlying):
+                self.stdout.write(f"  {_way_back(change, now)}")
+            for asked in requests.get(underlying, ()):
+                self.stdout.write(f"  {asked.by} asks to let trading go on: {asked.reason}")
         if not switches:
             self.stdout.write("Nothing is stopped.")
         for coin in unpaced():
             self.stdout.write(f"Of {coin} everything is admitted, however far the desk is behind.")
-        now = clock.of("default").now()
         for coin, book in read_books().items():
             index = newest_index(coin, now=now)
             parts = zip(Depths._fields, book.depths, book.at, strict=True)
             texts = [_standing(name, at, depth, index) for name, depth, at in parts if depth]
             self.stdout.write(f"{coin} charges for size: {', '.join(texts)}.")
+
+
+def _take_back(underlying: str, reason: str, by: str, now: datetime) -> bool:
+    """Take back the stop that stands; whether there was one."""
+    stop = standing_change(underlying)
+    if stop is None or not stop.is_stop:
+        raise CommandError("there is no stop to take back")
+    return take_back(stop_id=stop.pk, reason=reason, by=by, now=now)
+
+
+def _way_back(stop: TradingSwitchChange, now: datetime) -> str:
+    """Who may end what is stopped."""
+    people = ", ".join(approvers()) or "nobody"
+    approved = f"approvers in the admin ({people}), or resume here"
+    if refusal := why_not(stop, by=stop.by, now=now):
+        return f"ended by {approved}; not taken back alone: {refusal}"
+    return f"taken back by {stop.by} alone until {taken_back_until(stop):%H:%M:%S} UTC; ended by {approved}"
 
 
 def _standing(name: str, at: Decimal, depth: Decimal, index: Decimal | None) -> str:

@@ -5,15 +5,18 @@
 
 import os
 import re
+import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browsing import SEEN_WITHIN_MS, Cockpit, seen_in_chromium
+from tests.support.trading import accessible
 from tools.stack.supervision import wait_until
 
 pytestmark = seen_in_chromium
 
+UNDONE_WITHIN_SECONDS = 60.0
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 expect.set_options(timeout=SEEN_WITHIN_MS)
@@ -27,6 +30,8 @@ def test_risk_is_read_and_trading_is_stopped_and_let_go_on(stack: Cockpit, brows
     tess = stack.log_in(browser, "tess")
     reads_the_risk(tess)
     reads_the_balances(tess)
+    finds_stops_and_sees_it(tess)
+    takes_it_back(tess)
     finds_stops_and_sees_it(tess)
     tom = stack.log_in(browser, "tom")
     lets_it_go_on(tom)
@@ -71,13 +76,34 @@ def finds_stops_and_sees_it(page: Page) -> None:
     expect(switches.get_by_role("row", name=re.compile("^ETH"))).to_contain_text("A drill.")
 
 
+def takes_it_back(page: Page) -> None:
+    """By the person who threw it, from the first page and by nothing but its words, within a minute."""
+    started = time.monotonic()
+    page.goto("/admin/")
+    row = page.get_by_role("region", name="Kill switch").get_by_role("row", name=re.compile("^ETH"))
+    row.get_by_role("link", name=re.compile("^stopped: take back…")).click()
+    expect(page.get_by_role("region", name="State")).to_contain_text("opens are stopped, closing goes on")
+    undo = page.get_by_role("region", name="Undo it")
+    expect(undo).to_contain_text("Then opens and closes go on")
+    keep(page, "kill-switch-undo", height=1000)
+    accessible(page, within=".cockpit")
+    undo.get_by_label("Why").fill("It was the wrong coin.")
+    undo.get_by_role("button", name="Take back: ETH").click()
+    expect(page.get_by_role("region", name="State")).to_contain_text("ETH: opens and closes go on")
+    expect(page.get_by_role("region", name="History")).to_contain_text("It was the wrong coin.")
+    assert time.monotonic() - started < UNDONE_WITHIN_SECONDS or SCREENSHOTS
+    accessible(page, within=".cockpit")
+    page.goto("/admin/")
+    expect(row).to_contain_text("opens and closes go on")
+
+
 def lets_it_go_on(page: Page) -> None:
     switches = page.get_by_role("region", name="Kill switch")
     switches.get_by_role("row", name=re.compile("^ETH")).get_by_role("link", name="let go on…").click()
     page.get_by_label("Why").fill("The drill is over.")
     page.get_by_role("button", name="Let trading go on: ETH").click()
     page.goto("/admin/")
-    expect(switches.get_by_role("row", name=re.compile("^ETH"))).to_contain_text("runs")
+    expect(switches.get_by_role("row", name=re.compile("^ETH"))).to_contain_text("opens and closes go on")
 
 
 def keep(page: Page, name: str, *, height: int = 900) -> None:

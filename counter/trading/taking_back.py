@@ -1,0 +1,124 @@
+"""Taking a stop back: the person who threw a kill switch undoes that stop alone, soon, if nothing else happened.
+
+Invariant: a switch comes back to what stood before the stop, and nothing that somebody else or a protection did since
+is undone with it. Decided under the lock that everybody who throws a switch takes first.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from counter.models import TradingStatus, TradingStatusChange, TradingSwitch, TradingSwitchChange
+from counter.models.switches import ALL_COINS
+from counter.trading.switches import State, SwitchRefused, apply_stops, locked
+from infra.coordination.ages import age
+from infra.db.lifecycles import may, moves
+
+log = structlog.get_logger(__name__)
+
+TRANSITIONS = {
+    (State.OPENS_STOPPED, State.RUNNING): TradingSwitch.take_back,
+    (State.ALL_STOPPED, State.RUNNING): TradingSwitch.take_back,
+    (State.ALL_STOPPED, State.OPENS_STOPPED): TradingSwitch.take_back_closes,
+}
+# Throws that moved their switch, and still count.
+MOVED = Q(takes_back=None, taken_back_by__isnull=True) & ~Q(from_state=F("to_state"))
+WIDE, HALTED = TradingStatus.State.WIDE, TradingStatus.State.HALTED
+TIGHTENED = (Q(to_state=HALTED) & ~Q(from_state=HALTED)) | (
+    Q(to_state=WIDE) & ~Q(from_state__in=[WIDE, HALTED])
+)
+
+
+def may_take_back(user: Any) -> bool:
+    """Whether a user may take back a stop of their own: who may stop."""
+    return may(user, TradingSwitch(), TradingSwitch.take_back)
+
+
+def standing_change(underlying: str, *, before: int | None = None) -> TradingSwitchChange | None:
+    """The throw that a switch's state comes from: the newest that moved it and was not taken back.
+
+    `before` is the id of a throw before which it is wanted. None of a switch that was never thrown.
+    """
+    thrown = TradingSwitchChange.objects.filter(MOVED, underlying=underlying)
+    if before is not None:
+        thrown = thrown.filter(pk__lt=before)
+    return thrown.order_by("-pk").first()
+
+
+def taken_back_until(stop: TradingSwitchChange) -> datetime:
+    """Until when a stop may be taken back."""
+    return stop.at + timedelta(seconds=settings.STOP_TAKE_BACK_SECONDS)
+
+
+def why_not(stop: TradingSwitchChange, *, by: str, now: datetime) -> str:
+    """Why this person cannot take the stop back alone, for people; empty if they can."""
+    if not stop.is_stop:
+        return "it stopped nothing"
+    if stop.by != by:
+        return f"{stop.by} threw it, and nobody else takes it back alone"
+    if age(stop.at, now=now) >= timedelta(seconds=settings.STOP_TAKE_BACK_SECONDS):
+        return f"the time for it was over at {taken_back_until(stop):%H:%M:%S} UTC"
+    return _happened_since(stop)
+
+
+@moves(TradingSwitch.take_back)
+@moves(TradingSwitch.take_back_closes)
+def take_back(*, stop_id: int, reason: str, by: str, now: datetime) -> bool:
+    """Bring a switch back to where it was before a stop of this person; whether it was not taken back already.
+
+    The one that stood before keeps its person, its reason and its time.
+
+    Raises: SwitchRefused without a reason, for what is no stop, or with the reason why they cannot do it alone.
+    """
+    if not reason.strip():
+        raise SwitchRefused("a reason is needed")
+    stop = TradingSwitchChange.objects.filter(pk=stop_id).first()
+    if stop is None:
+        raise SwitchRefused("there is no such stop")
+    with transaction.atomic():
+        switch = locked(stop.underlying, now)
+        if TradingSwitchChange.objects.filter(takes_back=stop, by=by).exists():
+            return False
+        if refusal := why_not(stop, by=by, now=now):
+            raise SwitchRefused(refusal)
+        if switch.state != stop.to_state:
+            raise SwitchRefused("the switch does not stand where the stop put it")
+        was, to = State(stop.to_state), State(stop.from_state)
+        before = standing_change(stop.underlying, before=stop.pk)
+        TRANSITIONS[was, to](switch, reason=reason.strip(), by=by, at=now)
+        if to is not State.RUNNING and before is not None:
+            switch.reason, switch.by, switch.since = before.reason, before.by, before.at
+        switch.save(update_fields=["state", "reason", "by", "since"])
+        apply_stops(now)
+        TradingSwitchChange.objects.create(
+            underlying=stop.underlying,
+            from_state=was,
+            to_state=to,
+            reason=reason.strip(),
+            by=by,
+            at=now,
+            takes_back=stop,
+        )
+    log.warning("stop taken back", coin=stop.underlying, was=str(was), now=str(to), by=by, reason=reason)
+    return True
+
+
+def _happened_since(stop: TradingSwitchChange) -> str:
+    """What a person or a protection did to a stop's coins since; own stops that were taken back again are nothing."""
+    of_all = stop.underlying == ALL_COINS
+    later = TradingSwitchChange.objects.filter(pk__gt=stop.pk)
+    if not of_all:
+        later = later.filter(underlying__in=[stop.underlying, ALL_COINS])
+    others, own = later.exclude(by=stop.by), later.filter(MOVED)
+    if thrown := others.first() or own.first():
+        return f"{thrown.by} threw the switch of {thrown.coins} after it, at {thrown.at:%H:%M:%S} UTC"
+    coins = list(settings.COINS) if of_all else [stop.underlying]
+    tightened = TradingStatusChange.objects.filter(TIGHTENED, underlying__in=coins, at__gte=stop.at)
+    if change := tightened.order_by("pk").first():
+        state = change.to_state.lower()
+        return f"{change.underlying}'s circuit breaker made it {state} after it, at {change.at:%H:%M:%S} UTC"
+    return ""
