@@ -38,6 +38,9 @@ HARMLESS = {
     ("counter.0012_withdrawals", "ban-drop-constraint"),  # the index of 0011 refuses all that it refused
     # Its index refuses a second booking as it did; only what was refused may now come again.
     ("counter.0025_clearing_stated_again", "ban-drop-constraint"),
+    # Of a table that has a row for each throw of a kill switch: it is read through in a moment.
+    ("counter.0033_taking_back", "disallowed-unique-constraint"),
+    ("counter.0033_taking_back", "adding-foreign-key-constraint"),
     (
         "settlement.0021_asset_names",
         "changing-column-type",
