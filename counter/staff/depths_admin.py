@@ -1,55 +1,53 @@
-"""How coins are traded, in the admin; what they charge for an order's size is set there, with a reason."""
+"""How coins are traded, in the admin; what each charges for an order's size is set on its own page, with a reason."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from unfold.decorators import action
-from unfold.forms import ActionForm
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextareaWidget
 
 from counter.models import TradingStatus
 from counter.pricing.impact import Depths
-from counter.staff.limits_admin import SET, problems_of, text_field
-from counter.trading.depths import DepthRefused, change_depths, depth_text, depths_of
+from counter.staff.limits_admin import SET
+from counter.trading.depths import DepthFarBelow, DepthRefused, change_depths, depth_text, depths_of
+from infra.admin.decisions import page_of
 from infra.admin.readonly import ReadOnlyAdmin
 from infra.coordination import clock
 
 
+def _depth_field(label: str) -> forms.DecimalField:
+    """USDT; the form has what it showed with it, so that only what the person changed is set."""
+    return forms.DecimalField(
+        label=label,
+        required=False,
+        min_value=Decimal(0),
+        max_digits=20,
+        decimal_places=6,
+        show_hidden_initial=True,
+        widget=UnfoldAdminDecimalFieldWidget(
+            attrs={"step": "any", "inputmode": "decimal", "placeholder": "none"}
+        ),
+    )
+
+
 class DepthsForm(forms.Form):
-    """What is filled in beside the action: USDT, where 0 charges nothing and an empty field leaves it, and why."""
+    """Each depth as it is in force, to be changed, and why; 0 charges nothing, an emptied field changes nothing."""
 
-    delta = forms.DecimalField(required=False, min_value=Decimal(0), max_digits=20, decimal_places=6)
-    vega = forms.DecimalField(required=False, min_value=Decimal(0), max_digits=20, decimal_places=6)
-    premium = forms.DecimalField(required=False, min_value=Decimal(0), max_digits=20, decimal_places=6)
-    why = forms.CharField(required=False, max_length=200)
-    far_below = forms.BooleanField(required=False)
+    delta = _depth_field("Delta depth, USDT")
+    vega = _depth_field("Vega depth, USDT")
+    premium = _depth_field("Premium depth, USDT")
+    why = forms.CharField(max_length=200, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
 
-
-class DepthsFields(ActionForm):
-    """The fields of DepthsForm as they are shown, each with what is in force."""
-
-    delta = text_field("delta depth, USDT")
-    vega = text_field("vega depth, USDT")
-    premium = text_field("premium depth, USDT")
-    why = text_field("why (needed)")
-    far_below = forms.BooleanField(required=False, label="less than a tenth is meant")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        standing = [
-            (status.underlying, depths_of(status)) for status in TradingStatus.objects.order_by("underlying")
-        ]
-        for name in Depths._fields:
-            now = ", ".join(f"{coin} {depth_text(getattr(depths, name))}" for coin, depths in standing)
-            field = self.fields[name]
-            field.widget.attrs |= {
-                "placeholder": f"{name}: {now.replace(' USDT', '')}",
-                "title": f"{name} depth; in force: {now}",
-            }
+    def named(self) -> dict[str, Decimal]:
+        """The depths that the person changed."""
+        found = {name: self.cleaned_data[name] for name in Depths._fields if name in self.changed_data}
+        return {name: depth for name, depth in found.items() if depth is not None}
 
 
 class TradingStatusAdmin(ReadOnlyAdmin):
@@ -58,41 +56,66 @@ class TradingStatusAdmin(ReadOnlyAdmin):
         *("payout_float_usdt", "pays_at_once", "admitted_permille", "is_paced"),
         *("delta_depth", "vega_depth", "premium_depth"),
     ]
-    actions = ["set_depths"]
-    action_form = DepthsFields
+    change_form_outer_before_template = "counter/depths_link.html"
 
-    def has_set_permission(self, request: HttpRequest) -> bool:
-        """Decides on the server who is offered the action and whose request for it is obeyed."""
-        return request.user.has_perm(SET)
+    def get_urls(self) -> list[URLPattern]:
+        """With the address where depths are set."""
+        view = self.admin_site.admin_view(self.set_depths)
+        return [path("<int:pk>/depths/", view, name="counter_tradingstatus_depths"), *super().get_urls()]
 
-    @action(description="Charge for size: empty stays, 0 charges nothing", permissions=["set"])
-    def set_depths(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Set the depths that the form names, of all selected coins or of none."""
-        form = DepthsForm(request.POST)
-        if not form.is_valid():
-            self.message_user(request, f"Not done. {problems_of(form)}", messages.ERROR)
-            return
-        given = form.cleaned_data
-        named = {name: given[name] for name in Depths._fields if given[name] is not None}
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """With what is charged for size, and the way to set it."""
+        status = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if isinstance(status, TradingStatus):
+            depths = depths_of(status)._asdict()
+            context["depths"] = {name: depth_text(depth) for name, depth in depths.items()}
+            context["may_set"] = request.user.has_perm(SET)
+        return super().change_view(request, object_id, form_url, context)
+
+    def set_depths(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Set the depths that a person changed in the form; what is far below the one in force is asked again."""
+        if not request.user.has_perm(SET):
+            raise PermissionDenied
+        status = get_object_or_404(TradingStatus, pk=pk)
+        shown: Mapping[str, Decimal | None] = depths_of(status)._asdict()
+        initial = {name: depth and depth.normalize().__format__("f") for name, depth in shown.items()}
+        form = DepthsForm(request.POST if request.method == "POST" else None, initial=initial)
+        asks_again = False
+        if form.is_valid():
+            try:
+                return self._set(request, status, form)
+            except DepthFarBelow as refusal:
+                asks_again = True
+                form.add_error(None, f"Not done: {refusal}.")
+            except DepthRefused as refusal:
+                form.add_error(None, f"Not done: {refusal}.")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Charge for size: {status.underlying}",
+            "form": form,
+            "asks_again": asks_again,
+            "back": page_of(status),
+        }
+        return render(request, "counter/depths.html", context)
+
+    def _set(self, request: HttpRequest, status: TradingStatus, form: DepthsForm) -> HttpResponse:
+        named = form.named()
         if not named:
-            self.message_user(request, "Not done: no depth was filled in.", messages.ERROR)
-            return
-        by, now = request.user.get_username(), clock.of("default").now()
-        try:
-            with transaction.atomic():
-                done = [
-                    change_depths(
-                        underlying=coin,
-                        to=named,
-                        reason=given["why"],
-                        by=by,
-                        now=now,
-                        far_below=given["far_below"],
-                    )
-                    for coin in queryset.order_by("underlying").values_list("underlying", flat=True)
-                ]
-        except DepthRefused as refusal:
-            self.message_user(request, f"Not done: {refusal}.", messages.ERROR)
-            return
-        changed = sum(each.is_changed for each in done)
-        self.message_user(request, f"Depths of {changed} set. {'; '.join(map(str, done))}.", messages.SUCCESS)
+            raise DepthRefused("no depth was changed")
+        done = change_depths(
+            underlying=status.underlying,
+            to=named,
+            reason=form.cleaned_data["why"],
+            by=request.user.get_username(),
+            now=clock.of("default").now(),
+            far_below="far_below" in request.POST,
+        )
+        messages.success(request, f"{done}.")
+        return HttpResponseRedirect(page_of(status))

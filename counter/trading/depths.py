@@ -41,6 +41,10 @@ class DepthRefused(ValueError):
     """The depths cannot be set like this."""
 
 
+class DepthFarBelow(DepthRefused):
+    """So small a depth is set only by a person who says that it is meant."""
+
+
 class DepthsSet(NamedTuple):
     """What a coin charged for size before and charges now."""
 
@@ -96,8 +100,9 @@ def change_depths(
     A measure that is not named stays as it is; None or 0 charges nothing. In a coin that charged nothing orders count
     from this moment, from 0 on; the feed measures where the book really stands within seconds.
 
-    Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth, without a reason, or for
-    less than FAR_BELOW_RATE of what is in force without `far_below`, by which the person says that it is meant.
+    Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth or without a reason;
+    DepthFarBelow for less than FAR_BELOW_RATE of what is in force without `far_below`, by which a person says that it
+    is meant.
     """
     if underlying not in settings.COINS:
         raise DepthRefused(f"there is no coin {underlying}")
@@ -155,7 +160,7 @@ def _check_slip(underlying: str, before: Depths, after: Depths) -> None:
     """A depth far below the one in force, as of a zero too few, charges every order many times as much."""
     for name, old, new in zip(Depths._fields, before, after, strict=True):
         if old and new and new < product(old, FAR_BELOW_RATE):
-            raise DepthRefused(
+            raise DepthFarBelow(
                 f"a {name} depth of {depth_text(new)} for {underlying} is less than a tenth of the {depth_text(old)} "
                 "in force, and charges more than ten times as much for size; say that it is meant"
             )

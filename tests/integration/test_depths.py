@@ -1,5 +1,6 @@
 """People set by how much size is charged, in the admin and at the console, with a reason that is kept."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
@@ -44,21 +45,40 @@ def test_people_set_depths_with_a_reason_and_it_is_kept(market):
             set_depths(underlying=coin, to=depths, reason=reason, by="ben", now=NOW)
 
 
-def pressed(client, **fields):
-    [status] = TradingStatus.objects.all()
-    given = {"action": "set_depths", "_selected_action": [status.pk], **fields}
-    return client.post(reverse("admin:counter_tradingstatus_changelist"), given, follow=True).content.decode()
+def page_of(name):
+    return reverse(
+        f"admin:counter_tradingstatus_{name}", args=[TradingStatus.objects.get(underlying="BTC").pk]
+    )
+
+
+def field(page, name):
+    """What a field of the page holds."""
+    [shown] = re.findall(rf'<input type="(?:number|text)" name="{name}"[^>]*>', page)
+    found = re.search(r'value="([^"]*)"', shown)
+    return found.group(1) if found else ""
+
+
+def pressed(client, *, seen=None, **fields):
+    """What is told after the form was sent as it was shown, but for these fields."""
+    if seen is None:
+        seen = client.get(page_of("depths")).content.decode()
+    shown = {name: field(seen, name) for name in Depths._fields}
+    given = {**shown, **{f"initial-{name}": value for name, value in shown.items()}, **fields}
+    return client.post(page_of("depths"), given, follow=True).content.decode()
 
 
 def test_operators_set_depths_in_the_admin_with_a_reason(market):
     operator, viewer = (staff(role, role=role) for role in ("operator", "viewer"))
     told = pressed(operator, delta="250000", premium="0", why="a thin market")
-    assert "Depths of 1 set. BTC: delta 100,000 USDT -&gt; 250,000 USDT." in told
-    assert "Depths of 0 set. BTC: as it was." in pressed(operator, delta="250000", why="once more")
-    assert "a reason is needed" in pressed(operator, delta="9")
-    assert "Not done. vega" in pressed(operator, vega="-1", why="r")
-    assert "Not done: no depth was filled in." in pressed(operator, why="r")
-    pressed(viewer, delta="9", why="r")
+    assert "BTC: delta 100,000 USDT -&gt; 250,000 USDT." in told
+    assert "Not done: no depth was changed." in pressed(operator, delta="250000.0", why="once more")
+    assert "This field is required" in pressed(operator, delta="90000")
+    assert "This field is required" in pressed(operator, delta="90000", why=" ")
+    assert "greater than or equal to 0" in pressed(operator, vega="-1", why="r")
+    assert viewer.get(page_of("depths")).status_code == 403
+    assert viewer.post(page_of("depths"), {"delta": "90000", "why": "r"}).status_code == 403
+    assert "Charge for size…" in operator.get(page_of("change")).content.decode()
+    assert "Charge for size…" not in viewer.get(page_of("change")).content.decode()
     assert TradingStatus.objects.get().delta_depth == 250_000
     [change, _] = DepthChange.objects.order_by("-pk")
     assert (change.by, change.reason, change.delta_depth, change.premium_depth) == (
@@ -71,40 +91,47 @@ def test_operators_set_depths_in_the_admin_with_a_reason(market):
     assert "a thin market" in page
 
 
-def test_what_a_form_leaves_empty_stays_and_all_coins_are_set_or_none(market):
+def test_what_a_person_left_alone_stays_also_if_somebody_else_has_set_it_meanwhile(market):
     operator = staff("operator", role="operator")
-    pressed(operator, vega="7", why="and vega")
-    assert read_books()["BTC"].depths == (100_000, 7, None)
-    TradingStatus.objects.create(underlying="DOGE", spread_rate="0.005", since=NOW, judged_at=NOW)
-    both = {
-        "action": "set_depths",
-        "_selected_action": list(TradingStatus.objects.values_list("pk", flat=True)),
-    }
-    page = operator.post(
-        reverse("admin:counter_tradingstatus_changelist"), {**both, "delta": "90000", "why": "r"}, follow=True
-    )
-    assert "Not done: there is no coin DOGE." in page.content.decode()
-    assert read_books()["BTC"].depths == (100_000, 7, None)
+    seen = operator.get(page_of("depths")).content.decode()
+    change_depths(underlying="BTC", to={"delta": Decimal(90_000)}, reason="r", by="ben", now=NOW)
+    assert "BTC: vega none -&gt; 7 USDT." in pressed(operator, seen=seen, vega="7", why="and vega")
+    assert read_books()["BTC"].depths == (90_000, 7, None)
+    assert "no depth was changed" in pressed(operator, delta="", why="emptied")
+    assert read_books()["BTC"].depths == (90_000, 7, None)
+
+
+def test_a_coin_that_there_is_no_more_is_refused(market):
+    TradingStatus.objects.filter(underlying="BTC").update(underlying="DOGE")
+    operator = staff("operator", role="operator")
+    address = reverse("admin:counter_tradingstatus_depths", args=[TradingStatus.objects.get().pk])
+    told = operator.post(address, {"delta": "90000", "why": "r"}).content.decode()
+    assert "Not done: there is no coin DOGE." in told
 
 
 def test_a_depth_far_below_the_one_in_force_is_set_only_by_who_says_that_it_is_meant(market):
     operator = staff("operator", role="operator")
+    assert "far_below" not in operator.get(page_of("depths")).content.decode()
     told = pressed(operator, delta="9999.999999", vega="7", why="a zero too few")
     assert (
         "a delta depth of 9,999.999999 USDT for BTC is less than a tenth of the 100,000 USDT in force" in told
     )
+    assert 'name="far_below"' in told
+    assert field(told, "delta") == "9999.999999"
     assert read_books()["BTC"].depths == (100_000, None, None)
-    assert "Depths of 1 set" in pressed(operator, delta="10000", vega="7", why="a thin market")
-    assert "Depths of 1 set" in pressed(operator, delta="5", far_below="on", why="on purpose")
-    assert "Depths of 1 set" in pressed(operator, delta="0", why="off")
+    assert "BTC: delta" in pressed(operator, delta="10000", vega="7", why="a thin market")
+    assert "BTC: delta" in pressed(operator, delta="5", far_below="on", why="on purpose")
+    assert "BTC: delta" in pressed(operator, delta="0", why="off")
     assert read_books()["BTC"].depths == (None, 7, None)
 
 
 def test_the_fields_show_what_is_in_force(market):
     change_depths(underlying="BTC", to={"vega": Decimal("20000.5")}, reason="r", by="ben", now=NOW)
-    page = staff("operator", role="operator").get(reverse("admin:counter_tradingstatus_changelist"))
-    for shown in ("delta: BTC 100,000", "vega: BTC 20,000.5", "premium: BTC none"):
-        assert f'placeholder="{shown}"' in page.content.decode()
+    operator = staff("operator", role="operator")
+    page = operator.get(page_of("depths")).content.decode()
+    assert [field(page, name) for name in Depths._fields] == ["100000", "20000.5", ""]
+    standing = operator.get(page_of("change")).content.decode()
+    assert "delta 100,000 USDT, vega 20,000.5 USDT, premium none." in standing
 
 
 def console(*arguments):
