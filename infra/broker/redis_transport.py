@@ -65,12 +65,26 @@ def _is_decodable(body: str, encoding: Any) -> bool:
         return False
 
 
-class Channel(redis.Channel):
+class _KeptClient:
+    """A channel that makes its client once: making one costs more than most commands, and each command would."""
+
+    pool: Any
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:  # has a connection of its own
+            return super()._create_client(asynchronous=True)  # type: ignore[misc]
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()  # type: ignore[misc]
+        return self._kept
+
+
+class Channel(_KeptClient, redis.Channel):
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         return message_of(super()._get(queue), queue)
 
 
-class SentinelChannel(redis.SentinelChannel):
+class SentinelChannel(_KeptClient, redis.SentinelChannel):
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         return message_of(super()._get(queue), queue)
 

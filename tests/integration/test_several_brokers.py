@@ -36,6 +36,19 @@ def test_the_next_broker_is_used_where_the_first_is_gone(broker_url, settings):
     assert sent_and_read("to the third")
 
 
+def test_a_channel_makes_its_client_once_and_anew_after_its_connections_were_given_up(broker_url, settings):
+    settings.BROKER_URL = broker_url
+    with connect() as broker:
+        channel = broker.default_channel
+        with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+            assert first is second
+            assert channel.client is not first, "who consumes has a connection of its own"
+        channel._disconnect_pools()
+        with channel.conn_or_acquire() as third:
+            assert third is not first
+            assert third.ping()
+
+
 class Server:
     """A Valkey, or a Sentinel, of a configuration of its own."""
 
