@@ -13,7 +13,7 @@ from django.db import models
 from acceptance.models import AcceptedOrder
 from infra.db.composing import answered, together
 from infra.db.pipeline import Statement
-from infra.db.transitions import moving, moving_selected, sources_and_target
+from infra.db.transitions import keys_of, moving, moving_selected, sources_and_target
 
 # What the part that moves orders has to return of each, for its steps.
 LOGGED = ("id", "version", "conversion_id")
@@ -55,7 +55,7 @@ def move_orders(
     Raises: as `infra.db.transitions.move` and `logging_steps`.
     """
     if isinstance(orders, models.QuerySet):
-        moved = [moving_selected(orders, transition, same=same, returning=LOGGED)]
+        moved = [moving_selected(AcceptedOrder, transition, keys_of(orders), same=same, returning=LOGGED)]
     else:
         moved = moving(AcceptedOrder, transition, orders, same=same, returning=LOGGED)
     if not moved:

@@ -91,32 +91,38 @@ def moving(
     return [Statement(sql, [*update.set_to(same), *arrays, *update.guarded_by(where)])]
 
 
+def keys_of(rows: models.QuerySet[Any]) -> Statement:
+    """A query for its rows' keys, for `moving_selected`; Django works it out anew each time, which takes 0.3 ms."""
+    model: Any = rows.model
+    sql, parameters = rows.values_list("pk").query.get_compiler(router.db_for_write(model)).as_sql()
+    return Statement(sql, list(parameters))
+
+
 def moving_selected(
-    rows: models.QuerySet[Any],
+    model: type[models.Model],
     transition: Any,
+    chosen: Statement,
     *,
     same: Mapping[str, Any],
     returning: Sequence[str],
     computed: Mapping[str, str] | None = None,
     if_any: str = "",
 ) -> Statement:
-    """The statement that moves the rows which a query selects (and may lock), to be part of another.
+    """The statement that moves the rows whose keys `chosen` selects (and may lock), to be part of another.
 
     It sets `same` on each and answers the fields `returning` of those that moved, in no particular order. `computed`
     sets fields to expressions of SQL; nothing moves unless the part that `if_any` names has a row.
 
     Raises: as `move`.
     """
-    model: Any = rows.model
     update = _update(model, transition)
-    chosen, parameters = rows.values_list("pk").query.get_compiler(update.alias).as_sql()
     # An array is worked out once, in any plan, and the planner never takes a limit of thousands for their number.
-    condition = f"WHERE t.{update.key} = ANY(ARRAY({chosen}))"
+    condition = f"WHERE t.{update.key} = ANY(ARRAY({chosen.sql}))"
     if if_any:
         condition += f" AND EXISTS (SELECT FROM {if_any})"
     assigned = [f"{update.column(name)} = {sql}" for name, sql in (computed or {}).items()]
     sql = update.text(same, assigned, condition, [], returning)
-    return Statement(sql, [*update.set_to(same), *parameters, *update.guarded_by({})])
+    return Statement(sql, [*update.set_to(same), *chosen.parameters, *update.guarded_by({})])
 
 
 def _run(model: type[models.Model], statement: Statement) -> list[tuple[Any, ...]]:

@@ -30,6 +30,11 @@ LOCK_CARRY = """
     SELECT nextval(pg_get_serial_sequence('settlement_conversion', 'id')) AS id, coin, usdt
     FROM settlement_carry WHERE underlying = %s FOR UPDATE
 """
+OLDEST_WAITING = """
+    SELECT id FROM acceptance_acceptedorder WHERE underlying = %s AND state = 'RECEIVED'
+    ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+CONVERTED = "SELECT id FROM acceptance_acceptedorder WHERE conversion_id = %s"
 CLAIMED = "SELECT c.id, c.coin, c.usdt, o.* FROM carried AS c LEFT JOIN claimed AS o ON TRUE ORDER BY o.id"
 EMPTY_CARRY = "UPDATE settlement_carry SET coin = 0, usdt = 0 WHERE underlying = %s"
 END_ATTEMPT = (
@@ -64,13 +69,14 @@ def demand_of(order_id: int, kind: str, coin: Decimal, fair: Decimal, payout: ne
 @moves(AcceptedOrder.convert)
 def claim(underlying: str, *, now: datetime) -> Claimed:
     """Lock the carry, and claim the oldest waiting orders that nobody else is claiming, in the caller's transaction."""
-    waiting = AcceptedOrder.objects.filter(underlying=underlying, state=AcceptedOrder.State.RECEIVED)
+    waiting = Statement(OLDEST_WAITING, [underlying, settings.CONVERSION_MAX_ORDERS])
     parts = {
         "carried": [Statement(LOCK_CARRY, [underlying])],
         "claimed": [
             moving_selected(
-                waiting.order_by("id").select_for_update(skip_locked=True)[: settings.CONVERSION_MAX_ORDERS],
+                AcceptedOrder,
                 AcceptedOrder.convert,
+                waiting,
                 same={"converting_at": now},
                 computed={"conversion_id": "(SELECT id FROM carried)"},
                 returning=("order_id", *DEMANDED, "version", "conversion_id"),
@@ -167,13 +173,18 @@ def booked(
 
     Raises: MovedMeanwhile; RuntimeError when its orders are not as many as the shares.
     """
-    orders = AcceptedOrder.objects.filter(conversion_id=conversion.pk)
+    orders = Statement(CONVERTED, [conversion.pk])
     parts = {
         # The others look for it: the one who moves the conversion is the one who books it.
         **_moving(conversion, Conversion.book, changes, at, by),
         "settled": [
             moving_selected(
-                orders, AcceptedOrder.settle, same={"settled_at": at}, returning=LOGGED, if_any="moved"
+                AcceptedOrder,
+                AcceptedOrder.settle,
+                orders,
+                same={"settled_at": at},
+                returning=LOGGED,
+                if_any="moved",
             )
         ],
         "logged": logging_steps(AcceptedOrder.settle, "settled", at=at),
