@@ -25,6 +25,11 @@ STANDING = f"""
            ARRAY(SELECT id::text || ' ' || code || ' ' || asset FROM settlement_deskaccount)
 """  # noqa: S608 - a constant of our own
 
+WAITING = """
+    SELECT EXISTS (SELECT FROM acceptance_acceptedorder WHERE underlying = %s AND state = 'RECEIVED')
+        OR EXISTS (SELECT FROM settlement_carry WHERE underlying = %s AND abs(usdt) >= %s)
+"""
+
 
 class CoinSnapshot(NamedTuple):
     """What waits for a coin, and what speaks against a conversion of it now.
@@ -59,3 +64,9 @@ def of(underlying: str, *, now: datetime) -> CoinSnapshot:
     asked = Statement(STANDING, [underlying, underlying, least, *rest, settings.VENUE, underlying, *missed])
     ((orders, large_carry, is_held_up, halted, books_are_open, lately, accounts),) = answered("desk", asked)
     return CoinSnapshot(orders, large_carry, is_held_up, halted, books_are_open, lately, accounts)
+
+
+def anything_waits(underlying: str) -> bool:
+    """Whether an order or a large carry waits, be it held up or not: a quarter of the snapshot's cost."""
+    asked = Statement(WAITING, [underlying, underlying, settings.CARRY_WORTH_CONVERTING_USDT])
+    return bool(answered("desk", asked)[0][0])

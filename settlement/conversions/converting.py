@@ -102,12 +102,12 @@ def _open_market(underlying: str, venue: Venue, now: datetime) -> Market:
 
 def needs_conversion(underlying: str, *, now: datetime) -> bool:
     """Whether an order waits, or what is carried is worth an order of its own, and a conversion may be made now."""
-    return coin_snapshot.of(underlying, now=now).needs_conversion
+    return coin_snapshot.anything_waits(underlying) and coin_snapshot.of(underlying, now=now).needs_conversion
 
 
 def orders_wait(underlying: str, *, now: datetime) -> bool:
     """Whether an order waits for a conversion that may be made now."""
-    return coin_snapshot.of(underlying, now=now).orders_wait
+    return coin_snapshot.anything_waits(underlying) and coin_snapshot.of(underlying, now=now).orders_wait
 
 
 @moves(Conversion.fill, Conversion.State.PLANNED)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from infra.broker.dispatcher import dispatcher
 from infra.coordination import clock
 from infra.coordination.leader import first_free
-from settlement.conversions import balancing, chasing, converting
+from settlement.conversions import balancing, chasing, coin_snapshot, converting
 from settlement.conversions.chasing import Chase
 from settlement.conversions.converting import PriceRanAway
 from settlement.models import Conversion
@@ -94,6 +94,8 @@ def _rounds(underlying: str, venue: Venue, place: int) -> tuple[int, Conversion 
             break
         else:
             rounds, chase = rounds + 1, None
+            if not coin_snapshot.anything_waits(underlying):
+                break
     return rounds, made
 
 
