@@ -49,14 +49,14 @@ def begin(**signal: Any) -> None:
 
 @shared_task(name="settlement.convert", bind=True)
 def convert(self: Task, underlying: str) -> None:
-    """Work a coin off; when nothing was booked the rest of the chain has nothing to do and is dropped."""
+    """Work a coin off. The rest of the chain is dropped when nothing was booked, or somebody reports it anyway."""
     try:
         worked = rounds.work_off(underlying=underlying, venue=venue())
     except VenueError as error:
         log.warning("nothing converted", coin=underlying, error=str(error))
         self.request.chain = None  # tried again when the halt's question or the coin is due
         return
-    if not worked.rounds:
+    if not worked.rounds or reporting.is_under_way():
         self.request.chain = None
     if worked.orders_left:
         settle_soon(underlying)

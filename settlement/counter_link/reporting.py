@@ -1,5 +1,6 @@
 """Reporting settlements to counter until it has taken each; counter takes one twice without effect."""
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from acceptance.isolating_failures import store_apart
 from acceptance.models import AcceptedOrder
 from acceptance.order_history import move_orders
 from counter.contracts import SettlementReport
-from infra.coordination.leader import exclusive
+from infra.coordination.leader import exclusive, is_held
 from infra.db.arrays import array
 from infra.db.lifecycles import moves
 from infra.db.rows import reader
@@ -25,6 +26,9 @@ from settlement.task_triggers import balance_in
 log = structlog.get_logger(__name__)
 _untraced = Trouble(log, "reports not traced", over="reports traced again")
 
+REPORTING = "report"  # the lock of the process that reports
+# Held on for so long after a report: what is settled meanwhile goes along with the next one, and calls for none itself.
+GATHER_SECONDS = 0.05
 REPORT_ORDERS = 1000
 MAX_ROUNDS = 100
 REFUSED_WAITS = timedelta(seconds=60)
@@ -65,12 +69,19 @@ def report_until_done(*, clock: Callable[[], datetime]) -> int:
     """
     taken_in_all = 0
     while True:
-        with exclusive("report", using="desk") as alone:
+        with exclusive(REPORTING, using="desk") as alone:
             taken = report_settled(clock=clock) if alone else 0
+            if taken:
+                time.sleep(GATHER_SECONDS)
         taken_in_all += taken
         # Looked at only after the lock is free: what was settled while it was held is left to this.
-        if not taken or not is_anything_left(now=clock()):
+        if not alone or not is_anything_left(now=clock()):
             return taken_in_all
+
+
+def is_under_way() -> bool:
+    """Whether a process reports that will look again: what is settled by now is reported without another call."""
+    return is_held(REPORTING, using="desk")
 
 
 def report_settled(*, clock: Callable[[], datetime]) -> int:
