@@ -8,3 +8,9 @@ class InfraConfig(AppConfig):
 
     name = "infra"
     label = "config"
+
+    def ready(self) -> None:
+        """States are written into statements before the first one is made."""
+        from infra.db import literal_states  # imports what needs the apps' settings
+
+        literal_states.register()

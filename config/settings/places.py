@@ -125,9 +125,6 @@ DATABASES = {
     "default": _database("DATABASE_URL", "crossbook", "counter's"),
     "desk": _database("DESK_DATABASE_URL", "desk", "the desk's"),
 }
-# A plan for any state cannot use the index of one, and seems cheap where the first row found is enough: it would read
-# millions of reported orders to see that none waits. The desk's statements are of batches, so planning each is little.
-DATABASES["desk"]["OPTIONS"]["session"]["plan_cache_mode"] = "force_custom_plan"
 DATABASES["desk"]["TEST"] = {"DEPENDENCIES": []}  # a test of the desk needs no counter
 DATABASE_ROUTERS = ["config.router.TwoSystems"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
