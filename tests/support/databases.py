@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 from django.conf import settings
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -21,6 +22,8 @@ ALIASES = ("default", "desk")
 CLEARED_WITHIN = "30s"
 READY_WITHIN_SECONDS = 60.0
 RESTORE = "SELECT as_migrated.restore()"
+# What DISCARD ALL does, but for the prepared statements, of which psycopg keeps a list.
+AS_NEW = "CLOSE ALL; RESET ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"
 CLEARING = "clearing"  # application_name of the connection that clears, for tests that count the others
 
 
@@ -46,7 +49,9 @@ def clone(*, suffix: str) -> None:
             server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated} STRATEGY file_copy")
             connections[alias].close()
             settings.DATABASES[alias]["NAME"] = connections[alias].settings_dict["NAME"] = name
-    setattr(TransactionTestCase, "_fixture_teardown", _clear)  # noqa: B010 - Django's stubs do not know it
+    # Django's stubs know neither. The second would close what the first has left as new.
+    setattr(TransactionTestCase, "_fixture_teardown", _clear)  # noqa: B010
+    setattr(TransactionTestCase, "_should_reload_connections", lambda test: False)  # noqa: B010
 
 
 def copied(suffix: str) -> dict[str, str]:
@@ -86,7 +91,7 @@ def _clearing(alias: str) -> psycopg.Connection:
 def _clear(test: TransactionTestCase) -> None:
     """Leave the databases of a test as the migrations made them; see tests/support/template.py."""
     for alias in ALIASES if test.databases == "__all__" else test.databases:
-        connections[alias].close()  # with any transaction or lock it still holds
+        _leave_as_new(connections[alias])
         try:
             _clearing(alias).execute(RESTORE)
         except psycopg.OperationalError:
@@ -94,6 +99,31 @@ def _clear(test: TransactionTestCase) -> None:
                 raise
             _leave_clearing()  # the test ended all connections, ours too
             _clearing(alias).execute(RESTORE)
+
+
+def _leave_as_new(connection: BaseDatabaseWrapper) -> None:
+    """Nothing of a test is left in its session, which the next one goes on with: a new one costs 7 ms on both sides.
+
+    One that is in a transaction, or broken, is closed, with any lock that it still holds.
+    """
+    if not _is_at_rest(connection):
+        connection.close()
+        return
+    try:
+        connection.connection.execute(AS_NEW)
+        connection.init_connection_state()
+    except psycopg.Error:
+        connection.close()
+
+
+def _is_at_rest(connection: BaseDatabaseWrapper) -> bool:
+    return (
+        connection.connection is not None
+        and not connection.in_atomic_block
+        and not connection.errors_occurred
+        and connection.get_autocommit()
+        and connection.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    )
 
 
 def conninfo(alias: str) -> str:
