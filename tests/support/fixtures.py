@@ -66,9 +66,7 @@ def venue(paper_venue: PaperVenue, venue_account: tuple[str, str, str]) -> "Iter
     yield account_of(paper_venue, venue_account)
     as_if_later(None)
     Breaker(paper_venue.url).forget()
-    paper_venue.clear_faults()
-    for symbol in ("BTCUSDT", "ETHUSDT", "BNBUSDT"):
-        paper_venue.set_price(symbol, None)
+    paper_venue.calm()
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ class PaperVenue:
         self._session = requests.Session()
         self._session.trust_env = False
         self._accounts = itertools.count(1)
+        self._may_have_faults = False
+        self._pinned: set[str] = set()
 
     @classmethod
     def start(cls, *arguments: str) -> Self:
@@ -79,6 +81,7 @@ class PaperVenue:
 
     def add_fault(self, kind: str, **details: Any) -> dict[str, Any]:
         """A fault of docs/paper-venue-control.md, such as `add_fault("reply_lost", path="/api/v3/order", count=1)`."""
+        self._may_have_faults = True
         return self._call("POST", "faults", {"kind": kind, **details})
 
     def faults(self) -> list[dict[str, Any]]:
@@ -88,10 +91,21 @@ class PaperVenue:
     def clear_faults(self) -> None:
         """Switch all faults off."""
         self._call("DELETE", "faults")
+        self._may_have_faults = False
 
     def set_price(self, symbol: str, price: str | Decimal | None) -> None:
         """Pin the price of e.g. BTCUSDT; None lets it go."""
+        self._pinned.add(symbol)
         self._call("POST", "price", {"symbol": symbol, "price": None if price is None else str(price)})
+        if price is None:
+            self._pinned.discard(symbol)
+
+    def calm(self) -> None:
+        """End the faults and the pinned prices of a test; most had none, and nothing is asked for them."""
+        if self._may_have_faults:
+            self.clear_faults()
+        for symbol in sorted(self._pinned):
+            self.set_price(symbol, None)
 
     def fund(self, *, account: str, asset: str, amount: str | Decimal, wallet: str = "SPOT") -> None:
         """Money from outside into one wallet (SPOT or FUNDING)."""

@@ -141,11 +141,10 @@ class Engine:
     def fill_resting(self, *, symbol: str, now_ms: int) -> None:
         """Match, at their own price, the open orders that the other side of the book has come to."""
         market = self.markets[symbol]
-        for account in self.state.accounts.values():
-            for order in [order for order in account.open_orders.values() if order.symbol == symbol]:
-                best = market.quote.ask if order.side is Side.BUY else market.quote.bid
-                if crosses(side=order.side, limit=order.price, price=best):
-                    self._fill_maker(market, order, now_ms)
+        for order in [order for order in self.state.standing.values() if order.symbol == symbol]:
+            best = market.quote.ask if order.side is Side.BUY else market.quote.bid
+            if crosses(side=order.side, limit=order.price, price=best):
+                self._fill_maker(market, order, now_ms)
 
     def _fill_maker(self, market: Market, order: Order, now_ms: int) -> None:
         levels = market.levels(order.side)

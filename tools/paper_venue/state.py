@@ -89,6 +89,7 @@ class State:
     def __init__(self, *, orders_kept: int = ORDERS_KEPT) -> None:
         self.accounts: dict[str, Account] = {}
         self.orders: dict[int, Order] = {}
+        self.standing: dict[int, Order] = {}  # the open ones of all accounts, oldest first
         self._trades_by_order: dict[int, tuple[Trade, ...]] = {}
         self.venue_id = ""
         self.last_order_id = 0
@@ -103,7 +104,7 @@ class State:
         """An independent copy; the records themselves are shared, for they never change."""
         copied = copy.copy(self)
         copied.accounts = {name: account.clone() for name, account in self.accounts.items()}
-        for name in ("orders", "marked_prices", "replays", "_trades_by_order", "_closed"):
+        for name in ("orders", "standing", "marked_prices", "replays", "_trades_by_order", "_closed"):
             setattr(copied, name, copy.copy(getattr(self, name)))
         return copied
 
@@ -188,9 +189,10 @@ class State:
             account.orders[order.symbol].append(order.order_id)
             account.latest_by_client_id[(order.symbol, order.client_order_id)] = order.order_id
         if order.status.is_open:
-            account.open_orders[order.order_id] = order
+            account.open_orders[order.order_id] = self.standing[order.order_id] = order
             return
-        account.open_orders.pop(order.order_id, None)
+        for standing in (account.open_orders, self.standing):
+            standing.pop(order.order_id, None)
         self._closed.append(order.order_id)
         if len(self._closed) > self._orders_kept:
             self._forget(self._closed.popleft())

@@ -43,9 +43,7 @@ class Hub:
         self._topics: dict[str, tuple[Stream, Topic]] = {}
         self._listeners: defaultdict[str, dict[Listener, None]] = defaultdict(dict)
         self._disturbances: defaultdict[str, Disturbance] = defaultdict(Disturbance)
-        self._known_orders = {
-            order_id for account in venue.state.accounts.values() for order_id in account.open_orders
-        }
+        self._known_orders = set(venue.state.standing)
         venue.listeners.append(self._hear)
         for name, market in venue.engine.markets.items():
             market.printed = self._printing(name)
