@@ -18,7 +18,11 @@ from tests.support.factories import make_customer
 from tests.support.staff import staff
 
 # Each statement is a transaction of its own, as in the product: one that fails leaves no other aborted.
-pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "desk"]), pytest.mark.property]
+pytestmark = [
+    pytest.mark.django_db(transaction=True, databases=["default", "desk"]),
+    pytest.mark.property,
+    pytest.mark.usefixtures("sessions_remembered"),  # before `client` logs in
+]
 
 # What people, scanners and broken links put where a text, a number, a time or a choice is expected.
 VALUES = [

@@ -129,6 +129,7 @@ def rows_that_people_act_on():
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "approver"])
+@pytest.mark.usefixtures("sessions_remembered")
 @pytest.mark.django_db(databases=["default", "desk"])
 def test_no_link_and_no_button_that_staff_see_is_refused(role, venue, monkeypatch):
     monkeypatch.setattr(timed_venue, "venue", lambda: venue)  # pages look at its markets beforehand

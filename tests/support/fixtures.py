@@ -115,6 +115,23 @@ def promised_deadline(settings: Any) -> None:
 
 
 @pytest.fixture
+def sessions_remembered(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions and users stay in this process: to read both for each request costs a third of a page of the admin."""
+    from django.contrib.auth.backends import ModelBackend
+
+    users: dict[int, Any] = {}
+    read = ModelBackend.get_user
+
+    def get_user(backend: ModelBackend, user_id: int) -> Any:
+        if user_id not in users:
+            users[user_id] = read(backend, user_id)
+        return users[user_id]
+
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    monkeypatch.setattr(ModelBackend, "get_user", get_user)
+
+
+@pytest.fixture
 def stream(transactional_db: None, programs: "Programs") -> "Web":
     """The stream program, shared with other tests."""
     return programs.stream()

@@ -283,6 +283,7 @@ def _keywords(pattern: Any, key: Any) -> list[dict[str, Any]]:
     return [dict.fromkeys(names, key)]
 
 
+@pytest.mark.usefixtures("sessions_remembered")
 @pytest.mark.parametrize("role", [None, "viewer"])
 def test_no_crafted_post_of_staff_without_the_permission_changes_anything(desk, role):
     made = stuck(desk, "request_lost")
