@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
-# Many tests wait for processes, so that three workers keep two cores busy; for a few tests two start sooner.
-TEST_WORKERS ?= $(if $(ARGS),2,3)
+# Many tests wait for processes, so that four workers keep two cores busy; for a few tests two start sooner.
+TEST_WORKERS ?= $(if $(ARGS),2,4)
 # Each worker has its part of the modules in a row, until it takes from another: tests of one share what it starts.
 PYTEST = $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
@@ -36,8 +36,8 @@ $(BENCH_STAMP): tools/bench/requirements.lock | $(STAMP)
 demo: setup  ## start everything, settle 1,000 orders, audit, stop: about a minute
 	@$(BIN)/python -m tools.demo
 
-# Tests with a bound of wall time run last: a bound is for a machine that does little else. Those that replace a whole stack
-# take both cores and run alone; the others mostly wait for times that run out, three at once.
+# Tests with a bound of wall time run last: a bound is for a machine that does little else. What replaces a whole stack
+# takes both cores and runs alone; the others mostly wait for times that run out, three at once.
 TIMED = $(shell grep -rl 'pytest.mark.timed' tests)
 
 test: setup  ## all tests, on servers of their own; ARGS=tests/unit for some of them
@@ -45,8 +45,8 @@ ifdef ARGS
 	@$(PYTEST) $(ARGS)
 else
 	@$(PYTEST) -m "not timed"
-	@$(PYTEST) -m timed $(filter-out tests/journeys/%,$(TIMED))
-	@$(BIN)/python -m pytest -n 1 -m timed $(filter tests/journeys/%,$(TIMED))
+	@$(PYTEST) -n 3 -m timed $(filter-out tests/journeys/stack/%,$(TIMED))
+	@$(BIN)/python -m pytest -n 0 -m timed $(filter tests/journeys/stack/%,$(TIMED))
 endif
 
 # After every change: lint, types, walls, and every test without a process or a transaction of its own.

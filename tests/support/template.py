@@ -35,9 +35,19 @@ SOURCES = (
 )
 # Rows are deleted: to truncate one table costs 5 ms, and with those that refer to a customer 56 ms, against 0.2 ms.
 # Only what grew large, by rows or by what was deleted or rolled back, is truncated. What migrations inserted is put
-# back when a test changed it.
+# back when a test changed it: when there are not as many rows, or one that a later transaction wrote. To compare the
+# rows themselves cost 4 ms for each test.
 AS_MIGRATED = """
 CREATE SCHEMA as_migrated;
+CREATE SCHEMA as_restored;
+CREATE TABLE as_restored.marks (relname name PRIMARY KEY, row_count bigint NOT NULL, newest bigint NOT NULL);
+CREATE FUNCTION as_restored.mark(kept text) RETURNS as_restored.marks LANGUAGE plpgsql AS $$
+DECLARE
+    found as_restored.marks;
+BEGIN
+    EXECUTE format('SELECT %1$L, count(*), coalesce(max(xmin::text::bigint), 0) FROM public.%1$I', kept) INTO found;
+    RETURN found;
+END $$;
 DO $$
 DECLARE
     found record;
@@ -47,6 +57,7 @@ BEGIN
         EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', found.relname) INTO has_rows;
         IF has_rows THEN
             EXECUTE format('CREATE TABLE as_migrated.%1$I AS TABLE public.%1$I', found.relname);
+            INSERT INTO as_restored.marks SELECT * FROM as_restored.mark(found.relname);
         END IF;
     END LOOP;
 END $$;
@@ -61,7 +72,6 @@ DECLARE
     large text;
     emptied text;
     kept text;
-    is_changed boolean;
 BEGIN
     -- Neither append-only triggers nor foreign keys stand in the way.
     SET LOCAL session_replication_role = replica;
@@ -76,15 +86,11 @@ BEGIN
     FOR kept IN
         SELECT relname FROM pg_class WHERE relnamespace = 'as_migrated'::regnamespace AND relkind = 'r'
     LOOP
-        EXECUTE format(
-            'SELECT EXISTS (SELECT t::text FROM public.%1$I t EXCEPT ALL SELECT t::text FROM as_migrated.%1$I t)'
-            ' OR EXISTS (SELECT t::text FROM as_migrated.%1$I t EXCEPT ALL SELECT t::text FROM public.%1$I t)',
-            kept
-        ) INTO is_changed;
-        IF is_changed THEN
-            EXECUTE format('DELETE FROM public.%I', kept);
-            EXECUTE format('INSERT INTO public.%1$I SELECT * FROM as_migrated.%1$I', kept);
-        END IF;
+        CONTINUE WHEN as_restored.mark(kept) = (SELECT marks FROM as_restored.marks WHERE relname = kept);
+        EXECUTE format('DELETE FROM public.%I', kept);
+        EXECUTE format('INSERT INTO public.%1$I SELECT * FROM as_migrated.%1$I', kept);
+        DELETE FROM as_restored.marks WHERE relname = kept;
+        INSERT INTO as_restored.marks SELECT * FROM as_restored.mark(kept);
     END LOOP;
 END $$;
 """
