@@ -43,11 +43,19 @@ class Chart:
 
     def account(self, code: str, asset: str) -> DeskAccount:
         """The account, created if this asset is new to it."""
-        if (code, asset) not in self._accounts:
-            self._accounts[code, asset], _ = DeskAccount.objects.get_or_create(
-                code=code, asset=asset, defaults={"normal_side": NORMAL_SIDES[code]}
-            )
+        self.create_missing([(code, asset)])
         return self._accounts[code, asset]
+
+    def create_missing(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Create the accounts (code, asset) that there are not yet, in one statement; others may do so meanwhile."""
+        missing = sorted(set(wanted) - self._accounts.keys())
+        if not missing:
+            return
+        DeskAccount.objects.bulk_create(
+            (DeskAccount(code=code, asset=asset, normal_side=NORMAL_SIDES[code]) for code, asset in missing),
+            ignore_conflicts=True,
+        )
+        self._accounts |= {(account.code, account.asset): account for account in DeskAccount.objects.all()}
 
 
 def chart_of(accounts: Iterable[str]) -> Chart:

@@ -27,7 +27,7 @@ class Legs:
         self._funds_transfer_id = funds_transfer_id
         self._break_id = break_id
         self._clearing_payment_id = clearing_payment_id
-        self.transfers: list[DeskTransfer] = []
+        self._legs: list[tuple[str, str, str, str, Decimal]] = []
 
     def add(self, kind: str, asset: str, *, debit: str, credit: str, amount: Decimal) -> None:
         """Debit one account and credit another; a negative amount goes the other way, zero is no leg."""
@@ -35,7 +35,15 @@ class Legs:
             return
         if amount < 0:
             debit, credit, amount = credit, debit, -amount
-        self.transfers.append(
+        self._legs.append((kind, asset, debit, credit, amount))
+
+    @property
+    def transfers(self) -> list[DeskTransfer]:
+        """The legs as they will be written; accounts that are new are in the book from now on."""
+        self._chart.create_missing(
+            (code, asset) for _, asset, debit, credit, _ in self._legs for code in (debit, credit)
+        )
+        return [
             DeskTransfer(
                 debit_account=self._chart.account(debit, asset),
                 credit_account=self._chart.account(credit, asset),
@@ -48,7 +56,8 @@ class Legs:
                 clearing_payment_id=self._clearing_payment_id,
                 created_at=self._now,
             )
-        )
+            for kind, asset, debit, credit, amount in self._legs
+        ]
 
     def post(self) -> None:
         """Write the legs in the caller's transaction."""
