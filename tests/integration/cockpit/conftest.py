@@ -13,6 +13,7 @@ from tests.support.venue import PaperVenue
 
 if TYPE_CHECKING:
     from cockpit.models import Tally
+    from counter.orders.requests import Order
     from settlement.venues.ccxt_venue import CcxtVenue
     from tests.support.cockpit import Clock
 
@@ -53,6 +54,18 @@ def past(two_systems: None, venue: "CcxtVenue") -> None:
     from tests.support.history import write_history
 
     write_history(venue)
+
+
+@pytest.fixture
+def settled(two_systems: None, venue: "CcxtVenue") -> "tuple[Order, Order]":
+    """Three orders of one conversion: two opens and a close that crosses with them. The last two."""
+    from tests.support.desk import run_desk
+    from tests.support.factories import make_customer, make_option, place_close, place_open
+
+    option = make_option()
+    first = place_open(make_customer(), option, contracts=200)
+    run_desk(venue)
+    return place_open(make_customer(), option, contracts=150), place_close(first, contracts=40)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One order's timeline tells all of it, in order of time, and one box finds it by any id or reference it has."""
+"""One order's timeline tells all of it, in order of time."""
 
 import json
 from collections import Counter
@@ -6,19 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.db import DatabaseError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from acceptance.models import AcceptedOrder, Conflict
-from cockpit.timeline import desk_side, find, timeline
-from counter.expiring import expiry
-from counter.models import Customer, SyncOrder, Transfer
-from counter.orders import finding
-from counter.public_ids import Kind, public_id
+from cockpit.timeline import desk_side, timeline
+from counter.models import Customer, Transfer
 from infra.db.decisions import Person
 from settlement.interventions import asking, deciding
 from settlement.interventions.operations import state_of
@@ -27,31 +22,14 @@ from settlement.models import Allocation, Attempt, Conversion, DeskTransfer, Fil
 from settlement.models.history import Subject
 from settlement.venues import halts, state_history
 from tests.support import desk
-from tests.support.expiring import AFTER, buy, exercises, expiring_option, record_index
 from tests.support.factories import make_customer, make_option, place_close, place_open
+from tests.support.staff import staff
 from tests.support.tampering import execute, tampered
-
-
-@pytest.fixture
-def settled(two_systems, venue):
-    """Three orders of one conversion: two opens and a close that crosses with them."""
-    option = make_option()
-    first = place_open(make_customer(), option, contracts=200)
-    desk.run_desk(venue)
-    return place_open(make_customer(), option, contracts=150), place_close(first, contracts=40)
 
 
 def of(order, kind=None):
     found = timeline(order_id=order.id, now=timezone.now())
     return found if kind is None else [event for event in found.events if event.kind == kind]
-
-
-def staff(*permissions: str, superuser: bool = False) -> Client:
-    made = get_user_model().objects.create_user("staff", is_staff=True, is_superuser=superuser)
-    made.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(made)
-    return client
 
 
 def test_settled_order_shows_every_step_of_both_systems_in_order_of_time(settled, venue):
@@ -215,62 +193,8 @@ def test_desk_that_is_away_leaves_counters_half(settled, monkeypatch):
 
 def test_order_that_neither_system_knows_has_no_timeline(two_systems):
     assert timeline(order_id=987_654_321, now=timezone.now()) is None
-    answer = staff(superuser=True).get(reverse("order_timeline", args=[987_654_321]))
+    answer = staff("staff", superuser=True).get(reverse("order_timeline", args=[987_654_321]))
     assert answer.status_code == 404
-
-
-def test_one_box_finds_an_order_by_each_of_its_names(settled, venue):
-    opened, closed = settled
-    desk.run_desk(venue)
-    conversion = Conversion.objects.latest("id")
-    trade = conversion.fills.first()
-    entry = Transfer.objects.filter(order_id=opened.id).latest("pk")
-    for term, what in {
-        str(opened.id): "order id",
-        public_id(Kind.ORDER, opened.id): "customer's id of the order",
-        public_id(Kind.POSITION, opened.position_id): "customer's id of the position",
-        public_id(Kind.LEDGER_ENTRY, entry.pk): "customer's id of the ledger entry",
-        opened.client_order_id: "client order id",
-        f"{Customer.objects.get(pk=opened.customer_id).reference} {opened.client_order_id}": "client order id",
-        Customer.objects.get(pk=opened.customer_id).reference: "customer",
-        conversion.venue_order_id: "venue order id",
-        conversion.client_order_id: "our id at the venue",
-        trade.venue_trade_id: "venue trade id",
-    }.items():
-        assert what in {match.order_id: match.what for match in find(term)}[opened.id].split(", ")
-    assert {match.order_id for match in find(conversion.client_order_id)} == {opened.id, closed.id}
-    for nothing in (
-        "",
-        "nobody",
-        "9" * 40,
-        "\x00'; --",
-        f"ord_{'0' * 32}",
-        public_id(Kind.STREAM_MARK, opened.id),
-    ):
-        assert find(nothing.replace("\x00", "")) == []
-
-
-def test_an_exercise_is_found_by_both_of_its_names_and_told_by_its_customers(two_systems):
-    opening = buy(make_customer(balance="1000"), expiring_option())
-    record_index()
-    expiry.expire_due(now=AFTER)
-    [exercise] = exercises()
-    shown = f"exercise/{public_id(Kind.POSITION, opening.position_id)}"
-    for name in (shown, f"exercise/{opening.position_id}"):
-        [match] = find(name)
-        assert (match.order_id, match.client_order_id) == (exercise.pk, shown)
-
-
-def test_a_client_id_is_looked_for_with_every_customer_while_there_is_time(settled, monkeypatch):
-    opened, _ = settled
-    monkeypatch.setattr(finding, "RECENT_ORDERS", 0)
-    assert [match.order_id for match in find(opened.client_order_id)] == [opened.id]
-    monkeypatch.setattr(finding, "SECONDS", 0.0)
-    assert find(opened.client_order_id) == []
-    reference = Customer.objects.get(pk=opened.customer_id).reference
-    assert [match.order_id for match in find(f"{reference} {opened.client_order_id}")] == [opened.id]
-    monkeypatch.setattr(finding, "RECENT_ORDERS", 100)
-    assert [match.order_id for match in find(opened.client_order_id)] == [opened.id]
 
 
 def test_page_takes_as_many_queries_for_a_large_conversion_as_for_a_small_one(
@@ -286,35 +210,10 @@ def test_page_takes_as_many_queries_for_a_large_conversion_as_for_a_small_one(
         of(settled[0])
 
 
-def test_box_leads_to_the_page_and_the_page_tells_it(settled, venue):
-    opened, _ = settled
-    desk.run_desk(venue)
-    client = staff(superuser=True)
-    answer = client.get(reverse("find_order"), {"q": opened.client_order_id})
-    page = reverse("order_timeline", args=[opened.id])
-    assert (answer.status_code, answer["Location"]) == (302, page)
-    shown = client.get(page)
-    assert shown.status_code == 200
-    assert b"every 2s" not in shown.content
-    for event in of(opened).events:
-        assert event.kind.encode() in shown.content
-    assert public_id(Kind.ORDER, opened.id).encode() in shown.content
-    assert "is not stored" in client.get(reverse("find_order"), {"q": "nobody"}).content.decode()
-
-
-def test_every_row_of_an_order_leads_to_its_timeline(settled, venue):
-    opened, _ = settled
-    desk.run_desk(venue)
-    client, link = staff(superuser=True), reverse("order_timeline", args=[opened.id]).encode()
-    for model in (SyncOrder, Transfer, AcceptedOrder, Allocation):
-        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
-        assert link in client.get(reverse(name)).content, name
-
-
 @pytest.mark.parametrize("missing", ["view_syncorder", "view_acceptedorder", "view_conversion"])
 def test_staff_without_the_right_to_see_orders_sees_no_timeline(settled, missing):
     rights = {"view_syncorder", "view_acceptedorder", "view_conversion"} - {missing}
-    client = staff(*rights)
+    client = staff("staff", *rights)
     assert client.get(reverse("order_timeline", args=[settled[0].id])).status_code == 403
     assert client.get(reverse("find_order"), {"q": str(settled[0].id)}).status_code == 403
 
@@ -402,7 +301,3 @@ def test_at_one_moment_a_decision_comes_before_what_came_of_it(settled, venue, p
     told = [event for event in of(opened).events if event.at == decided.at and event.kind != "attempt"]
     assert [event.kind for event in told][:4] == ["intervention", "state", "state", "ledger"]
     assert [event.title.split(": ")[-1] for event in told[1:3]] == ["MANUAL → FILLED", "FILLED → BOOKED"]
-
-
-def test_the_first_page_has_the_box(settled):
-    assert f'action="{reverse("find_order")}"' in staff(superuser=True).get("/admin/").content.decode()
