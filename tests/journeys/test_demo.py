@@ -7,12 +7,13 @@ from pathlib import Path
 from cockpit import following
 from cockpit.management.commands import follow
 from infra.observability import correlation
-from tests.support.demo_run import assert_all_came_through, finished, start_demo
+from tests.support.demo_run import assert_all_came_through, begin_migrated, finished, start_demo
 from tools import stack
 
 
 def test_every_order_goes_from_the_customer_to_the_venue_and_back(tmp_path):
     var_dir = tmp_path / "var"
+    begin_migrated(var_dir)
     demo = start_demo(var_dir, DEMO_ORDERS="120", DEMO_SECONDS="6", DEMO_CUSTOMERS="5")
     try:
         report = finished(demo, var_dir)

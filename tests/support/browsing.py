@@ -25,15 +25,21 @@ from tools import stack
 from tools.embedded import valkey
 from tools.stack.supervision import wait_until
 
-# Debian, Fedora and Google name it differently.
-CHROMIUM = next(
+# The shell has no windows around its pages, which cost as much CPU as those; and no notifications. Debian, Fedora and
+# Google name the whole browser differently.
+WHOLE = next(
     filter(
         None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"))
     ),
     None,
 )
+ARGUMENTS = ["--no-sandbox"]
+CHROMIUM = shutil.which("chromium-headless-shell") or WHOLE
 seen_in_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason=needs("chromium", "no page was seen in a browser")
+    CHROMIUM is None, reason=needs("chromium-headless-shell", "no page was seen in a browser")
+)
+seen_in_whole_chromium = pytest.mark.skipif(
+    WHOLE is None, reason=needs("chromium", "no notification was seen")
 )
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-of-the-test"
@@ -51,7 +57,7 @@ user.groups.add(Group.objects.get(name={role!r}))
 def chromium() -> Iterator[Browser]:
     """A headless Chromium of this machine."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             yield browser
         finally:
@@ -147,6 +153,12 @@ class Cockpit:
             time.sleep(float(answer.headers["Retry-After"]))
         assert answer.status_code == 201, answer.text
         return self._public_ids.row_id(Kind.ORDER, answer.json()["id"])
+
+    def settled(self, client_order_id: str, coin: str) -> int:
+        """Open one position, and wait until its order is settled; its id."""
+        order_id = self.order(client_order_id, symbol=self.symbol(coin))
+        assert wait_until(lambda: self.state(order_id) == "settled", within_seconds=SEEN_WITHIN_MS / 1000)
+        return order_id
 
     def open_many(self, name: str, *, options: int, positions: int) -> None:
         """Make a customer with so many positions, the options taking turns."""

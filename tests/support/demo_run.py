@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.template import kept_data
 from tools.embedded import valkey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,14 @@ def start_demo(var_dir: Path, **sizes: str) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+
+
+def begin_migrated(var_dir: Path) -> None:
+    """Have a stack that is not there yet find migrated data of the session's, where they are those of its user."""
+    data = kept_data()
+    if not data.is_symlink():
+        var_dir.mkdir(mode=0o700)
+        subprocess.run(["cp", "-R", "-p", data, var_dir / "postgres"], check=True)
 
 
 def log_of(var_dir: Path) -> Path:

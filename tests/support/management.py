@@ -54,10 +54,12 @@ class Management:
 def serve() -> None:
     """Run the commands that standard input names, a JSON list a line, until it ends."""
     import django
+    from django.conf import settings
     from django.core.management import call_command
     from django.db import connections
 
     django.setup()
+    settings.PASSWORD_HASHERS = ["tests.support.hashing.Quick"]  # as in the tests' own processes
     answers = sys.stdout
     for line in sys.stdin:
         printed, error = io.StringIO(), None

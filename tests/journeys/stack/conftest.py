@@ -17,7 +17,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Cockpit]":
 
     made = Cockpit(tmp_path_factory.mktemp("stack") / "var")
     try:
-        made.symbol("BTC")
+        for coin in ("BTC", "ETH"):  # of which test_execution.py wants to know after a minute
+            made.settled(f"the-first-{coin}", coin)
         yield made
     finally:
         made.stop()

@@ -13,7 +13,6 @@ from pyarrow import parquet
 
 from tests.journeys.stack.test_treasurer import keep, through_the_menu
 from tests.support.browsing import SEEN_WITHIN_MS, Cockpit, seen_in_chromium
-from tools.stack.supervision import wait_until
 
 pytestmark = seen_in_chromium
 
@@ -40,7 +39,7 @@ def test_a_day_is_stated_closed_by_another_and_taken_along(
     stack.hire("clara", "operator")
     stack.hire("carl", "approver")
     for coin in ("BTC", "ETH"):
-        settles(stack, coin)
+        stack.settled(f"of-the-day-{coin}", coin)
     clara = stack.log_in(browser, "clara")
     states_yesterday(clara)
     page = stack.log_in(browser, "carl")
@@ -73,11 +72,6 @@ def programs_read_it(stack: Cockpit) -> None:
             assert parquet.read_table(pa.BufferReader(written)).num_rows >= 0, file["name"]
         risk = http.get(f"{stack.info.web_url}/staff/v1/risk", timeout=30).json()
         assert {coin["coin"] for coin in risk["coins"]} == {"BTC", "ETH"}
-
-
-def settles(stack: Cockpit, coin: str) -> None:
-    order_id = stack.order(f"of-the-day-{coin}", symbol=stack.symbol(coin))
-    assert wait_until(lambda: stack.state(order_id) == "settled", within_seconds=SEEN_WITHIN_MS / 1000)
 
 
 def states_yesterday(page: Page) -> None:

@@ -19,14 +19,6 @@ pytestmark = seen_in_chromium
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-# Notifications as they are made, which goes on as usual.
-NOTED = """() => {
-    window.noted = [];
-    window.Notification = class extends window.Notification {
-        constructor(title, how) { super(title, how); window.noted.push(how.body); }
-    };
-}"""
-
 # A week of the index and of a customer's portfolio, with a gap.
 PAST = """
 from datetime import timedelta
@@ -345,16 +337,6 @@ def test_a_hidden_or_paused_page_asks_for_nothing(stack: Cockpit, browser: Brows
     comes_to_ask_for("book")
     page.evaluate("Object.defineProperty(document, 'hidden', {value: true})")
     assert not asks_for("")
-
-    page.evaluate(NOTED)
-    shopper.context.grant_permissions(["notifications"])
-    page.get_by_label("Notify me of orders").check()
-    symbol = shopper.buy()
-    assert wait_until(lambda: page.evaluate("window.noted.length") > 0, within_seconds=60)
-    [told] = page.evaluate("window.noted")
-    assert f"is done: buy 1 {symbol}" in told
-    expect(page.locator("#told")).to_have_text(told)
-    assert not asks_for("chain")
 
 
 def test_on_a_slow_line_a_press_is_answered_before_the_server_is_and_the_ticket_follows_the_price(

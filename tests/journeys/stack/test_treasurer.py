@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browsing import SEEN_WITHIN_MS, Cockpit, seen_in_chromium
 from tests.support.trading import accessible
-from tools.stack.supervision import wait_until
 
 pytestmark = seen_in_chromium
 
@@ -25,8 +24,7 @@ expect.set_options(timeout=SEEN_WITHIN_MS)
 def test_risk_is_read_and_trading_is_stopped_and_let_go_on(stack: Cockpit, browser: Browser) -> None:
     stack.hire("tess", "operator")
     stack.hire("tom", "approver")
-    order_id = stack.order("of-the-treasurer", symbol=stack.symbol("ETH"))
-    assert wait_until(lambda: stack.state(order_id) == "settled", within_seconds=SEEN_WITHIN_MS / 1000)
+    stack.settled("of-the-treasurer", "ETH")
     tess = stack.log_in(browser, "tess")
     reads_the_risk(tess)
     reads_the_balances(tess)
