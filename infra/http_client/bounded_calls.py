@@ -8,6 +8,7 @@ that answers 307 would be sent our key and a signed order for another host.
 import socket
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -15,6 +16,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from infra.http_client.deadlines import deadlines
 
 Sockets = WeakSet[socket.socket]
 
@@ -37,17 +40,13 @@ class BoundedSession(requests.Session):
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send one request and read its answer."""
         is_late = threading.Event()
-        timer = threading.Timer(self.within_seconds, self._cut, [is_late])
-        timer.daemon = True
-        timer.start()
         try:
-            response = super().send(request, **options)
+            with deadlines.within(self.within_seconds, partial(self._cut, is_late)):
+                response = super().send(request, **options)
         except requests.RequestException as error:
             if is_late.is_set() and not isinstance(error, requests.ConnectTimeout):
                 raise self._timeout(request) from error
             raise
-        finally:
-            timer.cancel()
         if is_late.is_set():
             raise self._timeout(request)
         return response

@@ -6,7 +6,6 @@ is cut off. Neither proxies nor passwords are taken from the environment.
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.exceptions import TimeoutError as TimedOut
 from urllib3.util import Url, parse_url
 
+from infra.http_client.deadlines import deadlines
 from infra.http_client.public_hosts import AddressRefused, NameUnknown, Network, callable_addresses
 
 LONGEST_URL = 500
@@ -98,22 +98,20 @@ def post(
         raise NotSent(str(error)) from error
     call = _Call(addresses, deadline)
     pool = _pool(str(parsed.scheme), str(parsed.host), port, call)
-    timer = threading.Timer(max(deadline - time.monotonic(), 0.0), call.cut)
-    timer.daemon = True
-    timer.start()
     try:
-        response = pool.urlopen(
-            "POST",
-            parsed.request_uri,
-            body=body,
-            headers={**headers, "Host": str(parsed.netloc), "Accept-Encoding": "identity"},
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            decode_content=False,
-            timeout=urllib3.Timeout(connect=within_seconds, read=within_seconds),
-        )
-        beginning = response.read(keep_bytes, decode_content=False)
+        with deadlines.within(deadline - time.monotonic(), call.cut):
+            response = pool.urlopen(
+                "POST",
+                parsed.request_uri,
+                body=body,
+                headers={**headers, "Host": str(parsed.netloc), "Accept-Encoding": "identity"},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+                timeout=urllib3.Timeout(connect=within_seconds, read=within_seconds),
+            )
+            beginning = response.read(keep_bytes, decode_content=False)
         if call.is_late:
             raise AnswerMissing(f"no whole answer within {within_seconds:g} s")
         return StrangersAnswer(response.status, dict(response.headers), beginning)
@@ -124,7 +122,6 @@ def post(
         is_late = call.is_late or isinstance(error, TimedOut)
         raise AnswerMissing(late if is_late else _told(error)) from error
     finally:
-        timer.cancel()
         pool.close()
         call.end()
 

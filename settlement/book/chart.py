@@ -1,6 +1,7 @@
 """The desk's chart of accounts: every code, on which side it is positive, and what it holds."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ledger.models import NormalSide
 from settlement.models import DeskAccount
@@ -60,5 +61,11 @@ class Chart:
 
 def chart_of(accounts: Iterable[str]) -> Chart:
     """The chart of accounts that were read along with something else: `ID CODE ASSET` each."""
-    parts = (account.split(" ", 2) for account in accounts)
-    return Chart(DeskAccount(id=int(key), code=code, asset=asset) for key, code, asset in parts)
+    return Chart(map(_account, accounts))
+
+
+@lru_cache(maxsize=1024)
+def _account(told: str) -> DeskAccount:
+    """Made once for all rounds: an account never changes, and making a row of Django's takes 30 µs."""
+    key, code, asset = told.split(" ", 2)
+    return DeskAccount(id=int(key), code=code, asset=asset)
