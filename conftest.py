@@ -41,6 +41,7 @@ TESTS_VAR_DIR = ROOT / "var" / "test"
 READY_WITHIN_SECONDS = 60.0
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 
+gc.disable()  # until the tests run: what is loaded and collected stays, and to look through it took a sixth of the CPU
 # Compiled once, not by each of the many processes that a session starts: collecting took 9 CPU seconds, and takes 5.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -122,6 +123,11 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what lasts for the session: to look through it each time took a sixth of the CPU."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -88,11 +88,18 @@ class _Search:
     """Whether code names something that starts processes, itself or through what it names."""
 
     def __init__(self) -> None:
+        self._answers: dict[int, bool] = {}
         self._known: dict[int, bool] = {}
         self._held: list[Any] = []  # or an id could be given to another object
 
     def starts(self, found: Any) -> bool:
         """Of a function, class, instance or module, of ours or of others."""
+        if id(found) not in self._answers:
+            self._held.append(found)
+            self._answers[id(found)] = self._find_out(found)
+        return self._answers[id(found)]
+
+    def _find_out(self, found: Any) -> bool:
         if _module(found).startswith(STARTERS):
             return True
         found = _plain(found)
