@@ -132,6 +132,15 @@ def test_no_log_line_of_any_writer_shows_a_secret(lines):
     assert leaks(written) == []
 
 
+def test_a_logger_in_use_is_captured_also_when_the_process_is_configured_anew(lines):
+    log = structlog.get_logger("in use")
+    log.warning("before")
+    program_logging.configure()
+    with structlog.testing.capture_logs() as captured:
+        log.warning("after")
+    assert [line["event"] for line in captured] == ["after"]
+
+
 # --- Sentry -----------------------------------------------------------------------------------------------------------
 
 
