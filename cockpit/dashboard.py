@@ -115,7 +115,7 @@ def shown(figures: SystemSnapshot) -> Shown:
         budget=_budget(figures),
         calls=_calls(figures),
         processes=_processes(figures),
-        stored_orders=f"{figures.stored_orders:,}",
+        stored_orders=f"{figures.stored_orders:,} order{'' if figures.stored_orders == 1 else 's'}",
         desk_answers=figures.desk is not None,
     )
 
@@ -128,7 +128,9 @@ def _extent(alert: Alert) -> str:
         least = "at least " if alert.stake.at_least else ""
         parts.append(f"{least}{usdt_text(alert.stake.usdt)} USDT of {customers}")
     if alert.oldest_seconds is not None:
-        parts.append(f"for {age_text(alert.oldest_seconds)}")
+        parts.append(
+            "for less than 1 s" if alert.oldest_seconds < 1 else f"for {age_text(alert.oldest_seconds)}"
+        )
     return ", ".join(parts)
 
 

@@ -15,10 +15,10 @@ from prometheus_client.exposition import choose_encoder
 
 from cockpit.best_execution import shared_last_day
 from cockpit.dashboard import Shown, shown
-from cockpit.kill_switches import switches_for
 from cockpit.metrics import exposed
 from cockpit.risk import shared_risk
 from cockpit.snapshot import shared
+from counter.staff.switch_list import switches_for
 from infra.coordination import clock
 
 # What a proxy adds: behind one every request seems to come from this machine.

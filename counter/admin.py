@@ -56,6 +56,8 @@ from counter.staff.option_admin import (
 )
 from counter.staff.public_id_admin import PublicIdAdmin
 from counter.staff.switch_admin import TradingSwitchAdmin
+from counter.staff.switch_page import what_of
+from counter.staff.switch_standing import WHOLE
 from counter.staff.webhook_admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from counter.staff.withdrawal_admin import LateWordAdmin, WithdrawalAdmin, WithdrawalDecisionAdmin
 from infra.admin.readonly import ReadOnlyAdmin, age_filter, is_number, link_column
@@ -145,9 +147,20 @@ class TradingStatusChangeAdmin(ReadOnlyAdmin):
 
 @admin.register(TradingSwitchChange)
 class TradingSwitchChangeAdmin(ReadOnlyAdmin):
-    list_display = ["at", "underlying", "from_state", "to_state", "reason", "by", "takes_back_id"]
+    list_display = ["at", "coins", "came_to", "reason", "by", "stop_taken_back"]
+    list_select_related = ["takes_back"]
     search_fields = ["underlying__exact"]
     search_help_text = "Coin"
+
+    @display(description="from then on")
+    def came_to(self, change: TradingSwitchChange) -> str:
+        """What it came to, in words."""
+        return what_of(change)
+
+    @display(description="took back")
+    def stop_taken_back(self, change: TradingSwitchChange) -> str:
+        """The stop that was taken back by it."""
+        return f"the stop of {change.takes_back.at:{WHOLE}}" if change.takes_back else ""
 
 
 @admin.register(ResumeRequest)

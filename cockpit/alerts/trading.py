@@ -10,16 +10,13 @@ from django.urls import reverse
 from cockpit.alerts.alert import Alert, age_seconds, list_of, stage
 from cockpit.snapshot import SystemSnapshot
 from counter.circuit_breaker import Reason, State
+from counter.models import TradingSwitch
 from counter.trading.switches import SAID
 from counter.trading.switches import State as SwitchState
 from ledger.decimals import product
 from settlement.venues.halts import OTHER_ACCOUNT, RESTORED
 
 BOOK_NAMES = {Reason.BOOK_DELTA: "delta", Reason.BOOK_VEGA: "vega for a percentage point"}
-UNDO_STOP = (
-    "The person who threw it may take it back for some minutes; else it stays until an approver lets trading go on: "
-    "on the switch's own page."
-)
 REJECTED_OF_LATE = timedelta(minutes=5)
 
 
@@ -112,9 +109,20 @@ def stops(figures: SystemSnapshot) -> Iterator[Alert]:
             f"{switch.by} has stopped {switch.coins} ({SAID[SwitchState(switch.state)]}): {switch.reason}",
             1,
             age_seconds(figures, switch.since),
-            " ".join([UNDO_STOP, *asked]),
+            " ".join([_undo_stop(figures, switch), *asked]),
             reverse("admin:counter_tradingswitch_change", args=[switch.pk]),
         )
+
+
+def _undo_stop(figures: SystemSnapshot, switch: TradingSwitch) -> str:
+    """Who ends a stop, and how: the person who threw it only for a while."""
+    until = switch.since + timedelta(seconds=settings.STOP_TAKE_BACK_SECONDS)
+    if figures.at >= until:
+        return "It stays until an approver resumes trading, on the page of the switch."
+    return (
+        f"{switch.by} may take it back until {until:%H:%M:%S} UTC, if nothing else happened; else it stays until an "
+        "approver resumes trading: on the page of the switch."
+    )
 
 
 def coins(figures: SystemSnapshot) -> Iterator[Alert]:

@@ -79,6 +79,6 @@ STOP_TAKE_BACK_SECONDS = _limits.whole(
     "STOP_TAKE_BACK_SECONDS",
     "600",
     "how long the person who threw a kill switch may take that stop back alone, if nothing else happens to the coin; "
-    "0: an approver always lets trading go on ([how](runbook-trading.md#stopping-trading))",
+    "0: an approver always resumes trading ([how](runbook-trading.md#stopping-trading))",
     unit="seconds",
 )

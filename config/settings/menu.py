@@ -22,10 +22,11 @@ def _line(title: str, link: Any, *permissions: str) -> Item:
     return {"title": title, "link": link, "permission": _allowed(*permissions)}
 
 
-def _list(title: str, table: str) -> Item:
-    """The list of a table, `app.model`."""
+def _list(title: str, table: str, *, found_by: str = "") -> Item:
+    """The list of a table, `app.model`; `found_by` are words by which the search finds it besides its name."""
     app, model = table.split(".")
-    return _line(title, reverse_lazy(f"admin:{app}_{model}_changelist"), f"{app}.view_{model}")
+    line = _line(title, reverse_lazy(f"admin:{app}_{model}_changelist"), f"{app}.view_{model}")
+    return line | {"found_by": found_by}
 
 
 def _page(title: str, name: str, *permissions: str) -> Item:
@@ -45,7 +46,9 @@ NAVIGATION = [
             "find_order",
             *("counter.view_syncorder", "acceptance.view_acceptedorder", "settlement.view_conversion"),
         ),
-        _list("Kill switches", "counter.tradingswitch"),
+        _list(
+            "Kill switches", "counter.tradingswitch", found_by="stop halt resume undo trading closes opens"
+        ),
         _list("Interventions", "settlement.intervention"),
         _list("Batches of interventions", "settlement.batch"),
         _list("Reconciliation breaks", "settlement.reconciliationbreak"),

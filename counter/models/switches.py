@@ -1,4 +1,4 @@
-"""Kill switches: what a person has stopped, of one coin or of all, each throw, and who asks to let trading go on."""
+"""Kill switches: what a person has stopped, of one coin or of all, each throw, and who asks to resume trading."""
 
 from datetime import datetime
 
@@ -34,7 +34,7 @@ class TradingSwitch(Lifecycle):
         ]
 
     def __str__(self) -> str:
-        return f"{self.coins}: {self.get_state_display().lower()}"
+        return self.coins
 
     @property
     def coins(self) -> str:
@@ -111,7 +111,7 @@ class TradingSwitchChange(models.Model):
         verbose_name_plural = "kill switches thrown"
 
     def __str__(self) -> str:
-        return f"{self.underlying}: {self.from_state} -> {self.to_state}"
+        return f"{self.by} {self.deed}"
 
     @property
     def coins(self) -> str:
@@ -124,9 +124,19 @@ class TradingSwitchChange(models.Model):
         ranks = TradingSwitch.State.values
         return ranks.index(self.to_state) > ranks.index(self.from_state)
 
+    @property
+    def deed(self) -> str:
+        """What the person did, after their name."""
+        if self.is_stop or self.from_state == self.to_state:
+            return f"threw the switch of {self.coins}"
+        if self.takes_back_id:
+            return f"took back the stop of {self.coins}"
+        closes = self.to_state != TradingSwitch.State.RUNNING
+        return f"resumed {'closes of ' if closes else ''}{self.coins}"
+
 
 class ResumeRequest(models.Model):
-    """A person who may not let trading go on asks for it, while the throw that they saw stands. Append-only."""
+    """A person who may not resume trading asks for it, while the throw that they saw stands. Append-only."""
 
     change = models.ForeignKey(TradingSwitchChange, models.PROTECT, related_name="resume_requests")
     reason = models.TextField()
@@ -139,7 +149,7 @@ class ResumeRequest(models.Model):
         constraints = [models.UniqueConstraint(fields=["change", "by"], name="asked_once_by_each_person")]
 
     def __str__(self) -> str:
-        return f"{self.by} asks to let trading go on"
+        return f"{self.by} asks to resume trading"
 
 
 def coins_text(underlying: str) -> str:

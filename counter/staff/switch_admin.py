@@ -11,25 +11,34 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
 from counter.models import TradingSwitch
+from counter.staff.switch_banners import Said, already, resumed, second_stop, stop_done
 from counter.staff.switch_effects import effect_of
-from counter.staff.switch_page import WORDS, duration_text, names_text, page_of
-from counter.trading.resume_requests import approvers, ask_for_resuming, may_ask
-from counter.trading.switches import SAID, State, SwitchRefused, make_missing, may_throw, throw
-from counter.trading.taking_back import may_take_back, standing_change, take_back, taken_back_until, why_not
+from counter.staff.switch_list import switches_for
+from counter.staff.switch_page import WORDS, names_text, page_of
+from counter.staff.switch_standing import WHOLE, standing_of
+from counter.trading.resume_requests import approvers, ask_for_resuming, may_ask, waiting_requests
+from counter.trading.switches import SEVERITY, State, SwitchRefused, may_throw, stopped, throw
+from counter.trading.taking_back import may_take_back, take_back
 from infra.admin.readonly import MAX_DIGITS, ReadOnlyAdmin, is_number
 from infra.coordination import clock
 
 
 class TradingSwitchAdmin(ReadOnlyAdmin):
-    list_display = ["coins", "said", "since", "by", "reason"]
+    list_display = ["coins", "said", "thrown_at", "by", "reason"]
     list_display_links = ["coins"]
     ordering = ["underlying"]
+    change_list_template = "counter/switches.html"
     change_form_outer_before_template = "counter/switch.html"
 
     @display(description="state", ordering="state")
     def said(self, switch: TradingSwitch) -> str:
-        """What it lets through, in words."""
-        return SAID[State(switch.state)]
+        """What its coins let through, in words."""
+        return standing_of(switch, stopped()).said
+
+    @display(description="since", ordering="since")
+    def thrown_at(self, switch: TradingSwitch) -> str:
+        """When it was thrown last."""
+        return f"{switch.since:{WHOLE}}" if switch.by else "never"
 
     def get_urls(self) -> list[URLPattern]:
         """With the addresses where a switch is thrown and where that is undone."""
@@ -46,8 +55,10 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
     def _confirm(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What would stop and what goes on, before it is done; only for who may do it."""
         switch = get_object_or_404(TradingSwitch, pk=pk)
-        asked = request.GET.get("state", "")
+        asked, now = request.GET.get("state", ""), clock.of("default").now()
         if asked not in State.values or asked == switch.state:
+            if asked == switch.state:
+                messages.info(request, already(switch))
             return HttpResponseRedirect(_address(pk))
         to = State(asked)
         if not may_throw(request.user, switch, to=to):
@@ -59,7 +70,9 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
             "switch": switch,
             "to": to.value,
             "word": word,
-            "effect": effect_of(switch, to=to, now=clock.of("default").now()),
+            "effect": effect_of(switch, to=to, now=now),
+            "standing": standing_of(switch, stopped()),
+            "requests": waiting_requests([switch.underlying]).get(switch.underlying, []),
             "approvers": names_text(approvers(besides=request.user.get_username())),
         }
         return render(request, "counter/switch_confirm.html", context)
@@ -71,10 +84,10 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """With a switch for every coin, thrown before or not, for people who may throw one."""
-        if may_throw(request.user, TradingSwitch(), to=State.ALL_STOPPED):
-            make_missing(now=clock.of("default").now())
-        return super().changelist_view(request, extra_context)
+        """With a switch for every coin, thrown before or not, as on the first page."""
+        return super().changelist_view(
+            request, {**(extra_context or {}), "switches": switches_for(request.user)}
+        )
 
     def change_view(
         self,
@@ -87,9 +100,13 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
         switch = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if isinstance(switch, TradingSwitch):
-            context["switch"] = switch
-            context["is_refresh"] = "HX-Request" in request.headers
-            context["page"] = page_of(switch, user=request.user, now=clock.of("default").now())
+            page = page_of(switch, user=request.user, now=clock.of("default").now())
+            is_refresh = "HX-Request" in request.headers
+            if is_refresh and page.taking_back:
+                return HttpResponse(
+                    status=204
+                )  # nothing to change on the page: the person may be writing in it
+            context |= {"switch": switch, "page": page, "is_refresh": is_refresh}
         return super().change_view(request, object_id, form_url, context)
 
 
@@ -103,18 +120,20 @@ def _throw(request: HttpRequest, pk: int) -> HttpResponse:
     asked, seen = request.POST.get("state", ""), State(switch.state)
     is_there = asked == seen
 
-    def work(by: str, reason: str) -> str:
+    def work(by: str, reason: str) -> Said:
         if asked not in State.values:
             raise SwitchRefused("a switch has no such state")
         to, now = State(asked), clock.of("default").now()
         # What is stopped already, a second person may stop too.
         if not (may_take_back(request.user) if is_there else may_throw(request.user, switch, to=to)):
             if is_there:
-                return f"{_now(switch)} already."
+                return Said(already(switch), is_warning=True)
             raise PermissionDenied
         thrown = throw(underlying=switch.underlying, to=to, reason=reason, by=by, now=now, seen=seen)
         switch.refresh_from_db()
-        return f"{_now(switch)}. {_undone_by(switch, by)}".strip() if thrown else f"{_now(switch)} already."
+        if not thrown:
+            return Said(second_stop(switch, by), is_warning=True)
+        return stop_done(switch, by, now) if SEVERITY[to] > SEVERITY[seen] else resumed(switch, "Resumed")
 
     return _done(request, pk, work)
 
@@ -125,31 +144,31 @@ def _take_back(request: HttpRequest, pk: int) -> HttpResponse:
     if not may_take_back(request.user):
         raise PermissionDenied
 
-    def work(by: str, reason: str) -> str:
+    def work(by: str, reason: str) -> Said:
         stop_id = _number(request, "stop")
         taken = take_back(stop_id=stop_id, reason=reason, by=by, now=clock.of("default").now())
         switch.refresh_from_db()
-        return f"Taken back. {_now(switch)}." if taken else f"Taken back already. {_now(switch)}."
+        return resumed(switch, "Taken back" if taken else "Taken back already")
 
     return _done(request, pk, work)
 
 
 def _ask(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask those who may that trading goes on."""
+    """Ask those who may to resume trading."""
     get_object_or_404(TradingSwitch, pk=pk)
     if not may_ask(request.user):
         raise PermissionDenied
 
-    def work(by: str, reason: str) -> str:
+    def work(by: str, reason: str) -> Said:
         change_id = _number(request, "change")
         is_new = ask_for_resuming(change_id=change_id, reason=reason, by=by, now=clock.of("default").now())
         people = names_text(approvers(besides=by)) or "nobody, as long as nobody has the right"
-        return f"Asked. Waits for {people}." if is_new else f"You have asked already. Waits for {people}."
+        return Said(f"{'Asked' if is_new else 'You have asked already'}. Waits for {people}.")
 
     return _done(request, pk, work)
 
 
-def _done(request: HttpRequest, pk: int, work: Callable[[str, str], str]) -> HttpResponse:
+def _done(request: HttpRequest, pk: int, work: Callable[[str, str], Said]) -> HttpResponse:
     """Do it by this person with the form's reason, and say on the switch's page what came of it."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
@@ -158,23 +177,10 @@ def _done(request: HttpRequest, pk: int, work: Callable[[str, str], str]) -> Htt
     except SwitchRefused as refusal:
         messages.error(request, f"Not done: {refusal}.")
     else:
-        messages.success(request, said)
+        (messages.warning if said.is_warning else messages.success)(request, said.text)
     return HttpResponseRedirect(_address(pk))
 
 
 def _number(request: HttpRequest, name: str) -> int:
     text = request.POST.get(name, "")
     return int(text) if is_number(text) and len(text) <= MAX_DIGITS else 0
-
-
-def _now(switch: TradingSwitch) -> str:
-    return f"{switch.coins}: {SAID[State(switch.state)]}"
-
-
-def _undone_by(switch: TradingSwitch, by: str) -> str:
-    """How long the person who stopped it may take it back."""
-    stop, now = standing_change(switch.underlying), clock.of("default").now()
-    if stop is None or why_not(stop, by=by, now=now):
-        return ""
-    until = taken_back_until(stop)
-    return f"You may take it back alone until {until:%H:%M:%S} UTC ({duration_text(until - now)})."

@@ -1,28 +1,40 @@
 """What a kill switch's page says: what is stopped, what customers see, and what this person can do about it now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-
 from counter.models import ResumeRequest, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
+from counter.staff.switch_standing import (
+    WHOLE,
+    Standing,
+    breaker_text,
+    coins_of,
+    standing_of,
+    stays_stopped,
+)
 from counter.trading.resume_requests import approvers, may_ask, waiting_requests
 from counter.trading.status import Trading, trading_by_coin
-from counter.trading.switches import SAID, SEVERITY, State, may_throw
-from counter.trading.taking_back import may_take_back, standing_change, taken_back_until, why_not
+from counter.trading.switches import SAID, SEVERITY, State, may_throw, stopped
+from counter.trading.taking_back import (
+    first_to_take_back,
+    may_take_back,
+    standing_change,
+    taken_back_until,
+    why_not,
+)
 
 NAMED = 6  # approvers by name; of more their number
-HISTORY = 6  # throws on the page; the list has all
+HISTORY = 8  # throws and requests on the page; the lists have all
 WORDS = {
     (State.RUNNING, State.OPENS_STOPPED): "Stop opens",
     (State.RUNNING, State.ALL_STOPPED): "Stop opens and closes",
     (State.OPENS_STOPPED, State.ALL_STOPPED): "Stop closes too",
-    (State.ALL_STOPPED, State.OPENS_STOPPED): "Let closes go on",
-    (State.OPENS_STOPPED, State.RUNNING): "Let trading go on",
-    (State.ALL_STOPPED, State.RUNNING): "Let trading go on",
+    (State.ALL_STOPPED, State.OPENS_STOPPED): "Resume closes",
+    (State.OPENS_STOPPED, State.RUNNING): "Resume trading",
+    (State.ALL_STOPPED, State.RUNNING): "Resume trading",
 }
 
 
@@ -36,12 +48,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class TakingBack:
-    """The person's own stop, which they may take back alone until then, and what stands after that."""
+    """The person's own stop, which they may take back alone until then, and what stands after that.
+
+    `stays` says what other switches stop all the same.
+    """
 
     stop_id: int
     until: datetime
-    left: str
     then: str
+    stays: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +73,17 @@ class Throw:
 class SwitchPage:
     """All of the page. `why_not`: why they take nothing back alone; `asks_after`: the throw that they may ask about.
 
-    `own` is how this switch stands, `said` what comes of it; `held_by` is the switch of all coins if it stops more.
+    `stops` are the switches that stop its coins, the one that rules first; `first` is the own stop to take back before
+    this one; `its_person_until` is until when the person who threw it may take it back, where that is another one.
     """
 
     is_stopped: bool
-    said: str
-    own: str
-    held_by: TradingSwitch | None
+    standing: Standing
     customers: tuple[str, ...]
     taking_back: TakingBack | None
     why_not: str
+    first: TradingSwitch | None
+    its_person_until: datetime | None
     resumes: tuple[Choice, ...]
     asks_after: int | None
     requests: tuple[ResumeRequest, ...]
@@ -78,42 +94,37 @@ class SwitchPage:
 
 def page_of(switch: TradingSwitch, *, user: Any, now: datetime) -> SwitchPage:
     """The page of a switch, for a person at a moment."""
-    state, name = State(switch.state), user.get_username()
-    change = standing_change(switch.underlying)
-    is_stopped = state is not State.RUNNING
+    state, name, thrown = State(switch.state), user.get_username(), stopped()
+    change = standing_change(switch.underlying) if state is not State.RUNNING else None
     refusal = why_not(change, by=name, now=now) if change and may_take_back(user) else ""
-    may_take = is_stopped and change is not None and may_take_back(user) and not refusal
+    may_take = change is not None and may_take_back(user) and not refusal
     choices = [(to, Choice(to.value, WORDS[state, to])) for to in State if _may(user, switch, to)]
-    requests = waiting_requests([switch.underlying] if is_stopped else []).get(switch.underlying, [])
-    asks = is_stopped and change is not None and not may_take and may_ask(user)
-    asks_after = change.pk if change and asks and all(each.by != name for each in requests) else None
-    of_all = TradingSwitch.objects.filter(underlying=ALL_COINS).first()
-    held_by = of_all if of_all and SEVERITY[of_all.state] > SEVERITY[state] else None
+    requests = waiting_requests([switch.underlying] if change else []).get(switch.underlying, [])
+    asks = change is not None and not may_take and may_ask(user)
     return SwitchPage(
-        is_stopped=is_stopped,
-        said=f"{SAID[State(held_by.state)]}, by the switch of all coins" if held_by else SAID[state],
-        own=SAID[state],
-        held_by=held_by,
-        customers=customers_see(switch, now=now),
-        taking_back=_taking_back(change, now) if may_take and change else None,
-        why_not=refusal if is_stopped else "",
+        is_stopped=state is not State.RUNNING,
+        standing=standing_of(switch, thrown),
+        customers=customers_see(switch, thrown, now=now),
+        taking_back=_taking_back(switch, change, thrown) if may_take and change else None,
+        why_not=refusal,
+        first=_first(change, name, now) if change and refusal else None,
+        its_person_until=taken_back_until(change) if change and _another_may(change, name, now) else None,
         resumes=tuple(choice for to, choice in reversed(choices) if SEVERITY[to] < SEVERITY[state]),
-        asks_after=asks_after,
+        asks_after=change.pk if change and asks and all(each.by != name for each in requests) else None,
         requests=tuple(requests),
-        approvers=names_text(approvers(besides=name)) if is_stopped else "",
+        approvers=names_text(approvers(besides=name)) if change else "",
         stops=tuple(choice for to, choice in choices if SEVERITY[to] > SEVERITY[state]),
         history=_history(switch.underlying),
     )
 
 
-def customers_see(switch: TradingSwitch, *, now: datetime) -> tuple[str, ...]:
+def customers_see(
+    switch: TradingSwitch, thrown: Mapping[str, TradingSwitch], *, now: datetime
+) -> tuple[str, ...]:
     """What customers of its coins meet at this moment, a line for each coin, with all that stops or widens it."""
-    coins = list(settings.COINS) if switch.underlying == ALL_COINS else [switch.underlying]
-    others = TradingSwitch.objects.exclude(pk=switch.pk).exclude(state=State.RUNNING)
-    thrown = {other.underlying: other for other in others}
     trading = trading_by_coin(now=now)
     lines = []
-    for coin in coins:
+    for coin in coins_of(switch):
         other = thrown.get(coin if switch.underlying == ALL_COINS else ALL_COINS)
         too = "" if switch.state == State.RUNNING else " too"
         beside = f"the switch of {other.coins} stops it{too}" if other else ""
@@ -139,43 +150,61 @@ def _coin_line(coin: str, trading: Trading | None, beside: str) -> str:
     """A coin as customers meet it; `beside` says what stops it besides the page's own switch."""
     if trading is None:
         return f"{coin}: no prices yet"
-    reasons = [str(reason) for reason in trading.reasons if reason != "trading_stopped"]
+    also = breaker_text(trading)
     if not trading.takes_closes:
         line = f"{coin}: no prices; every order is refused (trading_stopped)"
     elif "trading_stopped" in trading.reasons:
         line = f"{coin}: no price to open, opening orders are refused (trading_stopped); closing goes on"
     elif str(trading.state) == "HALTED":
-        return (
-            f"{coin}: halted by its circuit breaker ({', '.join(reasons)}): no price to open; closing goes on"
-        )
-    elif str(trading.state) == "WIDE":
-        return f"{coin}: opens and closes, at prices widened by its circuit breaker ({', '.join(reasons)})"
+        line = f"{coin}: no price to open; closing goes on"
     else:
-        return f"{coin}: opens and closes as usual"
-    also = [f"its circuit breaker restricts it too ({', '.join(reasons)})"] if reasons else []
-    return "; ".join(filter(None, [line, *also, beside]))
+        line = f"{coin}: opens and closes{'' if also else ' as usual'}"
+    return "; ".join(filter(None, [line, also, beside]))
 
 
 def _may(user: Any, switch: TradingSwitch, to: State) -> bool:
     return to != switch.state and may_throw(user, switch, to=to)
 
 
-def _taking_back(stop: TradingSwitchChange, now: datetime) -> TakingBack:
-    until, to = taken_back_until(stop), State(stop.from_state)
+def _taking_back(
+    switch: TradingSwitch, stop: TradingSwitchChange, thrown: Mapping[str, TradingSwitch]
+) -> TakingBack:
+    to = State(stop.from_state)
+    stays = stays_stopped(switch, to, thrown)
     then = f"{SAID[to]}, as before"
     before = standing_change(stop.underlying, before=stop.pk)
     if to is not State.RUNNING and before is not None:
-        then += f" (stopped by {before.by}, {before.at:%Y-%m-%d %H:%M:%S} UTC: {before.reason})"
-    return TakingBack(stop.pk, until, duration_text(until - now), then)
+        then += f" (stopped by {before.by}, {before.at:{WHOLE}}: {before.reason})"
+    if stays:
+        then = f"this switch is as before ({SAID[to]}), but another one stops trading all the same"
+    return TakingBack(stop.pk, taken_back_until(stop), then, stays)
+
+
+def _first(stop: TradingSwitchChange, name: str, now: datetime) -> TradingSwitch | None:
+    """The switch of the own stop that has to be taken back before this one."""
+    first = first_to_take_back(stop, by=name, now=now)
+    return TradingSwitch.objects.filter(underlying=first.underlying).first() if first else None
+
+
+def _another_may(stop: TradingSwitchChange, name: str, now: datetime) -> bool:
+    """Whether the person who stopped it is another one than is looking, and may take it back."""
+    return stop.by != name and not why_not(stop, by=stop.by, now=now)
 
 
 def _history(underlying: str) -> tuple[Throw, ...]:
-    newest = TradingSwitchChange.objects.filter(underlying=underlying).order_by("-pk")[:HISTORY]
-    return tuple(Throw(change.at, _what(change), change.by, change.reason) for change in newest)
+    """The newest throws and requests, the newest first."""
+    throws = TradingSwitchChange.objects.filter(underlying=underlying).order_by("-pk")[:HISTORY]
+    asked = ResumeRequest.objects.filter(change__underlying=underlying).order_by("-pk")[:HISTORY]
+    lines = [Throw(throw.at, what_of(throw), throw.by, throw.reason) for throw in throws]
+    lines += [Throw(request.at, "asked to resume", request.by, request.reason) for request in asked]
+    return tuple(sorted(lines, key=lambda line: line.at, reverse=True)[:HISTORY])
 
 
-def _what(change: TradingSwitchChange) -> str:
+def what_of(change: TradingSwitchChange) -> str:
+    """What a throw came to, for the history."""
     said = SAID[State(change.to_state)]
     if change.from_state == change.to_state:
         return f"stopped by a second person too: {said}"
-    return f"taken back: {said}" if change.takes_back_id else said
+    if change.takes_back_id:
+        return f"taken back: {said}"
+    return said if change.is_stop else f"resumed: {said}"

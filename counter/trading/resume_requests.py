@@ -1,4 +1,4 @@
-"""Asking for trading to go on: a person who may not let it, says so to those who may."""
+"""Asking to resume trading: a person who may not resume it says so to those who may."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,13 +18,13 @@ log = structlog.get_logger(__name__)
 
 
 def may_ask(user: Any) -> bool:
-    """Whether a user may ask: who may stop, and may not let trading go on without asking."""
+    """Whether a user may ask: who may stop, and may not resume trading without asking."""
     switch = TradingSwitch()
     return may(user, switch, TradingSwitch.stop_opens) and not may(user, switch, TradingSwitch.resume)
 
 
 def approvers(*, besides: str = "") -> list[str]:
-    """The names of the active staff who may let trading go on, but one person."""
+    """The names of the active staff who may resume trading, but one person."""
     people = get_user_model().objects.with_perm(RESUME).filter(is_staff=True)
     return [
         name for name in people.order_by("username").values_list("username", flat=True) if name != besides
@@ -32,7 +32,7 @@ def approvers(*, besides: str = "") -> list[str]:
 
 
 def ask_for_resuming(*, change_id: int, reason: str, by: str, now: datetime) -> bool:
-    """Ask that trading goes on after the throw that stands; whether this person had not asked yet.
+    """Ask to resume trading after the throw that stands; whether this person had not asked yet.
 
     Raises: SwitchRefused without a reason, where nothing is stopped, or if that throw stands no more.
     """
@@ -51,7 +51,7 @@ def ask_for_resuming(*, change_id: int, reason: str, by: str, now: datetime) -> 
             change=change, by=by, defaults={"reason": reason.strip(), "at": now}
         )
     if is_new:
-        log.info("asked to let trading go on", coin=change.underlying, by=by, reason=reason)
+        log.info("asked to resume trading", coin=change.underlying, by=by, reason=reason)
     return is_new
 
 

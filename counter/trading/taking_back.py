@@ -4,6 +4,7 @@ Invariant: a switch comes back to what stood before the stop, and nothing that s
 is undone with it. Decided under the lock that everybody who throws a switch takes first.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,15 +55,28 @@ def taken_back_until(stop: TradingSwitchChange) -> datetime:
     return stop.at + timedelta(seconds=settings.STOP_TAKE_BACK_SECONDS)
 
 
-def why_not(stop: TradingSwitchChange, *, by: str, now: datetime) -> str:
-    """Why this person cannot take the stop back alone, for people; empty if they can."""
+def why_not(
+    stop: TradingSwitchChange, *, by: str, now: datetime, aside: Collection[TradingSwitchChange] = ()
+) -> str:
+    """Why this person cannot take the stop back alone, for people; empty if they can.
+
+    `aside` are own throws that are left out of account, as if they had been taken back.
+    """
     if not stop.is_stop:
         return "it stopped nothing"
     if stop.by != by:
         return f"{stop.by} threw it, and nobody else takes it back alone"
     if age(stop.at, now=now) >= timedelta(seconds=settings.STOP_TAKE_BACK_SECONDS):
         return f"the time for it was over at {taken_back_until(stop):%H:%M:%S} UTC"
-    return _happened_since(stop)
+    return _happened_since(stop, aside)
+
+
+def first_to_take_back(stop: TradingSwitchChange, *, by: str, now: datetime) -> TradingSwitchChange | None:
+    """The own stop of other coins that a person can take back, after which they can take back this one too."""
+    later = TradingSwitchChange.objects.filter(MOVED, pk__gt=stop.pk, by=by).filter(_same_coins(stop))
+    own = list(later.exclude(underlying=stop.underlying).order_by("-pk"))
+    can = own and not why_not(own[0], by=by, now=now) and not why_not(stop, by=by, now=now, aside=own)
+    return own[0] if can else None
 
 
 @moves(TradingSwitch.take_back)
@@ -107,15 +121,19 @@ def take_back(*, stop_id: int, reason: str, by: str, now: datetime) -> bool:
     return True
 
 
-def _happened_since(stop: TradingSwitchChange) -> str:
+def _same_coins(stop: TradingSwitchChange) -> Q:
+    """Throws of a switch that has a coin with the stop's switch in common."""
+    names = [stop.underlying, ALL_COINS]
+    return Q() if stop.underlying == ALL_COINS else Q(underlying__in=names)
+
+
+def _happened_since(stop: TradingSwitchChange, aside: Collection[TradingSwitchChange]) -> str:
     """What a person or a protection did to a stop's coins since; own stops that were taken back again are nothing."""
     of_all = stop.underlying == ALL_COINS
-    later = TradingSwitchChange.objects.filter(pk__gt=stop.pk)
-    if not of_all:
-        later = later.filter(underlying__in=[stop.underlying, ALL_COINS])
-    others, own = later.exclude(by=stop.by), later.filter(MOVED)
+    later = TradingSwitchChange.objects.filter(_same_coins(stop), pk__gt=stop.pk)
+    others, own = later.exclude(by=stop.by), later.filter(MOVED).exclude(pk__in=[each.pk for each in aside])
     if thrown := others.first() or own.first():
-        return f"{thrown.by} threw the switch of {thrown.coins} after it, at {thrown.at:%H:%M:%S} UTC"
+        return f"{thrown.by} {thrown.deed} after it, at {thrown.at:%H:%M:%S} UTC"
     coins = list(settings.COINS) if of_all else [stop.underlying]
     tightened = TradingStatusChange.objects.filter(TIGHTENED, underlying__in=coins, at__gte=stop.at)
     if change := tightened.order_by("pk").first():

@@ -103,6 +103,7 @@ class ReadOnlyAdmin(ModelAdmin):
     list_per_page = 50
     ordering = ["-pk"]
     list_after_template = "infra/csv_link.html"
+    change_form_template = "infra/readonly_form.html"
 
     def get_urls(self) -> list[URLPattern]:
         """With the address of the list as CSV."""

@@ -71,10 +71,9 @@ def test_who_stopped_it_is_told_how_to_take_it_back_and_does(ann):
     assert re.search(r"BTC: opens are stopped, closing goes on Since .* UTC, by ann : a slip", seen["State"])
     undo = seen["Undo it"]
     assert re.search(r"take it back alone until \d\d:\d\d:\d\d UTC \. ", undo)
-    assert re.search(r"9 min \d\d? s left", undo)
     assert "Then opens and closes go on, as before" in undo
     assert "Take back: BTC" in undo
-    assert "Ask for resuming" not in undo
+    assert "Ask to resume" not in undo
     assert "Stop closes too" not in undo
     assert "Stop closes too…" in seen["Stop more"]
     assert "This undoes nothing" in seen["Stop more"]
@@ -87,19 +86,24 @@ def test_who_stopped_it_is_told_how_to_take_it_back_and_does(ann):
     assert "taken back: opens and closes go on ann not BTC" in seen["History"]
 
 
-def test_the_time_left_is_read_again_and_says_when_it_is_over(ann):
-    def left():
-        text = ann.get(address("change"), headers={"HX-Request": "true"}).content.decode()
-        [found] = re.findall(r'<span id="left"[^>]*>([^<]*)</span>', text)
-        return found
+def test_the_button_goes_by_itself_when_the_time_is_over(ann):
+    def refreshed():
+        return ann.get(address("change"), headers={"HX-Request": "true"})
+
+    def button():
+        [found] = re.findall(r'<p id="take-back".*?</p>', refreshed().content.decode(), re.DOTALL)
+        assert "hx-get" not in found, "it asks no more"
+        return "disabled" in found, " ".join(re.sub(r"<[^>]+>", " ", found).split())
 
     stopped(ago=595)
-    assert re.fullmatch(r"\d s left", left())
+    assert refreshed().status_code == 204, "nothing on the page changes while somebody may be writing in it"
     throw(underlying="BTC", to=State.RUNNING, reason="r", by="carl", now=timezone.now())
-    assert left() == "not any more: load this page again"
+    assert button() == (True, "Take back: BTC Not any more. Load this page again.")
     stopped(ago=601)
-    assert left() == "not any more: load this page again"
-    assert 'id="left"' not in ann.get(address("change")).content.decode()
+    is_disabled, said = button()
+    assert is_disabled
+    assert re.search(r"Not any more: the time for it was over at .* UTC\. Load this page again\.", said)
+    assert 'id="take-back"' not in ann.get(address("change")).content.decode()
 
 
 def test_the_stop_itself_says_until_when_it_can_be_taken_back(ann):
@@ -129,7 +133,7 @@ def test_why_a_stop_is_not_taken_back_is_said_and_who_approves(ann, carl, ago, b
     undo = page(ann)["Undo it"]
     assert f"You cannot take this stop back alone: {why}" in undo
     assert "Who can: carl" in undo
-    assert "Ask for resuming: BTC" in undo
+    assert "Ask to resume: BTC" in undo
     assert "Take back: BTC" not in undo
     status, said, state = pressed(ann, "take_back", stop=stop_id, reason="r")
     assert (status, state) == (200, "OPENS_STOPPED")
@@ -143,15 +147,15 @@ def test_asking_shows_it_to_the_approver_who_resumes(ann, bob, carl):
     assert pressed(ann, "ask", change=stop_id, reason="again")[1] == "You have asked already. Waits for carl."
     assert list(ResumeRequest.objects.values_list("by", "reason")) == [("ann", "the index is right")]
     undo = page(ann)["Undo it"]
-    assert "Ask for resuming" not in undo
-    assert re.search(r"ann asked for resuming, .* UTC: the index is right", undo)
-    assert "Ask for resuming: BTC" in page(bob)["Undo it"], "another one may ask too"
-    assert re.search(r"ann asked for resuming, .*Let trading go on…", page(carl)["Undo it"])
+    assert "Ask to resume" not in undo
+    assert re.search(r"ann asked to resume, .* UTC: the index is right", undo)
+    assert "Ask to resume: BTC" in page(bob)["Undo it"], "another one may ask too"
+    assert re.search(r"ann asked to resume, .*Resume trading…", page(carl)["Undo it"])
     first = carl.get("/admin/figures/").content.decode()
-    assert "ann asks for resuming: the index is right" in first
+    assert "ann asks to resume BTC: the index is right" in first
     assert "ann asks for it: the index is right." in first
     assert pressed(carl, "throw", state="RUNNING", reason="seen")[2] == "RUNNING"
-    assert "asks for resuming" not in carl.get("/admin/figures/").content.decode()
+    assert "asks to resume" not in carl.get("/admin/figures/").content.decode()
     assert "nothing is stopped any more" in pressed(ann, "ask", change=stop_id, reason="late")[1]
 
 
@@ -210,7 +214,7 @@ def test_viewers_and_approvers_neither_take_back_nor_ask(carl):
         assert client.post(address("ask"), {"change": stop_id, "reason": "r"}).status_code == 403
     undo = page(viewer)["Undo it"]
     assert "Who can: carl" in undo
-    assert not any(word in undo for word in ("Take back", "Ask for", "Let trading go on…"))
+    assert not any(word in undo for word in ("Take back", "Ask for", "Resume trading…"))
 
 
 @pytest.mark.parametrize("given", ["", "x", "-1", "9" * 30, "1.5"])
@@ -233,9 +237,15 @@ def test_an_old_page_takes_nothing_else_back(ann):
 
 def test_the_second_person_who_stops_it_too_is_recorded_and_others_change_nothing(ann, bob, carl):
     stop_id = stopped()
-    assert pressed(carl, "throw", state="OPENS_STOPPED", reason="me too")[1].endswith("already.")
+    assert "stopped already by ann" in pressed(carl, "throw", state="OPENS_STOPPED", reason="me too")[1]
     assert TradingSwitchChange.objects.count() == 1
-    assert pressed(bob, "throw", state="OPENS_STOPPED", reason="me too")[1].endswith("already.")
+    second = pressed(bob, "throw", state="OPENS_STOPPED", reason="me too")[1]
+    assert re.search(
+        r"BTC: opens are stopped, closing goes on\. It was stopped already by ann, at .* UTC\. "
+        r"Your stop is recorded as a second one: ann cannot take the stop back alone any more, "
+        r"an approver resumes trading\.",
+        second,
+    )
     assert "bob threw the switch of BTC after it" in pressed(ann, "take_back", stop=stop_id, reason="r")[1]
     assert "stopped by a second person too" in page(ann)["History"]
     assert "ann" in page(ann)["State"]
@@ -253,28 +263,34 @@ def test_what_customers_see_names_all_that_stops_them(ann):
     ann.get("/admin/")
     own = page(ann, "BTC")
     assert "BTC: opens and closes are stopped, by the switch of all coins" in own["State"]
-    assert "Its own switch stands at: opens and closes go on." in own["State"]
+    assert re.search(
+        r"The switch of all coins : opens and closes are stopped. Since .* by ann : a slip", own["State"]
+    )
+    assert "This switch stops nothing: it was never thrown." in own["State"]
     assert "restricts it too (exposure); the switch of all coins stops it" in own["State"]
     assert "Undo it" not in own
     stop_id = standing_change(ALL_COINS).pk
     ann.post(address("take_back", ALL_COINS), {"stop": stop_id, "reason": "r"})
     TradingStatus.objects.update(judged_at=timezone.now())
     every = page(ann, ALL_COINS)["State"]
-    assert "BTC: opens and closes, at prices widened by its circuit breaker (exposure)" in every
-    assert "ETH: halted by its circuit breaker (quotes_stale): no price to open" in every
+    assert "BTC: opens and closes; its circuit breaker widens prices (exposure)" in every
+    assert "ETH: no price to open; closing goes on; its circuit breaker halts opens (quotes_stale)" in every
 
 
 def test_before_trading_goes_on_the_other_switch_is_named(carl):
     stopped()
     stopped(underlying=ALL_COINS, by="bob")
     answer = carl.get(address("confirm"), {"state": "RUNNING"}).content.decode()
-    assert "the switch of all coins stays thrown" in answer
+    assert (
+        "BTC stays stopped by the switch of all coins, opens are stopped, closing goes on; by bob, since"
+        in answer
+    )
 
 
 def test_the_first_page_names_the_way_after_the_state(ann, bob, carl):
     stopped(to=State.ALL_STOPPED)
     own, other = (client.get("/admin/").content.decode() for client in (ann, bob))
-    assert re.search(r">stopped: take back… \(9 min( \d\d? s)? left\)<", own)
+    assert re.search(r">stopped: take back… \(until \d\d:\d\d:\d\d UTC\)<", own)
     assert ">stopped: undo…<" in other
     for seen in (own, other):
         assert f'href="{address("change")}">stopped' in seen
@@ -306,5 +322,5 @@ def test_the_command_takes_an_own_stop_back_and_shows_the_way(carl):
     with pytest.raises(CommandError, match="ann threw it"):
         said("take-back", "BTC", "--reason", "r")
     ask_for_resuming(change_id=stop_id, reason="well", by="dan", now=timezone.now())
-    assert "dan asks to let trading go on: well" in said("show")
+    assert "dan asks to resume: well" in said("show")
     assert "Nothing is stopped" in said("resume", "BTC", "--reason", "well")

@@ -181,16 +181,16 @@ def test_a_stronger_stop_by_somebody_else_ends_it_for_good():
 def test_what_an_approver_resumed_and_somebody_stopped_again_is_another_stop():
     stop_id = stopped()
     throw(underlying="BTC", to=State.RUNNING, reason="well", by="carl", now=NOW)
-    refused(stop_id, "carl threw")
+    refused(stop_id, "carl resumed")
     stopped(by="bob")
-    refused(stop_id, "carl threw")
+    refused(stop_id, "carl resumed")
     assert stands()[1] == "bob"
 
 
 def test_closes_that_an_approver_let_go_on_are_not_stopped_again_by_it():
     stop_id = stopped(to=State.ALL_STOPPED)
     throw(underlying="BTC", to=State.OPENS_STOPPED, reason="out again", by="carl", now=NOW)
-    refused(stop_id, "carl threw")
+    refused(stop_id, "carl resumed")
     assert stands()[0] == "OPENS_STOPPED"
 
 

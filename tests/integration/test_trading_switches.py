@@ -161,7 +161,7 @@ def pressed(client, to, reason="a test"):
     return status, TradingSwitch.objects.get(underlying="BTC").state
 
 
-def test_operators_stop_and_approvers_let_go_on():
+def test_operators_stop_and_approvers_resume():
     operator, approver, viewer = (staff(role, role=role) for role in ("operator", "approver", "viewer"))
     changes = reverse("admin:counter_tradingswitch_changelist")
     assert viewer.get(changes).status_code == 200
@@ -199,10 +199,10 @@ def test_its_page_offers_what_the_person_looking_may_do():
         for name, client in {"operator": operator, "approver": approver, "viewer": viewer}.items()
     }
     assert "Stop closes too" in texts["operator"]
-    assert "Let trading go on" not in texts["operator"]
-    assert "Let trading go on" in texts["approver"]
+    assert "Resume trading" not in texts["operator"]
+    assert "Resume trading" in texts["approver"]
     assert "Stop closes too" not in texts["approver"]
-    for button in ("Stop closes too", "Let trading go on…", "Take back", "Ask for resuming: BTC"):
+    for button in ("Stop closes too", "Resume trading…", "Take back", "Ask to resume: BTC"):
         assert button not in texts["viewer"]
     assert "Who can: <strong>approver</strong>" in texts["viewer"]
     assert all("&lt;b&gt;wrong" in text for text in texts.values())
@@ -217,16 +217,18 @@ def test_before_a_switch_is_thrown_its_page_names_what_stops_and_what_goes_on():
     place_open(customer, make_option(underlying="ETH"), contracts=5)
     pages = {name: confirm(operator, name, State.OPENS_STOPPED) for name in ("*", "BTC")}
     assert "This stops, for BTC and ETH" in pages["*"]
-    assert "closing, by 1 customer with 2 open positions (12 contracts)" in pages["*"]
+    assert (
+        "closing positions of BTC and ETH, by 1 customer with 2 open positions (12 contracts)" in pages["*"]
+    )
     assert "This stops, for BTC<" in pages["BTC"]
-    assert "closing, by 1 customer with 1 open position (7 contracts)" in pages["BTC"]
+    assert "closing positions of BTC, by 1 customer with 1 open position (7 contracts)" in pages["BTC"]
     stops, goes_on = pages["BTC"].split('aria-label="Goes on"')
     assert "opening positions" in stops
-    assert "closing, by" not in stops
-    assert "closing, by" in goes_on
+    assert "closing positions" not in stops
+    assert "closing positions" in goes_on
     stops, goes_on = confirm(operator, "BTC", State.ALL_STOPPED).split('aria-label="Goes on"')
-    assert "closing, by" in stops
-    assert "its positions wait" in goes_on
+    assert "closing positions" in stops
+    assert "positions wait" in goes_on
     thrown("BTC", State.ALL_STOPPED)
     assert "an operator stops it again" in confirm(approver, "BTC", State.RUNNING)
 
@@ -242,14 +244,14 @@ def confirm(client, name, to):
 def test_the_first_page_leads_to_what_a_person_may_throw_and_nobody_else_there():
     operator, approver, viewer = (staff(role, role=role) for role in ("operator", "approver", "viewer"))
     first = operator.get("/admin/").content.decode()
-    assert first.count(">stop…<") == 3
-    assert "let go on…" not in first
+    assert first.count(">stop opens…<") == first.count(">stop opens and closes…<") == 3
+    assert "resume…" not in first
     thrown("BTC", State.OPENS_STOPPED, reason="a wrong price")
     page = approver.get("/admin/figures/").content.decode()
-    assert (page.count(">stop…<"), page.count("let go on…"), page.count("stopped: see…")) == (0, 1, 1)
+    assert (page.count(">stop opens"), page.count("resume…"), page.count("stopped: see…")) == (0, 1, 1)
     assert "a wrong price" in page
     seen = viewer.get("/admin/figures/").content.decode()
-    assert (">stop…<" in seen, "let go on…" in seen, "stopped: see…" in seen) == (False, False, True)
+    assert (">stop opens" in seen, "resume…" in seen, "stopped: see…" in seen) == (False, False, True)
     switch = TradingSwitch.objects.get(underlying="BTC")
     address = reverse("admin:counter_tradingswitch_confirm", args=[switch.pk])
     assert viewer.get(address, {"state": "RUNNING"}).status_code == 403
@@ -267,7 +269,7 @@ def said(*arguments):
     return out.getvalue()
 
 
-def test_the_command_stops_shows_and_lets_go_on():
+def test_the_command_stops_shows_and_resumes():
     assert "Nothing is stopped" in said("show")
     assert "BTC: opens stopped" in said("stop", "BTC", "--reason", "the index")
     assert "all coins: all stopped" in said("stop", "all", "--closes", "--reason", "the desk")

@@ -43,7 +43,7 @@ class Command(BaseCommand):
         for step, text in (
             ("stop", "stop opens"),
             ("take-back", "take back a stop of your own"),
-            ("resume", "have trading go on"),
+            ("resume", "resume trading"),
         ):
             command = steps.add_parser(step, help=text)
             command.add_argument("coin", choices=[*settings.COINS, ALL])
@@ -111,11 +111,14 @@ class Command(BaseCommand):
         switches, now = stopped(), clock.of("default").now()
         requests = waiting_requests(switches)
         for underlying, switch in switches.items():
-            self.stdout.write(f"{switch}, since {switch.since.isoformat()}, by {switch.by}: {switch.reason}")
+            self.stdout.write(
+                f"{switch}: {switch.get_state_display().lower()}, since {switch.since.isoformat()}, "
+                f"by {switch.by}: {switch.reason}"
+            )
             if change := standing_change(underlying):
                 self.stdout.write(f"  {_way_back(change, now)}")
             for asked in requests.get(underlying, ()):
-                self.stdout.write(f"  {asked.by} asks to let trading go on: {asked.reason}")
+                self.stdout.write(f"  {asked.by} asks to resume: {asked.reason}")
         if not switches:
             self.stdout.write("Nothing is stopped.")
         for coin in unpaced():

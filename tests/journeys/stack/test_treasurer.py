@@ -21,7 +21,7 @@ SCREENSHOTS = os.environ.get("SCREENSHOTS")
 expect.set_options(timeout=SEEN_WITHIN_MS)
 
 
-def test_risk_is_read_and_trading_is_stopped_and_let_go_on(stack: Cockpit, browser: Browser) -> None:
+def test_risk_is_read_and_trading_is_stopped_and_resumed(stack: Cockpit, browser: Browser) -> None:
     stack.hire("tess", "operator")
     stack.hire("tom", "approver")
     stack.settled("of-the-treasurer", "ETH")
@@ -32,7 +32,7 @@ def test_risk_is_read_and_trading_is_stopped_and_let_go_on(stack: Cockpit, brows
     takes_it_back(tess)
     finds_stops_and_sees_it(tess)
     tom = stack.log_in(browser, "tom")
-    lets_it_go_on(tom)
+    resumes_it(tom)
     stack.order("after-the-stop", symbol=stack.symbol("ETH"))
 
 
@@ -64,9 +64,9 @@ def finds_stops_and_sees_it(page: Page) -> None:
     """From the first page, by nothing but its words."""
     page.goto("/admin/")
     switches = page.get_by_role("region", name="Kill switch")
-    switches.get_by_role("row", name=re.compile("^ETH")).get_by_role("link", name="stop…").click()
+    switches.get_by_role("row", name=re.compile("^ETH")).get_by_role("link", name="stop opens…").click()
     expect(page.get_by_role("region", name="Stops")).to_contain_text("opening positions")
-    expect(page.get_by_role("region", name="Goes on")).to_contain_text("closing, by")
+    expect(page.get_by_role("region", name="Goes on")).to_contain_text("closing positions of ETH, by")
     keep(page, "kill-switch")
     page.get_by_label("Why").fill("A drill.")
     page.get_by_role("button", name="Stop opens: ETH").click()
@@ -95,11 +95,11 @@ def takes_it_back(page: Page) -> None:
     expect(row).to_contain_text("opens and closes go on")
 
 
-def lets_it_go_on(page: Page) -> None:
+def resumes_it(page: Page) -> None:
     switches = page.get_by_role("region", name="Kill switch")
-    switches.get_by_role("row", name=re.compile("^ETH")).get_by_role("link", name="let go on…").click()
+    switches.get_by_role("row", name=re.compile("^ETH")).get_by_role("link", name="resume…").click()
     page.get_by_label("Why").fill("The drill is over.")
-    page.get_by_role("button", name="Let trading go on: ETH").click()
+    page.get_by_role("button", name="Resume trading: ETH").click()
     page.goto("/admin/")
     expect(switches.get_by_role("row", name=re.compile("^ETH"))).to_contain_text("opens and closes go on")
 
