@@ -1,4 +1,4 @@
-"""Throwing a kill switch: a person stops a coin, or all coins, with a reason, and has trading go on again.
+"""Throwing a kill switch: a person stops a coin, or all coins, with a reason, and resumes trading.
 
 What the switches of a coin and of all coins come to stands on the coin's trading status, which every batch of orders
 reads with its options: one that is decided after the commit obeys, in every process.
@@ -41,7 +41,7 @@ class SwitchRefused(ValueError):
 
 
 def may_throw(user: Any, switch: TradingSwitch, *, to: str) -> bool:
-    """Whether a user may bring a switch to another state: one may stop what another one has to let go on."""
+    """Whether a user may bring a switch to another state: one may stop what another one has to resume."""
     return may(user, switch, TRANSITIONS[State(switch.state), State(to)])
 
 

@@ -107,6 +107,13 @@ def test_the_exception_of_all_coins_is_named_in_their_row(ann):
     assert f"all coins {GO_ON}, except ETH never thrown" in rows(ann)[0][1]
 
 
+def test_before_there_are_switches_the_list_says_so_and_the_first_page_nothing():
+    viewer = staff("vera", role="viewer")
+    page = viewer.get(reverse("admin:counter_tradingswitch_changelist")).content.decode()
+    assert "There are no kill switches yet." in page
+    assert 'aria-label="Kill switch"' not in viewer.get("/admin/").content.decode()
+
+
 # --- a coin's page --------------------------------------------------------------------------------------------------
 
 

@@ -151,6 +151,24 @@ def test_no_reason_or_no_such_coin_and_nothing_is_thrown(underlying, reason):
     assert not TradingSwitch.objects.exclude(state="RUNNING").exists()
 
 
+@pytest.mark.parametrize(
+    ("underlying", "to", "state", "is_closed"),
+    [
+        ("BTC", State.OPENS_STOPPED, "halted", True),
+        (ALL_COINS, State.OPENS_STOPPED, "halted", True),
+        ("BTC", State.ALL_STOPPED, "stopped", False),
+        ("ETH", State.ALL_STOPPED, "normal", True),
+    ],
+)
+def test_quotes_of_the_api_say_what_a_switch_leaves(client, underlying, to, state, is_closed):
+    make_option(now=timezone.now())
+    throw(underlying=underlying, to=to, reason="a test", by="ann", now=timezone.now())
+    [quote] = client.get("/api/v1/quotes").json()["results"]
+    assert (quote["coin_state"], quote["proceeds"] is not None) == (state, is_closed)
+    assert (quote["cost"] is None) == (state != "normal")
+    assert quote["coin_reasons"] == ([] if state == "normal" else ["trading_stopped"])
+
+
 # --- in the admin ---------------------------------------------------------------------------------------------------
 
 
