@@ -98,7 +98,7 @@ def test_the_button_goes_by_itself_when_the_time_is_over(ann):
     stopped(ago=595)
     assert refreshed().status_code == 204, "nothing on the page changes while somebody may be writing in it"
     throw(underlying="BTC", to=State.RUNNING, reason="r", by="carl", now=timezone.now())
-    assert button() == (True, "Take back: BTC Not any more. Load this page again.")
+    assert button() == (True, "Take back: BTC Not any more: carl has undone it. Load this page again.")
     stopped(ago=601)
     is_disabled, said = button()
     assert is_disabled
