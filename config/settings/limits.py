@@ -81,4 +81,5 @@ STOP_TAKE_BACK_SECONDS = _limits.whole(
     "how long the person who threw a kill switch may take that stop back alone, if nothing else happens to the coin; "
     "0: an approver always resumes trading ([how](runbook-trading.md#stopping-trading))",
     unit="seconds",
+    most=86_400,
 )

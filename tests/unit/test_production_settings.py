@@ -87,6 +87,14 @@ def test_a_wrong_value_stops_the_start_of_each_program_with_one_line(tmp_path, p
     assert done.stderr == "not started: SPREAD_RATE is 2; allowed: from 0 to below 1\n"
 
 
+@pytest.mark.parametrize("given", ["-1", "86401", "1.5", "1000000000000000", "NaN"])
+def test_a_stop_is_taken_back_alone_for_a_day_at_most(tmp_path, given):
+    done = run(tmp_path, "manage.py", "check", STOP_TAKE_BACK_SECONDS=given)
+    assert (
+        f"not started: STOP_TAKE_BACK_SECONDS is {given}; allowed: 0 to 86,400, whole seconds" in done.stderr
+    )
+
+
 def test_secrets_lie_in_files_for_every_program(tmp_path):
     given = dict(PRODUCTION)
     names = ("SERVICE_KEY", "DATABASE_URL", "VENUE_API_SECRET", "BROKER_URL", "FLOWER_BASIC_AUTH")
