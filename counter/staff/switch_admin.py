@@ -10,16 +10,16 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
-from counter.models import TradingSwitch
+from counter.models import TradingSwitch, TradingSwitchChange
 from counter.staff.switch_banners import Said, already, resumed, second_stop, stop_done
 from counter.staff.switch_effects import effect_of
 from counter.staff.switch_list import switches_for
 from counter.staff.switch_page import WORDS, names_text, page_of
 from counter.staff.switch_standing import WHOLE, standing_of
 from counter.trading.resume_requests import approvers, ask_for_resuming, may_ask, waiting_requests
-from counter.trading.switches import SEVERITY, State, SwitchRefused, may_throw, stopped, throw
+from counter.trading.switches import SEVERITY, State, SwitchRefused, may_throw, newest_id, stopped, throw
 from counter.trading.taking_back import may_take_back, take_back
-from infra.admin.readonly import MAX_DIGITS, ReadOnlyAdmin, is_number
+from infra.admin.readonly import ReadOnlyAdmin, is_number
 from infra.coordination import clock
 
 
@@ -55,6 +55,8 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
     def _confirm(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What would stop and what goes on, before it is done; only for who may do it."""
         switch = get_object_or_404(TradingSwitch, pk=pk)
+        after = newest_id(switch.underlying)
+        switch.refresh_from_db()  # not before the id: who throws it in between is none whom this page has shown
         asked, now = request.GET.get("state", ""), clock.of("default").now()
         if asked not in State.values or asked == switch.state:
             if asked == switch.state:
@@ -69,6 +71,7 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
             "title": f"{word}: {switch.coins}",
             "switch": switch,
             "to": to.value,
+            "after": after,
             "word": word,
             "effect": effect_of(switch, to=to, now=now),
             "standing": standing_of(switch, stopped()),
@@ -129,7 +132,10 @@ def _throw(request: HttpRequest, pk: int) -> HttpResponse:
             if is_there:
                 return Said(already(switch), is_warning=True)
             raise PermissionDenied
-        thrown = throw(underlying=switch.underlying, to=to, reason=reason, by=by, now=now, seen=seen)
+        after = _number(request, "after")
+        thrown = throw(
+            underlying=switch.underlying, to=to, reason=reason, by=by, now=now, seen=seen, after=after
+        )
         switch.refresh_from_db()
         if not thrown:
             return Said(second_stop(switch, by), is_warning=True)
@@ -145,7 +151,7 @@ def _take_back(request: HttpRequest, pk: int) -> HttpResponse:
         raise PermissionDenied
 
     def work(by: str, reason: str) -> Said:
-        stop_id = _number(request, "stop")
+        stop_id = _throw_of(switch, request, "stop")
         taken = take_back(stop_id=stop_id, reason=reason, by=by, now=clock.of("default").now())
         switch.refresh_from_db()
         return resumed(switch, "Taken back" if taken else "Taken back already")
@@ -155,12 +161,12 @@ def _take_back(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _ask(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask those who may to resume trading."""
-    get_object_or_404(TradingSwitch, pk=pk)
+    switch = get_object_or_404(TradingSwitch, pk=pk)
     if not may_ask(request.user):
         raise PermissionDenied
 
     def work(by: str, reason: str) -> Said:
-        change_id = _number(request, "change")
+        change_id = _throw_of(switch, request, "change")
         is_new = ask_for_resuming(change_id=change_id, reason=reason, by=by, now=clock.of("default").now())
         people = names_text(approvers(besides=by)) or "nobody, as long as nobody has the right"
         return Said(f"{'Asked' if is_new else 'You have asked already'}. Waits for {people}.")
@@ -183,4 +189,10 @@ def _done(request: HttpRequest, pk: int, work: Callable[[str, str], Said]) -> Ht
 
 def _number(request: HttpRequest, name: str) -> int:
     text = request.POST.get(name, "")
-    return int(text) if is_number(text) and len(text) <= MAX_DIGITS else 0
+    return int(text) if is_number(text) else 0
+
+
+def _throw_of(switch: TradingSwitch, request: HttpRequest, name: str) -> int:
+    """The id of one of this switch's throws that the form names; 0 if it is none."""
+    found = TradingSwitchChange.objects.filter(pk=_number(request, name), underlying=switch.underlying)
+    return found.values_list("pk", flat=True).first() or 0

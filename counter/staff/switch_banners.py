@@ -11,8 +11,8 @@ from counter.staff.switch_standing import (
     standing_of,
     stays_stopped,
 )
-from counter.trading.switches import State, stopped
-from counter.trading.taking_back import standing_change, taken_back_until, why_not
+from counter.trading.switches import State, standing_change, stopped
+from counter.trading.taking_back import taken_back_until, why_not
 
 
 @dataclass(frozen=True, slots=True)

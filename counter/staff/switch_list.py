@@ -13,11 +13,10 @@ from counter.models.switches import ALL_COINS
 from counter.staff.switch_standing import breaker_text, standing_of, who_and_why
 from counter.trading.resume_requests import may_ask, waiting_requests
 from counter.trading.status import trading_by_coin
-from counter.trading.switches import State, make_missing, may_throw
+from counter.trading.switches import State, make_missing, may_throw, standing_change
 from counter.trading.taking_back import (
     first_to_take_back,
     may_take_back,
-    standing_change,
     taken_back_until,
     why_not,
 )

@@ -17,11 +17,10 @@ from counter.staff.switch_standing import (
 )
 from counter.trading.resume_requests import approvers, may_ask, waiting_requests
 from counter.trading.status import Trading, trading_by_coin
-from counter.trading.switches import SAID, SEVERITY, State, may_throw, stopped
+from counter.trading.switches import SAID, SEVERITY, State, may_throw, standing_change, stopped
 from counter.trading.taking_back import (
     first_to_take_back,
     may_take_back,
-    standing_change,
     taken_back_until,
     why_not,
 )

@@ -9,6 +9,7 @@ import structlog
 from django.db import transaction
 
 from counter.models import TradingStatus, TradingStatusChange
+from infra.reasons import plain_reason
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +25,8 @@ def set_paced(*, underlying: str, paced: bool, reason: str, by: str, now: dateti
 
     Raises: PacingRefused for a coin that was never judged, or without a reason.
     """
-    if not reason.strip():
+    reason = plain_reason(reason)
+    if not reason:
         raise PacingRefused("a reason is needed")
     with transaction.atomic():
         status = TradingStatus.objects.select_for_update().filter(underlying=underlying).first()
@@ -39,7 +41,7 @@ def set_paced(*, underlying: str, paced: bool, reason: str, by: str, now: dateti
             to_state=status.state,
             spread_rate=status.spread_rate,
             reasons=status.reasons,
-            why=f"{'paced by the desk' if paced else 'everything is admitted'}: {reason.strip()}",
+            why=f"{'paced by the desk' if paced else 'everything is admitted'}: {reason}",
             at=now,
             by=by,
         )

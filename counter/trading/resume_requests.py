@@ -10,8 +10,7 @@ from django.db import transaction
 
 from counter.models import ResumeRequest, TradingSwitch, TradingSwitchChange
 from counter.models.switches import RESUME
-from counter.trading.switches import State, SwitchRefused, locked
-from counter.trading.taking_back import standing_change
+from counter.trading.switches import State, SwitchRefused, locked, reason_of, standing_change
 from infra.db.lifecycles import may
 
 log = structlog.get_logger(__name__)
@@ -36,8 +35,7 @@ def ask_for_resuming(*, change_id: int, reason: str, by: str, now: datetime) -> 
 
     Raises: SwitchRefused without a reason, where nothing is stopped, or if that throw stands no more.
     """
-    if not reason.strip():
-        raise SwitchRefused("a reason is needed")
+    reason = reason_of(reason)
     change = TradingSwitchChange.objects.filter(pk=change_id).first()
     if change is None:
         raise SwitchRefused("there is no such stop")
@@ -48,7 +46,7 @@ def ask_for_resuming(*, change_id: int, reason: str, by: str, now: datetime) -> 
         if standing_change(change.underlying) != change:
             raise SwitchRefused(f"{switch.by} has thrown it meanwhile")
         _, is_new = ResumeRequest.objects.get_or_create(
-            change=change, by=by, defaults={"reason": reason.strip(), "at": now}
+            change=change, by=by, defaults={"reason": reason, "at": now}
         )
     if is_new:
         log.info("asked to resume trading", coin=change.underlying, by=by, reason=reason)

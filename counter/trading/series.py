@@ -12,6 +12,7 @@ from counter.models import Option, OptionChange
 from infra.db.lifecycles import moves
 from infra.db.rows import insert
 from infra.db.transitions import sources_and_target
+from infra.reasons import plain_reason
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +40,13 @@ def resume(options: QuerySet[Option], *, by: str, why: str, now: datetime) -> li
 
 
 def _by_hand(options: QuerySet[Option], transition: Any, by: str, why: str, now: datetime) -> list[int]:
-    if not why.strip():
+    why = plain_reason(why)
+    if not why:
         raise ReasonMissing("a reason is needed")
     living = options.filter(expires_at__gt=now)
-    moved = move_options(living, transition, by=by, why=why.strip(), now=now)
+    moved = move_options(living, transition, by=by, why=why, now=now)
     ids = [option.pk for option in moved]
-    log.warning("series moved by hand", transition=transition.__name__, options=ids, by=by, why=why.strip())
+    log.warning("series moved by hand", transition=transition.__name__, options=ids, by=by, why=why)
     return ids
 
 

@@ -11,10 +11,12 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q
 
 from counter.models import TradingStatus, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
 from infra.db.lifecycles import may, moves
+from infra.reasons import plain_reason
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,8 @@ TRANSITIONS = {
     (State.OPENS_STOPPED, State.RUNNING): TradingSwitch.resume,
     (State.ALL_STOPPED, State.RUNNING): TradingSwitch.resume,
 }
+# Throws that moved their switch, and still count.
+MOVED = Q(takes_back=None, taken_back_by__isnull=True) & ~Q(from_state=F("to_state"))
 
 
 class SwitchRefused(ValueError):
@@ -50,33 +54,44 @@ def may_throw(user: Any, switch: TradingSwitch, *, to: str) -> bool:
 @moves(TradingSwitch.resume_closes)
 @moves(TradingSwitch.resume)
 def throw(
-    *, underlying: str, to: State, reason: str, by: str, now: datetime, seen: State | None = None
+    *,
+    underlying: str,
+    to: State,
+    reason: str,
+    by: str,
+    now: datetime,
+    seen: State | None = None,
+    after: int | None = None,
 ) -> bool:
     """Bring the switch of a coin, or of ALL_COINS, to a state; whether it was in another one.
 
     A stop by a second person, of what is stopped already, is recorded: the first one cannot take it back alone then.
 
-    `seen` is the state that the person has seen, by which it was judged whether they may throw it.
+    `seen` is the state by which it was judged whether they may throw it. `after` is the id of the switch's newest throw
+    that the person has seen (`newest_id`), 0 of who has seen none: nothing that was stopped later is let go on by them.
 
-    Raises: SwitchRefused for an unknown coin, without a reason, or when it was thrown meanwhile.
+    Raises: SwitchRefused for a coin that there is not and was not, without a reason, or when it was thrown meanwhile.
     """
-    if underlying not in (*settings.COINS, ALL_COINS):
+    reason = reason_of(reason)
+    is_known = underlying in (*settings.COINS, ALL_COINS)
+    # A coin that is traded no more may have been stopped, and its stop is ended like any other.
+    if not is_known and not TradingSwitch.objects.filter(underlying=underlying).exists():
         raise SwitchRefused(f"there is no coin {underlying}")
-    if not reason.strip():
-        raise SwitchRefused("a reason is needed")
     with transaction.atomic():
         switch = locked(underlying, now)
         was = State(switch.state)
         if was == to:
-            _stop_too(switch, reason.strip(), by, now)
+            _stop_too(switch, reason, by, now)
             return False
         if seen not in (None, was):
             raise SwitchRefused(f"{switch.by} has thrown it meanwhile")
-        TRANSITIONS[was, to](switch, reason=reason.strip(), by=by, at=now)
+        if SEVERITY[to] < SEVERITY[was] and after not in (None, newest_id(underlying)):
+            raise SwitchRefused(f"it would undo a stop that you have not seen: {SAID[was]}")
+        TRANSITIONS[was, to](switch, reason=reason, by=by, at=now)
         switch.save(update_fields=["state", "reason", "by", "since"])
         apply_stops(now)
         TradingSwitchChange.objects.create(
-            underlying=underlying, from_state=was, to_state=to, reason=reason.strip(), by=by, at=now
+            underlying=underlying, from_state=was, to_state=to, reason=reason, by=by, at=now
         )
     log.warning("trading switch thrown", coin=underlying, was=str(was), now=str(to), by=by, reason=reason)
     return True
@@ -86,19 +101,42 @@ def _stop_too(switch: TradingSwitch, reason: str, by: str, now: datetime) -> Non
     """Record, once, that somebody else wants the switch to stand as it does."""
     if switch.state == State.RUNNING or switch.by == by:
         return
-    newest = TradingSwitchChange.objects.filter(underlying=switch.underlying).order_by("-pk").first()
-    if newest is None or newest.from_state != newest.to_state or newest.by != by:
-        TradingSwitchChange.objects.create(
-            underlying=switch.underlying,
-            from_state=switch.state,
-            to_state=switch.state,
-            reason=reason,
-            by=by,
-            at=now,
-        )
+    said: dict[str, Any] = {
+        "underlying": switch.underlying,
+        "from_state": switch.state,
+        "to_state": switch.state,
+        "by": by,
+    }
+    stands = standing_change(switch.underlying)
+    if not TradingSwitchChange.objects.filter(**said, pk__gt=stands.pk if stands else 0).exists():
+        TradingSwitchChange.objects.create(**said, reason=reason, at=now)
         log.warning(
             "trading switch stopped by another person too", coin=switch.underlying, by=by, reason=reason
         )
+
+
+def reason_of(text: str) -> str:
+    """What is kept of a person's reason. Raises: SwitchRefused without one."""
+    if reason := plain_reason(text):
+        return reason
+    raise SwitchRefused("a reason is needed")
+
+
+def standing_change(underlying: str, *, before: int | None = None) -> TradingSwitchChange | None:
+    """The throw that a switch's state comes from: the newest that moved it and was not taken back.
+
+    `before` is the id of a throw before which it is wanted. None of a switch that was never thrown.
+    """
+    thrown = TradingSwitchChange.objects.filter(MOVED, underlying=underlying)
+    if before is not None:
+        thrown = thrown.filter(pk__lt=before)
+    return thrown.order_by("-pk").first()
+
+
+def newest_id(underlying: str) -> int:
+    """The id of a switch's newest throw, of any kind; 0 of one that was never thrown."""
+    newest = TradingSwitchChange.objects.filter(underlying=underlying).order_by("-pk")
+    return newest.values_list("pk", flat=True).first() or 0
 
 
 def stops_of(coins: Iterable[str]) -> dict[str, State]:

@@ -1,7 +1,8 @@
 """Taking a stop back: the person who threw a kill switch undoes that stop alone, soon, if nothing else happened.
 
 Invariant: a switch comes back to what stood before the stop, and nothing that somebody else or a protection did since
-is undone with it. Decided under the lock that everybody who throws a switch takes first.
+is undone with it. Decided under the lock that everybody who throws a switch takes first, and under those that the feed
+takes to judge coins.
 """
 
 from collections.abc import Collection
@@ -11,11 +12,19 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from counter.models import TradingStatus, TradingStatusChange, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
-from counter.trading.switches import State, SwitchRefused, apply_stops, locked
+from counter.trading.switches import (
+    MOVED,
+    State,
+    SwitchRefused,
+    apply_stops,
+    locked,
+    reason_of,
+    standing_change,
+)
 from infra.coordination.ages import age
 from infra.db.lifecycles import may, moves
 
@@ -26,8 +35,6 @@ TRANSITIONS = {
     (State.ALL_STOPPED, State.RUNNING): TradingSwitch.take_back,
     (State.ALL_STOPPED, State.OPENS_STOPPED): TradingSwitch.take_back_closes,
 }
-# Throws that moved their switch, and still count.
-MOVED = Q(takes_back=None, taken_back_by__isnull=True) & ~Q(from_state=F("to_state"))
 WIDE, HALTED = TradingStatus.State.WIDE, TradingStatus.State.HALTED
 TIGHTENED = (Q(to_state=HALTED) & ~Q(from_state=HALTED)) | (
     Q(to_state=WIDE) & ~Q(from_state__in=[WIDE, HALTED])
@@ -37,17 +44,6 @@ TIGHTENED = (Q(to_state=HALTED) & ~Q(from_state=HALTED)) | (
 def may_take_back(user: Any) -> bool:
     """Whether a user may take back a stop of their own: who may stop."""
     return may(user, TradingSwitch(), TradingSwitch.take_back)
-
-
-def standing_change(underlying: str, *, before: int | None = None) -> TradingSwitchChange | None:
-    """The throw that a switch's state comes from: the newest that moved it and was not taken back.
-
-    `before` is the id of a throw before which it is wanted. None of a switch that was never thrown.
-    """
-    thrown = TradingSwitchChange.objects.filter(MOVED, underlying=underlying)
-    if before is not None:
-        thrown = thrown.filter(pk__lt=before)
-    return thrown.order_by("-pk").first()
 
 
 def taken_back_until(stop: TradingSwitchChange) -> datetime:
@@ -88,8 +84,7 @@ def take_back(*, stop_id: int, reason: str, by: str, now: datetime) -> bool:
 
     Raises: SwitchRefused without a reason, for what is no stop, or with the reason why they cannot do it alone.
     """
-    if not reason.strip():
-        raise SwitchRefused("a reason is needed")
+    reason = reason_of(reason)
     stop = TradingSwitchChange.objects.filter(pk=stop_id).first()
     if stop is None:
         raise SwitchRefused("there is no such stop")
@@ -97,13 +92,14 @@ def take_back(*, stop_id: int, reason: str, by: str, now: datetime) -> bool:
         switch = locked(stop.underlying, now)
         if TradingSwitchChange.objects.filter(takes_back=stop, by=by).exists():
             return False
+        _wait_for_breakers()
         if refusal := why_not(stop, by=by, now=now):
             raise SwitchRefused(refusal)
         if switch.state != stop.to_state:
             raise SwitchRefused("the switch does not stand where the stop put it")
         was, to = State(stop.to_state), State(stop.from_state)
         before = standing_change(stop.underlying, before=stop.pk)
-        TRANSITIONS[was, to](switch, reason=reason.strip(), by=by, at=now)
+        TRANSITIONS[was, to](switch, reason=reason, by=by, at=now)
         if to is not State.RUNNING and before is not None:
             switch.reason, switch.by, switch.since = before.reason, before.by, before.at
         switch.save(update_fields=["state", "reason", "by", "since"])
@@ -112,13 +108,19 @@ def take_back(*, stop_id: int, reason: str, by: str, now: datetime) -> bool:
             underlying=stop.underlying,
             from_state=was,
             to_state=to,
-            reason=reason.strip(),
+            reason=reason,
             by=by,
             at=now,
             takes_back=stop,
         )
     log.warning("stop taken back", coin=stop.underlying, was=str(was), now=str(to), by=by, reason=reason)
     return True
+
+
+def _wait_for_breakers() -> None:
+    """Lock how all coins stand, in the order of the feed that judges them: what it is about to record is seen then."""
+    rows = TradingStatus.objects.select_for_update().filter(underlying__in=settings.COINS)
+    list(rows.order_by("underlying").values_list("pk"))
 
 
 def _same_coins(stop: TradingSwitchChange) -> Q:

@@ -1,6 +1,5 @@
 """What a switch's page says to whom, and its doors: taking back, asking for resuming, also at the console."""
 
-import getpass
 import re
 from datetime import timedelta
 from io import StringIO
@@ -14,8 +13,8 @@ from django.utils import timezone
 from counter.models import ResumeRequest, TradingStatus, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
 from counter.trading.resume_requests import approvers, ask_for_resuming
-from counter.trading.switches import State, SwitchRefused, throw
-from counter.trading.taking_back import standing_change
+from counter.trading.switches import State, SwitchRefused, standing_change, throw
+from infra.console import console_user
 from tests.support.staff import staff
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
@@ -154,7 +153,7 @@ def test_asking_shows_it_to_the_approver_who_resumes(ann, bob, carl):
     first = carl.get("/admin/figures/").content.decode()
     assert "ann asks to resume BTC: the index is right" in first
     assert "ann asks for it: the index is right." in first
-    assert pressed(carl, "throw", state="RUNNING", reason="seen")[2] == "RUNNING"
+    assert pressed(carl, "throw", state="RUNNING", after=stop_id, reason="seen")[2] == "RUNNING"
     assert "asks to resume" not in carl.get("/admin/figures/").content.decode()
     assert "nothing is stopped any more" in pressed(ann, "ask", change=stop_id, reason="late")[1]
 
@@ -314,7 +313,7 @@ def test_the_command_takes_an_own_stop_back_and_shows_the_way(carl):
     with pytest.raises(CommandError, match="no stop to take back"):
         said("take-back", "BTC", "--reason", "r")
     shown = said("stop", "BTC", "--reason", "a slip")
-    me = f"{getpass.getuser()} at the console"
+    me = f"{console_user()} at the console"
     assert re.search(rf"taken back by {me} alone until \d\d:\d\d:\d\d UTC; ended by approvers .*carl", shown)
     assert "Nothing is stopped" in said("take-back", "BTC", "--reason", "not BTC")
     assert TradingSwitchChange.objects.latest("pk").takes_back_id

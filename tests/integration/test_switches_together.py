@@ -12,8 +12,8 @@ from cockpit.snapshot import shared
 from counter.models import TradingStatus, TradingStatusChange, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
 from counter.trading.resume_requests import ask_for_resuming
-from counter.trading.switches import State, throw
-from counter.trading.taking_back import first_to_take_back, standing_change, take_back
+from counter.trading.switches import State, newest_id, standing_change, throw
+from counter.trading.taking_back import first_to_take_back, take_back
 from tests.support.staff import staff
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
@@ -171,7 +171,7 @@ def test_resuming_a_coin_under_the_stop_of_all_says_that_nothing_resumes_yet(car
     assert page["Resumes"] == "This resumes Nothing yet: another switch stops it too."
     stays = rf"BTC stays stopped by the switch of all coins, {OPENS}; by dan, since {TIME}: the desk"
     assert re.search(stays, page["Stays stopped"])
-    [(level, said)] = banner(carl, "throw", "BTC", state="RUNNING", reason="r")
+    [(level, said)] = banner(carl, "throw", "BTC", state="RUNNING", after=newest_id("BTC"), reason="r")
     assert level == "warning"
     assert re.fullmatch(rf"Resumed\. {stays}\.", said)
 

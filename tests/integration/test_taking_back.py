@@ -7,8 +7,8 @@ from django.db import IntegrityError, transaction
 
 from counter.models import TradingStatus, TradingStatusChange, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
-from counter.trading.switches import State, SwitchRefused, throw
-from counter.trading.taking_back import standing_change, take_back, why_not
+from counter.trading.switches import State, SwitchRefused, standing_change, throw
+from counter.trading.taking_back import take_back, why_not
 from tests.support.desk_bench import at_once
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from counter.models.switches import ALL_COINS
 from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
 from counter.trading.status import trading_by_coin
-from counter.trading.switches import State, SwitchRefused, throw
+from counter.trading.switches import State, SwitchRefused, newest_id, throw
 from tests.support.factories import make_customer, make_option, place_open, unique
 from tests.support.staff import staff
 
@@ -175,7 +175,7 @@ def test_quotes_of_the_api_say_what_a_switch_leaves(client, underlying, to, stat
 def pressed(client, to, reason="a test"):
     switch = TradingSwitch.objects.get(underlying="BTC")
     address = reverse("admin:counter_tradingswitch_throw", args=[switch.pk])
-    status = client.post(address, {"state": to, "reason": reason}).status_code
+    status = client.post(address, {"state": to, "reason": reason, "after": newest_id("BTC")}).status_code
     return status, TradingSwitch.objects.get(underlying="BTC").state
 
 

@@ -1,6 +1,5 @@
 """`manage.py trading`: throw a kill switch, pace a coin, charge for size, or say how it is, without the admin."""
 
-import getpass
 from argparse import ArgumentTypeError
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -16,13 +15,9 @@ from counter.trading.depths import DepthRefused, change_depths, depth_text, read
 from counter.trading.pacing import PacingRefused, set_paced, unpaced
 from counter.trading.resume_requests import approvers, waiting_requests
 from counter.trading.status import newest_index
-from counter.trading.switches import State, SwitchRefused, stopped, throw
-from counter.trading.taking_back import (
-    standing_change,
-    take_back,
-    taken_back_until,
-    why_not,
-)
+from counter.trading.switches import State, SwitchRefused, standing_change, stopped, throw
+from counter.trading.taking_back import take_back, taken_back_until, why_not
+from infra.console import console_user
 from infra.coordination import clock
 from ledger.decimals import product
 
@@ -50,6 +45,8 @@ class Command(BaseCommand):
             command.add_argument("--reason", required=True)
             if step == "stop":
                 command.add_argument("--closes", action="store_true", help="stop closes too")
+            if step == "resume":
+                command.add_argument("--closes", action="store_true", help="closes only: opens stay stopped")
         for step, text in (("pace", "admit what the desk settles"), ("unpace", "admit all, though it waits")):
             command = steps.add_parser(step, help=text)
             command.add_argument("coin", choices=settings.COINS)
@@ -66,7 +63,7 @@ class Command(BaseCommand):
         command.add_argument("--reason", required=True)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        by = f"{getpass.getuser()} at the console"
+        by = f"{console_user()} at the console"
         try:
             is_new = self._change(by, options)
         except (SwitchRefused, PacingRefused, DepthRefused) as refusal:
@@ -86,10 +83,7 @@ class Command(BaseCommand):
         underlying = ALL_COINS if coin == ALL else coin
         if step == "take-back":
             return _take_back(underlying, options["reason"], by, now)
-        to = State.RUNNING
-        if step == "stop":
-            to = State.ALL_STOPPED if options["closes"] else State.OPENS_STOPPED
-        return throw(underlying=underlying, to=to, reason=options["reason"], by=by, now=now)
+        return _throw(underlying, by, options, now)
 
     def _set_depths(self, coin: str, by: str, options: dict[str, Any], now: datetime) -> bool:
         named = {name: options[name] for name in Depths._fields if options[name] is not None}
@@ -128,6 +122,27 @@ class Command(BaseCommand):
             parts = zip(Depths._fields, book.depths, book.at, strict=True)
             texts = [_standing(name, at, depth, index) for name, depth, at in parts if depth]
             self.stdout.write(f"{coin} charges for size: {', '.join(texts)}.")
+
+
+def _throw(underlying: str, by: str, options: dict[str, Any], now: datetime) -> bool:
+    """Stop or resume; a stop lets nothing go on that is stopped already, and resuming stops nothing."""
+    is_stop, closes = options["step"] == "stop", options["closes"]
+    if is_stop:
+        to = State.ALL_STOPPED if closes else State.OPENS_STOPPED
+    else:
+        to = State.OPENS_STOPPED if closes else State.RUNNING
+        switch = stopped().get(underlying)
+        if closes and (switch is None or switch.state != State.ALL_STOPPED):
+            raise CommandError("closes are not stopped")
+    return throw(
+        underlying=underlying,
+        to=to,
+        reason=options["reason"],
+        by=by,
+        now=now,
+        seen=State.ALL_STOPPED if closes and not is_stop else None,
+        after=0 if is_stop else None,
+    )
 
 
 def _take_back(underlying: str, reason: str, by: str, now: datetime) -> bool:

@@ -1,11 +1,11 @@
 """`manage.py adopt_venue_account`: take the venue's account of the settings for that of the desk's books."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from infra.console import console_user
 from infra.coordination import clock
 from settlement.funds import venue_account
 from settlement.funds.venue_account import CannotAdopt
@@ -39,7 +39,7 @@ class Command(BaseCommand):
                 self.stdout.write("Nothing was changed: --because REASON adopts it.")
                 return
             venue_account.adopt(
-                venue(), by=getpass.getuser(), why=options["because"].strip(), now=clock.of("desk").now()
+                venue(), by=console_user(), why=options["because"].strip(), now=clock.of("desk").now()
             )
         except (CannotAdopt, VenueError) as error:
             raise CommandError(str(error)) from error

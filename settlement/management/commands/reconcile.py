@@ -1,12 +1,12 @@
 """`manage.py reconcile`: one run at once, as a table; exits 1 when a break is open or something was not compared."""
 
-import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
+from infra.console import console_user
 from infra.coordination import clock
 from infra.coordination.leader import exclusive
 from ledger.amounts import difference, readable
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         with exclusive("reconcile", using="desk") as alone:
             if not alone:
                 raise CommandError("a run is under way: look again in a moment")
-            run = reconciliation.reconcile(venue=venue(), clock=clock.of("desk").now, by=getpass.getuser())
+            run = reconciliation.reconcile(venue=venue(), clock=clock.of("desk").now, by=console_user())
         console = Console(highlight=False)
         table = Table("since, UTC", "what", "where", "detail", title="Open breaks")
         table.add_column("above the desk's book", justify="right")
