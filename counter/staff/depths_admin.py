@@ -44,6 +44,12 @@ class DepthsForm(forms.Form):
     premium = _depth_field("Premium depth, USDT")
     why = forms.CharField(max_length=200, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
 
+    def clean(self) -> None:
+        """Reads what the page showed, too."""
+        self.seen: dict[str, Decimal | None] = {
+            name: self.fields[name].clean(self.data.get(f"initial-{name}")) for name in Depths._fields
+        }
+
     def named(self) -> dict[str, Decimal]:
         """The depths that the person changed."""
         found = {name: self.cleaned_data[name] for name in Depths._fields if name in self.changed_data}
@@ -116,6 +122,7 @@ class TradingStatusAdmin(ReadOnlyAdmin):
             by=request.user.get_username(),
             now=clock.of("default").now(),
             far_below="far_below" in request.POST,
+            seen=form.seen,
         )
         messages.success(request, f"{done}.")
         return HttpResponseRedirect(page_of(status))

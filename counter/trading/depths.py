@@ -17,6 +17,7 @@ from django.db.models import Sum
 from counter.models import BookFlow, DepthChange, TradingStatus
 from counter.pricing.impact import CoinBook, Depths, ImpactRates, Measures
 from infra.db.rows import rows_of
+from infra.reasons import plain_reason
 from ledger.decimals import is_multiple, product
 
 log = structlog.get_logger(__name__)
@@ -94,19 +95,23 @@ def change_depths(
     by: str,
     now: datetime,
     far_below: bool = False,
+    seen: Mapping[str, Decimal | None] | None = None,
 ) -> DepthsSet:
     """Set what a coin charges for size, by measure and in USDT, from the next batch of orders on; how it was, and is.
 
     A measure that is not named stays as it is; None or 0 charges nothing. In a coin that charged nothing orders count
-    from this moment, from 0 on; the feed measures where the book really stands within seconds.
+    from this moment, from 0 on; the feed measures where the book really stands within seconds. `seen` is what
+    the person saw in force.
 
-    Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth or without a reason;
+    Raises: DepthRefused for an unknown coin or one that was never judged, what is no depth, without a reason, or where
+    what is named was set otherwise than `seen` meanwhile;
     DepthFarBelow for less than FAR_BELOW_RATE of what is in force without `far_below`, by which a person says that it
     is meant.
     """
     if underlying not in settings.COINS:
         raise DepthRefused(f"there is no coin {underlying}")
-    if not reason.strip():
+    reason = plain_reason(reason)
+    if not reason:
         raise DepthRefused("a reason is needed")
     for depth in to.values():
         _check(depth)
@@ -115,6 +120,8 @@ def change_depths(
         if status is None:
             raise DepthRefused(f"{underlying} was not judged yet: is the feed running?")
         before = depths_of(status)
+        if seen is not None:
+            _check_seen(before, seen, to)
         after = before._replace(**{name: depth or None for name, depth in to.items()})
         if after == before:
             return DepthsSet(underlying, before, after)
@@ -127,7 +134,7 @@ def change_depths(
         TradingStatus.objects.filter(pk=status.pk).update(**changes)
         DepthChange.objects.create(
             underlying=underlying,
-            reason=reason.strip(),
+            reason=reason,
             by=by,
             at=now,
             **{f"{name}_depth": depth for name, depth in after._asdict().items()},
@@ -154,6 +161,16 @@ def _check(depth: Decimal | None) -> None:
         raise DepthRefused(f"a depth has to be 0 at least and less than {DEPTH_LIMIT:f}")
     if not is_multiple(depth, UNIT):
         raise DepthRefused("a depth has 6 decimals at most")
+
+
+def _check_seen(before: Depths, seen: Mapping[str, Decimal | None], to: Mapping[str, Decimal | None]) -> None:
+    """What somebody else has set meanwhile is seen before it is set again."""
+    for name in to:
+        depth = getattr(before, name)
+        if depth != (seen[name] or None):
+            raise DepthRefused(
+                f"the {name} depth was set to {depth_text(depth)} meanwhile: open this page again"
+            )
 
 
 def _check_slip(underlying: str, before: Depths, after: Depths) -> None:

@@ -101,6 +101,35 @@ def test_what_a_person_left_alone_stays_also_if_somebody_else_has_set_it_meanwhi
     assert read_books()["BTC"].depths == (90_000, 7, None)
 
 
+def test_who_changes_what_somebody_else_has_set_meanwhile_sees_it_first(market):
+    operator = staff("operator", role="operator")
+    seen = operator.get(page_of("depths")).content.decode()
+    change_depths(underlying="BTC", to={"delta": Decimal(900_000)}, reason="r", by="ben", now=NOW)
+    told = pressed(operator, seen=seen, delta="110000", vega="7", why="r")
+    assert "the delta depth was set to 900,000 USDT meanwhile: open this page again" in told
+    assert read_books()["BTC"].depths == (900_000, None, None)
+    assert "delta 900,000 USDT -&gt; 110,000 USDT, vega none -&gt; 7 USDT." in pressed(
+        operator, delta="110000", vega="7", why="seen"
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("NaN", "sNaN", "Infinity", "-Infinity", "-1", "1e-7", "1e400", "1e30000000", "9" * 500),
+        *("100000000000000", "1,000", "1.000,5", "1 000", "1'000", "0x10", "five"),
+    ],
+)
+def test_what_is_no_depth_sets_nothing(market, given):
+    operator = staff("operator", role="operator")
+    for shown in ("100000", given):
+        form = {"delta": given, "initial-delta": shown, "why": "r", "far_below": "on"}
+        assert operator.post(page_of("depths"), form).status_code == 200
+    form = {"delta": "90000", "initial-delta": given, "why": "r"}
+    assert operator.post(page_of("depths"), form).status_code == 200
+    assert read_books()["BTC"].depths == (100_000, None, None)
+
+
 def test_a_coin_that_there_is_no_more_is_refused(market):
     TradingStatus.objects.filter(underlying="BTC").update(underlying="DOGE")
     operator = staff("operator", role="operator")
