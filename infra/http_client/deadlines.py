@@ -28,19 +28,24 @@ class Deadlines:
         """A process that was forked has none of its parent's calls, and not its thread."""
         self._changed = threading.Condition()
         self._numbers = itertools.count()
-        # By time. What has ended stays until it would have been late: the next to end is seldom the next to be late.
+        # By time. What has ended stays until the thread wakes for the next, and is passed over then.
         self._due: list[tuple[float, int]] = []
         self._late: dict[int, Callable[[], object]] = {}
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def within(self, seconds: float, late: Callable[[], object]) -> Iterator[None]:
-        """Have `late` called, on the watching thread, unless the block ends within `seconds`."""
+        """Have `late` called, on the watching thread, unless the block ends within `seconds`.
+
+        Once the block has ended `late` has returned or is not called any more. It must not wait for anything: all
+        calls of the process wait for it.
+        """
         number, at = next(self._numbers), time.monotonic() + max(seconds, 0.0)
         with self._changed:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+                thread.start()  # where the machine has no thread left this call fails, and the next one tries again
+                self._thread = thread
             self._late[number] = late
             heapq.heappush(self._due, (at, number))
             if self._due[0][1] == number:
@@ -48,20 +53,24 @@ class Deadlines:
         try:
             yield
         finally:
-            self._late.pop(number, None)
+            with self._changed:  # else it could be ended while the caller is at its next call, on the same connection
+                self._late.pop(number, None)
 
     def _watch(self) -> None:
-        while True:
-            with self._changed:
-                now = time.monotonic()
-                while not self._due or self._due[0][0] > now:
-                    self._changed.wait(self._due[0][0] - now if self._due else None)
-                    now = time.monotonic()
+        with self._changed:
+            while True:
+                # But for the last: with nothing to wait for, the thread would have to be woken for the next call.
+                while len(self._due) > 1 and self._due[0][1] not in self._late:
+                    heapq.heappop(self._due)
+                left = self._due[0][0] - time.monotonic() if self._due else None
+                if left is None or left > 0:
+                    self._changed.wait(left)
+                    continue
                 _, number = heapq.heappop(self._due)
                 late = self._late.pop(number, None)
-            if late is not None:
                 try:
-                    late()
+                    if late is not None:
+                        late()
                 except Exception:
                     log.exception("a call that is late was not ended")
 

@@ -70,6 +70,46 @@ def test_a_block_within_another_thread_or_after_an_error_is_over_all_the_same(de
     time.sleep(0.1)
 
 
+def test_a_block_does_not_end_while_it_is_being_told(deadlines):
+    """What ends one call has returned before the next one begins, on the same connection."""
+    began, told = threading.Event(), threading.Event()
+
+    def tell() -> None:
+        began.set()
+        time.sleep(0.1)
+        told.set()
+
+    with deadlines.within(0.01, tell):
+        assert began.wait(SOON)
+    assert told.is_set()
+
+
+def test_a_machine_without_a_thread_to_spare_fails_one_call_and_leaves_none_unwatched(deadlines, monkeypatch):
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as during:
+        during.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError), deadlines.within(SOON, lambda: None):
+            pytest.fail("nobody would watch it")
+    late = threading.Event()
+    with deadlines.within(0.01, late.set):
+        assert late.wait(SOON)
+
+
+def test_the_thread_wakes_for_what_may_be_late_and_passes_over_what_has_ended(deadlines, monkeypatch):
+    woken = []
+    wait = deadlines._changed.wait
+    monkeypatch.setattr(deadlines._changed, "wait", lambda seconds: woken.append(seconds) or wait(seconds))
+    for number in range(50):
+        with deadlines.within(0.1 + 0.005 * number, lambda: pytest.fail("was in time")):
+            pass
+    late = threading.Event()
+    with deadlines.within(0.4, late.set):
+        assert late.wait(SOON)
+    assert len(woken) < 10
+
+
 def test_a_forked_process_watches_its_own_calls(deadlines):
     with deadlines.within(SOON, lambda: None):
         pass
