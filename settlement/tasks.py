@@ -35,7 +35,7 @@ def carry_on(**signal: Any) -> None:
     """What the workers before these have left is theirs at once."""
     global _is_up
     _is_up = True
-    dispatcher.send(RESUME)
+    _take_up()
 
 
 @worker_process_init.connect
@@ -44,7 +44,13 @@ def begin(**signal: Any) -> None:
     wakeups.start()
     worker_warmup.warm_up(venue())
     if _is_up:
-        dispatcher.send(RESUME)
+        _take_up()
+
+
+def _take_up() -> None:
+    """Go on with what was left, reports too: while the one that was killed was at them, all others left them to it."""
+    dispatcher.send(RESUME)
+    dispatcher.send(BALANCE)
 
 
 @shared_task(name="settlement.convert", bind=True)

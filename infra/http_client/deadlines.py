@@ -53,7 +53,8 @@ class Deadlines:
         try:
             yield
         finally:
-            with self._changed:  # else it could be ended while the caller is at its next call, on the same connection
+            # Else it could be cut while the caller is at its next call, on the same connection.
+            with self._changed:
                 self._late.pop(number, None)
 
     def _watch(self) -> None:

@@ -94,6 +94,10 @@ def _rounds(underlying: str, venue: Venue, place: int) -> tuple[int, Conversion 
             break
         else:
             rounds, chase = rounds + 1, None
+            if made.state == Conversion.State.FILLED:
+                dispatcher.send(
+                    BALANCE
+                )  # booked at the second try, also where the rest of this chain is dropped
             if not coin_snapshot.anything_waits(underlying):
                 break
     return rounds, made

@@ -14,6 +14,7 @@ from acceptance.isolating_failures import store_apart
 from acceptance.models import AcceptedOrder
 from acceptance.order_history import move_orders
 from counter.contracts import SettlementReport
+from infra.broker.dispatcher import dispatcher
 from infra.coordination.leader import exclusive, is_held
 from infra.db.arrays import array
 from infra.db.lifecycles import moves
@@ -21,7 +22,7 @@ from infra.db.rows import reader
 from infra.observability import correlation, tracing
 from infra.observability.troubles import Trouble
 from settlement.counter_link import traces
-from settlement.task_triggers import balance_in
+from settlement.task_triggers import BALANCE, balance_in
 
 log = structlog.get_logger(__name__)
 _untraced = Trouble(log, "reports not traced", over="reports traced again")
@@ -29,6 +30,8 @@ _untraced = Trouble(log, "reports not traced", over="reports traced again")
 REPORTING = "report"  # the lock of the process that reports
 # Held on for so long after a report: what is settled meanwhile goes along with the next one, and calls for none itself.
 GATHER_SECONDS = 0.05
+# Then another task goes on: under load there is always more, and a worker that is told to end waits for its tasks.
+REPORTS_FOR_SECONDS = 1.0
 REPORT_ORDERS = 1000
 MAX_ROUNDS = 100
 REFUSED_WAITS = timedelta(seconds=60)
@@ -63,11 +66,13 @@ class Unreported(NamedTuple):
 def report_until_done(*, clock: Callable[[], datetime]) -> int:
     """Report what is SETTLED, unless another process holds the lock; it re-checks on release. How many were taken.
 
-    A clock instead of a moment: under load this goes on for long, and takes along what is settled meanwhile.
+    A clock instead of a moment: under load this goes on for REPORTS_FOR_SECONDS, takes along what is settled meanwhile,
+    and calls for another that goes on.
 
     Raises: CounterUnavailable, CounterRefused.
     """
     taken_in_all = 0
+    ends_at = time.monotonic() + REPORTS_FOR_SECONDS
     while True:
         with exclusive(REPORTING, using="desk") as alone:
             taken = report_settled(clock=clock) if alone else 0
@@ -76,6 +81,9 @@ def report_until_done(*, clock: Callable[[], datetime]) -> int:
         taken_in_all += taken
         # Looked at only after the lock is free: what was settled while it was held is left to this.
         if not alone or not is_anything_left(now=clock()):
+            return taken_in_all
+        if time.monotonic() >= ends_at:
+            dispatcher.send(BALANCE)
             return taken_in_all
 
 

@@ -9,7 +9,9 @@ from django.utils import timezone
 from acceptance import counter_client
 from infra.coordination.leader import exclusive
 from settlement import tasks
+from settlement.conversions import balancing
 from settlement.counter_link import reporting
+from settlement.task_triggers import BALANCE
 from settlement.venues import ccxt_venue
 from tests.support.desk_bench import at_once, event, order_states, take_in
 
@@ -55,6 +57,22 @@ def test_who_settles_calls_for_a_report_unless_somebody_reports(desk, monkeypatc
         assert at_once(rest_of_chain) == [None]
 
 
+def test_what_cannot_be_booked_at_once_is_tried_again_also_while_somebody_reports(desk, sent, monkeypatch):
+    monkeypatch.setattr(ccxt_venue, "_venue", desk.venue)
+
+    def fail(*given: Any, **more: Any) -> None:
+        raise RuntimeError("an error of the moment")
+
+    take_in(event())
+    with exclusive(reporting.REPORTING, using="desk"), monkeypatch.context() as during:
+        during.setattr(balancing, "_enter", fail)
+        assert at_once(rest_of_chain) == [None]
+    assert order_states() == {"CONVERTING"}
+    assert BALANCE in sent
+    assert balancing.balance_filled(now=timezone.now()) == 1
+    assert order_states() == {"SETTLED"}
+
+
 @pytest.mark.parametrize("had_some", [True, False], ids=["after a report", "with nothing to report before"])
 def test_what_is_settled_under_the_lock_is_reported_by_its_holder(desk, counter, monkeypatch, had_some):
     if had_some:
@@ -73,6 +91,27 @@ def test_what_is_settled_under_the_lock_is_reported_by_its_holder(desk, counter,
     assert reporting.report_until_done(clock=timezone.now) == 2 + had_some
     assert order_states() == {"REPORTED"}
     assert counter.told == [1, 2] if had_some else [2]
+
+
+def test_who_reports_hands_on_after_a_while(desk, counter, sent, monkeypatch):
+    """Under load there is more each time; a worker that is told to end would wait for this task until it is killed."""
+    report_settled, paused = reporting.report_settled, []
+    monkeypatch.setattr(reporting, "REPORTS_FOR_SECONDS", 0.0)
+    monkeypatch.setattr(reporting.time, "sleep", paused.append)
+
+    def and_one_more(**given: Any) -> int:
+        taken = report_settled(**given)
+        at_once(partial(desk.settle, event()))
+        return taken
+
+    desk.settle(event())
+    sent.clear()
+    with monkeypatch.context() as during:
+        during.setattr(reporting, "report_settled", and_one_more)
+        assert reporting.report_until_done(clock=timezone.now) == 1
+    assert sent.count(BALANCE) == 1
+    assert reporting.report_until_done(clock=timezone.now) == 1
+    assert sent.count(BALANCE) == 1, "nothing is left"
 
 
 def test_a_lone_settlement_is_reported_at_once(desk, counter, monkeypatch):

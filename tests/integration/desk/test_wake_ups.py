@@ -90,9 +90,9 @@ def test_a_worker_process_that_replaces_another_takes_up_what_that_one_had_in_ha
     tasks.begin()
     assert sent == [], "the workers' first processes leave that to their master"
     tasks.carry_on()
-    assert sent == [RESUME]
+    assert sent == [RESUME, BALANCE]
     tasks.begin()
-    assert sent == [RESUME, RESUME]
+    assert sent == 2 * [RESUME, BALANCE]
 
 
 def test_the_desk_speaks_when_something_has_changed_and_now_and_then(desk, monkeypatch):
