@@ -29,9 +29,14 @@ class StateIn(In):
 
 
 def _written_out(lookup: Any, sql: str, parameters: Sequence[Any]) -> tuple[str, Sequence[Any]]:
-    """The values in place of their placeholders, unless one is no word: what comes from outside stays a parameter."""
+    """The values in place of their placeholders, unless one is no word, as what comes from outside may be, or other
+    SQL stands beside them with a `%` of its own."""
     words = [str(each) for each in parameters]
-    if not lookup.rhs_is_direct_value() or not all(map(STATE.fullmatch, words)):
+    if (
+        not lookup.rhs_is_direct_value()
+        or not all(map(STATE.fullmatch, words))
+        or sql.count("%") != len(words)
+    ):
         return sql, parameters
     return sql % tuple(f"'{word}'" for word in words), ()
 

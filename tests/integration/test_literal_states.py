@@ -1,10 +1,14 @@
 """A statement names its states in its text; a value that is no word stays a parameter."""
 
 import pytest
+from django.apps import apps
 from django.db import connections, models
+from django.db.models.expressions import RawSQL
 from django.test.utils import CaptureQueriesContext
+from django_fsm import FSMField
 
 from acceptance.models import AcceptedOrder
+from infra.db.literal_states import STATE as STATE_WORD
 from settlement.models import Conversion
 
 pytestmark = pytest.mark.django_db(databases=["desk"])
@@ -52,8 +56,23 @@ def test_states_of_other_rows_are_compared_as_ever():
         Conversion.objects.filter(state__in=inner),
         Conversion.objects.filter(state=models.F("side")),
         Conversion.objects.filter(state=models.Value("FILLED")),
+        Conversion.objects.filter(state__in=[models.F("side"), STATE.FILLED]),
+        Conversion.objects.filter(state__in=[RawSQL("replace('a%%b', '%%', %s)", ["x"]), STATE.FILLED]),
     ):
         assert list(rows) == []
+
+
+def test_every_state_of_the_systems_is_a_word():
+    """One that is none would be planned for any value, and its index would not be used."""
+    states = [
+        state
+        for model in apps.get_models()
+        for field in model._meta.fields
+        if isinstance(field, FSMField)
+        for state, _ in field.flatchoices
+    ]
+    assert len(states) > 50
+    assert [state for state in states if not STATE_WORD.fullmatch(state)] == []
 
 
 def test_an_index_of_a_state_serves_a_statement_that_is_planned_for_any_value():
