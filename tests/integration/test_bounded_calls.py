@@ -7,6 +7,7 @@ import time
 
 import pytest
 import requests
+import urllib3
 
 from infra.exchange.client import new_exchange
 from infra.exchange.lean_ccxt import ccxt
@@ -85,6 +86,21 @@ def test_a_venue_that_answers_without_an_end_has_given_no_word(dripping, monkeyp
         exchange.fetch_time()
     exchange.timeout, exchange.session.within_seconds = 5000, SOON_SECONDS
     assert exchange.fetch_time() == 1
+
+
+def test_who_is_reached_only_when_the_time_is_up_is_not_listened_to(dripping, monkeypatch):
+    """A name that resolves slowly, or a first address that hangs: the connection is there after the cut."""
+    reach = urllib3.util.connection.create_connection
+
+    def slowly(*given, **more):
+        time.sleep(2 * WITHIN_SECONDS)
+        return reach(*given, **more)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", slowly)
+    began = time.monotonic()
+    with BoundedSession(within_seconds=WITHIN_SECONDS) as session, pytest.raises(requests.ReadTimeout):
+        session.get(dripping.url, timeout=SOON_SECONDS)
+    assert time.monotonic() - began < SOON_SECONDS
 
 
 def test_who_does_not_listen_is_no_time_out():
