@@ -97,7 +97,7 @@ def _rounds(underlying: str, venue: Venue, place: int) -> tuple[int, Conversion 
             if made.state == Conversion.State.FILLED:
                 dispatcher.send(
                     BALANCE
-                )  # booked at the second try, also where the rest of this chain is dropped
+                )  # which books it at the second try, with no chain behind this one too
             if not coin_snapshot.anything_waits(underlying):
                 break
     return rounds, made
