@@ -12,6 +12,7 @@ from unfold.decorators import display
 
 from counter.models import TradingSwitch, TradingSwitchChange
 from counter.staff.switch_banners import Said, already, resumed, second_stop, stop_done
+from counter.staff.switch_changed import happened_since, mark_of, newest_throw
 from counter.staff.switch_effects import effect_of
 from counter.staff.switch_list import switches_for
 from counter.staff.switch_page import WORDS, names_text, page_of
@@ -28,6 +29,7 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
     list_display_links = ["coins"]
     ordering = ["underlying"]
     change_list_template = "counter/switches.html"
+    change_form_template = "counter/switch_form.html"
     change_form_outer_before_template = "counter/switch.html"
 
     @display(description="state", ordering="state")
@@ -103,18 +105,28 @@ class TradingSwitchAdmin(ReadOnlyAdmin):
         switch = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if isinstance(switch, TradingSwitch):
-            page = page_of(switch, user=request.user, now=clock.of("default").now())
-            is_refresh = "HX-Request" in request.headers
-            if is_refresh and page.taking_back:
-                return HttpResponse(
-                    status=204
-                )  # nothing to change on the page: the person may be writing in it
-            context |= {"switch": switch, "page": page, "is_refresh": is_refresh}
+            newest, now = newest_throw(switch), clock.of("default").now()
+            switch.refresh_from_db()  # not before the id: what is thrown in between makes the page an old one
+            page = page_of(switch, user=request.user, now=now)
+            mark = mark_of(newest, page)
+            context |= {"switch": switch, "page": page, "mark": mark}
+            if "HX-Request" in request.headers:
+                return _still(request, mark, {**context, "now": now})
         return super().change_view(request, object_id, form_url, context)
 
 
 def _address(pk: int) -> str:
     return reverse("admin:counter_tradingswitch_change", args=[pk])
+
+
+def _still(request: HttpRequest, mark: str, context: dict[str, Any]) -> HttpResponse:
+    """The answer to an open page that asks whether it is old: nothing, or what stands in its place."""
+    asked = request.GET.get("mark", "")
+    if asked == mark:
+        return HttpResponse(status=204)
+    by = request.user.get_username()
+    happened = happened_since(context["switch"], context["page"], asked, by=by)
+    return render(request, "counter/switch_old.html", {**context, "happened": happened})
 
 
 def _throw(request: HttpRequest, pk: int) -> HttpResponse:

@@ -116,8 +116,11 @@ def _undo(switch: TradingSwitch) -> str:
     of_all = switch.underlying == ALL_COINS
     its = "a coin's" if of_all else f"{switch.coins}'s"
     other = "any kill switch" if of_all else f"the switch of {switch.coins} or that of all coins"
+    yours = "a coin" if of_all else "all coins"
+    them = "that coin" if of_all else "all coins"
     return (
-        f"you take it back alone within {duration_text(within)}; that ends sooner when somebody else throws {other}, "
+        f"you take it back alone within {duration_text(within)}; if you stop {yours} after it, not until the switch of "
+        f"{them} is taken back; that ends sooner when somebody else throws {other}, "
         f"also to stop what is stopped, or {its} circuit breaker widens or halts it; after that {approver}"
     )
 

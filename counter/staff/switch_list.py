@@ -9,8 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from counter.models import TradingSwitch
-from counter.models.switches import ALL_COINS
-from counter.staff.switch_standing import breaker_text, standing_of, who_and_why
+from counter.staff.switch_standing import Standing, breaker_text, standing_of, who_and_why
 from counter.trading.resume_requests import may_ask, waiting_requests
 from counter.trading.status import trading_by_coin
 from counter.trading.switches import State, make_missing, may_throw, standing_change
@@ -37,12 +36,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One switch; `links` lead to what this person may do with it, and to its page while something is stopped."""
+    """One switch; `said` is who stopped it and why, of each stop that the row names.
+
+    `links` lead to what this person may do with it, and to its page while something is stopped.
+    """
 
     coins: str
     state: str
     is_stopped: bool
-    said: str
+    said: tuple[str, ...]
     page: str
     links: tuple[Link, ...]
 
@@ -91,14 +93,27 @@ def _shown(
             for to, word in STOPS.items()
             if may_throw(user, switch, to=to)
         )
-    is_own = switch.underlying == ALL_COINS or not standing.held_by
     return Shown(
         coins=switch.coins,
         state="; ".join(filter(None, [standing.said, breaker])),
         is_stopped=bool(standing.held_by) or switch.underlying in stopped,
-        said=who_and_why(switch if is_own or switch.underlying in stopped else stopped[ALL_COINS]),
+        said=_said(switch, standing),
         page=page,
         links=links,
+    )
+
+
+def _said(switch: TradingSwitch, standing: Standing) -> tuple[str, ...]:
+    """Who stopped it and why: the stop that rules, then the coin's own, or those of the coins that are excepted."""
+    is_stopped = switch.state != State.RUNNING
+    if standing.held_by:
+        # Short, for a line of the table: where another switch stops more, its own stops nothing but opens.
+        own = [f"its own stop of opens: {who_and_why(switch)}"] if is_stopped else []
+        return (who_and_why(standing.held_by), *own)
+    excepted = "; ".join(f"{other.coins}: {who_and_why(other)}" for other in standing.excepted)
+    return (
+        *([who_and_why(switch)] if is_stopped or not excepted else []),
+        *([excepted] if excepted else []),
     )
 
 

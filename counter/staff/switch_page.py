@@ -72,12 +72,14 @@ class Throw:
 class SwitchPage:
     """All of the page. `why_not`: why they take nothing back alone; `asks_after`: the throw that they may ask about.
 
+    `elsewhere` says where that is undone which stops its coins while this switch stops nothing.
     `stops` are the switches that stop its coins, the one that rules first; `first` is the own stop to take back before
     this one; `its_person_until` is until when the person who threw it may take it back, where that is another one.
     """
 
     is_stopped: bool
     standing: Standing
+    elsewhere: str
     customers: tuple[str, ...]
     taking_back: TakingBack | None
     why_not: str
@@ -100,9 +102,11 @@ def page_of(switch: TradingSwitch, *, user: Any, now: datetime) -> SwitchPage:
     choices = [(to, Choice(to.value, WORDS[state, to])) for to in State if _may(user, switch, to)]
     requests = waiting_requests([switch.underlying] if change else []).get(switch.underlying, [])
     asks = change is not None and not may_take and may_ask(user)
+    standing = standing_of(switch, thrown)
     return SwitchPage(
         is_stopped=state is not State.RUNNING,
-        standing=standing_of(switch, thrown),
+        standing=standing,
+        elsewhere=_elsewhere(switch, standing) if state is State.RUNNING else "",
         customers=customers_see(switch, thrown, now=now),
         taking_back=_taking_back(switch, change, thrown) if may_take and change else None,
         why_not=refusal,
@@ -159,6 +163,16 @@ def _coin_line(coin: str, trading: Trading | None, beside: str) -> str:
     else:
         line = f"{coin}: opens and closes{'' if also else ' as usual'}"
     return "; ".join(filter(None, [line, also, beside]))
+
+
+def _elsewhere(switch: TradingSwitch, standing: Standing) -> str:
+    if not standing.stops:
+        return ""
+    stopped_coins = " and ".join(stop.coins for stop in standing.stops)
+    if switch.underlying != ALL_COINS:
+        return f"What stops {switch.coins} is undone on the page of the switch of {stopped_coins}."
+    pages = "pages of their switches" if len(standing.stops) > 1 else "page of its switch"
+    return f"What stops {stopped_coins} is undone on the {pages}."
 
 
 def _may(user: Any, switch: TradingSwitch, to: State) -> bool:

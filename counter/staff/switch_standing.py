@@ -30,12 +30,14 @@ class Stop:
 class Standing:
     """What is let through, in words; `stops` are the switches that stop any of it, the one that rules first.
 
-    `held_by` is the switch of all coins where it stops more of a coin than the coin's own.
+    `held_by` is the switch of all coins where it stops more of a coin than the coin's own; `excepted` are the switches
+    of coins that stop more than that of all coins.
     """
 
     said: str
     stops: tuple[Stop, ...]
     held_by: TradingSwitch | None
+    excepted: tuple[TradingSwitch, ...] = ()
 
 
 def standing_of(switch: TradingSwitch, stopped: Mapping[str, TradingSwitch]) -> Standing:
@@ -43,9 +45,9 @@ def standing_of(switch: TradingSwitch, stopped: Mapping[str, TradingSwitch]) -> 
     own, others = State(switch.state), _others(switch, stopped)
     found = ([switch] if own is not State.RUNNING else []) + others
     if switch.underlying == ALL_COINS:
-        more = [other.underlying for other in others if SEVERITY[other.state] > SEVERITY[own]]
-        besides = f", except {' and '.join(more)}" if more else ""
-        return Standing(SAID[own] + besides, _stops(found), None)
+        more = [other for other in others if SEVERITY[other.state] > SEVERITY[own]]
+        besides = f", except {' and '.join(other.coins for other in more)}" if more else ""
+        return Standing(SAID[own] + besides, _stops(found), None, tuple(more))
     found.sort(key=lambda stop: -SEVERITY[stop.state])
     held_by = next((other for other in others if SEVERITY[other.state] > SEVERITY[own]), None)
     said = f"{SAID[State(held_by.state)]}, by the switch of all coins" if held_by else SAID[own]

@@ -52,11 +52,17 @@ def taken_back_until(stop: TradingSwitchChange) -> datetime:
 
 
 def why_not(
-    stop: TradingSwitchChange, *, by: str, now: datetime, aside: Collection[TradingSwitchChange] = ()
+    stop: TradingSwitchChange,
+    *,
+    by: str,
+    now: datetime,
+    aside: Collection[TradingSwitchChange] = (),
+    is_said_to_them: bool = True,
 ) -> str:
     """Why this person cannot take the stop back alone, for people; empty if they can.
 
-    `aside` are own throws that are left out of account, as if they had been taken back.
+    `aside` are own throws that are left out of account, as if they had been taken back. Who is told is called "you"
+    in it, unless somebody else is told.
     """
     if not stop.is_stop:
         return "it stopped nothing"
@@ -64,12 +70,14 @@ def why_not(
         return f"{stop.by} threw it, and nobody else takes it back alone"
     if age(stop.at, now=now) >= timedelta(seconds=settings.STOP_TAKE_BACK_SECONDS):
         return f"the time for it was over at {taken_back_until(stop):%H:%M:%S} UTC"
-    return _happened_since(stop, aside)
+    return _happened_since(stop, aside, "you" if is_said_to_them else by)
 
 
 def first_to_take_back(stop: TradingSwitchChange, *, by: str, now: datetime) -> TradingSwitchChange | None:
     """The own stop of other coins that a person can take back, after which they can take back this one too."""
-    later = TradingSwitchChange.objects.filter(MOVED, pk__gt=stop.pk, by=by).filter(_same_coins(stop))
+    later = TradingSwitchChange.objects.filter(MOVED, pk__gt=stop.pk, by=by).filter(
+        same_coins(stop.underlying)
+    )
     own = list(later.exclude(underlying=stop.underlying).order_by("-pk"))
     can = own and not why_not(own[0], by=by, now=now) and not why_not(stop, by=by, now=now, aside=own)
     return own[0] if can else None
@@ -123,19 +131,24 @@ def _wait_for_breakers() -> None:
     list(rows.order_by("underlying").values_list("pk"))
 
 
-def _same_coins(stop: TradingSwitchChange) -> Q:
-    """Throws of a switch that has a coin with the stop's switch in common."""
-    names = [stop.underlying, ALL_COINS]
-    return Q() if stop.underlying == ALL_COINS else Q(underlying__in=names)
+def same_coins(underlying: str) -> Q:
+    """Throws of a switch that has a coin in common with the switch of a coin, or of ALL_COINS."""
+    return Q() if underlying == ALL_COINS else Q(underlying__in=[underlying, ALL_COINS])
 
 
-def _happened_since(stop: TradingSwitchChange, aside: Collection[TradingSwitchChange]) -> str:
-    """What a person or a protection did to a stop's coins since; own stops that were taken back again are nothing."""
+def _happened_since(stop: TradingSwitchChange, aside: Collection[TradingSwitchChange], name: str) -> str:
+    """What a person or a protection did to a stop's coins since; own stops that were taken back again are nothing.
+
+    `name` is what the person who stopped them is called.
+    """
     of_all = stop.underlying == ALL_COINS
-    later = TradingSwitchChange.objects.filter(_same_coins(stop), pk__gt=stop.pk)
+    later = TradingSwitchChange.objects.filter(same_coins(stop.underlying), pk__gt=stop.pk)
     others, own = later.exclude(by=stop.by), later.filter(MOVED).exclude(pk__in=[each.pk for each in aside])
-    if thrown := others.first() or own.first():
+    if thrown := others.first():
         return f"{thrown.by} {thrown.deed} after it, at {thrown.at:%H:%M:%S} UTC"
+    if thrown := own.first():
+        done = f"{name} {thrown.deed} after it, at {thrown.at:%H:%M:%S} UTC"
+        return f"{done}, so not until the switch of {thrown.coins} is taken back" if thrown.is_stop else done
     coins = list(settings.COINS) if of_all else [stop.underlying]
     tightened = TradingStatusChange.objects.filter(TIGHTENED, underlying__in=coins, at__gte=stop.at)
     if change := tightened.order_by("pk").first():

@@ -85,24 +85,78 @@ def test_who_stopped_it_is_told_how_to_take_it_back_and_does(ann):
     assert "taken back: opens and closes go on ann not BTC" in seen["History"]
 
 
-def test_the_button_goes_by_itself_when_the_time_is_over(ann):
-    def refreshed():
-        return ann.get(address("change"), headers={"HX-Request": "true"})
+def asks(client, shown, underlying="BTC"):
+    """The answer to an open page that asks whether it is old, by the address that it was given."""
+    [url] = re.findall(r'hx-get="([^"]+)" hx-trigger="every 5s"', shown)
+    assert url.startswith(address("change", underlying))
+    return client.get(url, headers={"HX-Request": "true"})
 
-    def button():
-        [found] = re.findall(r'<p id="take-back".*?</p>', refreshed().content.decode(), re.DOTALL)
-        assert "hx-get" not in found, "it asks no more"
-        return "disabled" in found, " ".join(re.sub(r"<[^>]+>", " ", found).split())
 
+def opened(client, underlying="BTC"):
+    return client.get(address("change", underlying)).content.decode()
+
+
+def old_page(answer):
+    """What stands in place of an old page, as text."""
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert '<div id="switch-banner" hx-swap-oob="true"></div>' in text, "its banner goes too"
+    assert not re.search(r"<form|hx-get|is-halted", text), "nothing to do on it, and it asks no more"
+    assert f'href="{address("change")}"' in text
+    return " ".join(re.sub(r"<[^>]+>|{#.*#}", " ", text).split())
+
+
+def test_an_open_page_of_a_stop_goes_whole_once_an_approver_resumed_it(ann, bob):
     stopped(ago=595)
-    assert refreshed().status_code == 204, "nothing on the page changes while somebody may be writing in it"
+    own, others = opened(ann), opened(bob)
+    assert '<div id="switch-banner">' in own
+    for client, shown in ((ann, own), (bob, others)):
+        assert asks(client, shown).status_code == 204, "nothing moves while somebody may be writing in it"
     throw(underlying="BTC", to=State.RUNNING, reason="r", by="carl", now=timezone.now())
-    assert button() == (True, "Take back: BTC Not any more: carl has undone it. Load this page again.")
-    stopped(ago=601)
-    is_disabled, said = button()
-    assert is_disabled
-    assert re.search(r"Not any more: the time for it was over at .* UTC\. Load this page again\.", said)
-    assert 'id="take-back"' not in ann.get(address("change")).content.decode()
+    for client, shown in ((ann, own), (bob, others)):
+        assert re.fullmatch(
+            r"This page is old: carl resumed BTC at \d\d:\d\d:\d\d UTC "
+            r"BTC at \d\d:\d\d:\d\d UTC: opens and closes go on\. Load this page again",
+            old_page(asks(client, shown)),
+        )
+    assert asks(ann, opened(ann)).status_code == 204
+
+
+def test_an_open_page_is_old_once_the_time_to_take_back_is_over(ann, settings):
+    stopped(ago=60)
+    shown = opened(ann)
+    settings.STOP_TAKE_BACK_SECONDS = 30
+    assert re.match(
+        r"This page is old: you cannot take the stop back alone any more \(the time for it was over at .* UTC\) "
+        r"BTC at .* UTC: opens are stopped",
+        old_page(asks(ann, shown)),
+    )
+
+
+def test_an_open_page_is_old_once_its_coin_is_stopped_and_not_another_one(ann):
+    ann.get("/admin/")
+    shown = opened(ann)
+    stopped(underlying="ETH", by="bob")
+    assert asks(ann, shown).status_code == 204
+    stopped(underlying=ALL_COINS)
+    assert "This page is old: you threw the switch of all coins at" in old_page(asks(ann, shown))
+
+
+@pytest.mark.parametrize("mark", ["", "x", "-1-0", "9" * 30])
+def test_a_malformed_mark_is_that_of_an_old_page(ann, mark):
+    stopped(by="bob")
+    answer = ann.get(address("change"), {"mark": mark}, headers={"HX-Request": "true"})
+    assert "This page is old: bob threw the switch of BTC at" in old_page(answer)
+
+
+def test_why_has_the_focus_on_the_page_before_a_stop(ann):
+    ann.get("/admin/")
+    shown = ann.get(address("confirm"), {"state": "OPENS_STOPPED"}).content.decode()
+    assert re.search(
+        r'<textarea id="reason"[^>]* autofocus>.*<script>document\.getElementById\("reason"\)\.focus\(\);</script>',
+        shown,
+        re.DOTALL,
+    )
 
 
 def test_the_stop_itself_says_until_when_it_can_be_taken_back(ann):

@@ -104,7 +104,24 @@ def test_a_switch_that_was_never_thrown_has_no_since(ann):
 
 def test_the_exception_of_all_coins_is_named_in_their_row(ann):
     stopped("ETH", State.ALL_STOPPED, by="bob")
-    assert f"all coins {GO_ON}, except ETH never thrown" in rows(ann)[0][1]
+    own = rf"ETH: by bob, since {TIME}: a slip"
+    assert re.match(rf"all coins {GO_ON}, except ETH {own} stop opens…", rows(ann)[0][1])
+    every = stopped(ALL_COINS, reason="the index")
+    both = rf"all coins {OPENS}, except ETH by ann, since {TIME}: the index {own} stopped: take back"
+    assert re.match(both, rows(ann)[0][1])
+    take_back(stop_id=every.pk, reason="all is fine", by="ann", now=timezone.now())
+    assert "all is fine" not in rows(ann)[0][1]
+
+
+def test_a_coins_row_under_both_stops_has_each_with_its_own_person_and_reason(ann):
+    stopped("ETH", by="bob", reason="its marks")
+    stopped(ALL_COINS, State.ALL_STOPPED, by="dan", reason="the desk")
+    assert re.match(
+        rf"ETH {BOTH}, by the switch of all coins by dan, since {TIME}: the desk "
+        rf"its own stop of opens: by bob, since {TIME}: its marks stopped: undo…",
+        rows(ann)[2][1],
+    )
+    assert rows(ann) == rows(ann, "/admin/")
 
 
 def test_before_there_are_switches_the_list_says_so_and_the_first_page_nothing():
@@ -135,7 +152,8 @@ def test_a_coin_that_all_coins_switch_stops_does_not_wear_its_own_last_throw(ann
     stopped(ALL_COINS, by="dan", reason="the desk")
     assert re.match(
         rf"ETH: {OPENS}, by the switch of all coins The switch of all coins: {OPENS}\. Since {TIME}, by dan: the desk "
-        rf"This switch stops nothing: since {TIME}, by carl: agreed\. What stops ETH is undone on the page of the",
+        rf"This switch stops nothing: since {TIME}, by carl: agreed\. What stops ETH is undone on the page of "
+        r"the switch of all coins\.",
         sections(ann, address("change", "ETH"))["State"],
     )
 
@@ -144,7 +162,8 @@ def test_the_page_of_all_coins_names_a_coins_own_stop(ann):
     stopped("ETH", by="bob", reason="its marks")
     ann.get("/admin/")
     assert re.match(
-        rf"All coins: {GO_ON}, except ETH The switch of ETH: {OPENS}\. Since {TIME}, by bob: its marks",
+        rf"All coins: {GO_ON}, except ETH The switch of ETH: {OPENS}\. Since {TIME}, by bob: its marks "
+        r"This switch stops nothing: it was never thrown\. What stops ETH is undone on the page of its switch\.",
         sections(ann, address("change", ALL_COINS))["State"],
     )
 
@@ -211,6 +230,9 @@ def test_the_page_before_a_stop_says_what_ends_the_right_to_take_it_back(ann):
     assert "from the next orders on, in every process" in said
     assert "sooner when somebody else throws the switch of BTC or that of all coins" in said
     assert "BTC's circuit breaker widens or halts it" in said
+    assert "if you stop all coins after it, not until the switch of all coins is taken back" in said
+    said = sections(ann, address("confirm", ALL_COINS), state="OPENS_STOPPED")["Do it"]
+    assert "if you stop a coin after it, not until the switch of that coin is taken back" in said
 
 
 # --- taking back, in the right order --------------------------------------------------------------------------------
@@ -220,6 +242,11 @@ def test_an_own_stop_of_all_coins_is_taken_back_before_that_of_a_coin(ann):
     eth = stopped("ETH")
     every = stopped(ALL_COINS)
     undo = sections(ann, address("change", "ETH"))["Undo it"]
+    assert re.search(
+        r"You cannot take this stop back alone: you threw the switch of all coins after it, at \d\d:\d\d:\d\d UTC, "
+        r"so not until the switch of all coins is taken back\.",
+        undo,
+    )
     assert "Take back your stop of all coins first: then you may take back this one too." in undo
     assert "take back all coins first…" in rows(ann)[2][1]
     banner(ann, "take_back", ALL_COINS, stop=every.pk, reason="r")

@@ -150,7 +150,7 @@ def test_it_goes_back_to_the_stop_that_stood_before_with_its_person_reason_and_t
 def test_who_went_further_by_mistake_takes_back_both_steps_the_last_one_first():
     first = stopped()
     second = stopped(to=State.ALL_STOPPED)
-    refused(first, "ann threw the switch of BTC")
+    refused(first, "you threw the switch of BTC")
     assert taken(second)
     assert stands()[0] == "OPENS_STOPPED"
     assert taken(first)

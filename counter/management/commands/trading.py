@@ -157,7 +157,7 @@ def _way_back(stop: TradingSwitchChange, now: datetime) -> str:
     """Who may end what is stopped."""
     people = ", ".join(approvers()) or "nobody"
     approved = f"approvers in the admin ({people}), or resume here"
-    if refusal := why_not(stop, by=stop.by, now=now):
+    if refusal := why_not(stop, by=stop.by, now=now, is_said_to_them=False):
         return f"ended by {approved}; not taken back alone: {refusal}"
     return f"taken back by {stop.by} alone until {taken_back_until(stop):%H:%M:%S} UTC; ended by {approved}"
 
