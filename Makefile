@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
-# Many tests wait for processes, so that four workers keep two cores busy; for a few tests two start sooner.
-TEST_WORKERS ?= $(if $(ARGS),2,4)
+# Many tests wait for processes, so that three workers keep two cores busy; for a few tests two start sooner.
+TEST_WORKERS ?= $(if $(ARGS),2,3)
 # Each worker has its part of the modules in a row, until it takes from another: tests of one share what it starts.
 PYTEST = $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
