@@ -36,6 +36,12 @@ def carl():
     return staff("carl", role="approver")
 
 
+def first_page(client):
+    """What it says now: it is read once a second for all who look."""
+    shared.forget()
+    return client.get("/admin/figures/").content.decode()
+
+
 def stopped(underlying, to=State.OPENS_STOPPED, *, by="ann", reason="a slip", ago=0):
     throw(underlying=underlying, to=to, reason=reason, by=by, now=timezone.now() - timedelta(seconds=ago))
     return standing_change(underlying)
@@ -285,20 +291,20 @@ def test_another_operator_is_told_who_can_take_it_back_and_until_when(ann):
 def test_the_first_page_says_until_when_a_stop_may_be_taken_back(ann):
     stopped("BTC", by="bob", ago=30)
     shared.forget()
-    said = text_of(ann.get("/admin/figures/").content.decode())
+    said = text_of(first_page(ann))
     assert re.search(r"bob may take it back until \d\d:\d\d:\d\d UTC, if nothing else happened; else", said)
 
 
 def test_the_first_page_promises_nothing_once_the_time_is_over(ann):
     stopped("BTC", by="bob", ago=780)
     shared.forget()
-    said = text_of(ann.get("/admin/figures/").content.decode())
+    said = text_of(first_page(ann))
     assert "It stays until an approver resumes trading" in said
     assert "may take it back" not in said
 
 
 def test_the_kill_switches_stand_above_what_comes_and_goes(ann):
-    page = ann.get("/admin/figures/").content.decode()
+    page = first_page(ann)
     assert 0 < page.index('aria-label="Kill switch"') < page.index('aria-label="Needs a human"')
 
 
