@@ -10,12 +10,12 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from cockpit.snapshot import shared
 from counter.models import ResumeRequest, TradingStatus, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
 from counter.trading.resume_requests import approvers, ask_for_resuming
 from counter.trading.switches import State, SwitchRefused, standing_change, throw
 from infra.console import console_user
+from tests.support.cockpit import first_page
 from tests.support.staff import staff
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
@@ -34,12 +34,6 @@ def bob():
 @pytest.fixture
 def carl():
     return staff("carl", role="approver")
-
-
-def first_page(client):
-    """What it says now: it is read once a second for all who look."""
-    shared.forget()
-    return client.get("/admin/figures/").content.decode()
 
 
 def stopped(by="ann", underlying="BTC", to=State.OPENS_STOPPED, *, ago=0, reason="a slip"):

@@ -8,12 +8,12 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from cockpit.snapshot import shared
 from counter.models import TradingStatus, TradingStatusChange, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
 from counter.trading.resume_requests import ask_for_resuming
 from counter.trading.switches import State, newest_id, standing_change, throw
 from counter.trading.taking_back import first_to_take_back, take_back
+from tests.support.cockpit import first_page
 from tests.support.staff import staff
 
 pytestmark = pytest.mark.django_db(databases=["default", "desk"])
@@ -34,12 +34,6 @@ def ann():
 @pytest.fixture
 def carl():
     return staff("carl", role="approver")
-
-
-def first_page(client):
-    """What it says now: it is read once a second for all who look."""
-    shared.forget()
-    return client.get("/admin/figures/").content.decode()
 
 
 def stopped(underlying, to=State.OPENS_STOPPED, *, by="ann", reason="a slip", ago=0):
@@ -290,14 +284,12 @@ def test_another_operator_is_told_who_can_take_it_back_and_until_when(ann):
 
 def test_the_first_page_says_until_when_a_stop_may_be_taken_back(ann):
     stopped("BTC", by="bob", ago=30)
-    shared.forget()
     said = text_of(first_page(ann))
     assert re.search(r"bob may take it back until \d\d:\d\d:\d\d UTC, if nothing else happened; else", said)
 
 
 def test_the_first_page_promises_nothing_once_the_time_is_over(ann):
     stopped("BTC", by="bob", ago=780)
-    shared.forget()
     said = text_of(first_page(ann))
     assert "It stays until an approver resumes trading" in said
     assert "may take it back" not in said

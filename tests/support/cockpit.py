@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.test import Client
 from django.utils import timezone
 
 import audit
 from audit.record import record
 from cockpit import queues, rollup
 from cockpit.models import Tally
+from cockpit.snapshot import shared
 from counter.trading.status import Watch
 from infra.broker.canary import note_return
 from infra.models import Lease
@@ -51,3 +53,9 @@ def work(clock: Clock, venue: Venue, paper: PaperVenue) -> Tally:
     for queue in settings.WORKER_QUEUES:
         note_return(queue=queue, sent_at=now.isoformat())
     return counted(clock)
+
+
+def first_page(client: Client) -> str:
+    """What the first page says now: its figures are read once a second for all who look."""
+    shared.forget()
+    return client.get("/admin/figures/").content.decode()
