@@ -85,10 +85,12 @@ class IntakeProcess:
             thread.start()
 
     def stop(self) -> None:
-        """Finish what is in hand and end."""
+        """Finish what is in hand and end; a loop that does not end in time is told, by its name."""
         self.stopping.set()
         for thread in self._threads:
             thread.join(timeout=STOP_WITHIN_SECONDS)
+            if thread.is_alive():
+                log.error("intake loop did not end in time", loop=thread.name)
         wakeups.stop()
         dispatcher.drain()
 

@@ -3,6 +3,7 @@
 Django is imported late: this may load before its set-up.
 """
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from settlement.venues.ccxt_venue import CcxtVenue
     from tests.support.brokers import Broker
     from tests.support.desk_bench import Desk
+
+LOOPS = {"consume", "acknowledge", "pull", "tell", "sweep"}  # threads of the intake process
 
 
 @pytest.fixture
@@ -107,6 +110,8 @@ def intake(
     until(process.broker_up.is_set)
     yield process
     process.stop()
+    # On a busy machine one may go on for longer than `stop` waits, and would take the next test's messages.
+    until(lambda: not {thread.name for thread in threading.enumerate()} & LOOPS)
 
 
 @pytest.fixture
