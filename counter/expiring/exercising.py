@@ -20,14 +20,13 @@ from counter.expiring.exercise_batch import ExerciseBatch, ExpiredOption
 from counter.models import Expiry, Option, Position
 from counter.orders import sql as order_sql
 from counter.orders.requests import Order
-from counter.orders.rows import AccountRow
+from counter.orders.rows import AccountRow, PositionRow
 from counter.pricing.formulas import PricingError
 from counter.trading.switches import coins_stopped
 from infra.db.arrays import array
 from infra.db.composing import answered, together
 from infra.db.lifecycles import moves
 from infra.db.rows import reader
-from infra.db.transitions import moving
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +154,7 @@ def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
     order_sql.write(
         accounts=batch.accounts.values(),
         orders=batch.orders,
-        positions=ended,
+        positions=[],
         transfers=batch.transfers,
         now=now,
     )
@@ -164,7 +163,7 @@ def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
         (Position.exercise, events.POSITION_EXERCISED, batch.exercised),
         (Position.expire, events.POSITION_EXPIRED, batch.worthless),
     ):
-        moved += _end(transition, event, [position.id for position in positions], now)
+        moved += _end(transition, event, positions, now)
     if moved != len(ended):
         raise RuntimeError(f"{len(ended)} positions to end, {moved} ended")
     for underlying, counts in batch.counts().items():
@@ -174,9 +173,9 @@ def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
         )
 
 
-def _end(transition: Any, event: str, ids: Sequence[int], now: datetime) -> int:
+def _end(transition: Any, event: str, positions: Sequence[PositionRow], now: datetime) -> int:
     """Move positions to their end, and tell of it; how many moved."""
-    moved = moving(Position, transition, ids, same={"closed_at": now}, returning=["id", "customer_id"])
+    moved = order_sql.ending(transition, positions, now, returning=["id", "customer_id"])
     if not moved:
         return 0
     told = [events.telling({event: "moved"}, now)]

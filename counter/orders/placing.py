@@ -5,10 +5,9 @@ through however many processes, is decided on the balance, the orders and the po
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -19,11 +18,10 @@ from counter.orders import deadlines, outbox
 from counter.orders import sql as order_sql
 from counter.orders.batch import OrderBatch
 from counter.orders.requests import CloseRequest, OpenRequest, OrderRequest, Outcome
-from counter.orders.rows import BatchRows, PositionRow
+from counter.orders.rows import BatchRows
 from counter.orders.throttle import throttle
 from counter.trading.status import terms
 from infra.db.lifecycles import moves
-from infra.db.pipeline import Statement
 from infra.db.transitions import moving
 
 
@@ -114,20 +112,19 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> BatchRows:
 @moves(Position.close, Position.State.OPEN)
 @moves(FirmQuote.use)
 def _write(batch: OrderBatch) -> None:
-    finished = [
-        position for position in batch.positions.values() if position.changed and not position.remaining
-    ]
+    changed = [position for position in batch.positions.values() if position.changed]
+    finished = [position for position in changed if not position.remaining]
     quoted = [order for order in batch.orders if order.quote_id is not None]
     order_sql.write(
         accounts=batch.accounts.values(),
         orders=batch.orders,
-        positions=batch.positions.values(),
+        positions=[position for position in changed if position.remaining or position.is_new],
         transfers=batch.transfers,
         now=batch.now,
         flows=batch.flows,
         moves=[
-            *_moved(Position.begin_closing, [each for each in finished if each.unpaid], batch.now),
-            *_moved(Position.close, [each for each in finished if not each.unpaid], batch.now),
+            *order_sql.ending(Position.begin_closing, [each for each in finished if each.unpaid], batch.now),
+            *order_sql.ending(Position.close, [each for each in finished if not each.unpaid], batch.now),
             *moving(
                 FirmQuote,
                 FirmQuote.use,
@@ -136,8 +133,3 @@ def _write(batch: OrderBatch) -> None:
             ),
         ],
     )
-
-
-def _moved(transition: Any, positions: Iterable[PositionRow], now: datetime) -> list[Statement]:
-    """What moves positions of which nothing is left; those that the batch has opened are stored as open before."""
-    return moving(Position, transition, [position.id for position in positions], same={"closed_at": now})

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from counter import events
+from counter.models import Position
 from counter.orders.requests import Order
 from counter.orders.rows import (
     AccountRow,
@@ -27,6 +28,7 @@ from counter.trading.depths import BOOKS
 from infra.coordination.ages import AHEAD_INTERVAL
 from infra.db.arrays import array, columns
 from infra.db.pipeline import Statement, ask
+from infra.db.transitions import moving
 
 NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
@@ -275,6 +277,7 @@ def write(
 ) -> None:
     """Write everything that a batch changed, in one statement and its `moves`, in the caller's transaction.
 
+    What it has ended is left to `ending`, but for positions that it has opened itself, which are stored as open first.
     `flows` is how it has moved the books, by coin.
     """
     changed = [position for position in positions if position.changed]
@@ -298,3 +301,18 @@ def write(
         *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
     ]
     ask("default", Statement(WRITES[pays, bool(flows)], parameters), *moves)
+
+
+def ending(
+    transition: Any, positions: Sequence[PositionRow], now: datetime, returning: Sequence[str] = ()
+) -> list[Statement]:
+    """What writes positions of which nothing is left while it moves them: a row costs all its indexes each time."""
+    written = ("remaining", "unpaid", "proceeds")
+    return moving(
+        Position,
+        transition,
+        [position.id for position in positions],
+        same={"closed_at": now},
+        each={name: [getattr(position, name) for position in positions] for name in written},
+        returning=returning,
+    )
