@@ -35,7 +35,8 @@ from counter.market.outage import Outage
 from counter.market.volatility import DEFAULT_SURFACE, VolatilityError, VolatilitySurface, chain_surface
 from counter.models import Option
 from counter.pricing.black76 import ModelInputInvalid
-from counter.trading import desk_load, status
+from counter.trading import desk_load
+from counter.trading.watch import Watch
 from infra.coordination import clock
 from infra.coordination.clock import ClockUnknown
 from infra.coordination.leadership import Leadership, LeadershipLost, Term
@@ -306,7 +307,7 @@ def _quote_on(
     """Tick until told to stop or another process leads; a tick that fails is logged and tried again."""
     began_at = clock.of("default").now()
     reader = BookReader()
-    watch = status.Watch(started_at=began_at, term=term, book=BookLimits(reader).measures)
+    watch = Watch(started_at=began_at, term=term, book=BookLimits(reader).measures)
     series = in_force.SeriesWatch(started_at=began_at, term=term)
     base = BookBase(term=term, reader=reader)
     feed = Feed(

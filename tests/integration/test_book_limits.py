@@ -16,7 +16,7 @@ from counter.market.book_reader import BookReader
 from counter.models import TradingStatus
 from counter.orders.placing import place_orders
 from counter.orders.requests import OpenRequest, RejectCode
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open, unique
 
 

@@ -14,8 +14,9 @@ from acceptance.models import AcceptedOrder
 from counter.contracts import CoinCondition
 from counter.models import DeskCondition, Quote, SyncOrder, TradingStatus, TradingStatusChange, Transfer
 from counter.orders.queue import order_queue
-from counter.trading import status
-from counter.trading.status import Watch, trading_by_coin
+from counter.trading import watch
+from counter.trading.status import trading_by_coin
+from counter.trading.watch import Watch
 from settlement.conversions import converting
 from settlement.counter_link import conditions
 from settlement.models import Carry, Conversion, VenueHalt
@@ -101,7 +102,7 @@ def bench(two_systems, live_server, settings, monkeypatch, venue, paper_venue, v
     settings.BREAKER_FROM_USDT = {}  # at any amount
     settings.REOPEN_AFTER_SECONDS = 2.0
     # On a slow machine the next judgement would go by what was read for the one before.
-    monkeypatch.setattr(status, "UNSETTLED_PAUSE_TIMES", 0)
+    monkeypatch.setattr(watch, "UNSETTLED_PAUSE_TIMES", 0)
     # Connections that threads keep would hold the test database when it is to be dropped.
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     counter_client._local.__dict__.clear()

@@ -16,7 +16,7 @@ from acceptance.models import AcceptedOrder
 from config.celery import app
 from counter.market.feed import Feed
 from counter.models import IndexPrice, Option, Quote, TradingStatus
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from infra.broker.scheduler import LeadingScheduler
 from infra.coordination.leadership import Leadership, LeadershipLost, Term
 from tests.support.brokers import task_queue

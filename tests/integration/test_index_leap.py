@@ -9,7 +9,7 @@ from counter.market.quotes import withdraw_quotes
 from counter.models import DeskCondition, TradingStatus
 from counter.orders.placing import place_orders
 from counter.orders.requests import CloseRequest, OpenRequest
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from tests.support.factories import make_customer, make_option, make_quote, place_open, unique
 
 pytestmark = pytest.mark.django_db

@@ -26,7 +26,7 @@ from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest, RejectCode
 from counter.orders.rows import PositionRow
 from counter.orders.settlements import take_reports
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from tests.support.factories import make_customer, make_option, place_close, place_open, unique
 from tests.support.staff import staff
 from tests.support.threads import at_once

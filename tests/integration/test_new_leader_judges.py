@@ -11,7 +11,7 @@ from django.utils import timezone
 from counter.models import TradingStatus
 from counter.orders.placing import place_orders
 from counter.orders.requests import OpenRequest
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from tests.support.factories import make_customer, make_option, make_quote, unique
 
 pytestmark = pytest.mark.django_db

@@ -12,6 +12,7 @@ from tests.support.factories import make_customer, make_option
 from tests.support.public_ids import rows
 from tools.bench.history import fill
 from tools.bench.plans import operations
+from tools.bench.plans.ground import Ground
 from tools.bench.plans.judging import faults, large_tables, nodes
 from tools.bench.plans.recording import Recorder
 
@@ -35,7 +36,7 @@ def recorder(two_systems, live_server, settings):
 
 
 def test_no_operation_reads_a_grown_table_whole_and_one_that_did_would_be_found(recorder, venue):
-    operations.run_all(operations.Ground(venue=venue, orders=20, named=recorder.during))
+    operations.run_all(Ground(venue=venue, orders=20, named=recorder.during))
     large = large_tables()
     assert large.keys() >= GROWN
     asked = [explained for explained in recorder.explained if explained.operation not in operations.READS_ALL]

@@ -23,7 +23,7 @@ from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, CloseRequest, RejectCode
 from counter.pricing.impact import Depths
 from counter.trading.depths import read_books
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from tests.support.factories import place_close, place_open, unique
 from tests.support.sizing import (
     DELTA_DEPTH,

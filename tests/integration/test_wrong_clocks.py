@@ -21,7 +21,8 @@ from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, CloseRequest, OpenRequest
 from counter.stream.stream_processes import Counts, alive, note
 from counter.trading.conditions import take_conditions
-from counter.trading.status import Watch, trading_by_coin
+from counter.trading.status import trading_by_coin
+from counter.trading.watch import Watch
 from infra.broker.canary import note_return, trips
 from infra.broker.scheduler import Entry
 from tests.support.factories import make_customer, make_option, make_quote, place_open, unique

@@ -11,7 +11,7 @@ from audit.record import record
 from cockpit import queues, rollup
 from cockpit.models import Tally
 from cockpit.snapshot import shared
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from infra.broker.canary import note_return
 from infra.models import Lease
 from settlement.venues.protocol import Venue

@@ -8,7 +8,7 @@ from counter.market.index import Index
 from counter.models import IndexPrice, Option, TradingStatus
 from counter.orders.placing import place_orders
 from counter.orders.requests import CloseRequest, OpenRequest
-from counter.trading.status import Watch
+from counter.trading.watch import Watch
 from tests.support.factories import make_customer, place, unique
 from tests.support.index_sources import WrittenSource
 

@@ -23,8 +23,8 @@ from counter.market.quotes import record_index
 from counter.models import Expiry, Position, TradingStatus
 from counter.models.switches import ALL_COINS
 from counter.money import withdrawals
-from counter.trading.status import Watch
 from counter.trading.switches import State, throw
+from counter.trading.watch import Watch
 from infra.coordination import clock
 from settlement.counter_link import clearing_payments
 from settlement.models import Intervention, ReconciliationBreak, ReconciliationRun, VenueHalt

@@ -27,7 +27,7 @@ from tools.embedded import hand_in
 
 if TYPE_CHECKING:
     from tools.bench.pages.intervening import Step
-    from tools.bench.plans.operations import Ground
+    from tools.bench.plans.ground import Ground
 
 ROUNDS = 5
 BOUND_MS = 300.0
@@ -94,16 +94,16 @@ def all_pages(ground: "Ground") -> Iterator["Step"]:
     searches and filters."""
     from counter.models import SyncOrder
     from tools.bench.pages import holding, intervening
-    from tools.bench.plans import operations
+    from tools.bench.plans import admin_pages
 
     yield from intervening.steps(ground)
     yield from holding.steps(ground)
     first, last = SyncOrder.objects.earliest("pk"), SyncOrder.objects.latest("pk")
     urls = ["/admin/", "/admin/figures/", "/metrics", "/admin/timeline/"]
     urls += [f"/admin/{page}/" for page in ("risk", "balances", "days", "best-execution")]
-    urls += [f"/admin/timeline/?q={term}" for term in operations.order_names(ground)]
+    urls += [f"/admin/timeline/?q={term}" for term in admin_pages.order_names(ground)]
     urls += [f"/admin/timeline/{order.pk}/" for order in (first, last)]
-    for url in chain(urls, *(asked for _, asked in operations.admin_addresses(ground))):
+    for url in chain(urls, *(asked for _, asked in admin_pages.admin_addresses(ground))):
         yield intervening.Step(url, lambda: None, partial(ground.staff.get, url))
 
 
@@ -173,9 +173,10 @@ def _run(orders: int, *, only: str, every: bool) -> int:
     from tools.bench.pages import intervening
     from tools.bench.plans import operations
     from tools.bench.plans.__main__ import fill_up
+    from tools.bench.plans.ground import Ground
 
     fill_up(orders)
-    ground = operations.Ground(venue=venue(), orders=1, named=lambda name: nullcontext())
+    ground = Ground(venue=venue(), orders=1, named=lambda name: nullcontext())
     intervening.Stuck(ground).mend()
     operations.work(ground)
     found = [measure(page) for page in all_pages(ground) if only in page.name]

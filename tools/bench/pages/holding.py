@@ -17,7 +17,7 @@ from counter.orders.placing import place_orders
 from counter.orders.requests import Accepted, OpenRequest
 from counter.public_ids import Kind, public_id
 from tools.bench.pages.intervening import Step
-from tools.bench.plans.operations import Ground
+from tools.bench.plans.ground import Ground
 
 REFERENCE = "many-positions"
 POSITIONS = 10_000

@@ -26,7 +26,8 @@ from settlement.interventions.operations import state_of
 from settlement.interventions.terms import Terms
 from settlement.models import Conversion, Intervention
 from settlement.models.history import Subject
-from tools.bench.plans.operations import Ground, place
+from tools.bench.plans.ground import Ground
+from tools.bench.plans.operations import place
 
 # The venue executes the order, and answers as if a filter of it had refused.
 EXECUTED_AND_DENIED = {

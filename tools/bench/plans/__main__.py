@@ -85,6 +85,7 @@ def _judge(wanted: int, venue_url: str) -> int:
 
     from settlement.venues.ccxt_venue import CcxtVenue
     from tools.bench.plans import judging, operations, recording
+    from tools.bench.plans.ground import Ground
 
     fill_up(wanted)
     venue = CcxtVenue(
@@ -96,7 +97,7 @@ def _judge(wanted: int, venue_url: str) -> int:
     )
     recorder = recording.Recorder()
     with recorder.installed():
-        operations.run_all(operations.Ground(venue=venue, orders=ORDERS_AT_ONCE, named=recorder.during))
+        operations.run_all(Ground(venue=venue, orders=ORDERS_AT_ONCE, named=recorder.during))
     console = Console(width=200, highlight=False)
     table = Table(
         "operation",

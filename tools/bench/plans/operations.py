@@ -3,20 +3,13 @@
 Nothing is listed by hand but the doors: what they ask of the databases is theirs.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
-from django.contrib.auth import get_user_model
-from django.test import Client, RequestFactory
-from django.urls import resolve, reverse
+from django.test import Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 import audit
 from acceptance import pulling as acceptance_recovery
@@ -25,84 +18,32 @@ from acceptance.models import AcceptedOrder
 from cockpit import best_execution, risk, rollup, snapshot
 from counter.expiring import expiry, settlement_index
 from counter.limits import in_force
-from counter.market import firm_quotes, portfolio, quotes
-from counter.market.listing import listings
-from counter.models import Account, Customer, IndexPrice, Option, Quote, SyncOrder
+from counter.market import firm_quotes, portfolio
+from counter.models import Customer, IndexPrice, Option, Quote, SyncOrder
 from counter.money import accounts, cash, withdrawals
 from counter.orders import outbox
 from counter.public_ids import Kind, public_id, row_id
 from counter.stream import changes
-from counter.trading import status
+from counter.trading.watch import Watch
 from settlement import reconciliation
 from settlement.conversions import rounds, sweep
 from settlement.conversions.execution import measuring, minutes
 from settlement.counter_link import conditions, reporting
 from settlement.funds import treasury
-from settlement.models import Conversion
-from settlement.venues.protocol import Venue
+from tools.bench.plans.admin_pages import read_admin
+from tools.bench.plans.ground import INDEX, Ground
 from tools.stack.supervision import wait_until
 
-INDEX = {"BTC": Decimal(90_000), "ETH": Decimal(3_000)}
 AUDIT = "audit"
 FIRST_RECONCILIATION = "settlement.reconcile, the first"
 READS_ALL = {AUDIT, FIRST_RECONCILIATION}
-OUR_APPS = {"counter", "acceptance", "settlement", "audit", "cockpit"}
-
-Named = Callable[[str], AbstractContextManager[None]]
-
-
-@dataclass(slots=True)
-class Ground:
-    """Who acts: a customer with a long history, a member of staff, and the venue; `named` begins an operation."""
-
-    venue: Venue
-    orders: int
-    named: Named
-    customer: Customer = field(init=False)
-    api: Client = field(init=False)
-    user: Any = field(init=False)
-    staff: Client = field(init=False)
-    symbols: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        history = Customer.objects.filter(reference__startswith="history-").first()
-        assert history is not None, "fill the databases first"
-        self.customer = history
-        token, _ = Token.objects.get_or_create(user=history.user)
-        self.api = Client(headers={"authorization": f"Token {token.key}"})
-        self.user, _ = get_user_model().objects.get_or_create(
-            username="plans", is_staff=True, is_superuser=True
-        )
-        self.staff = Client()
-        self.staff.force_login(self.user)
-        treasury.open_books(venue=self.venue, now=timezone.now())
-        self.quote()
-
-    def quote(self) -> None:
-        """List options around the index, with prices of now, and open the coins."""
-        now = timezone.now()
-        new = [row for coin in INDEX for row in listings(underlying=coin, index=INDEX[coin], now=now)]
-        quotes.list_options(listings=new, now=now)
-        self.symbols = [listing.symbol for listing in new][:: max(1, len(new) // 20)]
-        premiums = {"bid": Decimal("0.02"), "ask": Decimal("0.021"), "mark": Decimal("0.02")}
-        fresh = [
-            quotes.NewQuote(
-                symbol=listing.symbol,
-                implied_volatility=Decimal("0.5"),
-                index_price=INDEX[listing.underlying],
-                **premiums,
-            )
-            for listing in new
-        ]
-        quotes.update_quotes(quotes=fresh, now=now)
-        status.Watch(started_at=now).judge(now=now)
 
 
 def run_all(ground: Ground) -> None:
     """Every operation once, in the order of an order's way."""
     rollup.take_if_due(now=timezone.now())
     work(ground)
-    for part in (_reconcile, _read_api, _trade, _listen, _read_admin, _watch):
+    for part in (_reconcile, _read_api, _trade, _listen, read_admin, _watch):
         part(ground)
     with ground.named(AUDIT):
         audit.run(now=timezone.now(), venue=None)
@@ -188,7 +129,7 @@ def _contain(ground: Ground) -> None:
     with ground.named("settlement.tell_conditions"):
         conditions.tell(now=timezone.now())
     with ground.named("feed, judging the coins"):
-        status.Watch(started_at=timezone.now()).judge(now=timezone.now())
+        Watch(started_at=timezone.now()).judge(now=timezone.now())
     with ground.named("feed, measuring the series"):
         in_force.measure_series(now=timezone.now())
 
@@ -359,66 +300,3 @@ def _watch(ground: Ground) -> None:
             if answer.streaming:
                 assert answer.getvalue()
         assert answer.status_code == 200, path
-
-
-def order_names(ground: Ground) -> list[str]:
-    """What somebody may know an order by: its own names, its customer's, those at the venue, and one of nothing."""
-    order, conversion = SyncOrder.objects.latest("pk"), Conversion.objects.latest("pk")
-    names = [str(order.pk), order.client_order_id, ground.customer.reference, "nobody"]
-    return [*names, conversion.venue_order_id or "0", conversion.client_order_id]
-
-
-def _find_orders(ground: Ground) -> None:
-    """By each name of an order, and its timeline."""
-    order = SyncOrder.objects.latest("pk")
-    for term in order_names(ground):
-        with ground.named("GET /admin/timeline/"):
-            assert ground.staff.get("/admin/timeline/", {"q": term}).status_code in (200, 302), term
-    with ground.named("GET /admin/timeline/ORDER/"):
-        assert ground.staff.get(f"/admin/timeline/{order.pk}/").status_code == 200
-
-
-def _read_admin(ground: Ground) -> None:
-    _find_orders(ground)
-    for name, urls in admin_addresses(ground):
-        with ground.named(f"admin {name}"):
-            for url in urls:
-                _read_page(ground, url)
-
-
-def _read_page(ground: Ground, url: str) -> None:
-    """A page of the admin; of a list that is searched or filtered, what it asks that the whole list does not."""
-    path, _, query = url.partition("?")
-    if not query or query.startswith("p="):
-        assert ground.staff.get(url).status_code == 200, url
-        return
-    request = RequestFactory().get(url)
-    request.user = ground.user
-    view: Any = resolve(path).func
-    list(view.model_admin.get_changelist_instance(request).result_list)
-
-
-def admin_addresses(ground: Ground) -> Iterator[tuple[str, Iterator[str]]]:
-    """Each of our tables in the admin by name, with all that can be asked of its list."""
-    conversion, order = Conversion.objects.latest("pk"), SyncOrder.objects.latest("pk")
-    account = Account.objects.get(customer=ground.customer)
-    terms = [
-        *(str(conversion.pk), conversion.client_order_id, str(conversion.order_count), account.code),
-        *(str(ground.customer.reference), "BTC", ground.symbols[0], str(2**40)),
-        *(str(order.pk), order.client_order_id),
-    ]
-    for model in admin.site._registry:
-        if model._meta.app_label in OUR_APPS:
-            listing = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-            yield str(model._meta.model_name), _admin_queries(ground, listing, terms)
-
-
-def _admin_queries(ground: Ground, url: str, terms: list[str]) -> Iterator[str]:
-    """The list, the last page that is counted, everything searched for, each choice of each filter, and one row."""
-    changes = (ground.staff.get(url).context_data or {})["cl"]
-    yield url
-    yield f"{url}?p={changes.paginator.num_pages}"
-    yield from (f"{url}?q={term}" for term in terms)
-    for filtered in changes.filter_specs:
-        yield from (url + choice["query_string"] for choice in filtered.choices(changes))
-    yield from (f"{url}{row.pk}/change/" for row in changes.result_list[:1])
