@@ -99,14 +99,14 @@ screenshots: setup  ## retake the pictures of docs/images; needs Chromium
 chaos: setup  ## break every part of a separate stack under load for two minutes, then audit the books
 	@$(BIN)/python -m tools.chaos
 
-# CLUSTER_SEED=7 make cluster ARGS="host-killed": see docs/availability.md. Needs root, Linux and etcd.
-cluster: setup  ## run 3 PostgreSQL hosts under Patroni on this machine, fail them under load, audit the books; as root; ARGS=FAULT
+# CLUSTER_SEED=7 make cluster ARGS="host-killed": see docs/availability.md. Needs root, Linux, etcd and HAProxy.
+cluster: setup  ## run 3 whole hosts behind HAProxy on this machine, fail them under load, audit the books; as root; ARGS=FAULT
 	@$(BIN)/python -m tools.cluster $(ARGS)
 
-cluster-drill: setup  ## lose 3 PostgreSQL hosts, restore to one minute before, audit the books; as root
+cluster-drill: setup  ## lose 3 hosts and their databases, restore to one minute before, audit the books; as root
 	@$(BIN)/python -m tools.cluster.drill
 
-cluster-demo: setup  ## the demo on 3 PostgreSQL hosts under Patroni and 3 Valkey hosts under Sentinel; as root
+cluster-demo: setup  ## the demo on 3 whole hosts behind HAProxy; as root
 	@$(BIN)/python -m tools.cluster.demo
 
 lint: setup  ## ruff, mypy and the import walls

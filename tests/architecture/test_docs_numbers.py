@@ -146,7 +146,9 @@ def test_the_availability_of_the_guarantees_is_that_of_the_run_which_the_chaos_p
 def test_every_program_of_the_stack_is_named_where_programs_are_told():
     """By its name where the stack is told, and by its command where it is started without the stack."""
     ports = dict.fromkeys(("web", "stream", "flower"), 1)
-    programs = {app.name: app.command for app in _apps(ports) if not app.name.endswith("-standby")}
+    programs = {
+        app.name: app.command for app in _apps(ports, "127.0.0.1") if not app.name.endswith("-standby")
+    }
     assert {"web", "worker", "beat"} <= set(programs)
     runs = re.findall(r"^\| ([a-z]+)(?: \(two\))? \|", (ROOT / "docs/operating.md").read_text(), re.MULTILINE)
     assert set(programs) <= set(runs)

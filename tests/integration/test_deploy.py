@@ -127,19 +127,20 @@ class Asked(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def haproxy(tmp_path):
-    """The address of a proxy by that configuration, in front of a program that takes everything."""
+    """The addresses of a proxy by that configuration, for customers and for the desk: all that it asks is answered."""
     if shutil.which("haproxy") is None:
         pytest.skip(needs("haproxy", "not asked through haproxy"))
-    behind, port = ThreadingHTTPServer(("127.0.0.1", 0), Asked), valkey.free_port()
+    behind, ports = ThreadingHTTPServer(("127.0.0.1", 0), Asked), [valkey.free_port() for _ in range(2)]
     serving = threading.Thread(target=behind.serve_forever)
     serving.start()
-    text = (DEPLOY / "haproxy/haproxy.cfg").read_text().replace("bind :8443", f"bind 127.0.0.1:{port}")
+    text = (DEPLOY / "haproxy/haproxy.cfg").read_text().replace("bind :8443", f"bind 127.0.0.1:{ports[0]}")
+    text = text.replace("bind :8080", f"bind 127.0.0.1:{ports[1]}")
     text = text.replace("maxconn 20000", "maxconn 100")  # or it asks for more files than a test may open
     text = re.sub(r"10\.0\.0\.\d:800\d", f"127.0.0.1:{behind.server_port}", text)
     (tmp_path / "haproxy.cfg").write_text(text)
     proxy = subprocess.Popen(["haproxy", "-db", "-f", tmp_path / "haproxy.cfg"], stderr=subprocess.DEVNULL)
     try:
-        yield f"127.0.0.1:{port}"
+        yield [f"127.0.0.1:{port}" for port in ports]
     finally:
         ending.kill(proxy)
         behind.shutdown()
@@ -160,10 +161,12 @@ def status_of(address: str, path: str) -> int:
 
 
 def test_haproxy_lets_nobody_in_to_what_is_the_desks_however_it_is_written(haproxy):
-    assert wait_until(lambda: status_of(haproxy, "/trade/") == 200, within_seconds=60)
+    customers, desk = haproxy
+    assert wait_until(lambda: status_of(customers, "/trade/") == 200, within_seconds=60)
     for path in ("/internal/v1/x", "/%69nternal/v1/x", "/metrics", "/metric%73", "/metrics?x"):
-        assert (path, status_of(haproxy, path)) == (path, 403)
-    assert status_of(haproxy, "/api/v1/orders") == 200
+        assert (path, status_of(customers, path)) == (path, 403)
+    assert status_of(customers, "/api/v1/orders") == 200
+    assert status_of(desk, "/internal/v1/x") == 403  # this machine is none of those of the example
 
 
 def variables(text: str) -> set[str]:

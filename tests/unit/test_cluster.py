@@ -76,7 +76,7 @@ def run(fault, outage_s):
         "failed_at_first": 10,
         "failed_with_retry": 5,
         "engine_s": 1.0,
-        "added_s": 0.5,
+        "failed_while_writable_s": 0.5,
         "load_average": 3.0,
         "proof": PROOF,
     }
@@ -88,15 +88,15 @@ def test_the_page_adds_up_a_year_and_says_what_it_lacks():
     minutes = FAULTS[name].a_year * 90 / 60
     assert f"**Sum: {minutes:.1f} minutes a year**" in written
     assert f"`{name}` (3)" in written
-    assert "**Not run**: `switchover`" in written
+    assert "**Not run**: `no-fault`" in written
     assert "3 of 3" in written
 
 
-def test_what_crossbook_added_is_told_apart_from_what_was_measured_before():
-    before, since = run("host-killed", 60.0) | {"added_s": 12.5}, run("host-killed", 60.0)
-    since |= {"failed_while_writable_s": 1.5}
-    assert "| 1.5, 1.5 (12.5) |" in page.page([before, since])
-    assert "| (12.5) |" in page.page([before])
+def test_without_runs_there_is_no_sum():
+    written = page.page([])
+    assert "No run yet" in written
+    assert "Sum:" not in written
+    assert f"Results count since {page.SINCE}." in written
 
 
 def test_failures_while_a_host_took_commits_are_what_crossbook_adds():

@@ -50,6 +50,26 @@ def test_a_standby_is_its_leader_under_another_name(tmp_path):
         assert commands[f"{name}-standby"] == renamed + commands[name][5:]
 
 
+def test_a_machine_among_several_runs_no_standby_and_listens_where_its_proxy_finds_it(tmp_path):
+    given = {"STACK_WITHOUT": "standbys, flower", "BIND_ADDRESS": "0.0.0.0"}  # noqa: S104
+    stream = valkey.free_port()
+    plan = programs.plan(var_dir=tmp_path, given=given | {"STREAM_PORT": str(stream)})
+    assert [program.name for program in plan.programs] == [*SERVERS, *APPS[:-1]]
+    commands = {program.name: program.command for program in plan.programs}
+    for name, port in (("web", plan.ports["web"]), ("stream", stream)):
+        assert commands[name][-4:] == ("--host", "0.0.0.0", "--port", str(port))  # noqa: S104
+    assert plan.stream_url == plan.environment["STREAM_URL"] == f"http://127.0.0.1:{stream}"
+    assert _names(tmp_path, STACK_WITHOUT="web intake-standby") == [
+        name for name in ALL if name not in ("web", "intake-standby")
+    ]
+
+
+@pytest.mark.parametrize("named", ["postgres", "webs", "standby"])
+def test_only_programs_that_there_are_can_be_left_out(tmp_path, named):
+    with pytest.raises(programs.NoSuchProgram, match=named):
+        programs.plan(var_dir=tmp_path, given={"STACK_WITHOUT": f"flower {named}"})
+
+
 def test_one_given_database_leaves_the_other_embedded(tmp_path):
     plan = programs.plan(var_dir=tmp_path, given={"DATABASE_URL": "postgresql://a/b"})
     assert "postgres" in [program.name for program in plan.programs]

@@ -1,6 +1,8 @@
 """A start that takes long waits, and says for what."""
 
-from tools.stack import readiness
+import pytest
+
+from tools.stack import programs, readiness
 
 
 def test_what_is_waited_for_is_said_while_it_takes_long(monkeypatch):
@@ -22,3 +24,21 @@ def test_what_answers_at_once_is_not_mentioned():
     told: list[str] = []
     assert readiness.wait_telling(lambda: True, what="web", within_seconds=10.0, tell=told.append)
     assert told == []
+
+
+def test_databases_that_were_given_are_waited_for_and_named_when_they_stay_away(tmp_path, monkeypatch):
+    plan = programs.plan(
+        var_dir=tmp_path, given={"DATABASE_URL": "postgresql://a/b", "DESK_DATABASE_URL": "postgresql://a/c"}
+    )
+    asked = []
+
+    def answer(urls):
+        asked.append(urls)
+        return len(asked) > 2
+
+    monkeypatch.setattr(readiness, "databases_answer", answer)
+    readiness.wait_for_databases(plan, within_seconds=10.0)
+    assert asked == [["postgresql://a/b", "postgresql://a/c"]] * 3
+    monkeypatch.setattr(readiness, "databases_answer", lambda urls: False)
+    with pytest.raises(readiness.StackFailed, match="databases"):
+        readiness.wait_for_databases(plan, within_seconds=0.2)

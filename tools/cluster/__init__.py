@@ -1,1 +1,1 @@
-"""A laboratory of hosts: network namespaces with etcd, Patroni and PostgreSQL, a stack beside them, and faults."""
+"""A laboratory of three whole hosts in network namespaces; a balancer, a venue and clients beside them; and faults."""

@@ -1,6 +1,5 @@
-"""Three broker hosts, configured by deploy/valkey/: Valkey and a Sentinel on each; the Sentinels choose the primary."""
+"""The broker, configured by deploy/valkey/: Valkey and a Sentinel on each host; the Sentinels choose the primary."""
 
-import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import redis
 
 from tools.cluster.network import Host
+from tools.cluster.services import Services
 from tools.embedded import places
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +24,8 @@ class BrokerHost:
     def __init__(self, host: Host, first: Host, folder: Path) -> None:
         self.host = host
         self._first = first
-        self._folder = folder / host.name
-        self._started: list[subprocess.Popen] = []
+        self._folder = folder / host.name / "broker"
+        self._services = Services(host, self._folder)
 
     def start(self) -> None:
         """Start Valkey and a Sentinel; on a host that was killed they find what they had."""
@@ -33,12 +33,9 @@ class BrokerHost:
         self._run("valkey")
         self._run("sentinel", "--sentinel")
 
-    def reap(self) -> None:
-        """Wait for what was killed."""
-        for process in self._started:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-        self._started = []
+    def kill(self) -> None:
+        """End both at once."""
+        self._services.kill()
 
     def connected_replicas(self) -> int:
         """How many replicas follow it; none if it does not answer or is one itself."""
@@ -86,15 +83,7 @@ class BrokerHost:
         configuration = self._folder / f"{name}.conf"
         if not configuration.exists():  # both write into it what they learn
             places.write_private(configuration, self._configuration(name))
-        with (self._folder / f"{name}.log").open("a") as log:
-            self._started.append(
-                subprocess.Popen(
-                    self.host.inside([str(get_binary_path()), str(configuration), *arguments]),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
-            )
+        self._services.start(name, [str(get_binary_path()), str(configuration), *arguments])
 
 
 class Brokers:

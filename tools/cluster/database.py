@@ -1,9 +1,7 @@
-"""Three database hosts: etcd, Patroni and the wheel's PostgreSQL on each, configured by deploy/patroni/patroni.yml."""
+"""The databases: etcd, Patroni and the wheel's PostgreSQL on each host, configured by deploy/patroni/patroni.yml."""
 
-import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,7 +16,8 @@ import yaml
 
 from tools.cluster.archive import PASSWORD, Archive
 from tools.cluster.disk import Disk
-from tools.cluster.network import Host
+from tools.cluster.network import NETWORK, Host
+from tools.cluster.services import Services
 from tools.embedded import postgres
 from tools.stack.supervision import wait_until
 
@@ -41,13 +40,13 @@ class DatabaseHost:
 
     def __init__(self, host: Host, others: Sequence[Host], folder: Path, patroni: Path) -> None:
         self.host, self.name = host, host.name
-        self.disk = Disk(folder / f"{host.name}-disk", megabytes=DISK_MEGABYTES)
+        self._folder = folder / host.name / "database"
+        self.disk = Disk(self._folder / "disk", megabytes=DISK_MEGABYTES)
         self.is_on_disk = False
         self.bootstrap: dict[str, Any] = {}  # how Patroni makes a first server, where not by initdb
         self._hosts = others
-        self._folder = folder / host.name
         self._patroni = patroni
-        self._started: list[subprocess.Popen] = []
+        self._services = Services(host, self._folder)
 
     def start(self) -> None:
         """Start etcd and Patroni, which starts PostgreSQL; on a host that was killed they find what they had."""
@@ -55,7 +54,9 @@ class DatabaseHost:
         configuration = self._folder / "patroni.yml"
         configuration.write_text(yaml.safe_dump(self._configuration()))
         command = [str(self._patroni / "bin/python"), str(self._patroni / "bin/patroni"), str(configuration)]
-        self._run("patroni", [sys.executable, "-c", RUN, *command])
+        self._services.start(
+            "patroni", [sys.executable, "-c", RUN, *command], environment={"PYTHONPATH": str(ROOT)}
+        )
 
     def start_etcd(self) -> None:
         """Start etcd alone, with what it had."""
@@ -76,7 +77,7 @@ class DatabaseHost:
             "election-timeout": 2000,
             "logger": "zap",
         }
-        self._run("etcd", ["etcd", *(f"--{name}={value}" for name, value in etcd.items())])
+        self._services.start("etcd", ["etcd", *(f"--{name}={value}" for name, value in etcd.items())])
 
     def _configuration(self) -> dict[str, Any]:
         """The example of deploy/, with the addresses, folders and passwords of the laboratory."""
@@ -95,8 +96,8 @@ class DatabaseHost:
             "pgpass": str(self._folder / "pgpass"),
             "pg_hba": [
                 "local all all trust",
-                "host all all 10.177.0.0/24 md5",
-                "host replication all 10.177.0.0/24 md5",
+                f"host all all {NETWORK} md5",
+                f"host replication all {NETWORK} md5",
             ],
         }
         made["postgresql"]["parameters"] = {"unix_socket_directories": str(self._folder)}
@@ -105,25 +106,9 @@ class DatabaseHost:
         made["watchdog"] = {"mode": "off"}
         return made
 
-    def _run(self, name: str, command: list[str]) -> None:
-        with (self._folder / f"{name}.log").open("a") as log:
-            self._started.append(
-                subprocess.Popen(
-                    self.host.inside(command),
-                    cwd=ROOT,
-                    env={**os.environ, "PYTHONPATH": str(ROOT) if name == "patroni" else ""},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-
-    def reap(self) -> None:
-        """Wait for what was killed."""
-        for process in self._started:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-        self._started = [process for process in self._started if process.poll() is None]
+    def forget(self) -> None:
+        """Lose all data."""
+        shutil.rmtree(self._folder)
 
     def processes(self, program: str) -> list[psutil.Process]:
         """The processes of a program on it, the first one first."""
@@ -167,12 +152,10 @@ class Databases:
         folder: Path,
         patroni: Path,
         *,
-        neighbours: Sequence[Host],
         small_disks: bool = False,
     ) -> None:
         self._folder = folder
         self._small_disks = small_disks
-        self.neighbours = neighbours  # all hosts of the network
         self.members = [DatabaseHost(host, hosts, folder, patroni) for host in hosts]
 
     @contextmanager
@@ -201,12 +184,9 @@ class Databases:
             session.execute("CREATE TABLE probe (name text PRIMARY KEY, count bigint NOT NULL)")
 
     def destroy(self) -> None:
-        """Every host loses its power and its disk."""
+        """Every host has lost its power, and loses its disk."""
         for member in self.members:
-            member.host.kill()
-        for member in self.members:
-            member.reap()
-        shutil.rmtree(self._folder)
+            member.forget()
 
     def restore(self, archive: Archive, *, moment: datetime) -> None:
         """After `destroy`: as they were at a moment. Raises: TimeoutError."""

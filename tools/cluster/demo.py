@@ -1,6 +1,6 @@
-"""`python -m tools.cluster.demo`: the demo on three database hosts and three broker hosts; `make cluster-demo`.
+"""`python -m tools.cluster.demo`: the demo on three whole hosts, through their load balancer; `make cluster-demo`.
 
-Its size is that of `make demo`. Needs root on Linux, etcd and iproute2. Only the installed Patroni is left of it.
+Its size is that of `make demo`. Needs root on Linux, etcd, HAProxy and iproute2. Only the installed Patroni is left.
 """
 
 import shutil
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from tools.cluster.laboratory import built, is_impossible, tell
+from tools.cluster.laboratory import ROOT, built, is_impossible, tell
 
 
 def main() -> int:
@@ -17,16 +17,14 @@ def main() -> int:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with built() as lab:
-        var_dir = lab.folder / "demo"
-        shutil.rmtree(var_dir, ignore_errors=True)
-        try:
-            lab.run("tools.demo", var_dir=var_dir, is_quiet=False)
-        except subprocess.CalledProcessError as failed:
-            tell(f"the demo ended with {failed.returncode}; its logs are in {var_dir}")
-            return failed.returncode
-        shutil.rmtree(var_dir)
+        report = lab.client_folder / "demo-report.json"
+        asked = [sys.executable, "-m", "tools.cluster.driver", "demo", lab.balancer.url, str(report)]
+        environment = {**lab.environment, "LOG_LEVEL": "WARNING"}
+        code = subprocess.run(lab.clients.inside(asked), cwd=ROOT, env=environment, check=False).returncode
+    if code:
+        tell(f"the demo ended with {code}; the logs are in {lab.folder / 'hosts'}")
+        return code
     shutil.rmtree(lab.folder / "hosts")
-    shutil.rmtree(lab.folder / "brokers")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""`python -m tools.cluster.drill`: lose every database host, restore to one minute before, and prove what is left.
+"""`python -m tools.cluster.drill`: lose all hosts' databases, restore to one minute before, prove what is left.
 
-`make cluster-drill`; docs/backup.md says the same to operators. Needs root on Linux, etcd and iproute2.
+`make cluster-drill`; docs/backup.md says the same to operators. Needs root on Linux, etcd, HAProxy and iproute2.
 """
 
 import json
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with built() as lab:
         shutil.rmtree(lab.folder / "archive", ignore_errors=True)
-        archive = Archive(lab.beside, [each.host for each in lab.databases.members], lab.folder / "archive")
+        archive = Archive(lab.clients, [each.host for each in lab.databases.members], lab.folder / "archive")
         try:
             found = drill(lab, archive)
         finally:
@@ -47,62 +46,66 @@ def main() -> int:
 
 def drill(lab: Laboratory, archive: Archive) -> dict[str, Any]:
     """What came of it. Raises: TimeoutError, CalledProcessError where a step fails."""
-    tell("starting the stack")
-    with lab.stack() as environment:
-        if (primary := lab.databases.primary()) is None:
-            raise TimeoutError("there is no primary")
-        archive.begin(primary.patroni_url)
-        before = _load(lab, environment, KEPT_SECONDS, "before")
-        _driver(lab, environment, "prove", str(before))
-        moment = datetime.now(UTC)
-        tell(f"{moment}: the moment to go back to; a minute that will be forgotten")
-        _load(lab, environment, FORGOTTEN_SECONDS, "forgotten")
-        forgotten = _driver(lab, environment, "count", moment.isoformat())["count"]
-        tell("every database host loses its disk")
-        lab.databases.destroy()
-        archive.end()
+    if (primary := lab.databases.primary()) is None:
+        raise TimeoutError("there is no primary")
+    archive.begin(primary.patroni_url)
+    before = _load(lab, KEPT_SECONDS, "before")
+    _driver(lab, "prove", str(before))
+    moment = datetime.now(UTC)
+    tell(f"{moment}: the moment to go back to; a minute that will be forgotten")
+    _load(lab, FORGOTTEN_SECONDS, "forgotten")
+    forgotten = _driver(lab, "count", moment.isoformat())["count"]
+    tell("every host loses its power, and its databases' disk")
+    for machine in lab.machines:
+        machine.kill()
+    lab.databases.destroy()
+    archive.end()
     began_at = time.monotonic()
     tell("restoring")
+    for machine in lab.machines:
+        machine.host.connect()
+        machine.broker.start()
     lab.databases.restore(archive, moment=moment)
-    lab.run("tools.stack", "hold", moment.isoformat(), var_dir=lab.folder / "stack")
+    lab.databases.await_(lab.brokers.is_whole, "a broker that two others follow")
+    lab.run("tools.stack", "hold", moment.isoformat(), log=lab.folder / "drill.log")
     lab.brokers.forget()
-    with lab.stack(is_new=False) as environment:
-        if not wait_until(
-            lambda: _manage(lab, environment, "after_restore"),
-            within_seconds=REMEMBERED_WITHIN_SECONDS,
-            every_seconds=5,
-        ):
-            raise TimeoutError("the desk stays held")
-        restored_s = round(time.monotonic() - began_at, 1)
-        tell(f"restored in {restored_s} s; the desk sends again")
-        left = _driver(lab, environment, "count", moment.isoformat())["count"]
-        is_reconciled = _manage(lab, environment, "reconcile")
-        after = _load(lab, environment, AFTER_SECONDS, "after")
-        return {
-            "moment": moment.isoformat(),
-            "forgotten": forgotten,
-            "of them left": left,
-            "restored_s": restored_s,
-            "is reconciled": is_reconciled,
-            **{each.stem: _driver(lab, environment, "prove", str(each)) for each in (before, after)},
-        }
+    lab.serve()
+    if not wait_until(
+        lambda: _manage(lab, "after_restore"),
+        within_seconds=REMEMBERED_WITHIN_SECONDS,
+        every_seconds=5,
+    ):
+        raise TimeoutError("the desk stays held")
+    restored_s = round(time.monotonic() - began_at, 1)
+    tell(f"restored in {restored_s} s; the desk sends again")
+    left = _driver(lab, "count", moment.isoformat())["count"]
+    is_reconciled = _manage(lab, "reconcile")
+    after = _load(lab, AFTER_SECONDS, "after")
+    return {
+        "moment": moment.isoformat(),
+        "forgotten": forgotten,
+        "of them left": left,
+        "restored_s": restored_s,
+        "is reconciled": is_reconciled,
+        **{each.stem: _driver(lab, "prove", str(each)) for each in (before, after)},
+    }
 
 
-def _load(lab: Laboratory, environment: Mapping[str, str], seconds: float, name: str) -> Path:
+def _load(lab: Laboratory, seconds: float, name: str) -> Path:
     """Send orders; the file of what became of each."""
     file = lab.folder / f"{name}.json"
     seed = os.environ.get("CLUSTER_SEED", "1")
     run = f"d{uuid.uuid4().hex[:6]}"
-    _driver(lab, environment, "load", run, str(seconds), str(ORDERS_PER_S), seed, str(file))
+    _driver(lab, "load", lab.balancer.url, run, str(seconds), str(ORDERS_PER_S), seed, str(file))
     return file
 
 
-def _driver(lab: Laboratory, environment: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+def _driver(lab: Laboratory, *arguments: str) -> dict[str, Any]:
     """What the driver says last. Raises: CalledProcessError."""
     done = subprocess.run(
-        lab.beside.inside([sys.executable, "-m", "tools.cluster.driver", *arguments]),
+        lab.clients.inside([sys.executable, "-m", "tools.cluster.driver", *arguments]),
         cwd=ROOT,
-        env=environment,
+        env=lab.environment,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -111,11 +114,11 @@ def _driver(lab: Laboratory, environment: Mapping[str, str], *arguments: str) ->
     return found
 
 
-def _manage(lab: Laboratory, environment: Mapping[str, str], command: str) -> bool:
+def _manage(lab: Laboratory, command: str) -> bool:
     """Whether a command of manage.py succeeds; what it says is kept."""
     with (lab.folder / "drill.log").open("a") as log:
-        managed = lab.beside.inside([sys.executable, "manage.py", command])
-        return subprocess.run(managed, cwd=ROOT, env=environment, stdout=log, stderr=log).returncode == 0
+        managed = lab.clients.inside([sys.executable, "manage.py", command])
+        return subprocess.run(managed, cwd=ROOT, env=lab.environment, stdout=log, stderr=log).returncode == 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What runs beside the stack, in its namespace: the load on a fixed schedule, and the proof afterwards.
+"""What clients and operators do: load on a fixed schedule, the proof afterwards, and the demo.
 
-`python -m tools.cluster.driver load RUN SECONDS PER_S SEED FILE`, `... prove FILE` and `... count MOMENT`, with the
-stack's environment.
+`python -m tools.cluster.driver load URL RUN SECONDS PER_S SEED FILE`, `... prove FILE`, `... count MOMENT` and
+`... demo URL REPORT`, in the environment of the programs; URL is the customers' door.
 """
 
 import json
@@ -92,11 +92,11 @@ def stop_file(file: Path) -> Path:
     return file.with_suffix(".stop")
 
 
-def load(run: str, seconds: float, per_s: float, seed: int, file: Path) -> None:
+def load(url: str, run: str, seconds: float, per_s: float, seed: int, file: Path) -> None:
     """Send for so long at most, and write what became of each into a file."""
     from tools.cluster.trading import ready
 
-    url, tokens, symbols = ready(run, CUSTOMERS)
+    tokens, symbols = ready(run, CUSTOMERS)
     sender = Sender(url, tokens, symbols, seed)
     heard: list[dict[str, Any]] = []
     with ThreadPoolExecutor(THREADS) as pool:
@@ -148,12 +148,21 @@ def count(moment: str) -> None:
     print(json.dumps({"count": rows("default", SINCE, [moment])[0][0]}))  # noqa: T201 - read by the parent
 
 
+def demo(url: str, report: str) -> int:
+    """The demo's own exit code."""
+    from tools.cluster.trading import demonstrated
+
+    return demonstrated(url, Path(report))
+
+
 def main() -> None:
     if sys.argv[1] == "load":
-        run, seconds, per_s, seed, file = sys.argv[2:]
-        load(run, float(seconds), float(per_s), int(seed), Path(file))
+        url, run, seconds, per_s, seed, file = sys.argv[2:]
+        load(url, run, float(seconds), float(per_s), int(seed), Path(file))
     elif sys.argv[1] == "count":
         count(sys.argv[2])
+    elif sys.argv[1] == "demo":
+        sys.exit(demo(*sys.argv[2:]))
     else:
         prove(Path(sys.argv[2]))
 

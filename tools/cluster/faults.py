@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tools.cluster.brokers import BrokerHost
 from tools.cluster.database import DatabaseHost, Databases
-from tools.cluster.laboratory import Laboratory
+from tools.cluster.laboratory import Laboratory, Machine
 
 Mend = Callable[[], None]
-ROLLED_WITHIN_SECONDS = 240.0
+ROLLED_WITHIN_SECONDS = 480.0
 
 
 class NotMended(Exception):
@@ -48,6 +47,10 @@ def _nothing() -> None:
     """It mends itself."""
 
 
+def _do_nothing(lab: Laboratory, chance: random.Random) -> Mend:
+    return _nothing
+
+
 def _switch(lab: Laboratory, chance: random.Random) -> Mend:
     lab.databases.switch()
     return _nothing
@@ -58,22 +61,22 @@ def _kill_server(lab: Laboratory, chance: random.Random) -> Mend:
     return _nothing
 
 
-def _kill_host(member: DatabaseHost | BrokerHost) -> Mend:
-    member.host.kill()
-
-    def mend() -> None:
-        member.reap()
-        member.start()
-
-    return mend
+def _kill_host(machine: Machine) -> Mend:
+    machine.kill()
+    return machine.start
 
 
 def _kill_primarys_host(lab: Laboratory, chance: random.Random) -> Mend:
-    return _kill_host(_primary(lab.databases))
+    return _kill_host(lab.machine(_primary(lab.databases).host))
 
 
 def _kill_standbys_host(lab: Laboratory, chance: random.Random) -> Mend:
-    return _kill_host(_standby(lab.databases))
+    return _kill_host(lab.machine(_standby(lab.databases).host))
+
+
+def _kill_programs(lab: Laboratory, chance: random.Random) -> Mend:
+    lab.leader("feed").programs.kill()
+    return _nothing
 
 
 def _stop_server(lab: Laboratory, chance: random.Random) -> Mend:
@@ -90,7 +93,7 @@ def _cut_off(lab: Laboratory, chance: random.Random) -> Mend:
 
 def _mute(lab: Laboratory, chance: random.Random) -> Mend:
     host = _primary(lab.databases).host
-    others = [each for each in lab.databases.neighbours if each is not host]
+    others = [each for each in lab.hosts if each is not host]
     host.mute(others)
     return lambda: host.unmute(others)
 
@@ -101,7 +104,6 @@ def _kill_etcd(members: Sequence[DatabaseHost]) -> Mend:
 
     def mend() -> None:
         for member in members:
-            member.reap()
             member.start_etcd()
 
     return mend
@@ -119,7 +121,7 @@ def _kill_standby_and_server(lab: Laboratory, chance: random.Random) -> Mend:
     """The server is killed when the other standby has become the synchronous one."""
     databases = lab.databases
     first, primary = _standby(databases), _primary(databases)
-    mend = _kill_host(first)
+    mend = _kill_host(lab.machine(first.host))
     databases.await_(lambda: databases.synchronous() not in (None, first), "other synchronous standby")
     primary.signal(signal.SIGKILL)
     return mend
@@ -144,18 +146,19 @@ def _fill_disk_and_switch(lab: Laboratory, chance: random.Random) -> Mend:
     return mend
 
 
-def _kill_brokers_host(lab: Laboratory, chance: random.Random) -> Mend:
+def _kill_broker(lab: Laboratory, chance: random.Random) -> Mend:
     found = lab.brokers.primary()
     if found is None:
         raise TimeoutError("there is no broker")
-    return _kill_host(found)
+    found.kill()
+    return found.start
 
 
 def _roll(lab: Laboratory, chance: random.Random) -> Mend:
     rolling = lab.roll()
 
     def mend() -> None:
-        if rolling.wait(ROLLED_WITHIN_SECONDS):
+        if not rolling.has_succeeded(within_seconds=ROLLED_WITHIN_SECONDS):
             raise NotMended(f"the programs were not replaced: {lab.folder / 'roll.log'}")
 
     return mend
@@ -171,6 +174,7 @@ def _roll_and_switch(lab: Laboratory, chance: random.Random) -> Mend:
 FAULTS = {
     fault.name: fault
     for fault in (
+        Fault("no-fault", "nothing", _do_nothing, 60, 0),
         Fault("switchover", "an operator moves the primary", _switch, 15, 24),
         Fault("server-killed", "the primary's PostgreSQL is killed", _kill_server, 25, 4),
         Fault("host-killed", "the primary's host loses power", _kill_primarys_host, 40, 2),
@@ -215,11 +219,18 @@ FAULTS = {
             0.2,
             small_disks=True,
         ),
-        Fault("broker-killed", "the host of the broker's primary loses power", _kill_brokers_host, 30, 2),
-        Fault("rolling-upgrade", "all programs are replaced, one after another", _roll, 10, 24),
+        Fault("broker-killed", "the broker's primary and its Sentinel are killed", _kill_broker, 30, 2),
+        Fault(
+            "programs-killed",
+            "all programs of the host whose feed leads are killed, and started again",
+            _kill_programs,
+            30,
+            4,
+        ),
+        Fault("rolling-upgrade", "the programs of all hosts are replaced, one after another", _roll, 10, 24),
         Fault(
             "rolling-and-switchover",
-            "all programs are replaced, and meanwhile the primary is moved",
+            "the programs of all hosts are replaced, and meanwhile the primary is moved",
             _roll_and_switch,
             40,
             12,

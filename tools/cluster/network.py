@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 BRIDGE = "cbx0"
 NET = "10.177.0"
+NETWORK = f"{NET}.0/24"
 NOBODY = "02:00:00:00:00:fe"  # a hardware address of no host
 ENDS_WITHIN_SECONDS = 20.0
 
@@ -43,8 +44,9 @@ class Host:
             _ip("-n", self.namespace, *arguments)
 
     def inside(self, command: Sequence[str]) -> list[str]:
-        """The command that runs `command` on this host."""
-        return ["ip", "netns", "exec", self.namespace, *command]
+        """The command that runs `command` on this host, under its name."""
+        named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name]
+        return ["ip", "netns", "exec", self.namespace, *named, *command]
 
     def pids(self) -> list[int]:
         """Of all that runs there."""
@@ -53,11 +55,22 @@ class Host:
         )
         return [int(pid) for pid in done.stdout.split()]
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End every process of the host at once, as a power cut does."""
-        for pid in self.pids():
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+    def kill(self) -> None:
+        """A power cut: nothing is sent any more, not even a goodbye, and every process ends at once.
+
+        `connect` gives the power back.
+        """
+        self.cut_off()
+        self.end()
+
+    def end(self) -> None:
+        """Kill all that runs there, and what it starts meanwhile."""
+        deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+        while (pids := self.pids()) and time.monotonic() < deadline:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
 
     def cut_off(self) -> None:
         """Both ways: what is sent goes nowhere, and nobody is told."""
@@ -99,10 +112,7 @@ class Host:
 
     def remove(self) -> None:
         """End everything that runs there, and the host."""
-        self.kill()
-        deadline = time.monotonic() + ENDS_WITHIN_SECONDS
-        while self.pids() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        self.end()
         for arguments in (("link", "del", self._outside), ("netns", "del", self.namespace)):
             subprocess.run(["ip", *arguments], check=False, stderr=subprocess.DEVNULL)
 

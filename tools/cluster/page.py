@@ -6,7 +6,6 @@ Results of `make cluster` (var/cluster/results.jsonl) are added to docs/availabi
 import json
 import os
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,33 +22,37 @@ HEAD = """\
 <!-- Generated: python -m tools.cluster.page -->
 # Availability: measured outages, and what they come to in a year
 
-For reviewers and operators. `make cluster` builds three database hosts (etcd, Patroni, PostgreSQL with a synchronous
-standby), three broker hosts (Valkey and a Sentinel) and a stack on one Linux machine, each in a network namespace, and
-breaks the hosts while orders come on a fixed schedule. **Nothing is set apart**: the time of an order starts when it is
-due, and it succeeds if its first try is answered with 201 within 2 s.
+For reviewers and operators. `make cluster` builds three whole hosts on one Linux machine, each a network namespace
+with etcd, Patroni and PostgreSQL (one of the three primary, one its synchronous standby), Valkey and a Sentinel, and
+the programs web, stream, intake, feed, beat, worker and prices; before them HAProxy with `deploy/haproxy/haproxy.cfg`,
+beside them a paper venue, and clients. It breaks the hosts while orders come through HAProxy on a fixed schedule.
+**Nothing is set apart**: the time of an order starts when it is due, and it succeeds if its first try is answered with
+201 within 2 s.
 
 - *Outage*: orders that failed so, by the orders a second: the seconds in which none was taken.
 - *With retry*: the same of orders of which no try under their `client_order_id` was answered with 201 within those 2 s.
 - *Engine*: from the fault until a host takes a synchronous commit again, measured beside the load.
 - *Added*: orders that failed so while a host took synchronous commits, by the orders a second (a full disk is such a
-  time: the commits that are measured need no space). Not measured in runs before 30 November 2026, 15:36; of those the
-  time from the engine's return until the last order failed is given in brackets. Before 14:40 of that day coins stayed
-  halted or widened for up to 20 s after a failover, and orders named no bound of their cost, so that some were refused
-  because the price had just risen (`price_moved`).
+  time: the commits that are measured need no space).
+
+Results count since {since}. Those of before were of programs that ran once, beside the hosts of databases and
+broker, and reached by their clients without a balancer.
 """
 TAIL = """\
 ## What this says, and what it does not
 
 - After each fault every acknowledged order is looked for in both databases, by its id and once; no order that was
   permanently refused may be there; the audit of all books runs. *Proof* counts the runs in which all of that held.
+- A host that loses power falls silent and takes everything on it along: database, broker, web and the leaders there.
+  It is given its power back after the fault's time, and has to be whole again, leaders included.
 - The hosts are namespaces of one machine: they share its cores, its disk and its clock.
-- The stack runs once, beside the hosts: only databases and broker move. A lost machine of web or of the desk is the
-  work of the load balancer and of the [leases](decisions/standby.md). The venue is whole.
+- The balancer and the venue are whole: two balancers share an address by means of their own (keepalived).
 - A full disk of the primary is out for as long as it is full: PostgreSQL goes on and refuses, so Patroni moves nothing.
   Watch the disks.
 - The rates per year are assumptions: replace them by your own.
 - 0 failures in n requests support at most 1 - 3/n (95 % confidence): a claim of 99.99 % needs {wanted:,} requests.
 """
+SINCE = "30 November 2026, 21:30"
 COLUMNS = (
     *(
         "fault",
@@ -59,7 +62,7 @@ COLUMNS = (
         "with retry s: worst",
         "engine s: median, worst",
     ),
-    *("added s: median, worst (before)", "a year", "minutes a year", "proof"),
+    *("added s: median, worst", "a year", "minutes a year", "proof"),
 )
 
 
@@ -79,12 +82,12 @@ def page(results: Sequence[dict[str, Any]]) -> str:
     requests = sum(each["requests"] for each in results)
     return "\n".join(
         [
-            HEAD,
+            HEAD.format(since=SINCE),
             f"| {' | '.join(COLUMNS)} |",
             "|" + " --- |" * len(COLUMNS),
             *rows,
             "",
-            _sum(total, worst_total, requests),
+            _sum(total, worst_total, requests) if rows else "**No run yet**, so no sum.",
             "",
             *_short(results, missing),
             TAIL.format(wanted=REQUESTS_WANTED),
@@ -98,6 +101,7 @@ def _row(
     engines = [run["engine_s"] for run in runs if run["engine_s"] is not None]
     retried = max(run["failed_with_retry"] * run["outage_s"] / max(run["failed_at_first"], 1) for run in runs)
     engine = f"{statistics.median(engines):.1f}, {max(engines):.1f}" if engines else "not seen"
+    added = [run["failed_while_writable_s"] for run in runs]
     cells = [
         f"{what} (`{name}`)",
         len(runs),
@@ -105,21 +109,12 @@ def _row(
         f"{median:.1f}, {worst:.1f}",
         f"{retried:.1f}",
         engine,
-        _added(runs),
+        f"{statistics.median(added):.1f}, {max(added):.1f}",
         f"{a_year:g}",
         f"{a_year * median / 60:.1f}",
         f"{sum(is_whole(run['proof']) for run in runs)} of {len(runs)}",
     ]
     return f"| {' | '.join(map(str, cells))} |"
-
-
-def _added(runs: Sequence[dict[str, Any]]) -> str:
-    """Of the runs in which it was measured; in brackets what was of the others."""
-    found = [run["failed_while_writable_s"] for run in runs if "failed_while_writable_s" in run]
-    before = [run["added_s"] or 0.0 for run in runs if "failed_while_writable_s" not in run]
-    parts = [f"{statistics.median(found):.1f}, {max(found):.1f}"] if found else []
-    parts += [f"({max(0.0, *before, 0.0):.1f})"] if before else []
-    return " ".join(parts)
 
 
 def _sum(total: float, worst: float, requests: int) -> str:
@@ -154,8 +149,6 @@ def main() -> None:
     if new.exists():
         found = [json.loads(line) for line in new.read_text().splitlines()]
         kept += [each for each in found if each not in kept]
-    if not kept:
-        sys.exit("there are no results: make cluster")
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")
     PAGE.write_text(page(kept))
 

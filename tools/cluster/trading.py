@@ -3,11 +3,12 @@
 import os
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import django
-from django.conf import settings
 from django.db import DatabaseError, connections
+from rich.console import Console
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
@@ -22,8 +23,8 @@ from tools.demo.market import tradable_symbols  # noqa: E402
 POLL_SECONDS = 0.5
 
 
-def ready(run: str, count: int) -> tuple[str, list[str], list[str]]:
-    """The web program's address, tokens of customers with USDT, and options to trade."""
+def ready(run: str, count: int) -> tuple[list[str], list[str]]:
+    """Tokens of customers with USDT, and options to trade."""
     symbols = tradable_symbols(by_coin=3)
     now = datetime.now(UTC)
     tokens = [
@@ -32,7 +33,15 @@ def ready(run: str, count: int) -> tuple[str, list[str], list[str]]:
         )[1]
         for number in range(count)
     ]
-    return settings.COUNTER_URL, tokens, symbols
+    return tokens, symbols
+
+
+def demonstrated(url: str, report: Path) -> int:
+    """The demo's exit code; what it tells is written to `report` too."""
+    from tools.demo.run import run
+    from tools.demo.sizes import read_sizes
+
+    return run(console=Console(), sizes=read_sizes(os.environ), web_url=url, report_path=report)
 
 
 def rows(using: str, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:

@@ -13,18 +13,19 @@ from typing import NoReturn
 
 from tools.embedded import keys, places, processes
 
+LOOPBACK = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections (32768 and up): one of those must not
 # hold our port in the moment in which a server restarts.
 FREE_PORTS = range(20_000, 32_000)
 LOGICAL_DATABASES = 64  # one for each pytest worker
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port now."""
+def is_free(port: int, address: str = LOOPBACK) -> bool:
+    """Whether a server could listen on this port of the address now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError:
             return False
     return True

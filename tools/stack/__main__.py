@@ -140,7 +140,8 @@ def _up(var_dir: Path, *, detach: bool) -> int:
         return 130
     console.show_addresses(info)
     if detach:
-        trading.wait(info.web_url, tell=console.tell)
+        if any(process.name == "web" for process in info.processes):
+            trading.wait(info.web_url, tell=console.tell)
         return 0
     stopping = console.Stopping()
     console.show_processes(info.processes)

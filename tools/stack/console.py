@@ -36,7 +36,8 @@ def tell(line: str) -> None:
 
 def show_addresses(info: StackInfo) -> None:
     tell(f"serving  {info.web_url}")
-    tell(f"flower   {info.flower_url}  (user crossbook, FLOWER_PASSWORD of {keys.file(info.var_dir)})")
+    if any(process.name == "flower" for process in info.processes):
+        tell(f"flower   {info.flower_url}  (user crossbook, FLOWER_PASSWORD of {keys.file(info.var_dir)})")
     tell(f"venue    {info.environment['VENUE_URL']}")
     tell(f"logs     {places.log_file(info.var_dir, '*')}")
 

@@ -92,7 +92,10 @@ def start(
     var_dir = places.absolute(var_dir)
     var_dir.mkdir(parents=True, exist_ok=True)
     with _starting(var_dir):
-        plan = programs.plan(var_dir=var_dir, given=given)
+        try:
+            plan = programs.plan(var_dir=var_dir, given=given)
+        except programs.NoSuchProgram as error:
+            raise StackFailed(str(error)) from error
         return run(plan=plan, given=given, attached=attached, tell=tell, within_seconds=within_seconds)
 
 
@@ -147,6 +150,9 @@ def run(
             tell(f"servers: {' '.join(servers)}")
             with took.measured("servers"):
                 answering(programs.SERVERS)
+        if plan.preparations:  # after a power cut, databases of other machines may come later than this one
+            with took.measured("databases"):
+                readiness.wait_for_databases(plan, within_seconds=within_seconds, tell=tell)
         for command in plan.preparations:
             tell(" ".join(command[1:]))
         with took.measured("preparations"):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tools.embedded import keys, server_urls, valkey
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a machine behind a proxy may be told to listen on
 MANAGE = "manage.py"  # every program starts in the project folder
 WEB_PORT = 8000
 FLOWER_USER = "crossbook"
@@ -20,6 +21,8 @@ STOP_SECONDS = {"beat": 4, "beat-standby": 4}
 NICE = {"stream": 5, "flower": 10}
 # Of these two run, alike in all but their names: one leads, the other takes its place.
 LED = ("intake", "beat", "feed")
+STANDBY = "-standby"
+STANDBYS = "standbys"  # all of them, where programs to be left out are named
 # What venues grant a large account; an ordinary one has 100, with which settlement paces itself.
 PAPER_ORDERS_PER_10S = 400
 MIGRATIONS = ((sys.executable, MANAGE, "migrate", "--no-input"),)  # of both databases
@@ -27,6 +30,10 @@ MIGRATIONS = ((sys.executable, MANAGE, "migrate", "--no-input"),)  # of both dat
 LOADS = (sys.executable, "-c", "import config.asgi, config.streaming_asgi, config.celery")
 # The venue is a server too: what settles in the moment of stopping still gets its answer.
 SERVERS, APPS = "servers", "apps"
+
+
+class NoSuchProgram(Exception):
+    """STACK_WITHOUT names what is no program of the stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,7 @@ class StackPlan:
     programs: tuple[Program, ...]
     environment: dict[str, str]
     ports: dict[str, int]
+    address: str = valkey.LOOPBACK  # that web and stream listen on
     preparations: tuple[tuple[str, ...], ...] = ()
 
     def names(self, group: str) -> list[str]:
@@ -60,7 +68,11 @@ class StackPlan:
 
     @property
     def web_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports['web']}"
+        return f"http://{_reached_at(self.address)}:{self.ports['web']}"
+
+    @property
+    def stream_url(self) -> str:
+        return f"http://{_reached_at(self.address)}:{self.ports['stream']}"
 
     @property
     def flower_url(self) -> str:
@@ -68,9 +80,14 @@ class StackPlan:
 
 
 def plan(*, var_dir: Path, given: Mapping[str, str]) -> StackPlan:
-    """The stack of `var_dir` in the environment `given`: ports are chosen, and keys made where missing."""
+    """The stack of `var_dir` in the environment `given`: ports are chosen, and keys made where missing.
+
+    Raises: NoSuchProgram.
+    """
+    address = given.get("BIND_ADDRESS") or valkey.LOOPBACK
     ports = {name: valkey.free_port() for name in ("valkey", "venue", "stream")}
-    ports["web"] = _wanted_port(int(given.get("PORT") or WEB_PORT))
+    ports["web"] = _wanted_port(int(given.get("PORT") or WEB_PORT), address)
+    ports["stream"] = _wanted_port(int(given.get("STREAM_PORT") or ports["stream"]), address)
     ports["flower"] = _wanted_port(int(given.get("FLOWER_PORT") or ports["web"] + 1))
     own_keys = keys.ensure(var_dir)
     defaults = {
@@ -78,8 +95,8 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> StackPlan:
         **{name: own_keys[name] for name in keys.PUBLISHED},
         "BROKER_URL": valkey.url(var_dir=var_dir, port=ports["valkey"]),
         "VENUE_URL": f"http://127.0.0.1:{ports['venue']}",
-        "COUNTER_URL": f"http://127.0.0.1:{ports['web']}",
-        "STREAM_URL": f"http://127.0.0.1:{ports['stream']}",
+        "COUNTER_URL": f"http://{_reached_at(address)}:{ports['web']}",
+        "STREAM_URL": f"http://{_reached_at(address)}:{ports['stream']}",
         "FLOWER_URL": f"http://127.0.0.1:{ports['flower']}",
         "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{own_keys['FLOWER_PASSWORD']}",
     }
@@ -87,14 +104,34 @@ def plan(*, var_dir: Path, given: Mapping[str, str]) -> StackPlan:
         defaults["VENUE_ORDERS_PER_10S"] = str(PAPER_ORDERS_PER_10S)
     environment = {name: given.get(name) or value for name, value in defaults.items()}
     environment |= {"VAR_DIR": str(var_dir), "PYTHONUNBUFFERED": "1"}
-    programs = (*_servers(var_dir, given, ports), *_apps(ports))
+    programs = (*_servers(var_dir, given, ports), *_wanted(_apps(ports, address), given))
     return StackPlan(
-        var_dir=var_dir, programs=programs, environment=environment, ports=ports, preparations=MIGRATIONS
+        var_dir=var_dir,
+        programs=programs,
+        environment=environment,
+        ports=ports,
+        address=address,
+        preparations=MIGRATIONS,
     )
 
 
-def _wanted_port(port: int) -> int:
-    return port if valkey.is_free(port) else valkey.free_port()
+def _wanted_port(port: int, address: str = valkey.LOOPBACK) -> int:
+    return port if valkey.is_free(port, address) else valkey.free_port()
+
+
+def _reached_at(address: str) -> str:
+    """Where this machine reaches what listens on an address."""
+    return valkey.LOOPBACK if address == EVERYWHERE else address
+
+
+def _wanted(apps: list[Program], given: Mapping[str, str]) -> list[Program]:
+    """Those that STACK_WITHOUT does not name. Raises: NoSuchProgram."""
+    left_out = set(given.get("STACK_WITHOUT", "").replace(",", " ").split())
+    if STANDBYS in left_out:
+        left_out = left_out - {STANDBYS} | {f"{name}{STANDBY}" for name in LED}
+    if unknown := left_out - {program.name for program in apps}:
+        raise NoSuchProgram(f"STACK_WITHOUT names no program of the stack: {', '.join(sorted(unknown))}")
+    return [program for program in apps if program.name not in left_out]
 
 
 def _python(module: str, *arguments: str | Path | int) -> tuple[str, ...]:
@@ -131,10 +168,10 @@ def _servers(var_dir: Path, given: Mapping[str, str], ports: Mapping[str, int]) 
     return servers
 
 
-def _apps(ports: Mapping[str, int]) -> list[Program]:
+def _apps(ports: Mapping[str, int], address: str) -> list[Program]:
     commands = {
-        "web": _python("config.web", "--port", ports["web"]),
-        "stream": _python("config.streaming", "--port", ports["stream"]),
+        "web": _python("config.web", "--host", address, "--port", ports["web"]),
+        "stream": _python("config.streaming", "--host", address, "--port", ports["stream"]),
         "intake": (sys.executable, MANAGE, "intake"),
         "worker": _python(
             *("celery", "-A", "config", "worker", "--pool", "prefork"),
@@ -163,7 +200,7 @@ def _apps(ports: Mapping[str, int]) -> list[Program]:
             *("celery", "-A", "config", "flower", "--address=127.0.0.1", f"--port={ports['flower']}"),
         ),
     }
-    commands |= {f"{name}-standby": commands[name] for name in LED}
+    commands |= {f"{name}{STANDBY}": commands[name] for name in LED}
     return [
         Program(
             name=name,

@@ -48,7 +48,7 @@ def wait_for_group(
         "valkey": lambda: broker_answers(urls["BROKER_URL"]),
         "venue": lambda: accepts(urls["VENUE_URL"]),
         "web": lambda: accepts(plan.web_url),
-        "stream": lambda: accepts(urls["STREAM_URL"]),
+        "stream": lambda: accepts(plan.stream_url),
     }
     for program in plan.programs:
         if program.group == group and program.name in checks:
@@ -59,6 +59,21 @@ def wait_for_group(
                 tell=tell,
             )
             _require(answered, program.name, plan, supervisor)
+
+
+def wait_for_databases(
+    plan: StackPlan,
+    *,
+    within_seconds: float = READY_WITHIN_SECONDS,
+    tell: Callable[[str], object] = lambda line: None,
+) -> None:
+    """Return when the plan's databases answer. Raises: StackFailed when they do not within the time."""
+    names = ("DATABASE_URL", "DESK_DATABASE_URL")
+    urls = [plan.environment[name] for name in names if name in plan.environment]
+    if not wait_telling(
+        lambda: databases_answer(urls), what="the databases", within_seconds=within_seconds, tell=tell
+    ):
+        raise StackFailed("the databases do not answer")
 
 
 def _ended_or(check: Callable[[], bool], supervisor: subprocess.Popen) -> bool:

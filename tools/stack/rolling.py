@@ -27,7 +27,6 @@ SETTLED_SECONDS = 5
 # Masters that replace their processes themselves, without a moment in which nobody serves.
 SERVING = ("web", "stream")
 WITHOUT_DATABASE = ("flower", "prices")
-STANDBY = "-standby"
 CONNECTED = "SELECT application_name FROM pg_stat_activity"
 
 Tell = Callable[[str], object]
@@ -54,7 +53,7 @@ def roll(info: StackInfo, *, tell: Tell) -> None:
     restarts = _Restarts(supervisor, info)
     others = [each.name for each in apps if each.name not in SERVING]
     # Who stands in for another goes last: by then the other has settled.
-    for name in sorted(others, key=lambda name: name.endswith(STANDBY)):
+    for name in sorted(others, key=lambda name: name.endswith(programs.STANDBY)):
         started = time.monotonic()
         restarts.restart(name)
         tell(f"replaced {name} in {time.monotonic() - started:.1f} s")
@@ -117,7 +116,9 @@ class _Restarts:
 
         Raises: StackFailed.
         """
-        self.wait_settled([partner] if (partner := name.removesuffix(STANDBY)) in self._restarted else [])
+        self.wait_settled(
+            [partner] if (partner := name.removesuffix(programs.STANDBY)) in self._restarted else []
+        )
         self._supervisor.restart(name)
         self._restarted.append(name)
         self._wait(self._restarted, self._has_loaded)

@@ -37,6 +37,9 @@ Read by `make`, the stack and the tools, not by the programs that serve.
 | variable | default | meaning |
 | --- | --- | --- |
 | `PORT` | 8000 | of the web process; a free one if it is taken |
+| `STREAM_PORT` | a free one | of the stream program |
+| `BIND_ADDRESS` | 127.0.0.1 | that web and stream listen on, on a machine behind a proxy |
+| `STACK_WITHOUT` | nothing | programs, as `make ps` names them, that other machines run; `standbys`: all |
 | `FLOWER_PORT` | `PORT` + 1 | of Flower; a free one if it is taken |
 | `DEMO_ORDERS`, `DEMO_CUSTOMERS`, `DEMO_SECONDS` | 1000, 20, 20 | size of the demo |
 | `CHAOS_SEED`, `CHAOS_MINUTES`, `CHAOS_ORDERS_PER_S` | 1, 2, 100 | schedule, time and load of `make chaos` |
