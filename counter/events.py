@@ -7,7 +7,6 @@ row is locked that others need.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 
@@ -52,25 +51,25 @@ _HEARD = """
     ON CONFLICT DO NOTHING
 """
 
+# Whether any endpoint hears what is told of these customers. To look costs a tenth of telling nobody. One that is made
+# between the look and the write hears of the next event.
+IS_HEARD = """
+    SELECT EXISTS (SELECT FROM counter_webhookendpoint
+        WHERE customer_id = ANY(%s::bigint[]) AND disabled = '' AND deleted_at IS NULL)
+    OR EXISTS (SELECT FROM counter_webhookendpoint
+        WHERE customer_id IS NULL AND disabled = '' AND deleted_at IS NULL)
+"""
+
 
 def telling(events: Mapping[str, str], now: datetime) -> Statement:
     """The part of a statement (`infra.db.composing`) that announces, to the endpoints there are.
 
     `events` has for each type the name of another part, and a condition after it if there is one. That part returns the
-    `id` of the row that an event is about and its `customer_id`.
+    `id` of the row that an event is about and its `customer_id`. It is tried until WEBHOOK_RETRY_DAYS are over.
     """
-    return Statement(text_of(events), times(now))
-
-
-def text_of(events: Mapping[str, str]) -> str:
-    """The SQL of that part; its parameters are `times`."""
     selected = (f"SELECT '{name}' AS type, id, customer_id FROM {rows}" for name, rows in events.items())  # noqa: S608
-    return _HEARD.format(events=" UNION ALL ".join(selected))
-
-
-def times(now: datetime) -> list[Any]:
-    """When it happened, when it is due, and how long it is tried."""
-    return [now, now, now + timedelta(days=settings.WEBHOOK_RETRY_DAYS)]
+    retry_until = now + timedelta(days=settings.WEBHOOK_RETRY_DAYS)
+    return Statement(_HEARD.format(events=" UNION ALL ".join(selected)), [now, now, retry_until])
 
 
 def tell(name: str, *, subject_id: int, customer_id: int, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Posting transfers, and proving the book.
 
 Transfers are written in two places. Here `post` and `posting` check each one first. Counter's batches of orders,
-payouts and exercises write theirs within their one statement (`counter.orders.sql.WRITE`): all its accounts are of
+payouts and exercises write theirs within their one statement (`counter.orders.writing`): all its accounts are of
 USDT, and the table's constraint refuses an amount that is not positive. `trial_balance` proves what both wrote; that
 there is no third place is held by tests/architecture/test_ledger_writers.py.
 """

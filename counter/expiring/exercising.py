@@ -19,6 +19,7 @@ from counter import events
 from counter.expiring.exercise_batch import ExerciseBatch, ExpiredOption
 from counter.models import Expiry, Option, Position
 from counter.orders import sql as order_sql
+from counter.orders import writing
 from counter.orders.requests import Order
 from counter.orders.rows import AccountRow, PositionRow
 from counter.pricing.formulas import PricingError
@@ -151,7 +152,7 @@ def allowance(expiries: Sequence[Expiry]) -> Decimal:
 @moves(Position.expire)
 def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
     ended = [*batch.exercised, *batch.worthless]
-    order_sql.write(
+    writing.write(
         accounts=batch.accounts.values(),
         orders=batch.orders,
         positions=[],
@@ -175,7 +176,7 @@ def _write(batch: ExerciseBatch, expires_at: datetime, now: datetime) -> None:
 
 def _end(transition: Any, event: str, positions: Sequence[PositionRow], now: datetime) -> int:
     """Move positions to their end, and tell of it; how many moved."""
-    moved = order_sql.ending(transition, positions, now, returning=["id", "customer_id"])
+    moved = writing.ending(transition, positions, now, returning=["id", "customer_id"])
     if not moved:
         return 0
     told = [events.telling({event: "moved"}, now)]

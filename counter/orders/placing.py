@@ -14,7 +14,7 @@ from django.db import transaction
 
 from counter.limits.in_force import default_limits
 from counter.models import FirmQuote, Position
-from counter.orders import deadlines, outbox
+from counter.orders import deadlines, outbox, writing
 from counter.orders import sql as order_sql
 from counter.orders.batch import OrderBatch
 from counter.orders.requests import CloseRequest, OpenRequest, OrderRequest, Outcome
@@ -70,7 +70,7 @@ def place_orders(
         outcomes = [batch.decide(request) for request in requests]
         if batch.orders:
             batch.put_down()
-            _write(batch)
+            _write(batch, tells=rows.is_heard)
             deadlines.check(until)
             transaction.on_commit(lambda: outbox.publish(batch.orders), robust=True)
     return outcomes
@@ -99,6 +99,7 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> BatchRows:
         opened_by=opened_by,
         quote_ids={request.quote_id for request in requests if request.quote_id is not None},
         count=len(requests),
+        pays=any(close.payout == "instant" for close in closes),
         reserved_at=reserved_at,
     )
     for option in rows.options:
@@ -111,20 +112,21 @@ def _read(requests: Sequence[OrderRequest], now: datetime) -> BatchRows:
 @moves(Position.begin_closing)
 @moves(Position.close, Position.State.OPEN)
 @moves(FirmQuote.use)
-def _write(batch: OrderBatch) -> None:
+def _write(batch: OrderBatch, *, tells: bool) -> None:
     changed = [position for position in batch.positions.values() if position.changed]
     finished = [position for position in changed if not position.remaining]
     quoted = [order for order in batch.orders if order.quote_id is not None]
-    order_sql.write(
+    writing.write(
         accounts=batch.accounts.values(),
         orders=batch.orders,
         positions=[position for position in changed if position.remaining or position.is_new],
         transfers=batch.transfers,
         now=batch.now,
         flows=batch.flows,
+        tells=tells,
         moves=[
-            *order_sql.ending(Position.begin_closing, [each for each in finished if each.unpaid], batch.now),
-            *order_sql.ending(Position.close, [each for each in finished if not each.unpaid], batch.now),
+            *writing.ending(Position.begin_closing, [each for each in finished if each.unpaid], batch.now),
+            *writing.ending(Position.close, [each for each in finished if not each.unpaid], batch.now),
             *moving(
                 FirmQuote,
                 FirmQuote.use,

@@ -152,3 +152,4 @@ class BatchRows:
     quotes: dict[int, FirmQuoteRow]
     order_ids: list[int]
     reserved: Sequence[ReservedRow] = ()
+    is_heard: bool = False  # whether an endpoint hears of its payouts

@@ -13,6 +13,7 @@ from counter.contracts import SettlementAnswer, SettlementReport
 from counter.models import Position, SyncOrder
 from counter.money.chart import SystemAccount
 from counter.orders import sql as order_sql
+from counter.orders import writing
 from counter.orders.rows import AccountRow, PositionRow, TransferRow
 from infra.db.arrays import array, columns
 from infra.db.composing import answered, together
@@ -208,7 +209,7 @@ def _pay(
                     SystemAccount.CLEARING, account.id, report.due, "payout", order.id, account.balance
                 )
             )
-    order_sql.write(
+    writing.write(
         accounts=accounts.values(), orders=[], positions=positions.values(), transfers=transfers, now=now
     )
     move(Position, Position.close, _paid_up(positions.values()), same={"closed_at": now})

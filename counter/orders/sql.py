@@ -1,18 +1,16 @@
-"""Set-based reads and writes of a batch of orders: a fixed number of statements, however many orders it holds.
+"""Set-based reads of a batch of orders: a fixed number of statements, however many orders it holds.
 
 Statements that need nothing of each other's answers travel together, so that a batch waits for the server three times:
 for what it reads, for what it writes, for its commit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
 
 from counter import events
-from counter.models import Position
 from counter.orders.requests import Order
 from counter.orders.rows import (
     AccountRow,
@@ -21,21 +19,17 @@ from counter.orders.rows import (
     OptionRow,
     PositionRow,
     ReservedRow,
-    TransferRow,
 )
 from counter.pricing.impact import CoinBook, Depths, Measures, flow_of
 from counter.trading.depths import BOOKS
 from infra.coordination.ages import AHEAD_INTERVAL
-from infra.db.arrays import array, columns
+from infra.db.arrays import array
 from infra.db.pipeline import Statement, ask
-from infra.db.transitions import moving
 
 NOTHING = array([])
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
 QUOTE_COLUMNS = tuple(field.name for field in fields(FirmQuoteRow))
-NO_FLOWS: Mapping[str, Measures] = MappingProxyType({})
 BOOK_COLUMNS = 2 * len(Measures._fields)
-ACCOUNT_COLUMNS = ("id", "balance", "open_contracts", "open_cost", "orders_due_at")
 
 LOCK_ACCOUNTS = """
     SELECT a.customer_id, a.id, a.balance, a.open_contracts, a.open_cost, a.orders_due_at,
@@ -59,7 +53,7 @@ POSITIONS = f"""
 """  # noqa: S608 - composed of our own
 # A quote that another program wrote, of a release before or a test, leaves what was seen behind: it counts no more.
 SEEN = "q.quoted_at >= q.seen_since AND q.quoted_at < q.seen_since + interval '3 seconds'"
-OPTIONS = f"""
+_OPTIONS = f"""
     WITH books AS MATERIALIZED ({BOOKS})
     SELECT o.id, o.symbol, o.underlying, o.multiplier, o.state, o.expires_at, q.bid, q.ask, q.index_price, q.quoted_at,
            t.state, t.spread_rate, t.judged_at, t.stop, t.pays_at_once,
@@ -70,10 +64,13 @@ OPTIONS = f"""
     FROM counter_option AS o LEFT JOIN counter_quote AS q ON q.option_id = o.id
     LEFT JOIN counter_tradingstatus AS t ON t.underlying = o.underlying
     LEFT JOIN books AS b ON b.underlying = o.underlying
-    WHERE o.id IN (
-        SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
-        UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))
-"""  # noqa: S608
+"""  # noqa: S608 - composed of our own
+OPTIONS = f"{_OPTIONS} WHERE o.symbol = ANY(%s::varchar[])"
+# And those of named positions: looking for none of them would cost a lone order a quarter of it.
+OPTIONS_AND_HELD = f"""{_OPTIONS} WHERE o.id IN (
+    SELECT id FROM counter_option WHERE symbol = ANY(%s::varchar[])
+    UNION SELECT option_id FROM counter_position WHERE id IN ({NAMED_POSITIONS}))
+"""  # noqa: S608 - composed of our own
 FIRM_QUOTES = f"""
     SELECT {", ".join(QUOTE_COLUMNS)} FROM counter_firmquote WHERE id = ANY(%s::bigint[])
 """  # noqa: S608 - the columns are our own
@@ -86,57 +83,6 @@ RESERVED = f"""
         AND f.state = 'GIVEN'
 """  # noqa: S608 - our own
 NEXT_IDS = "SELECT nextval('counter_syncorder_id_seq') FROM generate_series(1, %s::int)"
-
-# One statement for everything a batch of orders writes. The accounts are locked: balances are set, not added to.
-_WRITE = """
-    WITH balances AS (
-        UPDATE counter_account AS a SET balance = v.balance, open_contracts = v.open_contracts,
-            open_cost = v.open_cost, orders_due_at = v.orders_due_at
-        FROM unnest(%s::bigint[], %s::numeric[], %s::bigint[], %s::numeric[], %s::timestamptz[])
-            AS v(id, balance, open_contracts, open_cost, orders_due_at) WHERE a.id = v.id
-    ), orders AS (
-        INSERT INTO counter_syncorder (
-            id, customer_id, client_order_id, kind, option_id, position_id, symbol, underlying, contracts, premium,
-            index_price, coin, fair, spread, amount, "limit", payout, state, placed_at, quote_id)
-        SELECT * FROM unnest(
-            %s::bigint[], %s::bigint[], %s::varchar[], %s::varchar[], %s::bigint[], %s::bigint[], %s::varchar[],
-            %s::varchar[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-            %s::numeric[], %s::numeric[], %s::varchar[], %s::varchar[], %s::timestamptz[], %s::bigint[])
-        RETURNING id, customer_id, kind, payout
-    ), opened AS (
-        INSERT INTO counter_position (
-            id, customer_id, option_id, contracts, remaining, unpaid, cost, proceeds, state, opened_at)
-        SELECT * FROM unnest(
-            %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::numeric[],
-            %s::numeric[], %s::varchar[], %s::timestamptz[])
-    ), reduced AS (
-        UPDATE counter_position AS p SET remaining = v.remaining, unpaid = v.unpaid, proceeds = v.proceeds
-        FROM unnest(%s::bigint[], %s::int[], %s::int[], %s::numeric[]) AS v(id, remaining, unpaid, proceeds)
-        WHERE p.id = v.id
-    ){told}{flowed}
-    INSERT INTO counter_transfer (
-        debit_account_id, credit_account_id, asset, amount, kind, order_id, balance_after, created_at)
-    SELECT v.debit, v.credit, 'USDT', v.amount, v.kind, v.order_id, v.balance_after, %s::timestamptz
-    FROM unnest(%s::bigint[], %s::bigint[], %s::numeric[], %s::varchar[], %s::bigint[], %s::numeric[])
-        AS v(debit, credit, amount, kind, order_id, balance_after)
-"""
-_PAYOUTS = events.text_of({events.PAYOUT_CREDITED: f"orders WHERE {events.PAID_AT_ONCE}"})
-# A row for each session of the database, which nobody else writes: orders of several writers wait for none of it.
-_FLOWS = """, flowed AS (
-        INSERT INTO counter_bookflow AS f (writer, underlying, delta, vega, premium)
-        SELECT pg_backend_pid(), v.* FROM unnest(%s::varchar[], %s::numeric[], %s::numeric[], %s::numeric[])
-            AS v(underlying, delta, vega, premium)
-        ON CONFLICT (writer, underlying) DO UPDATE SET delta = f.delta + EXCLUDED.delta,
-            vega = f.vega + EXCLUDED.vega, premium = f.premium + EXCLUDED.premium
-    )"""
-# By whether the batch pays something out, which is told, and whether it moves the book of a coin that charges for it.
-WRITES = {
-    (pays, moves): _WRITE.format(
-        told=f", told AS ({_PAYOUTS})" if pays else "", flowed=_FLOWS if moves else ""
-    )
-    for pays in (False, True)
-    for moves in (False, True)
-}
 
 
 def _rows(*asked: Statement | None) -> list[list[tuple[Any, ...]]]:
@@ -154,25 +100,29 @@ def read_batch(
     opened_by: Iterable[tuple[int, str]],
     quote_ids: Iterable[int],
     count: int,
+    pays: bool = False,
     reserved_at: datetime | None = None,
 ) -> BatchRows:
     """Lock the customers' accounts, in the order of their ids, then read what a batch of `count` requests names.
 
-    With `reserved_at` also the firm quotes that the customers may still use at that moment.
+    With `reserved_at` also the firm quotes that the customers may still use at that moment; if the batch `pays` also
+    whether anybody hears of it.
 
     Orders are named by (customer id, client order id), positions by id or by the order that opened them. Order ids are
     fresh; unused ones leave gaps, which nothing depends on. What no request names is not asked for.
     """
     named = [array(list(position_ids)), *_pairs(opened_by)]
-    quoted, customers = array(list(quote_ids)), array(list(customer_ids))
-    accounts, orders, options, order_ids, positions, quotes, promised = _rows(
+    names = any(column != NOTHING for column in named)
+    traded, quoted, customers = (array(list(each)) for each in (symbols, quote_ids, customer_ids))
+    accounts, orders, options, order_ids, positions, quotes, promised, heard = _rows(
         Statement(LOCK_ACCOUNTS, [customers]),
         Statement(ORDERS_BY_CLIENT_ID, _pairs(client_ids)),
-        Statement(OPTIONS, [array(list(symbols)), *named]),
+        Statement(OPTIONS_AND_HELD, [traded, *named]) if names else Statement(OPTIONS, [traded]),
         Statement(NEXT_IDS, [count]),
-        Statement(POSITIONS, named) if any(column != NOTHING for column in named) else None,
+        Statement(POSITIONS, named) if names else None,
         Statement(FIRM_QUOTES, [quoted]) if quoted != NOTHING else None,
         Statement(RESERVED, [reserved_at, customers]) if reserved_at is not None else None,
+        Statement(events.IS_HEARD, [customers]) if pays else None,
     )
     return BatchRows(
         accounts=_accounts(accounts),
@@ -184,6 +134,7 @@ def read_batch(
         quotes={row[0]: FirmQuoteRow(*row) for row in quotes},
         order_ids=[row[0] for row in order_ids],
         reserved=[_reserved(*row) for row in promised],
+        is_heard=any(row[0] for row in heard),
     )
 
 
@@ -263,56 +214,3 @@ def _accounts(rows: Iterable[tuple[Any, ...]]) -> dict[int, AccountRow]:
 
 def _positions(rows: Iterable[tuple[Any, ...]]) -> dict[int, PositionRow]:
     return {row[0]: PositionRow(*row) for row in rows}
-
-
-def write(
-    *,
-    accounts: Iterable[AccountRow],
-    orders: Sequence[Order],
-    positions: Iterable[PositionRow],
-    transfers: Sequence[TransferRow],
-    now: datetime,
-    moves: Iterable[Statement] = (),
-    flows: Mapping[str, Measures] = NO_FLOWS,
-) -> None:
-    """Write everything that a batch changed, in one statement and its `moves`, in the caller's transaction.
-
-    What it has ended is left to `ending`, but for positions that it has opened itself, which are stored as open first.
-    `flows` is how it has moved the books, by coin.
-    """
-    changed = [position for position in positions if position.changed]
-    opened = [position for position in changed if position.is_new]
-    reduced = [position for position in changed if not position.is_new]
-    pays = any(order.kind != "OPEN" for order in orders)
-    parameters: list[Any] = [
-        *columns([account for account in accounts if account.changed], ACCOUNT_COLUMNS),
-        *columns(orders, ORDER_COLUMNS),
-        *columns(
-            opened,
-            [
-                *("id", "customer_id", "option_id", "contracts", "remaining", "unpaid", "cost", "proceeds"),
-                *("state", "opened_at"),
-            ],
-        ),
-        *columns(reduced, ["id", "remaining", "unpaid", "proceeds"]),
-        *(events.times(now) if pays else []),
-        *([array(list(flows)), *columns(list(flows.values()), Measures._fields)] if flows else []),
-        now,
-        *columns(transfers, ["debit", "credit", "amount", "kind", "order_id", "balance_after"]),
-    ]
-    ask("default", Statement(WRITES[pays, bool(flows)], parameters), *moves)
-
-
-def ending(
-    transition: Any, positions: Sequence[PositionRow], now: datetime, returning: Sequence[str] = ()
-) -> list[Statement]:
-    """What writes positions of which nothing is left while it moves them: a row costs all its indexes each time."""
-    written = ("remaining", "unpaid", "proceeds")
-    return moving(
-        Position,
-        transition,
-        [position.id for position in positions],
-        same={"closed_at": now},
-        each={name: [getattr(position, name) for position in positions] for name in written},
-        returning=returning,
-    )

@@ -19,7 +19,7 @@ PRODUCT = (
 )
 BOOKS = {model.__name__: model._meta.db_table for model in apps.get_models() if issubclass(model, Transfer)}
 # By their SQL; the table's name is composed in one place, which `ledger.posting` goes through.
-STATEMENTS = {"counter/orders/sql.py": BOOKS["Transfer"], "infra/db/rows.py": "a composed name"}
+STATEMENTS = {"counter/orders/writing.py": BOOKS["Transfer"], "infra/db/rows.py": "a composed name"}
 # Where legs are made, to be posted by `ledger.posting`.
 MAKERS = {"counter/money/cash.py", "settlement/book/legs.py"}
 WRITES = r"(?:insert\s+into|merge\s+into|update|delete\s+from|truncate(?:\s+table)?|copy)\s+(?:only\s+)?"

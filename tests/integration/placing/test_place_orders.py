@@ -9,6 +9,7 @@ from counter.contracts import SettlementReport
 from counter.models import Account, Position, SyncOrder, Transfer
 from counter.money.chart import SystemAccount
 from counter.orders import sql as order_sql
+from counter.orders import writing
 from counter.orders.placing import BatchTooLarge, place_orders
 from counter.orders.requests import Accepted, RejectCode
 from counter.orders.settlements import take_reports
@@ -271,7 +272,8 @@ def test_number_of_statements_does_not_grow_with_the_batch(customer, option, mon
         counts.append(len(asked))
         return ask(using, *asked)
 
-    monkeypatch.setattr(order_sql, "ask", counted)
+    for module in (order_sql, writing):
+        monkeypatch.setattr(module, "ask", counted)
     for size in (1, 2, 40):
         place_orders(requests=[opening(make_customer(now=NOW), option) for _ in range(size)], now=NOW)
     assert counts == [4, 1] * 3  # reads, then writes
