@@ -1,9 +1,10 @@
 """What a customer asks for and what the answer is: requests, accepted orders, rejections with stable codes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from counter.contracts import SyncEvent
 from counter.limits.reached import Reached
@@ -41,8 +42,7 @@ class RejectCode(StrEnum):
     DESK_BEHIND = "desk_behind"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRequest:
+class OpenRequest(msgspec.Struct, frozen=True):
     """Buy `contracts` of `symbol` for at most `max_cost` USDT, at the price of a firm quote if `quote_id` names one."""
 
     customer_id: int
@@ -53,8 +53,7 @@ class OpenRequest:
     quote_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CloseRequest:
+class CloseRequest(msgspec.Struct, frozen=True):
     """Sell `contracts` (all that remain if None) of a position, named by its id or by the order that opened it.
 
     With a firm quote's `quote_id` at its price, and as many contracts as it says if None.
@@ -76,8 +75,7 @@ class CloseRequest:
 OrderRequest = OpenRequest | CloseRequest
 
 
-@dataclass(slots=True)
-class Order:
+class Order(msgspec.Struct):
     """An accepted order, as stored: premium and coin in coin, the rest in USDT (`amount`: cost or proceeds)."""
 
     id: int
@@ -118,16 +116,14 @@ class Order:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """The order is committed; `replayed` when an earlier request with the same content had placed it."""
 
     order: Order
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """Nothing was done; `code` says why for programs, `message` for people.
 
     `detail` is what else programs are told: `path` is the place in the request that stood against it.

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from counter.orders.requests import Order
 from counter.pricing.impact import CoinBook, Measures
 from ledger.decimals import EXACT
@@ -13,8 +15,7 @@ from ledger.decimals import EXACT
 ZERO = Decimal("0.000000")
 
 
-@dataclass(slots=True)
-class AccountRow:
+class AccountRow(msgspec.Struct):
     """A customer's locked account: its balance, what is open, when an order is due, the customer's own limits."""
 
     id: int
@@ -36,8 +37,7 @@ class AccountRow:
         self.changed = True
 
 
-@dataclass(slots=True)
-class PositionRow:
+class PositionRow(msgspec.Struct):
     """A position as it stands within the batch; `is_new` when the batch itself opens it."""
 
     id: int
@@ -63,8 +63,7 @@ class PositionRow:
         return Decimal(int(self.cost.scaleb(6, EXACT)) * self.remaining // self.contracts).scaleb(-6, EXACT)
 
 
-@dataclass(slots=True)
-class OptionRow:
+class OptionRow(msgspec.Struct):
     """An option with its current quote, if it has one, and how its coin is traded, if that has ever been judged.
 
     What is left of its series' limits was measured by the feed; what the batch opens is taken off.

@@ -27,7 +27,7 @@ from infra.db.arrays import array
 from infra.db.pipeline import Statement, ask
 
 NOTHING = array([])
-ORDER_COLUMNS = tuple(field.name for field in fields(Order))
+ORDER_COLUMNS = Order.__struct_fields__
 QUOTE_COLUMNS = tuple(field.name for field in fields(FirmQuoteRow))
 BOOK_COLUMNS = 2 * len(Measures._fields)
 

@@ -4,9 +4,10 @@ Every amount is computed exactly and rounded once: a cost rounds up and proceeds
 `fair + spread == cost` and `fair - spread == proceeds` hold to the last digit.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, DecimalException
 from typing import Literal
+
+import msgspec
 
 from ledger.decimals import EXACT, ROUNDED, quotient
 
@@ -44,8 +45,7 @@ class AmountTooLarge(PricingError):
     code = "amount_too_large"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPrice:
+class OpenPrice(msgspec.Struct, frozen=True):
     """What an open order takes: premium in coin, and in USDT its fair value, the spread and the cost."""
 
     coin: Decimal
@@ -54,8 +54,7 @@ class OpenPrice:
     cost: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class ClosePrice:
+class ClosePrice(msgspec.Struct, frozen=True):
     """What a close or an exercise gives: premium in coin, and in USDT fair value, spread and proceeds."""
 
     coin: Decimal
