@@ -66,7 +66,7 @@ def read_amount(asked: str | int | None) -> Decimal | None:
 
 def usdt(value: Decimal) -> str:
     """USDT with 6 decimals. Stored amounts have no more of them; what is half a unit finer rounds half-even."""
-    return f"{rounded(value, USDT_UNIT, ROUND_HALF_EVEN):f}"
+    return str(rounded(value, USDT_UNIT, ROUND_HALF_EVEN))  # which writes an exponent from the seventh on
 
 
 def coin(value: Decimal) -> str:

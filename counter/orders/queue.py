@@ -149,18 +149,36 @@ class OrderQueue:
         entry = _Entry(requests, until)
         if entry.is_answered:
             return entry.result()
-        watch = _Watch(client_gone, then=lambda: self._withdraw(entry)) if client_gone is not None else None
         try:
-            await self._queue.wait_soon(entry, seconds=entry.seconds_left)
+            await self._queue.wait_soon(
+                entry, seconds=min(LOOKS_FOR_CLIENT_AFTER_SECONDS, entry.seconds_left)
+            )
+            if not entry.is_answered:
+                await self._wait_longer(entry, client_gone)
         except asyncio.CancelledError:
             self._withdraw(entry)
             raise
-        finally:
-            if watch is not None:
-                watch.stop()
         if not entry.is_answered:
             self._take_back(entry)
         return entry.result()
+
+    async def _wait_longer(
+        self, entry: _Entry, client_gone: Callable[[], Coroutine[Any, Any, None]] | None
+    ) -> None:
+        """Wait for the rest of its time, or until its client has gone."""
+
+        def looked(looking: asyncio.Task[None]) -> None:
+            if not looking.cancelled() and looking.exception() is None:
+                self._withdraw(entry)
+
+        looking = None if client_gone is None else asyncio.ensure_future(client_gone())
+        if looking is not None:
+            looking.add_done_callback(looked)
+        try:
+            await self._queue.wait_on(entry, seconds=entry.seconds_left)
+        finally:
+            if looking is not None:
+                looking.cancel()
 
     def stop(self) -> None:
         """Commit what waits, and end the writer and its connection; a later order starts it again."""
@@ -260,31 +278,6 @@ def _bounds_in_seconds() -> tuple[float, float]:
 
 def _disconnect() -> None:
     connection.close()
-
-
-class _Watch:
-    """Calls `then` when a client has gone, which is looked for after a moment."""
-
-    def __init__(
-        self, client_gone: Callable[[], Coroutine[Any, Any, None]], *, then: Callable[[], None]
-    ) -> None:
-        self._client_gone = client_gone
-        self._then = then
-        self._looking: asyncio.Task[None] | None = None
-        self._later = asyncio.get_running_loop().call_later(LOOKS_FOR_CLIENT_AFTER_SECONDS, self._look)
-
-    def stop(self) -> None:
-        self._later.cancel()
-        if self._looking is not None:
-            self._looking.cancel()
-
-    def _look(self) -> None:
-        self._looking = asyncio.ensure_future(self._client_gone())
-        self._looking.add_done_callback(self._looked)
-
-    def _looked(self, looking: asyncio.Task[None]) -> None:
-        if not looking.cancelled() and looking.exception() is None:
-            self._then()
 
 
 order_queue = OrderQueue()

@@ -137,6 +137,12 @@ class GroupQueue(Generic[E]):
         self._enter(entry)
         return waiter.wait(seconds=seconds)
 
+    def wait_on(self, entry: E, *, seconds: float) -> Awaitable[None]:
+        """Go on awaiting the answer to an entry that had none in the time of `wait_soon`."""
+        waiter = entry.waiter
+        assert isinstance(waiter, LoopWaiter)  # noqa: S101 - it was entered by a coroutine
+        return waiter.wait(seconds=seconds)
+
     def withdraw(self, entry: E) -> bool:
         """Take out an entry that nobody has begun; whether it was one. Its caller is told by whom it asked."""
         with self._changed:

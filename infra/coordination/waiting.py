@@ -25,16 +25,16 @@ class ThreadWaiter:
 
 
 class LoopWaiter:
-    """A coroutine that waits on the running loop, once."""
+    """A coroutine that waits on the running loop, until it is woken once."""
 
     __slots__ = ("_woken", "loop")
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self._woken: asyncio.Future[None] = self.loop.create_future()
 
     async def wait(self, *, seconds: float) -> None:
-        """Until it is woken, or the time is up."""
+        """Until it is woken, or the time is up, after which it may wait again unless there is an answer by then."""
+        self._woken: asyncio.Future[None] = self.loop.create_future()
         late = self.loop.call_later(seconds, _wake_here, [self])
         try:
             await self._woken

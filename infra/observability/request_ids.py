@@ -11,6 +11,12 @@ from typing import Any
 # What `redaction` takes for a token (40 digits) or an amount (a point) is neither; a UUID has 36.
 WELL_FORMED = re.compile(rb"[A-Za-z0-9_:-]{1,36}")
 
+# Made many at once: to ask for random bytes lets go of the interpreter's lock, for which others wait.
+MADE_AT_ONCE = 256
+_BYTES = 8
+_ready: list[bytes] = []
+os.register_at_fork(after_in_child=_ready.clear)
+
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
@@ -19,9 +25,18 @@ def begin(given: bytes | None) -> bytes:
 
     It is told to callers, so it cannot be foreseen: a number would say how many have asked.
     """
-    kept = given if given is not None and WELL_FORMED.fullmatch(given) else os.urandom(8).hex().encode()
+    kept = given if given is not None and WELL_FORMED.fullmatch(given) else _new()
     _current.set(kept.decode())
     return kept
+
+
+def _new() -> bytes:
+    try:
+        return _ready.pop()
+    except IndexError:
+        digits = os.urandom(_BYTES * MADE_AT_ONCE).hex().encode()
+        _ready.extend(digits[at : at + 2 * _BYTES] for at in range(0, len(digits), 2 * _BYTES))
+        return _ready.pop()
 
 
 def current() -> str | None:
