@@ -14,8 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from acceptance.intake import UNCALLED
 from acceptance.models import AcceptedOrder, Conflict
 from counter.contracts import SyncBatch, SyncEvent, decode, encode
+from infra.db.arrays import array
 from tests.support.brokers import task_queue
 from tests.support.desk_bench import at_once, event, order_states, take_in
 from tests.support.examples import examples
@@ -224,3 +226,21 @@ class _Ordered:
         if "INSERT INTO acceptance_acceptedorder" in sql:
             self.ids = [int(order_id) for order_id in params[3].strip("{}").split(",")]
         return execute(sql, params, many, context)
+
+
+def test_a_message_is_taken_in_at_the_same_cost_however_many_orders_wait():
+    with connections["desk"].cursor() as cursor:
+        cursor.execute("ANALYZE acceptance_acceptedorder")  # while none waits
+    take_in(*(event(underlying=coin) for _ in range(1000) for coin in ("BTC", "ETH")))
+    newest = AcceptedOrder.objects.latest("pk").pk
+    with connections["desk"].cursor() as cursor:
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {UNCALLED}", [array(["BTC", "ETH"]), array([newest, newest])]
+        )
+        [[[plan]]] = cursor.fetchall()
+    assert rows_read(plan["Plan"]) <= 4  # the coins, and an order of each
+
+
+def rows_read(node):
+    here = (node["Actual Rows"] + node.get("Rows Removed by Join Filter", 0)) * node["Actual Loops"]
+    return max([here, *map(rows_read, node.get("Plans", ()))])
