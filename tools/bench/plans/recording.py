@@ -4,6 +4,7 @@ So it is explained with its own parameters and in the state that it finds; what 
 """
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.explained: list[Explained] = []
+        self._own: dict[
+            str, psycopg.Connection[Any]
+        ] = {}  # by database; a new one plans its first statements slowly
+        self._own_lock = threading.Lock()
         self._operation = ""
         self._seen: set[tuple[str, str]] = set()
 
@@ -62,6 +67,10 @@ class Recorder:
             for connection in connections.all():
                 if self in connection.execute_wrappers:
                     connection.execute_wrappers.remove(self)
+            with self._own_lock:
+                for own in self._own.values():
+                    own.close()
+                self._own.clear()
 
     @contextmanager
     def during(self, operation: str) -> Iterator[None]:
@@ -102,17 +111,22 @@ class Recorder:
                 mode = cursor.execute("SHOW plan_cache_mode", prepare=False).fetchone()
             finally:
                 cursor.execute(end.encode(), prepare=False)
-        generic = None if mode == ("force_custom_plan",) else _generic_plan(asking, sql, params)
+        generic = None if mode == ("force_custom_plan",) else self._generic_plan(asking, sql, params)
         return Explained(
             self._operation, sql, custom["Plan"], generic, custom["Planning Time"], custom["Execution Time"]
         )
 
-
-def _generic_plan(asking: Any, sql: str, params: Parameters) -> dict[str, Any]:
-    """Asked for on a connection of its own: within a pipeline a statement cannot leave its parameters open."""
-    own = psycopg.connect(**asking.get_connection_params() | {"autocommit": True})
-    with own, psycopg.Cursor(own) as cursor:
-        return _plan(cursor, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(sql, params)}", None)["Plan"]
+    def _generic_plan(self, asking: Any, sql: str, params: Parameters) -> dict[str, Any]:
+        """Asked for on a connection of our own: within a pipeline a statement cannot leave its parameters open."""
+        with self._own_lock:
+            own = self._own.get(asking.alias)
+            if own is None or own.closed:
+                own = psycopg.connect(**asking.get_connection_params() | {"autocommit": True})
+                self._own[asking.alias] = own
+            with psycopg.Cursor(own) as cursor:
+                return _plan(cursor, f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {_numbered(sql, params)}", None)[
+                    "Plan"
+                ]
 
 
 def _plan(cursor: psycopg.Cursor[Any], sql: str, params: Parameters) -> dict[str, Any]:
