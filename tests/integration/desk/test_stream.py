@@ -93,6 +93,7 @@ def test_without_a_broker_orders_are_taken_pulled_and_settled_and_all_returns_to
     until(lambda: mq.depth(task_queue("convert")) >= 1)
 
 
+@pytest.mark.timed
 def test_what_was_left_before_is_resumed_at_the_start_though_the_broker_hangs(
     term, mq, venue, live_server, settings, monkeypatch
 ):

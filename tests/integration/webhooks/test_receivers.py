@@ -49,6 +49,7 @@ def last_attempt():
     return WebhookAttempt.objects.order_by("-pk").first()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("way", "outcome", "status", "told"),
     [
@@ -137,6 +138,7 @@ def test_one_that_is_gone_is_disabled(receiver, customer):
     assert deliver(timedelta(hours=1)) == 1
 
 
+@pytest.mark.timed
 def test_slow_and_dead_receivers_hold_up_nobody_else(receiver, settings, customer):
     settings.WEBHOOK_WITHIN_SECONDS = 3.0
     others = [make_customer(balance="0") for _ in range(12)]
