@@ -112,6 +112,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    gc.disable()  # again: Django has enabled it
+
+
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Have Hypothesis as our tests want it before one of them is imported; it takes half a second to load."""
     if isinstance(collector, pytest.Module) and "hypothesis" in collector.path.read_text():

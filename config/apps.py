@@ -22,3 +22,4 @@ class WiringConfig(AppConfig):
         after_migrations(schedules.make_missing, database="default")
         # What is loaded lasts: to look through it at each collection and at the end took a quarter of a command's CPU.
         gc.freeze()
+        gc.enable()

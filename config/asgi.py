@@ -8,11 +8,13 @@ from django.core.wsgi import get_wsgi_application
 from config.environment import load_settings
 from infra.http_server.responding import OnThreads
 
+gc.disable()  # until all is loaded, which stays: to look through it took an eighth of the CPU of a start
 load_settings()
 
 # Django's ASGI handler answers a tenth of what its WSGI handler does. Each thread keeps its database connection.
 THREADS = 8
 framework: Any = get_wsgi_application()
+gc.disable()  # again: Django has enabled it
 wsgi: Any = OnThreads(framework, workers=THREADS)
 liveness: Any = OnThreads(framework, workers=1)
 
@@ -43,3 +45,4 @@ def start() -> None:
 
 others = WholeBodies(FrameworkTimeout(wsgi, liveness), address_of=address_of, refuse=refuse)
 application = Retiring(Identified(FastPath(others)), at_start=start)
+gc.enable()

@@ -1,5 +1,8 @@
 """The Celery app; tasks are doors only, truth is in the database, so a task may run twice or never."""
 
+from infra import lean_imports  # noqa: F401 - before anything else loads what it makes lean
+
+# isort: split
 import gc
 import importlib
 import os

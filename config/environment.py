@@ -17,6 +17,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, FileAwareEnv, ValidationError, validate
 
+from infra import lean_imports  # noqa: F401 - every program that loads Django begins with the settings
+
 # (widened from, halted from), in the unit of what is measured.
 Pair = tuple[Decimal, Decimal]
 Check = Callable[[Any], Any]

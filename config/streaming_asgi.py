@@ -6,6 +6,7 @@ import django
 
 from config.environment import load_settings
 
+gc.disable()  # until Django is loaded, which stays
 load_settings()
 django.setup()
 
