@@ -77,6 +77,7 @@ LOOKUPS = ["", "__exact", "__in", "__isnull", "__gte", "__range", "__year", "__d
 EVERYWHERE = ["\0", "9" * 40, "-1", "x" * 3000]  # of VALUES, what each address with an id in it is tried with
 IN_TURN = 3  # of PARAMETERS for each list: each of them meets nine lists, with other values
 LOOKUPS_IN_TURN = 4  # of LOOKUPS for each filter of a list: each of them meets some 17 filters
+ACTED_IN_TURN = 4  # values for each action of a list: each value meets some 30 of them
 POSTED_IN_TURN = 2  # values for each address without an id in it: each value meets some 60 of them
 _VARYING = re.compile(r"<(?:\w+:)?\w+>|\(\?P<\w+>[^)]*\)")
 
@@ -216,8 +217,8 @@ def forms_of(model, values):
     admin_of = admin.site._registry[model]
     actions = [getattr(action, "__name__", action) for action in admin_of.actions or ()]
     beside = dict.fromkeys(getattr(admin_of.action_form, "base_fields", ()), "")
-    for action in {*actions, "delete_selected"}:
-        for value in values:
+    for number, action in enumerate(sorted({*actions, "delete_selected"})):
+        for value in in_turn(values, turn=MODELS.index(model) + number, count=ACTED_IN_TURN):
             sent = {**dict.fromkeys(beside, value), "action": action, "_selected_action": value}
             yield list_address(model), sent
             yield list_address(model), {**sent, "select_across": "1", "index": value, "post": "yes"}

@@ -96,11 +96,11 @@ def test_a_request_after_a_stop_is_over_or_thrown_again_is_refused_and_shown_no_
         ask_for_resuming(change_id=first, reason="a slip", by="ann", now=timezone.now())
 
 
-def test_of_a_thousand_requests_one_is_kept():
+def test_of_many_requests_one_is_kept():
     stop_id = stopped(by="bob")
     asked = [
         ask_for_resuming(change_id=stop_id, reason=f"please {n}", by="ann", now=timezone.now())
-        for n in range(1000)
+        for n in range(50)
     ]
     assert asked.count(True) == 1
     assert ResumeRequest.objects.get().reason == "please 0"
