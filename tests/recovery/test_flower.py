@@ -71,7 +71,7 @@ def test_the_admin_links_to_flower_and_the_link_leads_there(
     staff = User.objects.create_superuser("boss", password=None)
     browser = Client()
     browser.force_login(staff)
-    web = programs.web(FLOWER_URL=flower.flower_url, SECRET_KEY=settings.SECRET_KEY)
+    web = programs.web(FLOWER_URL=flower.flower_url, SECRET_KEY=settings.SECRET_KEY, WEB_PROCESSES="1")
     page = requests.get(
         f"{web.url}/admin/", cookies={"sessionid": browser.cookies["sessionid"].value}, timeout=30
     )

@@ -154,7 +154,8 @@ def given():
     ours = ("DATABASE_URL", "DESK_DATABASE_URL", "BROKER_URL", "TEST_BROKER_URL", "SECRET_KEY", "SERVICE_KEY")
     ours += ("WALLET_KEY", "API_KEYS_SECRET", "PUBLIC_IDS_KEY", "VAR_DIR", "DJANGO_SETTINGS_MODULE")
     return {name: value for name, value in os.environ.items() if name not in ours} | {
-        "CUSTOMER_ORDERS_PER_S": "100000"
+        "CUSTOMER_ORDERS_PER_S": "100000",
+        "WEB_PROCESSES": "1",
     }
 
 

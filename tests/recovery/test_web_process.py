@@ -190,7 +190,7 @@ def test_clients_that_are_slow_to_send_hold_no_thread(web, http):
 
 
 def test_requests_that_wait_for_the_database_hold_up_neither_health_nor_orders(programs, http, customer):
-    web = programs.web(WEB_STATEMENT_SECONDS="1")
+    web = programs.web(WEB_STATEMENT_SECONDS="1", WEB_PROCESSES="1")
     assert http.post(f"{web.url}/api/v1/orders", json=opening()).status_code == 201
     with locked_table("django_session"), ThreadPoolExecutor(24) as pool:
         waiting = [pool.submit(ask_with_a_session, web) for _ in range(24)]  # more than it has threads
@@ -214,7 +214,7 @@ def ask_with_a_session(web):
 
 
 def test_an_order_that_waits_when_the_program_is_asked_to_end_is_answered(programs, http, customer):
-    web = programs.web(WEB_STATEMENT_SECONDS="1")
+    web = programs.web(WEB_STATEMENT_SECONDS="1", WEB_PROCESSES="1")
     with ThreadPoolExecutor(1) as pool:
         with held_account(customer.pk):
             asked = pool.submit(http.post, f"{web.url}/api/v1/orders", json=opening(), timeout=SOON)

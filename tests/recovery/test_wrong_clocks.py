@@ -60,7 +60,7 @@ def test_a_web_process_with_a_wrong_clock_places_orders_with_the_databases_time(
     customer = make_customer()
     token = Token.objects.create(user=customer.user).key
     wrong.leap(hours=leaps[0])
-    web = Web(tmp_path, **wrong.environment)
+    web = Web(tmp_path, **wrong.environment, WEB_PROCESSES="1")
     try:
         for number, leap in enumerate([*leaps, 0, leaps[0]]):
             wrong.leap(hours=leap)

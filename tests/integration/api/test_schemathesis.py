@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def web(transactional_db, broker, tmp_path):
     """No feed runs beside it: its quotes count as fresh for a day. Nobody is throttled."""
-    unthrottled = {"REQUESTS_PER_SECOND": "100000", "REQUESTS_AT_ONCE": "100000"}
+    unthrottled = {"REQUESTS_PER_SECOND": "100000", "REQUESTS_AT_ONCE": "100000", "WEB_PROCESSES": "1"}
     started = Web(tmp_path, QUOTE_STALE_AFTER_SECONDS="86400", **unthrottled)
     yield started
     started.stop()
