@@ -30,6 +30,7 @@ class OrderLimits:
     def __init__(self, *, default: CustomerLimits, now: datetime) -> None:
         self._default = default
         self._now = now
+        self._latest_due = now + timedelta(seconds=default.burst_seconds)
 
     def check_pace(self, account: AccountRow) -> None:
         """Refuse an order that comes too soon after those that were accepted before it.
@@ -101,7 +102,7 @@ class OrderLimits:
     def _due_at(self, account: AccountRow) -> datetime:
         """When the customer is due. Never later than after a whole burst: a wrong clock has written that."""
         due = account.orders_due_at
-        if due is None or lies_ahead(due, now=self._now + timedelta(seconds=self._default.burst_seconds)):
+        if due is None or lies_ahead(due, now=self._latest_due):
             return self._now
         return due
 

@@ -62,12 +62,15 @@ class Prices:
         self._terms = terms
         self._fresh_since = now - terms.stale_after
         self._closable_since = now - max(terms.stale_after, terms.close_stale_after)
+        self._admitted: set[int] = set()  # options that take opens at this moment: each is looked at once
 
     def admit_open(self, option: OptionRow) -> None:
         """Let an open through that its option and its coin take at present, at any price.
 
         Raises: OrderRefused.
         """
+        if option.id in self._admitted:
+            return
         if option.stop not in RUNNING:
             raise OrderRefused(
                 RejectCode.TRADING_STOPPED, f"{option.underlying} takes no opening orders: stopped"
@@ -81,6 +84,7 @@ class Prices:
         self._check_alive(option)
         if self.now >= self.opens_end_at(option):
             raise OrderRefused(RejectCode.OPENS_ENDED, f"{option.symbol} expires too soon to be opened")
+        self._admitted.add(option.id)
 
     def opens_end_at(self, option: OptionRow) -> datetime:
         """From when on the option takes no opens."""
