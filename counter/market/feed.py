@@ -281,7 +281,14 @@ def run(stopping: threading.Event) -> None:
     """
     index, recorded = Index(configured()), _recorded_chain()
     threading.Thread(target=_expire_on, args=[stopping], name="expire", daemon=True).start()
-    Leadership("feed", using="default").lead(partial(_quote_on, index, recorded, stopping), stopping=stopping)
+    Leadership("feed", using="default").lead(
+        partial(_quote_on, index, recorded, stopping), stopping=stopping, meanwhile=partial(_stay_warm, index)
+    )
+
+
+def _stay_warm(index: Index) -> None:
+    if (now := clock.of("default").known()) is not None:
+        index.stay_warm(now=now)
 
 
 def _recorded_chain() -> list[chain.ChainRow]:

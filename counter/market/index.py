@@ -19,6 +19,9 @@ from counter.models import IndexPrice
 
 log = structlog.get_logger(__name__)
 
+# A standby asks its sources so often: one that was never asked lists its markets and connects first, for longer than a
+# tick, and a coin whose feed moved would stay halted for it.
+WARM_EVERY_SECONDS = 10.0
 REMEMBERED = 40  # samples of a coin that a process begins with
 NO_ANSWER = (Cause.UNREACHABLE, Cause.UNLISTED)
 
@@ -47,6 +50,7 @@ class Index:
         self._levels: dict[str, Level] = {}
         self._split_since: dict[str, datetime] = {}
         self._doubted: set[str] = set()
+        self._warm_until = 0.0
 
     def begin(self, *, now: datetime) -> None:
         """Go on from what was published last, by whichever process. Raises: database errors."""
@@ -63,6 +67,13 @@ class Index:
             for coin, level in self._levels.items()
             if level.leaping_since is not None
         }
+
+    def stay_warm(self, *, now: datetime) -> None:
+        """For a standby: ask every source now and then, and wait for none: each answers its first tick in time."""
+        if time.monotonic() >= self._warm_until:
+            self._warm_until = time.monotonic() + WARM_EVERY_SECONDS
+            for source in self._sources:
+                source.ask(now=now)
 
     def read(self, *, now: datetime) -> Reading:
         """Ask every source, wait for INDEX_WAIT_SECONDS at most, and judge what has come.

@@ -173,8 +173,16 @@ class Leadership:
         if (term := self._term) is not None:
             term.end()
 
-    def lead(self, work: Callable[[Term], None], *, stopping: threading.Event) -> None:
+    def lead(
+        self,
+        work: Callable[[Term], None],
+        *,
+        stopping: threading.Event,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Call `work` with each term that is won, until `stopping` is set; it has to return when its term is over.
+
+        On standby `meanwhile` is called again and again.
 
         No other term is contended for before it returns. It begins with a new connection: what ended the term before
         may have ended this thread's, and the first that is done would find out by failing.
@@ -183,6 +191,7 @@ class Leadership:
         try:
             while not stopping.wait(POLL_SECONDS):
                 if (term := self.term) is None:
+                    meanwhile()
                     continue
                 self._may_contend.clear()
                 connections[self._using].close()

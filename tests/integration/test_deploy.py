@@ -1,10 +1,12 @@
 """What lies in deploy/ is taken by the tools that it is for, and names only programs and settings that there are."""
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
 import threading
+import time
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +18,7 @@ import yaml
 from django.core.management import get_commands
 
 from config.environment import FILE, Subject
+from counter.api.codes import CODES
 from tests.support import ending
 from tests.support.skips import needs
 from tools.embedded import postgres, valkey
@@ -114,10 +117,12 @@ def test_haproxy_takes_its_configuration():
 
 
 class Asked(BaseHTTPRequestHandler):
-    """A program behind the proxy that answers everything that comes through."""
+    """A program behind the proxy that answers everything that comes through, ready or not."""
+
+    is_ready = True
 
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(200 if self.is_ready or self.path != "/readyz" else 503)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -125,12 +130,24 @@ class Asked(BaseHTTPRequestHandler):
         """Nothing is told."""
 
 
+class Unready(Asked):
+    """One whose database is away."""
+
+    is_ready = False
+
+
 @pytest.fixture
-def haproxy(tmp_path):
+def asked() -> type[Asked]:
+    """What stands behind the proxy."""
+    return Asked
+
+
+@pytest.fixture
+def haproxy(tmp_path, asked):
     """The addresses of a proxy by that configuration, for customers and for the desk: all that it asks is answered."""
     if shutil.which("haproxy") is None:
         pytest.skip(needs("haproxy", "not asked through haproxy"))
-    behind, ports = ThreadingHTTPServer(("127.0.0.1", 0), Asked), [valkey.free_port() for _ in range(2)]
+    behind, ports = ThreadingHTTPServer(("127.0.0.1", 0), asked), [valkey.free_port() for _ in range(2)]
     serving = threading.Thread(target=behind.serve_forever)
     serving.start()
     text = (DEPLOY / "haproxy/haproxy.cfg").read_text().replace("bind :8443", f"bind 127.0.0.1:{ports[0]}")
@@ -148,16 +165,21 @@ def haproxy(tmp_path):
         behind.server_close()
 
 
-def status_of(address: str, path: str) -> int:
-    """What is answered to a path that no client tidies up; 0 as long as nothing listens."""
+def answer_of(address: str, path: str) -> tuple[int, bytes]:
+    """Status and body for a path that no client tidies up; 0 as long as nothing listens."""
     connection = HTTPConnection(address, timeout=5)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     except OSError:
-        return 0
+        return 0, b""
     finally:
         connection.close()
+
+
+def status_of(address: str, path: str) -> int:
+    return answer_of(address, path)[0]
 
 
 def test_haproxy_lets_nobody_in_to_what_is_the_desks_however_it_is_written(haproxy):
@@ -167,6 +189,30 @@ def test_haproxy_lets_nobody_in_to_what_is_the_desks_however_it_is_written(hapro
         assert (path, status_of(customers, path)) == (path, 403)
     assert status_of(customers, "/api/v1/orders") == 200
     assert status_of(desk, "/internal/v1/x") == 403  # this machine is none of those of the example
+
+
+@pytest.mark.parametrize("asked", [Unready])
+def test_haproxy_asks_programs_that_are_nowhere_ready_for_they_know_best(haproxy, asked):
+    assert wait_until(lambda: status_of(haproxy[0], "/trade/") == 200, within_seconds=60)
+    time.sleep(3)  # by then every server of `web` has failed its checks twice
+    assert status_of(haproxy[0], "/api/v1/orders") == 200
+
+
+class Gone(Asked):
+    """One that ends a connection instead of answering."""
+
+    def do_GET(self) -> None:
+        self.close_connection = True
+
+
+@pytest.mark.parametrize("asked", [Gone])
+def test_haproxy_tells_programs_that_no_program_answers_in_the_words_of_the_api(haproxy, asked):
+    """At first as it comes, then of servers that have failed their checks."""
+    assert wait_until(lambda: status_of(haproxy[0], "/api/v1/orders") == 502, within_seconds=60)
+    assert wait_until(lambda: status_of(haproxy[0], "/api/v1/orders") == 503, within_seconds=60)
+    _, body = answer_of(haproxy[0], "/api/v1/orders")
+    assert json.loads(body)["error"]["code"] in CODES
+    assert json.loads(body)["error"]["code"] == "unavailable"
 
 
 def variables(text: str) -> set[str]:

@@ -303,6 +303,30 @@ def test_work_ends_with_its_term_and_begins_anew(contend):
     until(lambda: not lock_holders("test"))
 
 
+def test_who_stands_by_does_meanwhile_what_it_is_told_and_stops_when_it_leads(contend):
+    leader = contend()
+    until(lambda: leader.term)
+    told, terms, stopping = [], [], threading.Event()
+
+    def work(term):
+        terms.append(len(told))
+        while term.holds() and not stopping.wait(0.01):
+            pass
+
+    standby = Leadership("test", using="default")
+    asked = {"stopping": stopping, "meanwhile": lambda: told.append(bool(terms))}
+    runner = threading.Thread(target=standby.lead, args=(work,), kwargs=asked)
+    runner.start()
+    until(lambda: len(told) > 1)
+    assert not terms
+    leader.stop()
+    until(lambda: terms)
+    stopping.set()
+    runner.join(10)
+    assert terms == [len(told)]
+    assert not any(told)
+
+
 def test_work_begins_with_a_connection_that_the_end_of_the_term_before_has_not_ended(contend):
     sessions, stopping = [], threading.Event()
 

@@ -20,10 +20,11 @@ from django.db import connections
 from rest_framework.authtoken.models import Token
 
 from config.settings.places import database_of
+from infra.db.engine.asking import Host, is_there
 from infra.db.engine.base import DatabaseWrapper
-from infra.db.engine.hosts import LEFT_ALONE_SECONDS, Host, hosts
+from infra.db.engine.hosts import hosts
 from infra.db.engine.replication import ReplicatedConnection, answer_for_what_was_read
-from infra.db.engine.silence import WatchedConnection, is_there
+from infra.db.engine.silence import WatchedConnection
 from infra.db.transient_errors import is_transient
 from tests.support.databases import conninfo, copy_rows
 from tests.support.factories import make_customer, make_option
@@ -185,6 +186,14 @@ def pooler(pair: Pair, tmp_path: Path) -> Iterator[str]:
         yield f"postgresql://{postgres.ROLE}@127.0.0.1:{port}/crossbook"
 
 
+def takes_a_connection(host: Host) -> bool:
+    """Whether this process would connect to it: not while it is left alone."""
+    try:
+        return bool(hosts.connect(lambda _: "it answers", [host]))
+    except psycopg.OperationalError:
+        return False
+
+
 def test_a_kept_connection_to_a_host_whose_silence_another_thread_has_met_is_left_unasked(pair):
     pair.mend()
     settings = connections["default"].settings_dict
@@ -197,8 +206,7 @@ def test_a_kept_connection_to_a_host_whose_silence_another_thread_has_met_is_lef
         assert (several.is_usable(), alone.is_usable()) == (True, True)
         hosts.is_silent(host)
         assert (several.is_usable(), alone.is_usable()) == (False, True)
-        time.sleep(LEFT_ALONE_SECONDS)
-        hosts.connect(lambda _: "it answers", [host])
+        assert wait_until(lambda: takes_a_connection(host), within_seconds=SOON)
         assert (several.is_usable(), alone.is_usable()) == (True, True)
     finally:
         several.close()

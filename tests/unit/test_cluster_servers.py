@@ -62,7 +62,7 @@ def test_the_balancer_has_the_example_s_configuration_with_the_hosts_addresses(t
     balancer = Balancer(network.Host("balancer", 10), HOSTS, tmp_path)
     text = balancer.configuration()
     assert re.findall(r"server m\d (\S+)", text) == [
-        f"{host.address}:{port}" for port in (8000, 8001) for host in HOSTS
+        f"{host.address}:{port}" for port in (8000, 8000, 8001) for host in HOSTS
     ]
     assert "deny unless { src 10.177.0.0/24 }" in text
     assert "10.0.0" not in text

@@ -1,5 +1,8 @@
 """Which host of a database is connected to, by what became of earlier connections; and what a connection is told."""
 
+import threading
+from types import SimpleNamespace
+
 import psycopg
 import pytest
 from psycopg import ProgrammingError, errors
@@ -7,8 +10,9 @@ from psycopg import ProgrammingError, errors
 from config.settings import places
 from config.settings.places import database_of
 from infra.broker.transports import transport_options, urls_of, uses_redis
-from infra.db.engine import hosts as module
-from infra.db.engine.hosts import Host, Hosts, hosts_of
+from infra.db.engine.asking import Host
+from infra.db.engine.hosts import Hosts, hosts_of
+from tools.stack.supervision import wait_until
 
 A, B, C = (Host(name, 5432) for name in "abc")
 URL = "postgresql://u:p@a:1,b,c:3/crossbook"
@@ -28,12 +32,12 @@ class Network:
         return host.name
 
 
-@pytest.fixture
-def moment(monkeypatch):
-    """Seconds of the clock, for a test to set."""
-    now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    return now
+def taken(hosts, network, among):
+    """The host that took a connection; None if none did."""
+    try:
+        return hosts.connect(network.connect, among)
+    except psycopg.OperationalError:
+        return None
 
 
 def silent():
@@ -51,31 +55,44 @@ def test_the_host_that_took_the_last_connection_is_asked_first():
     assert network.asked == ["a", "b", "c", "c"]
 
 
-def test_a_host_that_says_nothing_is_waited_for_once_and_tried_again_later(moment):
-    hosts, network = Hosts(), Network(a=silent())
+def test_a_host_that_says_nothing_is_waited_for_once_and_tried_again_when_it_has_answered():
+    there, network = threading.Event(), Network(a=silent())
+    hosts = Hosts(is_there=lambda host: there.is_set())
     for _ in range(3):
         assert hosts.connect(network.connect, [A, B]) == "b"
     assert network.asked == ["a", "b", "b", "b"]
     network.does = {"b": read_only()}
     with pytest.raises(psycopg.OperationalError, match=r"b:5432: session is read-only; a:5432: said nothing"):
         hosts.connect(network.connect, [A, B])
-    moment[0] += module.LEFT_ALONE_SECONDS
-    assert hosts.connect(network.connect, [A, B]) == "a"
+    there.set()
+    assert wait_until(lambda: taken(hosts, network, [A, B]) == "a", within_seconds=30)
+    assert not hosts.was_silent(A)
 
 
-def test_while_one_thread_tries_a_silent_host_nobody_else_waits_for_it(moment):
-    hosts, network = Hosts(), Network(a=silent())
-    with pytest.raises(psycopg.OperationalError, match="said nothing"):
-        hosts.connect(network.connect, [A])
-    moment[0] += module.LEFT_ALONE_SECONDS
+def test_nobody_asks_after_hosts_of_which_none_is_silent_and_somebody_does_once_one_is_again():
+    hosts = Hosts(is_there=lambda host: True)
+    for _ in range(2):
+        assert taken(hosts, Network(a=silent()), [A]) is None
+        assert wait_until(lambda: taken(hosts, Network(), [A]) == "a", within_seconds=30)
+        asking = hosts._asking
+        asking.join(30)
+        assert not asking.is_alive()
+
+
+def test_while_one_thread_tries_a_host_that_has_answered_nobody_else_waits_for_it():
+    hosts = Hosts(is_there=lambda host: True)
+    assert taken(hosts, Network(a=silent()), [A]) is None
 
     def try_beside(host):
         with pytest.raises(psycopg.OperationalError, match="a moment ago"):
             hosts.connect(network.connect, [A])
         return "tried"
 
-    assert hosts.connect(try_beside, [A]) == "tried"
-    assert hosts.connect(Network().connect, [A]) == "a"
+    network = Network()
+    beside = SimpleNamespace(connect=try_beside)
+    assert wait_until(lambda: taken(hosts, beside, [A]) == "tried", within_seconds=30)
+    assert network.asked == []
+    assert hosts.connect(network.connect, [A]) == "a"
 
 
 def test_of_one_host_its_own_error_is_told():

@@ -33,7 +33,7 @@ def suffer(fault: Fault, lab: Laboratory) -> dict[str, Any]:
     per_s = float(os.environ.get("CLUSTER_ORDERS_PER_S", "30"))
     chance = random.Random(f"{seed} {fault.name}")
     lab.await_whole(WHOLE_WITHIN_SECONDS)
-    file, run = lab.folder / "heard.json", f"c{uuid.uuid4().hex[:6]}"
+    file, run = lab.folder / f"heard-{fault.name}-{seed}.json", f"c{uuid.uuid4().hex[:6]}"
     stop_file(file).unlink(missing_ok=True)
     seconds = WHOLE_BEFORE_SECONDS + fault.seconds + MENDED_WITHIN_SECONDS
     driver = lab.clients.inside([sys.executable, "-m", "tools.cluster.driver"])

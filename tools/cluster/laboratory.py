@@ -183,7 +183,7 @@ class Laboratory:
         began_at = time.monotonic()
         first, *others = self.machines
         first.programs.start()
-        self.databases.await_(first.programs.is_whole, "programs on the first host", SERVES_WITHIN_SECONDS)
+        self.databases.await_(first.programs.checks, "web on the first host", SERVES_WITHIN_SECONDS)
         for machine in others:
             machine.programs.start()
         self.await_whole(SERVES_WITHIN_SECONDS)

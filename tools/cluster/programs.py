@@ -52,14 +52,22 @@ class Programs:
         up = [sys.executable, "-m", "tools.stack", "up", "--detach"]
         self._services.start("up", ["sh", "-c", UNTIL_UP, "up", *up], environment=self.environment)
 
-    def is_whole(self) -> bool:
-        """Whether all of them run, and web could take orders."""
-        with suppress(OSError, requests.RequestException):
-            apps = [each for each in Supervisor(self.var_dir).processes() if each.group == APPS]
+    def checks(self) -> dict[str, Any]:
+        """What web says when it is asked whether it is ready; nothing when it is not."""
+        with suppress(requests.RequestException):
             answer = requests.get(f"http://{self._host.address}:{WEB_PORT}/readyz", timeout=2)
-            told = answer.json()["checks"] if answer.ok else {}
-            works = all(told.get(name, {}).get("ok") for name in ("broker", "quotes", "workers"))
-            return works and bool(apps) and all(each.state == "RUNNING" for each in apps)
+            found: dict[str, Any] = answer.json()["checks"] if answer.ok else {}
+            return found
+        return {}
+
+    def is_whole(self) -> bool:
+        """Whether all of them run, and web, broker, feed and workers are well, as seen from here."""
+        told = self.checks()
+        if not all(told.get(name, {}).get("ok") for name in ("broker", "quotes", "workers")):
+            return False
+        with suppress(OSError):
+            apps = [each for each in Supervisor(self.var_dir).processes() if each.group == APPS]
+            return bool(apps) and all(each.state == "RUNNING" for each in apps)
         return False
 
     def kill(self) -> None:

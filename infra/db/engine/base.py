@@ -6,7 +6,8 @@ import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 
-from infra.db.engine.hosts import Host, hosts, hosts_of
+from infra.db.engine.asking import Host
+from infra.db.engine.hosts import hosts, hosts_of
 from infra.db.engine.replication import ReplicatedConnection
 
 # Of the database's OPTIONS, ours: the rest is libpq's and Django's.
@@ -35,7 +36,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return ReplicatedConnection.connect(**{**conn_params, "host": host.name, "port": host.port})
 
         named = hosts_of(conn_params)
-        connection = hosts.connect(connect, named) if named else ReplicatedConnection.connect(**conn_params)
+        if named:
+            connection = hosts.connect(connect, named, database=str(conn_params.get("dbname")))
+        else:
+            connection = ReplicatedConnection.connect(**conn_params)
         connection.silent_seconds = self.settings_dict["OPTIONS"].get(SILENT_SECONDS, 0.0)
         return connection
 

@@ -2,30 +2,27 @@
 
 libpq tries the hosts of a connection string in their order, so each new connection would wait for a dead first one
 until its time-out. Here the host that took the last connection comes first, and one that said nothing is left alone
-for a moment and then tried by one thread at a time: nobody else waits for it.
+until it has answered a thread that has nothing else to do: who has work waits for no host a second time.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
 
+from infra.db.engine.asking import Host, is_there
+
 T = TypeVar("T")
 
-LEFT_ALONE_SECONDS = 2.0
-
-
-class Host(NamedTuple):
-    """A name, an address, or the folder of a unix socket; and its port."""
-
-    name: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.port}"
+ASKED_EVERY_SECONDS = 0.5
+# One that answers and takes no connection all the same is tried by one thread at a time.
+LEFT_TO_ONE_SECONDS = 2.0
+# While a primary moves all that waits would ask every standby again and again, and the servers have better to do.
+REFUSED_FOR_SECONDS = 0.2
 
 
 def hosts_of(parameters: Mapping[str, Any]) -> list[Host]:
@@ -51,26 +48,35 @@ def hosts_of(parameters: Mapping[str, Any]) -> list[Host]:
 class Hosts:
     """What a process knows of all hosts; for all of its threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_there: Callable[[Host], bool] = is_there) -> None:
         self._lock = threading.Lock()
+        self._is_there = is_there
         self._took_last: dict[Host, float] = {}
         self._left_alone_until: dict[Host, float] = {}
+        self._refused: dict[str, tuple[float, str]] = {}
+        self._asking: threading.Thread | None = None
 
     def is_silent(self, host: Host) -> None:
-        """Take note that it did not answer."""
+        """Take note that it did not answer, and have it asked until it does."""
         with self._lock:
-            self._left_alone_until[host] = time.monotonic() + LEFT_ALONE_SECONDS
+            self._left_alone_until[host] = math.inf
+        self._ask_on()
 
     def was_silent(self, host: Host) -> bool:
         """Whether it has answered nobody since somebody took note."""
         with self._lock:
             return host in self._left_alone_until
 
-    def connect(self, connect: Callable[[Host], T], among: Sequence[Host]) -> T:
+    def connect(self, connect: Callable[[Host], T], among: Sequence[Host], *, database: str = "") -> T:
         """What `connect` makes of the first host that takes it.
+
+        Of several hosts that have all refused `database` none is asked again for a moment.
 
         Raises: OperationalError, with what each host said.
         """
+        asked = f"{database} at {','.join(map(str, among))}"
+        if len(among) > 1 and (refused := self._refused_now(asked)):
+            raise psycopg.OperationalError(refused)
         failures: list[str] = []
         for host in self._in_order(among):
             if not self._may_try(host):
@@ -91,7 +97,16 @@ class Hosts:
                 with self._lock:
                     self._took_last[host] = time.monotonic()
                 return made
-        raise psycopg.OperationalError("no host takes connections; " + "; ".join(failures))
+        refused = "no host takes connections; " + "; ".join(failures)
+        with self._lock:
+            self._refused[asked] = time.monotonic() + REFUSED_FOR_SECONDS, refused
+        raise psycopg.OperationalError(refused)
+
+    def _refused_now(self, asked: str) -> str:
+        """What the hosts said a moment ago, if all refused; else nothing."""
+        with self._lock:
+            until, refused = self._refused.get(asked, (0.0, ""))
+        return refused if time.monotonic() < until else ""
 
     def _in_order(self, among: Sequence[Host]) -> list[Host]:
         """Those that are not left alone first, and of them the one that took the last connection."""
@@ -102,16 +117,38 @@ class Hosts:
             )
 
     def _may_try(self, host: Host) -> bool:
-        """Whether it is not left alone; of one that was, whether this thread is the one that tries it."""
+        """Whether it is not left alone; of one that has answered since, whether this thread is the one to try it."""
         now = time.monotonic()
         with self._lock:
             until = self._left_alone_until.get(host)
             if until is None:
                 return True
-            if now < until:
-                return False
-            self._left_alone_until[host] = now + LEFT_ALONE_SECONDS
-            return True
+            if now >= until:
+                self._left_alone_until[host] = now + LEFT_TO_ONE_SECONDS
+                return True
+        self._ask_on()
+        return False
+
+    def _ask_on(self) -> None:
+        """Have a thread ask; one that a fork has left behind is no more."""
+        with self._lock:
+            if self._asking is None or not self._asking.is_alive():
+                self._asking = threading.Thread(target=self._ask, name="ask silent hosts", daemon=True)
+                self._asking.start()
+
+    def _ask(self) -> None:
+        """Ask those that said nothing, until there is none."""
+        while silent := self._silent_ones():
+            for host in silent:
+                if self._is_there(host):
+                    with self._lock:
+                        if host in self._left_alone_until:
+                            self._left_alone_until[host] = time.monotonic()
+            time.sleep(ASKED_EVERY_SECONDS)
+
+    def _silent_ones(self) -> list[Host]:
+        with self._lock:
+            return [host for host, until in self._left_alone_until.items() if until == math.inf]
 
     def _answered(self, host: Host) -> None:
         with self._lock:

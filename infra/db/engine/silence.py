@@ -6,45 +6,19 @@ work: a server that is there answers at once, however busy it is. Nothing is can
 does not answer is closed, and what it was doing is unknown.
 """
 
-import socket
-import struct
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from psycopg.abc import PQGen
 
-from infra.db.engine.hosts import Host, hosts
+from infra.db.engine.asking import Host, is_there
+from infra.db.engine.hosts import hosts
 
-# The first message of a client that would like TLS: any PostgreSQL, and any pooler, answers it with one byte before it
-# asks who speaks. libpq's PQping would hold the interpreter's lock meanwhile, and waits two seconds at least.
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)
-ANSWERED_WITHIN_SECONDS = 1.0
 ASKED_AGAIN_AT_MOST_SECONDS = 5.0
 _READY_NONE = 0  # what psycopg tells a generator whose socket has nothing for it
-
-
-def is_there(host: Host, *, seconds: float = ANSWERED_WITHIN_SECONDS) -> bool:
-    """Whether something that speaks PostgreSQL's protocol answers at this host and port within `seconds`."""
-    is_local = host.name.startswith(("/", "@"))
-    asking = socket.socket(socket.AF_UNIX) if is_local else None
-    try:
-        if asking is None:
-            asking = socket.create_connection((host.name or "localhost", host.port), timeout=seconds)
-        else:
-            asking.settimeout(seconds)
-            asking.connect(f"{host.name}/.s.PGSQL.{host.port}")
-        asking.sendall(SSL_REQUEST)
-        return asking.recv(1) != b""
-    except OSError:
-        return False
-    finally:
-        if asking is not None:
-            with suppress(OSError):
-                asking.close()
 
 
 class _Asked:
