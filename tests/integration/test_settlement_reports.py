@@ -1,6 +1,5 @@
 """Settlement reports: each is taken exactly once, what contradicts is refused, a payout at fill is deposited once."""
 
-import dataclasses
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -129,7 +128,7 @@ def test_what_is_due_for_an_instant_order_is_its_firm_price(opened, difference):
 
 @pytest.mark.django_db
 def test_unknown_orders_are_refused_and_do_not_hinder_the_others(opened):
-    stranger = report_of(dataclasses.replace(opened, id=10**12))
+    stranger = report_of(msgspec.structs.replace(opened, id=10**12))
     assert take(stranger, report_of(opened)) == ([opened.id], [10**12])
 
 
