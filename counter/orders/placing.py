@@ -116,7 +116,7 @@ def _write(batch: OrderBatch, *, tells: bool) -> None:
     changed = [position for position in batch.positions.values() if position.changed]
     finished = [position for position in changed if not position.remaining]
     quoted = [order for order in batch.orders if order.quote_id is not None]
-    writing.write(
+    moved = writing.write(
         accounts=batch.accounts.values(),
         orders=batch.orders,
         positions=[position for position in changed if position.remaining or position.is_new],
@@ -135,3 +135,6 @@ def _write(batch: OrderBatch, *, tells: bool) -> None:
             ),
         ],
     )
+    to_move = len(finished) + len(quoted)
+    if moved != to_move:  # what is left of a position would be paid for again
+        raise RuntimeError(f"{to_move} positions and firm quotes to move, {moved} moved")

@@ -82,9 +82,10 @@ def write(
     moves: Iterable[Statement] = (),
     flows: Mapping[str, Measures] = NO_FLOWS,
     tells: bool = True,
-) -> None:
+) -> int:
     """Write everything that a batch changed, in one statement and its `moves`, in the caller's transaction.
 
+    Returns how many rows the `moves` have moved: one that is in no source state stays as it is, with all that it has.
     What it has ended is left to `ending`, but for positions that it has opened itself, which are stored as open first.
     `flows` is how it has moved the books, by coin. `tells` is false where it is known that nobody hears of payouts.
     """
@@ -100,7 +101,8 @@ def write(
         "flowed": [Statement(FLOWED, moved_books)] if flows else [],
         "transfers": _part(TRANSFERS, transfers, TRANSFER_COLUMNS, now),
     }
-    ask("default", together(parts, "SELECT"), *moves)
+    _, *moved = ask("default", together(parts, "SELECT"), *moves)
+    return sum(map(len, moved))
 
 
 def _part(sql: str, rows: Sequence[Any], names: Sequence[str], *first: Any) -> list[Statement]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from counter.contracts import SettlementReport
 from counter.models import Account, Position, SyncOrder, Transfer
@@ -102,6 +103,19 @@ def test_the_book_balances_and_stored_balances_equal_their_transfers(customer, o
     summed = {account_id: amount for account_id, _, _, amount in balances(Account, Transfer)}
     for account in Account.objects.filter(customer__isnull=False):
         assert summed[account.pk] == account.balance
+
+
+@pytest.mark.parametrize("payout", ["instant", "at_fill"])
+def test_nothing_is_paid_for_a_position_that_cannot_end(customer, option, payout):
+    """Something else has ended it and left contracts behind: they would be there to be sold again."""
+    order = one(opening(customer, option, contracts=2)).order
+    had = balance(customer)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE counter_position SET state = 'EXPIRED' WHERE id = %s", [order.id])
+    with pytest.raises(RuntimeError, match="1 positions and firm quotes to move, 0 moved"):
+        one(closing(customer, position_id=order.id, payout=payout))
+    assert balance(customer) == had
+    assert SyncOrder.objects.get().pk == order.id
 
 
 # --- at fill --------------------------------------------------------------------------------------------------------
