@@ -49,7 +49,10 @@ class DatabaseHost:
         self._services = Services(host, self._folder)
 
     def start(self) -> None:
-        """Start etcd and Patroni, which starts PostgreSQL; on a host that was killed they find what they had."""
+        """Start etcd and Patroni, which starts PostgreSQL; on a host that was killed they find what they had.
+
+        Beside them what keeps etcd's leader off the primary's host.
+        """
         self.start_etcd()
         configuration = self._folder / "patroni.yml"
         configuration.write_text(yaml.safe_dump(self._configuration()))
@@ -57,6 +60,9 @@ class DatabaseHost:
         self._services.start(
             "patroni", [sys.executable, "-c", RUN, *command], environment={"PYTHONPATH": str(ROOT)}
         )
+
+        elsewhere = ROOT / "deploy/patroni/etcd_elsewhere.py"
+        self._services.start("etcd-elsewhere", [sys.executable, str(elsewhere), self.host.address])
 
     def start_etcd(self) -> None:
         """Start etcd alone, with what it had."""
