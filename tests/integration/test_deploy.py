@@ -26,7 +26,9 @@ from tools.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-CONFIGURED = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file()]
+CONFIGURED = [
+    path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and path.parent.name != "__pycache__"
+]
 # Of their neighbours, not of ours.
 FOREIGN = re.compile(r"POSTGRES_\w+|PYTHON\w+|CROSSBOOK_PROGRAM|PATH")
 
