@@ -29,8 +29,8 @@ DEPLOY = ROOT / "deploy"
 CONFIGURED = [
     path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and path.parent.name != "__pycache__"
 ]
-# Of their neighbours, not of ours.
-FOREIGN = re.compile(r"POSTGRES_\w+|PYTHON\w+|CROSSBOOK_PROGRAM|PATH")
+# Of their neighbours, or read by the unit itself: none of our settings.
+FOREIGN = re.compile(r"POSTGRES_\w+|PYTHON\w+|CROSSBOOK_PROGRAM|BIND_ADDRESS|PATH")
 
 
 def checked(program: str, package: str, *arguments: object) -> str:

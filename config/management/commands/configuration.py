@@ -38,14 +38,14 @@ Read by `make`, the stack and the tools, not by the programs that serve.
 | --- | --- | --- |
 | `PORT` | 8000 | of the web process; a free one if it is taken |
 | `STREAM_PORT` | a free one | of the stream program |
-| `BIND_ADDRESS` | 127.0.0.1 | that web and stream listen on, on a machine behind a proxy |
+| `BIND_ADDRESS` | 127.0.0.1 | of web and stream, on a machine behind a proxy; `deploy/systemd/` reads it too |
 | `STACK_WITHOUT` | nothing | programs, as `make ps` names them, that other machines run; `standbys`: all |
 | `FLOWER_PORT` | `PORT` + 1 | of Flower; a free one if it is taken |
 | `DEMO_ORDERS`, `DEMO_CUSTOMERS`, `DEMO_SECONDS` | 1000, 20, 20 | size of the demo |
 | `CHAOS_SEED`, `CHAOS_MINUTES`, `CHAOS_ORDERS_PER_S` | 1, 2, 100 | schedule, time and load of `make chaos` |
 | `CHAOS_ONLY`, `CHAOS_WITHOUT` | everything, nothing | [what may be broken](chaos.md) |
 | `CLUSTER_SEED`, `CLUSTER_ORDERS_PER_S` | 1, 30 | moments and load of `make cluster` |
-| `PYTHON`, `TEST_WORKERS`, `ARGS` | python3, 4 (2 with `ARGS`), none | for make: Python, test workers, arguments |
+| `PYTHON`, `TEST_WORKERS`, `ARGS` | python3, 3 (2 with `ARGS`), none | for make: Python, test workers, arguments |
 | `FUZZ`, `SEED` | 20, a new one | for `make fuzz`: how many times as many examples, and which |
 """
 
