@@ -50,6 +50,7 @@ class Market:
         self.pieces = 1  # trades that one level gives an order
         self.refusal: ApiError | None = None  # what every order is refused with
         self.printed: Callable[[int, Print], None] | None = None  # is told each public trade with its id
+        self.snapshot_taken: Callable[[], None] | None = None  # is told when somebody gets the whole book
         self.update_id = 1
         self._quotes = 0
         self._source = source

@@ -77,6 +77,24 @@ def test_changes_of_depth_applied_to_a_snapshot_give_the_book():
         assert last_id == market.update_id
 
 
+def test_changes_of_depth_go_on_from_a_snapshot_between_two_messages():
+    bench = Bench()
+    market = bench.engine.markets["BTCUSDT"]
+    depth = topic(bench, "btcusdt@depth@100ms")
+    bench.place("BUY", "0.7")
+    bench.move("90050", after_ms=30)
+    assert told(depth, bench.now_ms) == []  # not due
+    snapshot_id = market.update_id
+    kept = {side: {level.price: level.quantity for level in market.levels(side)} for side in Side}
+    bench.move("90003", after_ms=100)
+    [message] = told(depth, bench.now_ms)
+    assert message["U"] <= snapshot_id < message["u"]
+    for side, changes in ((Side.SELL, message["b"]), (Side.BUY, message["a"])):
+        kept[side] |= {Decimal(price): Decimal(quantity) for price, quantity in changes}
+        left = {price: quantity for price, quantity in kept[side].items() if quantity}
+        assert left == {level.price: level.quantity for level in market.levels(side)}
+
+
 def test_the_top_is_told_when_it_changes_and_not_when_only_what_is_behind_it_does():
     bench = Bench()
     tickers = topic(bench, "btcusdt@bookTicker")

@@ -70,6 +70,8 @@ def depth(call: Call) -> dict[str, Any]:
     limit = call.params.limit(default=100, largest=5000)
     call.params.text("symbolStatus")
     call.params.finish()
+    if market.snapshot_taken is not None:
+        market.snapshot_taken()
     return {
         "lastUpdateId": market.update_id,
         "bids": [

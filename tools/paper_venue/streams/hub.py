@@ -47,6 +47,7 @@ class Hub:
         venue.listeners.append(self._hear)
         for name, market in venue.engine.markets.items():
             market.printed = self._printing(name)
+            market.snapshot_taken = self.publish  # changes of the book go on from there
 
     @property
     def has_topics(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
@@ -78,18 +79,22 @@ class Depth:
     """What has changed of the book's levels, at intervals.
 
     The ids of its messages continue each other, and a level's quantity is always the whole of it: applied to a snapshot
-    of `GET depth`, as Binance describes it, they give the book.
+    of `GET depth`, as Binance describes it, they give the book. So a message has also what came and went since the one
+    before: the snapshot may be of a moment in between.
     """
 
     def __init__(self, market: Market, stream: Stream, *, now_ms: int) -> None:
         self._market = market
         self._every_ms = stream.every_ms
         self._next_ms = now_ms + stream.every_ms
-        self._last_id = market.update_id
+        self._told_id = self._known_id = market.update_id
         self._known = self._ladders()
+        self._changed: dict[Side, set[Decimal]] = {side: set() for side in Side}
 
     def due(self, *, now_ms: int) -> list[Render]:
-        if now_ms < self._next_ms or self._market.update_id == self._last_id:
+        if self._market.update_id != self._known_id:
+            self._compare()
+        if now_ms < self._next_ms or self._market.update_id == self._told_id:
             return []
         self._next_ms = now_ms + self._every_ms
         return [partial(self._render, now_ms)]
@@ -98,19 +103,29 @@ class Depth:
         pass
 
     def _render(self, now_ms: int) -> dict[str, Any]:
-        first_id, self._last_id = self._last_id + 1, self._market.update_id
-        before, self._known = self._known, self._ladders()
+        self._compare()
+        first_id, self._told_id = self._told_id + 1, self._market.update_id
         return market_messages.depth_update(
             self._market.symbol.name,
             first_id=first_id,
-            last_id=self._last_id,
-            bids=_changes(before[Side.SELL], self._known[Side.SELL]),
-            asks=_changes(before[Side.BUY], self._known[Side.BUY]),
+            last_id=self._told_id,
+            bids=self._take_changes(Side.SELL),
+            asks=self._take_changes(Side.BUY),
             now_ms=now_ms,
         )
 
-    def _ladders(self) -> dict[Side, list[Level]]:
-        return {side: self._market.levels(side) for side in Side}
+    def _compare(self) -> None:
+        """Take note of the prices at which something is different now."""
+        before, self._known, self._known_id = self._known, self._ladders(), self._market.update_id
+        for side, changed in self._changed.items():
+            changed |= {price for price, _ in before[side].items() ^ self._known[side].items()}
+
+    def _take_changes(self, side: Side) -> list[Level]:
+        prices, self._changed[side] = self._changed[side], set()
+        return [Level(price, self._known[side].get(price, ZERO)) for price in sorted(prices)]
+
+    def _ladders(self) -> dict[Side, dict[Decimal, Decimal]]:
+        return {side: {level.price: level.quantity for level in self._market.levels(side)} for side in Side}
 
 
 class FirstLevels:
@@ -193,9 +208,3 @@ def topic_of(stream: Stream, market: Market, *, now_ms: int) -> Topic:
             return FirstLevels(market, stream, now_ms=now_ms)
         case StreamKind.CANDLE:
             return Candles(market, stream, now_ms=now_ms)
-
-
-def _changes(before: list[Level], after: list[Level]) -> list[Level]:
-    known = {level.price: level.quantity for level in before}
-    changed = [level for level in after if known.pop(level.price, None) != level.quantity]
-    return changed + [Level(price, ZERO) for price in known]
