@@ -2,6 +2,7 @@
 each recovers by itself once the database does."""
 
 import json
+import time
 
 import psycopg
 import pytest
@@ -30,6 +31,7 @@ from counter.models import SyncOrder
 from counter.orders.queue import OutcomeUnknown, order_queue
 from infra.coordination.leadership import Leadership
 from infra.db.engine.base import DatabaseWrapper
+from infra.db.engine.hosts import REFUSED_FOR_SECONDS
 from infra.db.transient_errors import is_transient
 from tests.support.api import Caller, error_of
 from tests.support.asgi import AsgiClient
@@ -133,6 +135,7 @@ def test_several_hosts_in_one_url_are_asked_for_the_one_that_takes_writes():
         with pytest.raises(OperationalError, match="read-only"):
             wrapper.ensure_connection()
         host.over()
+        time.sleep(REFUSED_FOR_SECONDS)  # after which they are asked again
         wrapper.ensure_connection()
         assert wrapper.is_usable()
         wrapper.close()
