@@ -95,6 +95,17 @@ def test_while_one_thread_tries_a_host_that_has_answered_nobody_else_waits_for_i
     assert hosts.connect(network.connect, [A]) == "a"
 
 
+def test_after_one_connection_the_hosts_that_have_refused_another_are_asked_at_once():
+    hosts = Hosts()
+
+    def connect_late(host):
+        assert taken(hosts, Network(a=read_only(), b=read_only()), [A, B]) is None
+        return host.name
+
+    assert hosts.connect(connect_late, [A, B]) == "a"
+    assert taken(hosts, Network(), [A, B]) == "a"
+
+
 def test_of_one_host_its_own_error_is_told():
     with pytest.raises(psycopg.OperationalError, match=r"^session is read-only$"):
         Hosts().connect(Network(a=read_only()).connect, [A])

@@ -33,7 +33,7 @@ def is_there(host: Host, *, seconds: float = ANSWERED_WITHIN_SECONDS) -> bool:
             asking.connect(f"{host.name}/.s.PGSQL.{host.port}")
         asking.sendall(SSL_REQUEST)
         return asking.recv(1) != b""
-    except OSError:
+    except (OSError, UnicodeError):  # the latter of a name that can be none
         return False
     finally:
         if asking is not None:

@@ -96,6 +96,7 @@ class Hosts:
                 self._answered(host)
                 with self._lock:
                     self._took_last[host] = time.monotonic()
+                    self._refused.pop(asked, None)
                 return made
         refused = "no host takes connections; " + "; ".join(failures)
         with self._lock:
