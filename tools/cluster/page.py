@@ -36,7 +36,7 @@ beside them a paper venue, and clients. It breaks the hosts while orders come th
   time: the commits that are measured need no space).
 
 Results count since {since}. Those of before were of programs that ran once, beside the hosts of databases and
-broker, and reached by their clients without a balancer.
+broker, and had no balancer; or of the code before what whole hosts showed was mended.
 """
 TAIL = """\
 ## What this says, and what it does not
@@ -52,7 +52,7 @@ TAIL = """\
 - The rates per year are assumptions: replace them by your own.
 - 0 failures in n requests support at most 1 - 3/n (95 % confidence): a claim of 99.99 % needs {wanted:,} requests.
 """
-SINCE = "30 November 2026, 21:30"
+SINCE = "30 November 2026, 22:35"
 COLUMNS = (
     *(
         "fault",
@@ -137,8 +137,8 @@ def _short(results: Sequence[dict[str, Any]], missing: Sequence[str]) -> list[st
         said.append(f"**Not run**: {', '.join(missing)}.")
     if busy:
         said.append(
-            f"Load average at the ends of the runs: {min(busy):.0f} to {max(busy):.0f}, on "
-            "two cores that did other work as well."
+            f"Load average at the ends of the runs: {min(busy):.0f} to {max(busy):.0f}, on two cores, the laboratory's "
+            "own load included."
         )
     return ["\n".join(said), ""] if said else []
 
