@@ -65,8 +65,11 @@ def leave_after_the_first_line(web, token):
 
 
 def test_a_long_ledger_is_read_whole_in_constant_memory(web):
-    token = token_of(entries=LONG)
-    assert ask(web, token_of(entries=1)).status_code == 200
+    token, short = token_of(entries=LONG), token_of(entries=1)
+    for _ in range(
+        20
+    ):  # each process of the program has answered then, which loads what it had not needed before
+        assert ask(web, short).status_code == 200
     before = memory_mb(web)
     with ask(web, token, stream=True) as answer:
         lines = sum(part.count(b"\n") for part in answer.iter_content(2**16))
