@@ -69,9 +69,7 @@ def suffer(fault: Fault, lab: Laboratory) -> dict[str, Any]:
     writable.stopping.set()
     found = measured(
         json.loads(file.read_text()),
-        injected_at=injected_at,
         per_s=per_s,
-        writable_at=writable.outage(after=injected_at),
         gaps=writable.gaps(after=injected_at),
     )
     done = subprocess.run(

@@ -186,8 +186,6 @@ class Databases:
             session.execute(f"CREATE ROLE {USER} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
             for name in (*postgres.DATABASES, "probe"):
                 session.execute(f"CREATE DATABASE {name} OWNER {USER}")
-        with psycopg.connect(self.url("probe"), autocommit=True) as session:
-            session.execute("CREATE TABLE probe (name text PRIMARY KEY, count bigint NOT NULL)")
 
     def destroy(self) -> None:
         """Every host has lost its power, and loses its disk."""

@@ -22,12 +22,10 @@ def is_ok_in_time(heard: dict[str, Any]) -> bool:
 def measured(
     heard: list[dict[str, Any]],
     *,
-    injected_at: float,
     per_s: float,
-    writable_at: float | None,
     gaps: Sequence[tuple[float, float]] = (),
 ) -> dict[str, Any]:
-    """Seconds are from the fault; nothing is set apart. `gaps`: when no host took a commit, measured beside the load.
+    """Nothing is set apart. `gaps`: when no host took a commit, measured beside the load.
 
     An order that was due in a gap, or within the time for an answer before it, is the engine's; the other failures are
     what Crossbook adds.
@@ -36,8 +34,6 @@ def measured(
     late = [each for each in heard if not is_ok_in_time(each)]
     until = max((each["due"] for each in failed), default=None)
     span = None if until is None else round(until + 1 / per_s - min(each["due"] for each in failed), 1)
-    engine = None if writable_at is None else round(max(0.0, writable_at - injected_at), 1)
-    added = None if until is None or writable_at is None else round(until + 1 / per_s - writable_at, 1)
     ours = [
         each
         for each in failed
@@ -49,8 +45,6 @@ def measured(
         "failed_with_retry": len(late),
         "outage_s": round(len(failed) / per_s, 1),
         "span_s": span or 0.0,
-        "engine_s": engine,
-        "added_s": added,
         "failed_while_writable": len(ours),
         "failed_while_writable_s": round(len(ours) / per_s, 1),
         "gaps_s": [round(ended - begun, 1) for begun, ended in gaps],
