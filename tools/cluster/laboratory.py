@@ -19,6 +19,7 @@ from tools.cluster.database import DatabaseHost, Databases
 from tools.cluster.programs import LED, PROCESSES, Programs, leaders
 from tools.cluster.venue import Venue
 from tools.embedded import keys, places
+from tools.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {"ip": "iproute2", "tc": "iproute2", "etcd": "etcd-server", "haproxy": "haproxy"}
@@ -138,19 +139,27 @@ class Laboratory:
     def _urls(self) -> list[str]:
         return [self._told["DATABASE_URL"], self._told["DESK_DATABASE_URL"]]
 
-    def is_whole(self) -> bool:
-        """Whether every host has what it should, and each work its leader."""
-        if not (self.databases.is_whole() and self.brokers.is_whole()):
-            return False
+    def lacking(self) -> list[str]:
+        """What a host should have and has not, and works that nobody leads; nothing while all is whole."""
+        if not self.databases.is_whole():
+            return ["a primary that two standbys follow, one of them synchronous"]
+        if not self.brokers.is_whole():
+            return ["a broker that two others follow"]
         try:
-            leading = set(leaders(self._urls))
-        except psycopg.OperationalError:
-            return False
-        return leading >= LED and all(machine.programs.is_whole() for machine in self.machines)
+            led = set(leaders(self._urls))
+        except psycopg.OperationalError as error:
+            return [f"an answer of the databases: {error}"]
+        lacking = [f"a {name} that leads" for name in sorted(LED - led)]
+        for machine in self.machines:
+            lacking += [f"{each} on {machine.host.name}" for each in machine.programs.lacking()]
+        return lacking
 
     def await_whole(self, within_seconds: float) -> None:
-        """Raises: TimeoutError."""
-        self.databases.await_(self.is_whole, "whole hosts", within_seconds)
+        """Raises: TimeoutError, which says what there is not."""
+        if not wait_until(lambda: not self.lacking(), within_seconds=within_seconds, every_seconds=0.5):
+            raise TimeoutError(
+                f"not whole within {within_seconds:g} s; there is no {', no '.join(self.lacking())}"
+            )
 
     def start_servers(self) -> None:
         """Databases, new ones, and the broker. Raises: TimeoutError."""

@@ -24,6 +24,7 @@ PROCESSES = {"WEB_PROCESSES": "1", "WORKER_PROCESSES": "2"}  # all hosts have th
 UNTIL_UP = 'until "$@"; do sleep 2; done'
 LEADERS = "SELECT name, holder FROM config_lease WHERE renewed_at > clock_timestamp() - interval '3 seconds'"
 LED = {"beat", "feed", "intake"}
+WELL = ("broker", "quotes", "workers")  # of the checks of web
 
 
 class Programs:
@@ -60,15 +61,16 @@ class Programs:
             return found
         return {}
 
-    def is_whole(self) -> bool:
-        """Whether all of them run, and web, broker, feed and workers are well, as seen from here."""
+    def lacking(self) -> list[str]:
+        """Which of them do not run, and of broker, feed and workers which are not well, as seen from here."""
         told = self.checks()
-        if not all(told.get(name, {}).get("ok") for name in ("broker", "quotes", "workers")):
-            return False
-        with suppress(OSError):
+        lacking = [f"{name} that is well" for name in WELL if not told.get(name, {}).get("ok")]
+        try:
             apps = [each for each in Supervisor(self.var_dir).processes() if each.group == APPS]
-            return bool(apps) and all(each.state == "RUNNING" for each in apps)
-        return False
+        except OSError as error:
+            return [*lacking, f"supervisor: {error}"]
+        stopped = [f"{each.name} that runs ({each.state})" for each in apps if each.state != "RUNNING"]
+        return lacking + (stopped if apps else ["program"])
 
     def kill(self) -> None:
         """End every program at once, but not who starts them again."""
