@@ -9,7 +9,7 @@ import pytest
 from django.apps import apps
 
 from ledger.models import Transfer
-from tests.support.sources import parsed
+from tests.support.sources import parsed, walked
 
 ROOT = Path(__file__).resolve().parents[2]
 # The bench writes a past that nobody lived; the demo and chaos write none.
@@ -29,8 +29,8 @@ INSERTED = {"insert", "inserting", "bulk_create"}
 
 def statements(tree: ast.AST) -> Iterator[str]:
     """The tables of both books that the texts of a module write, and names that a text leaves to be composed."""
-    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    inside = {id(part) for node in walked(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in walked(tree):
         if isinstance(node, ast.JoinedStr):
             parts = (str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
             text = "".join(parts)
@@ -49,12 +49,12 @@ def stored(tree: ast.AST) -> Iterator[str]:
     """Calls by which a module writes rows of the books through their models."""
     rows = {
         target.id
-        for node in ast.walk(tree)
+        for node in walked(tree)
         if isinstance(node, ast.Assign) and makes_legs(node.value)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if not isinstance(node, ast.Call):
             continue
         name = _name(node.func)
@@ -71,7 +71,7 @@ def _owner(function: ast.expr) -> str:
 
 
 def makes_legs(tree: ast.AST) -> bool:
-    return any(isinstance(node, ast.Call) and _name(node.func) in BOOKS for node in ast.walk(tree))
+    return any(isinstance(node, ast.Call) and _name(node.func) in BOOKS for node in walked(tree))
 
 
 def _name(function: ast.expr) -> str:

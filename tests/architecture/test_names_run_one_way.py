@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import tree_of, walked
+
 ROOT = Path(__file__).resolve().parents[2]
 # From the ground up; those in one row know nothing of each other.
 FLOORS = [
@@ -27,7 +29,7 @@ def names_above(source: str, above: set[str]) -> set[str]:
     start = re.compile(rf"({'|'.join(sorted(above))})(\.[a-z_]\w*)+")
     return {
         node.value
-        for node in ast.walk(ast.parse(source))
+        for node in walked(tree_of(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and start.fullmatch(node.value)
     }
 

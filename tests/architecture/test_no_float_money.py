@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import tree_of
+
 ROOT = Path(__file__).resolve().parents[2]
 MONEY = ("ledger", "counter", "acceptance", "settlement", "trade", "tools/paper_venue")
 # The implied-volatility model works in float, behind one documented border.
@@ -69,7 +71,7 @@ def _floats(node: ast.AST, *, allowed: bool = False, returned: bool = False) -> 
 
 def _offences(source: str, name: str) -> list[str]:
     lines = source.splitlines()
-    return [f"{name}:{line}: {lines[line - 1].strip()}" for line in sorted(set(_floats(ast.parse(source))))]
+    return [f"{name}:{line}: {lines[line - 1].strip()}" for line in sorted(set(_floats(tree_of(source))))]
 
 
 def test_money_modules_hold_no_float():

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import tree_of, walked
+
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = (
     *("config", "infra", "ledger", "counter", "acceptance", "settlement", "audit", "cockpit", "trade"),
@@ -38,7 +40,7 @@ ALLOWED = {
 def wall_clocks(source: str) -> list[int]:
     """The lines on which a module reads a wall clock, or has somebody read one."""
     lines = []
-    for node in ast.walk(ast.parse(source)):
+    for node in walked(tree_of(source)):
         if isinstance(node, ast.Attribute):
             owner = (
                 node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")

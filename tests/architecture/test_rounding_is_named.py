@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import tree_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = (
     *("config", "infra", "ledger", "counter", "acceptance", "settlement", "audit", "cockpit", "trade"),
@@ -82,7 +84,7 @@ def _found(source: str, name: str) -> list[str]:
         return []
     lines = source.splitlines()
     divides = name in NO_DECIMAL_QUOTIENT or name.startswith(SIMULATOR)
-    found = sorted(set(_offences(ast.parse(source), divides=divides)))
+    found = sorted(set(_offences(tree_of(source), divides=divides)))
     return [
         f"{name}:{line}: {lines[line - 1].strip()}" for line in found if not _is_of_a_measure(lines, line)
     ]

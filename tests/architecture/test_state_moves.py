@@ -16,7 +16,7 @@ from django.apps import apps
 from cockpit.management.commands.states import edges, import_operations
 from infra.db.lifecycles import MOVERS, Mover, movers_of, state_fields
 from tests.support.movers import UndeclaredMove, judge
-from tests.support.sources import parsed
+from tests.support.sources import parsed, walked
 
 ROOT = Path(__file__).resolve().parents[2]
 # The paper venue, and the systems that the bench compares with, have states of their own.
@@ -64,8 +64,8 @@ def test_each_operation_calls_what_it_declares_from_states_that_allow_it(mover: 
     assert set(mover.sources) <= allowed
     function = inspect.unwrap(mover.operation)
     tree = ast.parse(inspect.getsource(function))
-    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    tables = [function.__globals__.get(node.id) for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    named = {node.attr for node in walked(tree) if isinstance(node, ast.Attribute)}
+    tables = [function.__globals__.get(node.id) for node in walked(tree) if isinstance(node, ast.Name)]
     in_table = any(isinstance(table, dict) and mover.transition in table.values() for table in tables)
     assert mover.transition.__name__ in named or in_table
 
@@ -76,7 +76,7 @@ def edges_of(model: Any) -> list[tuple[Any, str, str, str]]:
 
 def mentions(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """(function, transition) where a function names a transition by its class; those named by decorators apart."""
-    for function in ast.walk(tree):
+    for function in walked(tree):
         if isinstance(function, ast.FunctionDef):
             asked = {id(part) for call in _calls(function, {"may"}) for part in ast.walk(call)}
             for node in (node for line in function.body for node in ast.walk(line)):
@@ -91,7 +91,7 @@ def mentions(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _calls(tree: ast.AST, names: set[str]) -> Iterator[ast.Call]:
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in names:
             yield node
 
@@ -151,7 +151,7 @@ def _writes_in_sql(text: str) -> bool:
 def literal_targets(tree: ast.Module) -> list[int]:
     """The lines that write a state which they spell out."""
     found = []
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if any(getattr(target, "attr", "") == "state" for target in targets) and node.value:
@@ -221,7 +221,7 @@ def test_reading_a_state_is_no_writing(reading):
 def literals_read(tree: ast.Module) -> list[tuple[int, str]]:
     """Where Python compares a state with one, or filters by one, that it spells out; SQL is looked at apart."""
     found = []
-    for node in ast.walk(tree):
+    for node in walked(tree):
         parts: list[ast.expr] = []
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
@@ -281,7 +281,7 @@ def compared_in_sql(text: str) -> set[str]:
 
 def undeclared_sources(tree: ast.Module) -> set[str]:
     """Literals that SQL compares a state with, and that no table of the statement has for one."""
-    texts = [_sql(node) for node in ast.walk(tree)]
+    texts = [_sql(node) for node in walked(tree)]
     compared = [(text, found) for text in texts if (found := compared_in_sql(text))]
     return {state for text, found in compared for state in found - _named_in(text)}
 
@@ -289,7 +289,7 @@ def undeclared_sources(tree: ast.Module) -> set[str]:
 def test_each_state_that_sql_asks_for_is_one_of_its_tables():
     found = {str(path.relative_to(ROOT)): undeclared_sources(parsed(path)) for path in sources("tools")}
     assert {path: states for path, states in found.items() if states} == {}
-    assert sum(len(compared_in_sql(_sql(n))) for p in sources() for n in ast.walk(parsed(p))) > 100
+    assert sum(len(compared_in_sql(_sql(n))) for p in sources() for n in walked(parsed(p))) > 100
 
 
 @pytest.mark.parametrize(
