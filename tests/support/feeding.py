@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from unittest.mock import patch
 
+from counter.market import listing
 from counter.market.feed import Feed
 from counter.market.index import Index
 from counter.models import IndexPrice, Option, TradingStatus
@@ -15,6 +18,8 @@ from tests.support.index_sources import WrittenSource
 SECOND = timedelta(seconds=1)
 # No expiry is near, and its average has not begun: one that has, with a record that begins now, is not quoted.
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+# Three strikes of each expiry and not thirteen: to quote them is most of a tick.
+FEW_LISTINGS = partial(listing.listings, strikes_each_side=1)
 
 
 class Feeding:
@@ -40,7 +45,8 @@ class Feeding:
     def tick(self, times: int = 1) -> None:
         for _ in range(times):
             self.now += SECOND
-            self.feed.tick(now=self.now)
+            with patch.object(listing, "listings", FEW_LISTINGS):
+                self.feed.tick(now=self.now)
             self.watch.judge(now=self.now + SECOND / 2, leaps=self.index.leaps)
 
     def later(self):
