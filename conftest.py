@@ -31,6 +31,7 @@ pytest_plugins = [
     "tests.support.order",
     "tests.support.movers",
     "tests.support.quiet",
+    "tests.support.rendering",
     "tests.support.skips",
     "tests.support.static_files",
     "tests.support.tiers",
