@@ -5,6 +5,7 @@ Fixtures (`fixtures`, loaded by conftest.py):
     paper_venue   the paper venue as a process, one a worker, with its control endpoints (faults, prices, state)
     venue         a CcxtVenue on a fresh, funded account of it: no trades of other tests, no faults left behind
     two_systems   both databases, transactional, with the broker up and the desk's books opened at `venue`
+    written_history  those two after `history.write_history`, whose rows are put back where `venue` is as it left it
 
 A test of the whole way:
 

@@ -10,6 +10,8 @@ from tests.support.venue import PaperVenue
 
 if TYPE_CHECKING:
     from settlement.venues.ccxt_venue import CcxtVenue
+    from tests.support.history import History
+    from tests.support.kept_history import KeptHistory
     from tests.support.web import Programs, Web
 
 
@@ -39,10 +41,27 @@ def paper_venue() -> Iterator[PaperVenue]:
     venue.stop()
 
 
+@pytest.fixture(scope="session")
+def kept_history(paper_venue: PaperVenue) -> "KeptHistory":
+    """What `written_history` puts back."""
+    from tests.support.kept_history import KeptHistory
+
+    return KeptHistory(paper_venue)
+
+
 @pytest.fixture
-def venue_account(paper_venue: PaperVenue) -> tuple[str, str, str]:
+def put_back(request: pytest.FixtureRequest) -> "KeptHistory | None":
+    """The history that this test begins with, if there is one to put back."""
+    if "written_history" not in request.fixturenames:
+        return None
+    kept: KeptHistory = request.getfixturevalue("kept_history")
+    return kept if kept.account else None
+
+
+@pytest.fixture
+def venue_account(paper_venue: PaperVenue, put_back: "KeptHistory | None") -> tuple[str, str, str]:
     """Name, key and secret of this test's account at the paper venue."""
-    return paper_venue.next_account()
+    return (put_back and put_back.account) or paper_venue.next_account()
 
 
 def account_of(paper_venue: PaperVenue, account: tuple[str, str, str] | None = None) -> "CcxtVenue":
@@ -145,10 +164,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def two_systems(transactional_db: None, broker_url: str, venue: "CcxtVenue") -> None:
+def two_systems(
+    transactional_db: None, broker_url: str, venue: "CcxtVenue", put_back: "KeptHistory | None"
+) -> None:
     """Both databases with real commits, the broker, and the desk's books opened with what `venue` holds."""
     from django.utils import timezone
 
     from settlement.funds import treasury
 
-    treasury.open_books(venue=venue, now=timezone.now())
+    if put_back:
+        put_back.put_back(now=timezone.now())
+    else:
+        treasury.open_books(venue=venue, now=timezone.now())
+
+
+@pytest.fixture
+def written_history(
+    two_systems: None,
+    venue: "CcxtVenue",
+    venue_account: tuple[str, str, str],
+    kept_history: "KeptHistory",
+) -> "Iterator[History]":
+    """What `write_history` leaves, in the databases and at the venue."""
+    yield kept_history.written(venue, venue_account)
+    kept_history.forget_if_moved()

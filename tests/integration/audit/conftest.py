@@ -16,11 +16,9 @@ def _short_recheck(settings):
 
 
 @pytest.fixture
-def past(two_systems, venue) -> "History":
+def past(written_history: "History") -> "History":
     """What `write_history` leaves. A test may tamper with it several times: `tampered` undoes it."""
-    from tests.support.history import write_history
-
-    return write_history(venue)
+    return written_history
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from counter.orders.requests import Order
     from settlement.venues.ccxt_venue import CcxtVenue
     from tests.support.cockpit import Clock
+    from tests.support.history import History
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +50,8 @@ def worked(clock: "Clock", venue: "CcxtVenue", paper_venue: PaperVenue) -> "Tall
 
 
 @pytest.fixture
-def past(two_systems: None, venue: "CcxtVenue") -> None:
+def past(written_history: "History") -> None:
     """A little history, all in order."""
-    from tests.support.history import write_history
-
-    write_history(venue)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from ledger.posting import balances as balances_of
 from settlement.models import DeskAccount, DeskTransfer
 from tests.integration.cockpit.test_dashboard import text_of
 from tests.support.factories import make_customer, make_option, make_quote, place_open
-from tests.support.history import write_history
 from tests.support.staff import staff as staff_of
 
 pytestmark = pytest.mark.usefixtures("nothing_carried")
@@ -30,11 +29,6 @@ def nothing_carried():
     yield
     for each in (carried, shared_balances):
         each.forget()
-
-
-@pytest.fixture
-def past(two_systems, venue):
-    write_history(venue)
 
 
 def reading():

@@ -20,14 +20,13 @@ def _exact_clocks(settings):
 
 
 @pytest.fixture
-def past(two_systems, venue, live_server, settings) -> "Iterator[History]":
+def past(written_history: "History", live_server, settings) -> "Iterator[History]":
     """What `write_history` leaves, with counter answering the desk's calls."""
     from acceptance import counter_client
-    from tests.support.history import write_history
 
     settings.COUNTER_URL = live_server.url
     counter_client._local.__dict__.clear()
-    yield write_history(venue)
+    yield written_history
     counter_client._local.__dict__.clear()
 
 
