@@ -3,6 +3,7 @@
 import argparse
 import fnmatch
 import importlib.util
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -25,13 +26,19 @@ Document = tuple[Path, str]
 
 @cache
 def tracked() -> tuple[str, ...]:
-    """Files of the project, from its root."""
+    """Files and folders of the project, from its root."""
     found = []
-    for path in ROOT.rglob("*"):
-        inside = path.relative_to(ROOT)
-        if not SKIPPED & set(inside.parts) and not any(part.startswith(".") for part in inside.parts[:-1]):
-            found.append(inside.as_posix())
+    for folder, folders, files in os.walk(ROOT):
+        inside = Path(folder).relative_to(ROOT)
+        found += [(inside / name).as_posix() for name in (*files, *folders) if name not in SKIPPED]
+        folders[:] = [name for name in folders if name not in SKIPPED and not name.startswith(".")]
     return tuple(found)
+
+
+@cache
+def tracked_names() -> frozenset[str]:
+    """Their names and those of the folders, without what they lie in."""
+    return frozenset(Path(name).name for name in tracked())
 
 
 def documents() -> list[Document]:
@@ -103,9 +110,8 @@ NO_PATHS = {"var/", "exercise/"}  # what a stack makes; how an order of an expir
 def is_there(named: str, beside: Path) -> bool:
     """From the root or from the document; a bare name may be any file's or folder's."""
     if "/" not in named:
-        return any(fnmatch.fnmatch(Path(name).name, named) for name in tracked())
-    pattern = (beside / named).as_posix()
-    return any(fnmatch.fnmatch(name, named) or fnmatch.fnmatch(name, pattern) for name in tracked())
+        return bool(fnmatch.filter(tracked_names(), named))
+    return any(fnmatch.filter(tracked(), pattern) for pattern in (named, (beside / named).as_posix()))
 
 
 def missing_commands(document: Document) -> Iterator[str]:
@@ -153,8 +159,8 @@ def unknown_names(document: Document) -> Iterator[str]:
     kinds = r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+|crossbook_(?!client)[a-z0-9_]+|Crossbook[A-Z]\w+|test_\w+"
     for snippet in snippets(document[1]):
         for name in re.findall(rf"(?<![\w.\"/-])(?:{kinds})(?![\w*/.-])", snippet):
-            known = metrics() if name.startswith("crossbook_") else words_of_the_sources() | COMPOSED
-            if name not in known and f"${name}" not in document[1]:
+            known = metrics() if name.startswith("crossbook_") else words_of_the_sources()
+            if name not in known and name not in COMPOSED and f"${name}" not in document[1]:
                 yield name
 
 
