@@ -16,5 +16,6 @@ A test of the whole way:
         run_desk(venue)                                       # ingest, acknowledge, convert, balance, report
 
 `history.write_history(venue)` leaves a little past of all kinds of orders, `synthetic.write_past(orders=...)` a long
-one in seconds; `tampering.tampered(...)` breaks a table on purpose and mends it, append-only or not.
+one in seconds; `kept_rows.once(make)` makes rows that many tests begin with once in a process, and puts them back for
+the others; `tampering.tampered(...)` breaks a table on purpose and mends it, append-only or not.
 """

@@ -19,6 +19,7 @@ from counter.orders.settlements import take_reports
 from infra.csv_lines import text_cell
 from tests.support.api import Caller, error_of
 from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open
+from tests.support.kept_rows import once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,8 +45,7 @@ def settle(order, now, due):
     assert take_reports(reports=[report], now=now).taken == [order.id]
 
 
-@pytest.fixture
-def customer():
+def live_through():
     """A deposit in October; in November orders and withdrawals; in December a last close, which is not settled."""
     customer = make_customer(balance="1000", now=OCTOBER)
     option = make_option(now=OCTOBER, days=150)
@@ -68,6 +68,11 @@ def customer():
     withdrawals.release(reference="back", now=now + 5 * MINUTE)
     place_close(opened, contracts=1, now=later(DECEMBER))
     return customer
+
+
+@pytest.fixture
+def customer():
+    return once(live_through)
 
 
 @pytest.fixture

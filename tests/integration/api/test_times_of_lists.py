@@ -11,6 +11,7 @@ from counter.money.withdrawals import confirm, reserve
 from infra.db.ids_by_time import SKEW, begin_id, end_id
 from tests.support.api import Caller, error_of
 from tests.support.factories import make_customer, make_option, make_quote, place_open
+from tests.support.kept_rows import once
 from tests.support.public_ids import rows
 from tests.support.signing import wallet_client
 
@@ -22,9 +23,8 @@ MICROSECOND = timedelta(microseconds=1)
 TIMES_OF = {"orders": "placed_at", "positions": "opened_at"}
 
 
-@pytest.fixture
-def orders():
-    """Of one customer, at noon by UTC of five days, and one of another customer between them."""
+def place_daily():
+    """Orders of one customer, at noon by UTC of five days, and one of another customer between them."""
     customer, other = make_customer(now=BEGAN), make_customer(now=BEGAN)
     option = make_option(now=BEGAN, days=150)
     placed = []
@@ -33,6 +33,11 @@ def orders():
         placed.append(place_open(customer, option, now=at))
         place_open(other, option, now=at)
     return placed
+
+
+@pytest.fixture
+def orders():
+    return once(place_daily)
 
 
 @pytest.fixture
