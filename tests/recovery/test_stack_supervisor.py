@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import psutil
 import pytest
 import redis
 
 from tools.embedded import processes, valkey
-from tools.stack import StackAlreadyRunning, StackFailed, lifecycle, running, stop
+from tools.stack import StackAlreadyRunning, StackFailed, lifecycle, readiness, running, stop
 from tools.stack.programs import APPS, SERVERS, Program, StackPlan
 from tools.stack.supervision import wait_until
 
@@ -42,10 +43,11 @@ def up(tmp_path):
     """Start a small stack in the folder of that name; all are stopped at the end."""
     started = []
 
-    def start(name="var", attached=True, preparations=(), tell=lambda line: None):
+    def start(name="var", attached=True, preparations=(), programs=(), tell=lambda line: None):
         var_dir = (tmp_path / name).resolve()
         started.append(var_dir)
-        plan = dataclasses.replace(_plan(var_dir), preparations=preparations)
+        plan = _plan(var_dir)
+        plan = dataclasses.replace(plan, preparations=preparations, programs=plan.programs + programs)
         return lifecycle.run(plan=plan, given=os.environ, attached=attached, tell=tell)
 
     yield start
@@ -96,6 +98,17 @@ def test_a_preparation_that_fails_is_shown_and_leaves_nothing(up, tmp_path):
     commands = (("true",), ("sh", "-c", "echo no such column; exit 3"))
     with pytest.raises(StackFailed, match="no such column"):
         up(preparations=commands)
+    assert running((tmp_path / "var").resolve()) is None
+
+
+def test_a_program_that_ends_again_and_again_is_not_waited_for(up, tmp_path):
+    web = Program(
+        name="web", group=APPS, command=("sh", "-c", "echo no such setting; exit 3"), settled_seconds=1
+    )
+    began_at = time.monotonic()
+    with pytest.raises(StackFailed, match="web does not answer\nno such setting"):
+        up(programs=(web,))
+    assert time.monotonic() - began_at < readiness.READY_WITHIN_SECONDS / 2
     assert running((tmp_path / "var").resolve()) is None
 
 

@@ -45,7 +45,9 @@ class Restarting:
 
     def processes(self):
         return [
-            supervision.ProcessInfo(name=name, group=programs.APPS, state="RUNNING", pid=7, uptime_seconds=60)
+            supervision.ProcessInfo(
+                name=name, group=programs.APPS, state="RUNNING", pid=7, started_at=1, uptime_seconds=60
+            )
             for name in self.restarted
         ]
 

@@ -24,7 +24,7 @@ from tools.cluster.writable import Writable
 # The load goes on from before the fault until after all hosts are whole again.
 WHOLE_BEFORE_SECONDS, WHOLE_AFTER_SECONDS = 6.0, 10.0
 MENDED_WITHIN_SECONDS, ENDS_WITHIN_SECONDS = 600.0, 120.0
-WHOLE_WITHIN_SECONDS = 240.0
+WHOLE_WITHIN_SECONDS = 480.0
 
 
 def suffer(fault: Fault, lab: Laboratory) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The programs of a host: a stack with neither servers nor standbys of its own, started as a service manager would."""
 
 import sys
+import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +68,7 @@ class Programs:
         lacking = [f"{name} that is well" for name in WELL if not told.get(name, {}).get("ok")]
         try:
             apps = [each for each in Supervisor(self.var_dir).processes() if each.group == APPS]
-        except OSError as error:
+        except (OSError, xmlrpc.client.Fault) as error:  # it does not run, or is stopping
             return [*lacking, f"supervisor: {error}"]
         stopped = [f"{each.name} that runs ({each.state})" for each in apps if each.state != "RUNNING"]
         return lacking + (stopped if apps else ["program"])

@@ -5,7 +5,10 @@ Invariant: what waits has a time limit, and its failure shows the end of the log
 
 import socket
 import subprocess
+import time
+import xmlrpc.client
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,9 +18,13 @@ import redis
 
 from tools.embedded import places
 from tools.stack.programs import StackPlan
-from tools.stack.supervision import wait_until
+from tools.stack.supervision import Supervisor, wait_until
 
-READY_WITHIN_SECONDS = 120.0  # a first start on a busy machine was seen to take more than 60
+# Giving up early throws away what has started, and whoever starts again begins from nothing: web on a busy machine was
+# seen to take more than 120.
+READY_WITHIN_SECONDS = 600.0
+STARTS_ALLOWED = 4  # of a program that ends again and again while it is waited for
+LOOKS_EVERY_SECONDS = 1.0
 SAYS_EVERY_SECONDS = 10.0
 LOG_TAIL_LINES = 15
 
@@ -40,7 +47,7 @@ def wait_for_group(
 ) -> None:
     """Return when every program of the group that serves others answers; `tell` hears which one takes long.
 
-    Raises: StackFailed when one does not within the time, or the supervisor ends.
+    Raises: StackFailed when one does not within the time, or ends again and again, or the supervisor ends.
     """
     urls = plan.environment
     checks: dict[str, Callable[[], bool]] = {
@@ -52,13 +59,14 @@ def wait_for_group(
     }
     for program in plan.programs:
         if program.group == group and program.name in checks:
+            starts = _Starts(plan.var_dir, program.name)
             answered = wait_telling(
-                partial(_ended_or, checks[program.name], supervisor),
+                partial(_decided, checks[program.name], supervisor, starts),
                 what=program.name,
                 within_seconds=within_seconds,
                 tell=tell,
             )
-            _require(answered, program.name, plan, supervisor)
+            _require(answered and not starts.are_too_many, program.name, plan, supervisor)
 
 
 def wait_for_databases(
@@ -76,8 +84,33 @@ def wait_for_databases(
         raise StackFailed("the databases do not answer")
 
 
-def _ended_or(check: Callable[[], bool], supervisor: subprocess.Popen) -> bool:
-    return supervisor.poll() is not None or check()
+class _Starts:
+    """How often a program was started, as seen now and then from outside."""
+
+    def __init__(self, var_dir: Path, name: str) -> None:
+        self._supervisor, self._name = Supervisor(var_dir), name
+        self._starts: set[int] = set()
+        self._look_at = 0.0
+
+    def look(self) -> None:
+        """Ask the supervisor, if the last time was a while ago."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOKS_EVERY_SECONDS
+        with suppress(OSError, xmlrpc.client.Fault):  # it does not answer yet, or no more
+            seen = {each.name: each.started_at for each in self._supervisor.processes()}
+            if started_at := seen.get(self._name):
+                self._starts.add(started_at)
+
+    @property
+    def are_too_many(self) -> bool:
+        return len(self._starts) >= STARTS_ALLOWED
+
+
+def _decided(check: Callable[[], bool], supervisor: subprocess.Popen, starts: _Starts) -> bool:
+    """Whether there is nothing to wait for any more: it answers, or will not."""
+    starts.look()
+    return supervisor.poll() is not None or starts.are_too_many or check()
 
 
 def wait_telling(

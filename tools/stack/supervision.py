@@ -27,13 +27,15 @@ GROUP_PRIORITY = {SERVERS: 10, APPS: 20}  # started in this order, stopped in th
 class ProcessInfo:
     """One program as its supervisor sees it; unless it runs, `pid` is None and `uptime_seconds` 0.
 
-    None, for signalling process 0 would signal the caller's whole group.
+    None, for signalling process 0 would signal the caller's whole group. `started_at` is when it was started last, in
+    seconds since 1970, and 0 before that.
     """
 
     name: str
     group: str
     state: str
     pid: int | None
+    started_at: int
     uptime_seconds: int
 
 
@@ -121,6 +123,7 @@ class Supervisor:
                 group=entry["group"],
                 state=entry["statename"],
                 pid=entry["pid"] or None,
+                started_at=entry["start"],
                 uptime_seconds=max(0, entry["now"] - entry["start"]) if entry["pid"] else 0,
             )
             for entry in self._call("getAllProcessInfo")
