@@ -1,12 +1,14 @@
 """Customers, options with quotes, and orders placed by the real operation; every argument has a default."""
 
 import itertools
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
 
-from counter.market.listing import MULTIPLIERS
+from counter.market.listing import MULTIPLIERS, Listing
+from counter.market.quotes import NewQuote, list_options, update_quotes
 from counter.market.symbols import format_symbol
 from counter.models import Customer, Option, Quote
 from counter.money.accounts import deposit, open_customer
@@ -55,6 +57,39 @@ def make_option(
     return option
 
 
+def make_options(strikes: Iterable[int], *, days: int = 30) -> list[Option]:
+    """Calls on BTC such as `make_option` makes, listed and quoted together: one by one each costs 8 ms of CPU."""
+    at = timezone.now()
+    expiry_at = _expiry(at, days)
+    listings = [
+        Listing(
+            symbol=format_symbol(underlying="BTC", expiry_at=expiry_at, strike=Decimal(strike), kind="C"),
+            underlying="BTC",
+            kind="C",
+            strike=Decimal(strike),
+            expiry_at=expiry_at,
+            multiplier=MULTIPLIERS["BTC"],
+        )
+        for strike in strikes
+    ]
+    list_options(listings=listings, now=at)
+    update_quotes(
+        quotes=[
+            NewQuote(
+                symbol=each.symbol,
+                bid=Decimal("0.020000"),
+                ask=Decimal("0.025000"),
+                mark=Decimal("0.025000"),
+                implied_volatility=Decimal("0.5"),
+                index_price=INDEX["BTC"],
+            )
+            for each in listings
+        ],
+        now=at,
+    )
+    return list(Option.objects.filter(symbol__in=[each.symbol for each in listings]).order_by("strike"))
+
+
 Terms = tuple[str, str, int, int]  # underlying, kind, strike, days
 _made: dict[Terms, tuple[datetime, str]] = {}
 SAME_DAY = timedelta(hours=6)
@@ -67,8 +102,7 @@ def _made_before(terms: Terms, *, at: datetime) -> Option | None:
 
 
 def _list_option(underlying: str, kind: str, strike: int, days: int, *, at: datetime) -> Option:
-    day = (at + timedelta(days=days)).date()
-    expires_at = datetime.combine(day, datetime.min.time(), UTC).replace(hour=8)
+    expires_at = _expiry(at, days)
     symbol = format_symbol(
         underlying=underlying,
         expiry_at=expires_at,
@@ -86,6 +120,11 @@ def _list_option(underlying: str, kind: str, strike: int, days: int, *, at: date
         },
     )
     return option
+
+
+def _expiry(at: datetime, days: int) -> datetime:
+    day = (at + timedelta(days=days)).date()
+    return datetime.combine(day, datetime.min.time(), UTC).replace(hour=8)
 
 
 def make_quote(

@@ -12,7 +12,14 @@ from django.utils import timezone
 
 from counter.models import Account, Position, Quote
 from counter.public_ids import Kind, public_id
-from tests.support.factories import make_customer, make_option, make_quote, place_close, place_open
+from tests.support.factories import (
+    make_customer,
+    make_option,
+    make_options,
+    make_quote,
+    place_close,
+    place_open,
+)
 from tests.support.listening import Listening, listening, token_of
 from tests.support.public_ids import order_id, row, rows
 from tests.support.settling import settle
@@ -214,7 +221,7 @@ def test_two_hundred_listeners_all_hear_the_same_change(stream):
 
 def test_who_does_not_read_is_cut_off_and_costs_no_memory(stream):
     customer = make_customer()
-    options = [make_option(strike=1000 * strike) for strike in range(50, 450)]
+    options = make_options(range(50_000, 450_000, 1_000))
     [process] = psutil.Process(stream.process.pid).children()
     with socket.create_connection(("127.0.0.1", stream.port), timeout=SOON) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

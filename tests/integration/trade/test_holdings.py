@@ -8,7 +8,15 @@ from django.utils import timezone
 
 from counter.models import Position
 from counter.orders.requests import OpenRequest
-from tests.support.factories import make_option, make_quote, place, place_close, place_open, unique
+from tests.support.factories import (
+    make_option,
+    make_options,
+    make_quote,
+    place,
+    place_close,
+    place_open,
+    unique,
+)
 from tests.support.public_ids import position_id
 from tests.support.visiting import words_in
 from trade.holdings import OPTIONS_A_PAGE, POSITIONS_A_PAGE, holdings_of
@@ -63,7 +71,7 @@ def test_positions_inside_are_paged(visitor, option):
 
 
 def test_options_are_paged_and_totals_are_of_all(visitor):
-    held = [make_option(strike=80_000 + 1000 * number) for number in range(OPTIONS_A_PAGE + 1)]
+    held = make_options(80_000 + 1000 * number for number in range(OPTIONS_A_PAGE + 1))
     for option in held:
         place_open(visitor.customer, option)
     first, second = visitor.get("book/"), visitor.get("book/", page=2)
@@ -104,7 +112,7 @@ def test_positions_are_closed_from_the_history_too(visitor, option):
 @pytest.fixture
 def many(visitor):
     """A customer of 10,000 open positions, and 10,000 that are closed."""
-    options = [make_option(strike=70_000 + 1000 * number) for number in range(40)]
+    options = make_options(range(70_000, 110_000, 1000))
     with connection.cursor() as cursor:
         cursor.execute(MANY, [visitor.customer.pk, [option.pk for option in options]])
     return visitor
