@@ -20,8 +20,8 @@ from tools.embedded import places
 from tools.stack.programs import StackPlan
 from tools.stack.supervision import Supervisor, wait_until
 
-# Giving up early throws away what has started, and whoever starts again begins from nothing: web on a busy machine was
-# seen to take more than 120.
+# Giving up early throws away what has started, and the next start begins from nothing: web on a busy machine was seen
+# to take more than 120.
 READY_WITHIN_SECONDS = 600.0
 STARTS_ALLOWED = 4  # of a program that ends again and again while it is waited for
 LOOKS_EVERY_SECONDS = 1.0
