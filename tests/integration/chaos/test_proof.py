@@ -61,7 +61,10 @@ def test_an_order_answered_with_two_ids_is_doubled(run):
 def copied(table, row_id, **changes):
     """The id of a second row like the first."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = %s", [table])
+        cursor.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            [table],
+        )
         kept = ", ".join(column for (column,) in cursor.fetchall() if column not in {"id", "asset"})
         given, places = ", ".join(changes), ", ".join(["%s"] * len(changes))
         cursor.execute(
