@@ -106,6 +106,29 @@ def test_after_one_connection_the_hosts_that_have_refused_another_are_asked_at_o
     assert taken(hosts, Network(), [A, B]) == "a"
 
 
+def test_hosts_that_refuse_while_one_of_them_takes_a_connection_are_asked_at_once():
+    hosts = Hosts()
+
+    def refuse_late(host):
+        if host == B:
+            assert taken(hosts, Network(), [A, B]) == "a"
+        raise read_only()
+
+    assert taken(hosts, SimpleNamespace(connect=refuse_late), [A, B]) is None
+    assert taken(hosts, Network(), [A, B]) == "a"
+
+
+def test_our_own_machines_error_is_no_answer_of_a_host_that_was_silent_to_another_thread():
+    hosts = Hosts(is_there=lambda host: False)
+
+    def no_route(host):
+        assert taken(hosts, Network(a=silent()), [A]) is None
+        raise psycopg.OperationalError("No route to host")
+
+    assert taken(hosts, SimpleNamespace(connect=no_route), [A]) is None
+    assert hosts.was_silent(A)
+
+
 def test_of_one_host_its_own_error_is_told():
     with pytest.raises(psycopg.OperationalError, match=r"^session is read-only$"):
         Hosts().connect(Network(a=read_only()).connect, [A])

@@ -78,6 +78,7 @@ class Hosts:
         if len(among) > 1 and (refused := self._refused_now(asked)):
             raise psycopg.OperationalError(refused)
         failures: list[str] = []
+        began_at = time.monotonic()
         for host in self._in_order(among):
             if not self._may_try(host):
                 failures.append(f"{host}: said nothing a moment ago")
@@ -88,7 +89,7 @@ class Hosts:
                 self.is_silent(host)
                 failures.append(f"{host}: said nothing")
             except psycopg.OperationalError as error:
-                self._answered(host)
+                self._failed(host)
                 if len(among) == 1:
                     raise
                 failures.append(f"{host}: {error}")
@@ -100,7 +101,8 @@ class Hosts:
                 return made
         refused = "no host takes connections; " + "; ".join(failures)
         with self._lock:
-            self._refused[asked] = time.monotonic() + REFUSED_FOR_SECONDS, refused
+            if all(self._took_last.get(host, -math.inf) < began_at for host in among):
+                self._refused[asked] = time.monotonic() + REFUSED_FOR_SECONDS, refused
         raise psycopg.OperationalError(refused)
 
     def _refused_now(self, asked: str) -> str:
@@ -150,6 +152,12 @@ class Hosts:
     def _silent_ones(self) -> list[Host]:
         with self._lock:
             return [host for host, until in self._left_alone_until.items() if until == math.inf]
+
+    def _failed(self, host: Host) -> None:
+        """An error is an answer, unless another thread met silence: it may be our own machine's "no route to host"."""
+        with self._lock:
+            if self._left_alone_until.get(host) != math.inf:
+                self._left_alone_until.pop(host, None)
 
     def _answered(self, host: Host) -> None:
         with self._lock:

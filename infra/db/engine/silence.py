@@ -8,6 +8,7 @@ does not answer is closed, and what it was doing is unknown.
 
 import threading
 import time
+from collections import defaultdict
 from typing import Any
 
 import psycopg
@@ -25,12 +26,13 @@ class _Asked:
     """The last answer of each host, shared by all threads of a process: a crowd that waits asks once."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Who waits for a host that is there does not wait for the answer of one that is not.
+        self._locks: defaultdict[Host, threading.Lock] = defaultdict(threading.Lock)
         self._answers: dict[Host, tuple[float, bool]] = {}
 
     def is_there(self, host: Host, *, since: float) -> bool:
         """Whether the host has answered after the monotonic moment `since`."""
-        with self._lock:
+        with self._locks[host]:
             answered_at, there = self._answers.get(host, (float("-inf"), False))
             if answered_at < since:
                 asked_at = time.monotonic()
