@@ -40,18 +40,20 @@ def _durable_queue(name: str, arguments: dict[str, Any]) -> Queue:
     return Queue(name, Exchange(""), routing_key=name, durable=True, queue_arguments=quorum)
 
 
-def connect() -> Connection:
-    """A broker connection in which connecting and each answer are bounded by BROKER_TIMEOUT_SECONDS; opened on use."""
+def connect(*, timeout_seconds: float | None = None) -> Connection:
+    """A broker connection in which each try to connect and each answer are bounded; opened on use.
+
+    The bound is BROKER_TIMEOUT_SECONDS if none is given.
+    """
+    timeout_seconds = timeout_seconds or settings.BROKER_TIMEOUT_SECONDS
     options = transport_options(
         settings.BROKER_URL,
-        timeout_seconds=settings.BROKER_TIMEOUT_SECONDS,
+        timeout_seconds=timeout_seconds,
         sentinel_master=settings.BROKER_SENTINEL_MASTER,
     )
     if uses_redis(settings.BROKER_URL):
-        options["socket_timeout"] = settings.BROKER_TIMEOUT_SECONDS
-    return Connection(
-        settings.BROKER_URL, connect_timeout=settings.BROKER_TIMEOUT_SECONDS, transport_options=options
-    )
+        options["socket_timeout"] = timeout_seconds
+    return Connection(settings.BROKER_URL, connect_timeout=timeout_seconds, transport_options=options)
 
 
 def check(channel: Any) -> None:

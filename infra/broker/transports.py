@@ -2,9 +2,9 @@
 
 from typing import Any
 
-# Publishing fails at once when no broker answers: the publisher goes on without a broker, and beat and the workers
-# have their own patience.
-FAIL_AT_ONCE = {"interval_start": 0}
+# Publishing fails when each broker was tried once: the publisher goes on without a broker, and beat and the workers
+# have their own patience. Kombu would end with a first broker that says nothing for the whole time of one try.
+FAIL_AT_ONCE = {"interval_start": 0, "connect_retries_timeout": None}
 
 
 def urls_of(url: str) -> list[str]:
@@ -39,6 +39,7 @@ def transport_options(url: str, *, timeout_seconds: float, sentinel_master: str 
         "health_check_interval": 3,
     }
     if url.startswith("sentinel"):
-        asking = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+        # Each Sentinel is asked once: redis-py would ask a silent one eleven times before the next.
+        asking = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds, "retry": None}
         options |= {"master_name": sentinel_master, "sentinel_kwargs": asking}
     return options

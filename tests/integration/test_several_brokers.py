@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import redis
 from kombu import Queue
+from kombu.exceptions import KombuError
 
 from infra.broker.connection import connect, message_queue
 from tests.support import ending
+from tests.support.silent import SilentServer
 from tools.embedded import valkey
 from tools.stack.supervision import wait_until
 
@@ -26,7 +28,7 @@ def sent_and_read(text: str) -> bool:
             with broker.Producer() as producer:
                 producer.publish({"text": text}, routing_key=queue.name)
             message = queue.get(no_ack=True)
-    except broker.connection_errors + broker.channel_errors:
+    except broker.connection_errors + broker.channel_errors + (KombuError,):
         return False
     return message is not None and message.payload == {"text": text}
 
@@ -34,6 +36,14 @@ def sent_and_read(text: str) -> bool:
 def test_the_next_broker_is_used_where_the_first_is_gone(broker_url, settings):
     settings.BROKER_URL = f"redis://127.0.0.1:1/0;redis://127.0.0.1:2/0;{broker_url}"
     assert sent_and_read("to the third")
+
+
+def test_the_next_broker_is_used_where_the_first_says_nothing(broker_url, settings):
+    settings.BROKER_TIMEOUT_SECONDS = 0.5
+    with SilentServer() as silent:
+        settings.BROKER_URL = f"redis://127.0.0.1:{silent.port}/0;{broker_url}"
+        assert sent_and_read("to the second")
+        assert silent.connections == 1
 
 
 def test_a_channel_makes_its_client_once_and_anew_after_its_connections_were_given_up(broker_url, settings):
@@ -99,6 +109,15 @@ def trio(tmp_path) -> Iterator[list[Server]]:
     finally:
         for server in servers:
             server.end()
+
+
+def test_a_sentinel_that_says_nothing_is_asked_once_for_a_connection(trio, settings):
+    settings.BROKER_TIMEOUT_SECONDS = 0.5
+    settings.BROKER_SENTINEL_MASTER = MASTER
+    with SilentServer() as silent:
+        settings.BROKER_URL = f"sentinel://127.0.0.1:{silent.port}/0;sentinel://127.0.0.1:{trio[2].port}/0"
+        assert sent_and_read("to what the second knows")
+        assert silent.connections <= 3, "one for each connection that was made, and not eleven"
 
 
 def test_what_sentinels_chose_is_used_and_its_successor_when_it_is_killed(trio, settings):

@@ -14,6 +14,7 @@ from infra.coordination.leadership import CLAIM
 from infra.models import Canary, Lease
 from tests.support.asgi import AsgiClient
 from tests.support.factories import make_option
+from tests.support.silent import SilentServer
 
 
 def test_alive_needs_nothing():
@@ -83,6 +84,16 @@ def test_ready_without_broker_and_quotes(settings):
         False,
         None,
     )
+
+
+@pytest.mark.django_db
+def test_a_broker_that_says_nothing_is_asked_once_and_the_next_one_after_it(settings, broker_url):
+    with SilentServer() as silent:
+        settings.BROKER_URL = f"redis://127.0.0.1:{silent.port}/0"
+        assert Client().get("/readyz").json()["checks"]["broker"]["ok"] is False
+        assert silent.connections == 1
+        settings.BROKER_URL += f";{broker_url}"
+        assert Client().get("/readyz").json()["checks"]["broker"]["ok"] is True
 
 
 @pytest.mark.django_db
