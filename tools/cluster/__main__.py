@@ -1,8 +1,10 @@
 """`python -m tools.cluster [FAULT ...]`: three whole hosts, and faults under load.
 
-Needs root on Linux, etcd, HAProxy and iproute2. CLUSTER_SEED chooses moments, CLUSTER_ORDERS_PER_S the load.
+Needs root on Linux, etcd, HAProxy and iproute2. CLUSTER_SEED chooses moments, CLUSTER_ORDERS_PER_S the load;
+CLUSTER_ROUNDS goes through the faults so many times, each time with the next seed.
 """
 
+import itertools
 import json
 import os
 import random
@@ -27,9 +29,8 @@ MENDED_WITHIN_SECONDS, ENDS_WITHIN_SECONDS = 600.0, 120.0
 WHOLE_WITHIN_SECONDS = 480.0
 
 
-def suffer(fault: Fault, lab: Laboratory) -> dict[str, Any]:
+def suffer(fault: Fault, lab: Laboratory, seed: int) -> dict[str, Any]:
     """One fault under load, mended, and the proof. Raises: TimeoutError where the hosts are not whole to begin with."""
-    seed = int(os.environ.get("CLUSTER_SEED", "1"))
     per_s = float(os.environ.get("CLUSTER_ORDERS_PER_S", "30"))
     chance = random.Random(f"{seed} {fault.name}")
     lab.await_whole(WHOLE_WITHIN_SECONDS)
@@ -116,11 +117,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     whole = True
     small_disks = any(FAULTS[name].small_disks for name in names)
+    first = int(os.environ.get("CLUSTER_SEED", "1"))
+    seeds = range(first, first + int(os.environ.get("CLUSTER_ROUNDS", "1")))
     with built(small_disks=small_disks) as lab:
-        for name in names:
-            tell(f"{name}: {FAULTS[name].what}")
+        for seed, name in itertools.product(seeds, names):
+            tell(f"{name}: {FAULTS[name].what} (seed {seed})")
             try:
-                found = suffer(FAULTS[name], lab)
+                found = suffer(FAULTS[name], lab, seed)
             except network.Unable as error:
                 tell(f"SKIPPED: {name} was not tried: {error}")
                 continue

@@ -129,7 +129,12 @@ def _kill_standby_and_server(lab: Laboratory, chance: random.Random) -> Mend:
 
 def _worsen(lab: Laboratory, chance: random.Random) -> Mend:
     host = _primary(lab.databases).host
-    host.worsen("delay", f"{chance.randint(5, 15)}ms", "5ms", "loss", f"{chance.randint(1, 3)}%")
+    host.worsen(
+        late_ms=chance.randint(5, 15),
+        varies_ms=5,
+        lost=chance.uniform(0.01, 0.03),
+        seed=chance.randrange(10**6),
+    )
     return host.mend
 
 
@@ -235,6 +240,12 @@ FAULTS = {
             40,
             12,
         ),
-        Fault("bad-network", "the primary's packets are late, and some get lost", _worsen, 20, 4),
+        Fault(
+            "bad-network",
+            "the primary's packets are late, both ways, and some get lost",
+            _worsen,
+            20,
+            4,
+        ),
     )
 }

@@ -22,7 +22,7 @@ from tools.embedded import keys, places
 from tools.stack.supervision import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = {"ip": "iproute2", "tc": "iproute2", "etcd": "etcd-server", "haproxy": "haproxy"}
+NEEDED = {"ip": "iproute2", "etcd": "etcd-server", "haproxy": "haproxy"}
 SERVES_WITHIN_SECONDS = 240.0
 
 

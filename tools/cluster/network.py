@@ -6,15 +6,19 @@ Invariant: nothing of it is left behind: `removed` ends what runs in the namespa
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 BRIDGE = "cbx0"
 NET = "10.177.0"
 NETWORK = f"{NET}.0/24"
 NOBODY = "02:00:00:00:00:fe"  # a hardware address of no host
 ENDS_WITHIN_SECONDS = 20.0
+NO_ANSWER = "8"  # arp_ignore: for none of the addresses
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Unable(Exception):
@@ -29,6 +33,7 @@ class Host:
         self.namespace = f"cbx-{name}"
         self.address = f"{NET}.{number}"
         self._outside, self._inside = f"cbx-{name}-o", f"cbx-{name}-i"
+        self._wire: subprocess.Popen[str] | None = None
 
     def make(self) -> None:
         _ip("netns", "add", self.namespace)
@@ -94,25 +99,49 @@ class Host:
     def _neighbour(self, verb: str, other: "Host") -> list[str]:
         return ["neigh", verb, other.address, "dev", self._inside]
 
-    def worsen(self, *how: str) -> None:
-        """Hold up and lose packets to this host (`delay 50ms loss 5%`).
+    def worsen(self, *, late_ms: float, varies_ms: float, lost: float, seed: int) -> None:
+        """Put wire.py before the bridge, until `mend`: frames are late both ways, and `lost` of them, a share, get lost.
 
-        Raises: Unable where the kernel has no netem.
+        Raises: Unable where frames cannot be carried.
         """
-        command = ["tc", "qdisc", "replace", "dev", self._outside, "root", "netem", *how]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Unable(f"netem: {done.stderr.strip()}")
+        far, near = self._wire_ends()
+        _ip("link", "add", far, "type", "veth", "peer", "name", near)
+        for device in (self._outside, near):
+            # Frames pass there, no more: this machine, which has the bridge's address, must not answer from them.
+            Path(f"/proc/sys/net/ipv4/conf/{device}/arp_ignore").write_text(NO_ANSWER)
+        _ip("link", "set", near, "up")
+        how = [str(value) for value in (late_ms, varies_ms, lost, seed)]
+        self._wire = subprocess.Popen(
+            [sys.executable, "-m", "tools.cluster.wire", self._outside, near, *how],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._wire.stdout is not None  # noqa: S101 - it was asked for
+        if not self._wire.stdout.readline():
+            raise Unable("the wire ended")
+        _ip("link", "set", self._outside, "nomaster")
+        _ip("link", "set", far, "master", BRIDGE, "up")
 
     def mend(self) -> None:
         """As before `worsen`."""
-        subprocess.run(
-            ["tc", "qdisc", "del", "dev", self._outside, "root"], check=False, stderr=subprocess.DEVNULL
-        )
+        _ip("link", "set", self._outside, "master", BRIDGE)
+        self._end_wire()
+
+    def _end_wire(self) -> None:
+        if self._wire is not None:
+            with self._wire as wire:
+                wire.kill()
+            self._wire = None
+        subprocess.run(["ip", "link", "del", self._wire_ends()[0]], check=False, stderr=subprocess.DEVNULL)
+
+    def _wire_ends(self) -> tuple[str, str]:
+        return f"cbx-{self.name}-b", f"cbx-{self.name}-w"
 
     def remove(self) -> None:
         """End everything that runs there, and the host."""
         self.end()
+        self._end_wire()
         for arguments in (("link", "del", self._outside), ("netns", "del", self.namespace)):
             subprocess.run(["ip", *arguments], check=False, stderr=subprocess.DEVNULL)
 

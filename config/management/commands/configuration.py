@@ -44,7 +44,7 @@ Read by `make`, the stack and the tools, not by the programs that serve.
 | `DEMO_ORDERS`, `DEMO_CUSTOMERS`, `DEMO_SECONDS` | 1000, 20, 20 | size of the demo |
 | `CHAOS_SEED`, `CHAOS_MINUTES`, `CHAOS_ORDERS_PER_S` | 1, 2, 100 | schedule, time and load of `make chaos` |
 | `CHAOS_ONLY`, `CHAOS_WITHOUT` | everything, nothing | [what may be broken](chaos.md) |
-| `CLUSTER_SEED`, `CLUSTER_ORDERS_PER_S` | 1, 30 | moments and load of `make cluster` |
+| `CLUSTER_SEED`, `CLUSTER_ROUNDS`, `CLUSTER_ORDERS_PER_S` | 1, 1, 30 | moments, rounds and load of `make cluster` |
 | `PYTHON`, `TEST_WORKERS`, `ARGS` | python3, 3 (2 with `ARGS`), none | for make: Python, test workers, arguments |
 | `FUZZ`, `SEED` | 20, a new one | for `make fuzz`: how many times as many examples, and which |
 """
