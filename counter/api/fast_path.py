@@ -7,12 +7,14 @@ So the two addresses that place orders are served here, for customers who send a
 Invariant: the answers are those of the views (`counter.api.orders`), whose authentication, admission, reading and
 placing it calls. What is unusual about a request (another kind of credentials, some that are not valid, a type or size
 that is refused) goes to the framework. What of the framework is repeated here is only what `_is_usual` looks at, and
-the middleware's headers, which `counter.api.event_loop_answers` asks of the middleware.
+the middleware's headers, which `counter.api.event_loop_answers` asks of the middleware. While the database is away
+nothing goes there for that: its threads would fail one by one at what is known already.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.signals import setting_changed
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 from django.dispatch import receiver
 
 from counter.access.admission import admissions
@@ -45,6 +47,7 @@ from counter.orders.queue import order_queue
 from counter.orders.requests import Outcome
 from infra.coordination import clock
 from infra.coordination.group_queue import QueueFull
+from infra.db.transient_errors import is_transient, leave_session
 from infra.http_server.bodies import BodyLate, TooManyBodies, read_body
 
 T = TypeVar("T")
@@ -55,6 +58,8 @@ _PLACINGS = {"/api/v1/orders": SINGLE, "/api/v1/orders/batch": BATCH}
 _SCHEME = b"Token "
 _KEY = KEY_HEADER.lower().encode()
 _ACCEPTED = (b"*/*", b"application/json")
+# Proxies add to these, some in a line of its own; `header_of` joins the lines.
+_IN_LINES = frozenset({b"x-forwarded-for", b"forwarded", b"via"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class FastPath:
         try:
             asking = await self._asking(scope, headers, until, secure=secure)
             body = await _body(receive, scope) if asking is not None else None
-        except (QueueFull, RequestDataTooBig, BodyLate, TooManyBodies) as error:
+        except (DatabaseError, QueueFull, RequestDataTooBig, BodyLate, TooManyBodies) as error:
             await self._answers.send(_told(error), scope, send, secure=secure)
             return
         if asking is None:
@@ -116,7 +121,7 @@ class FastPath:
     ) -> Caller | KeyHolder | None:
         """Who asks, if everything about the request is as usual and they may place orders.
 
-        Raises: QueueFull when the database does not say so in time; the framework would wait for it without an end.
+        Raises: transient database errors; QueueFull when the database does not say so in time.
         """
         if not _is_usual(scope, headers, _rules(), secure=secure):
             return None
@@ -134,7 +139,7 @@ class FastPath:
 
     async def _looked_up(self, look_up: Callable[[str], T], key: str, until: float) -> T | None:
         run = copy_context().run
-        found = asyncio.get_running_loop().run_in_executor(self._looking_up, run, _quietly, look_up, key)
+        found = asyncio.get_running_loop().run_in_executor(self._looking_up, run, _valid, look_up, key)
         try:
             return await asyncio.wait_for(found, seconds_left(until))
         except TimeoutError as error:
@@ -152,19 +157,31 @@ def _is_usual(scope: Scope, headers: Headers, rules: _Rules, *, secure: bool) ->
         and is_ours(headers.get(b"host", b""))
         and (secure or not rules.needs_tls)
         and not scope["query_string"]
-        and len(headers) == len(scope["headers"])  # none of them twice
+        and (len(headers) == len(scope["headers"]) or _are_single(scope["headers"]))
     )
+
+
+def _are_single(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether no header was sent twice that may be sent once."""
+    counted = Counter(name for name, _ in headers)
+    return all(count == 1 or name in _IN_LINES for name, count in counted.items())
 
 
 def _is_at_most(longest: int, length: bytes) -> bool:
     return length.isdigit() and int(length) <= longest
 
 
-def _quietly(look_up: Callable[[str], T], key: str) -> T | None:
-    """None for credentials that are not valid, and when the database does not answer: the framework says so."""
+def _valid(look_up: Callable[[str], T], key: str) -> T | None:
+    """None for credentials that are not valid: the framework says so, and why.
+
+    Raises: transient database errors.
+    """
     try:
         return look_up(key)
-    except Exception:  # noqa: BLE001 - it will fail in the framework too, which knows how to answer
+    except Exception as error:
+        if is_transient(error):
+            leave_session(error)
+            raise
         return None
     finally:
         close_old_connections()

@@ -100,7 +100,7 @@ class Host:
         return ["neigh", verb, other.address, "dev", self._inside]
 
     def worsen(self, *, late_ms: float, varies_ms: float, lost: float, seed: int) -> None:
-        """Put wire.py before the bridge, until `mend`: frames are late both ways, and `lost` of them, a share, get lost.
+        """Put wire.py before the bridge, until `mend`: frames are late both ways, and a share of them is `lost`.
 
         Raises: Unable where frames cannot be carried.
         """

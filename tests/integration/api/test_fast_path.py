@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 import structlog
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
@@ -22,6 +22,7 @@ from tests.support.api import error_of
 from tests.support.asgi import AsgiClient, in_pieces
 from tests.support.databases import waiting_for_a_lock
 from tests.support.queueing import until
+from tools.embedded.valkey import free_port
 
 NOT_OF_ORDERS = {"allow"}  # REST framework tells with each answer which methods an address takes
 
@@ -104,6 +105,12 @@ def test_behind_a_proxy_that_speaks_tls_orders_stay_on_the_fast_path(behind_tls,
 def test_behind_such_a_proxy_a_request_without_tls_goes_to_the_framework(behind_tls, alone, order, said):
     with pytest.raises(HandedOn):
         alone.post(ORDERS, order, headers={"X-Forwarded-Proto": said})
+
+
+def test_what_proxies_say_in_several_lines_is_usual(alone, order):
+    """Each adds a line for itself, and so do the proxies of customers."""
+    for name in ("X-Forwarded-For", "Forwarded", "Via"):
+        assert alone.post(ORDERS, order, headers={name: "a", name.lower(): "b"}).status_code == 201
 
 
 # --- what is handed on ----------------------------------------------------------------------------------------------
@@ -320,6 +327,16 @@ def test_a_database_that_does_not_say_who_asks_is_503_in_time_and_nothing_was_do
         answer = alone.post(ORDERS, order)
         settings.ORDER_WITHIN_SECONDS = 2.0
     assert error_of(answer, 503)["code"] == "overloaded"
+    assert answer["Retry-After"] == "1"
+    assert alone.post(ORDERS, order).status_code == 201
+
+
+def test_while_the_database_is_away_no_thread_of_the_framework_is_asked(alone, order, monkeypatch):
+    """Hundreds of clients try again meanwhile: each would wait in a thread, and be there still when it is back."""
+    with monkeypatch.context() as away:
+        away.setitem(connections.settings["default"], "PORT", str(free_port()))
+        answer = alone.post(ORDERS, order)
+    assert error_of(answer, 503)["code"] == "unavailable"
     assert answer["Retry-After"] == "1"
     assert alone.post(ORDERS, order).status_code == 201
 
