@@ -1,6 +1,7 @@
 """How full the broker's queues are: asked for by a task and stored, so that nobody who looks waits for a broker."""
 
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.conf import settings
 from cockpit.models import QueueDepth
 from infra.broker.connection import connect, dead_letter_queue
 from infra.broker.queues import worker_queue_name
+from infra.broker.transports import uses_redis
 
 SYNC, DEAD = "sync-orders", "sync-orders.dead"
 
@@ -24,19 +26,26 @@ def measured() -> dict[str, str]:
 def measure(*, now: datetime) -> None:
     """Store how many messages wait in each queue. Raises: what the broker's client raises."""
     with connect() as connection:
+        names = measured()
         depths = [
-            QueueDepth(queue=queue, messages=_depth(connection, name), at=now)
-            for queue, name in measured().items()
+            QueueDepth(queue=queue, messages=messages, at=now)
+            for queue, messages in zip(names, _depths(connection, names.values()), strict=True)
         ]
     QueueDepth.objects.bulk_create(
         depths, update_conflicts=True, unique_fields=["queue"], update_fields=["messages", "at"]
     )
 
 
-def _depth(connection: Any, name: str) -> int:
-    # A channel for each: RabbitMQ closes one that asks for a queue that is not there.
-    with closing(connection.channel()) as channel:
-        try:
-            return channel.queue_declare(queue=name, passive=True).message_count
-        except connection.channel_errors:
-            return 0  # nothing has ever been sent to it, and with Redis it is not there while it is empty
+def _depths(connection: Any, names: Iterable[str]) -> Iterator[int]:
+    """How many messages wait in each; all are asked for on one channel, for with Redis each connects anew."""
+    with ExitStack() as channels:
+        channel = None
+        for name in names:
+            if channel is None:
+                channel = channels.enter_context(closing(connection.channel()))
+            try:
+                yield channel.queue_declare(queue=name, passive=True).message_count
+            except connection.channel_errors:
+                yield 0  # nothing has ever been sent to it, and with Redis it is not there while it is empty
+                if not uses_redis(settings.BROKER_URL):
+                    channel = None  # RabbitMQ closes one that asks for a queue that is not there
