@@ -1,9 +1,11 @@
 """Options at their end: exercised and paid once in the money, gone at zero out of it, by any process, however often."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from counter.contracts import SettlementReport
 from counter.expiring import expiry
@@ -258,3 +260,43 @@ def test_a_position_that_cannot_be_ended_holds_up_no_other(monkeypatch):
     Position.objects.filter(pk=spoiled.position_id).update(proceeds=0)
     expiry.expire_due(now=LATER)
     assert position_of(spoiled).state == "EXERCISED"
+
+
+def found(*, now: datetime) -> bool:
+    """Whether a sweep found anything: it has taken the lock; else it has asked one thing, and that cheaply."""
+    with CaptureQueriesContext(connection) as asked:
+        expiry.sweep(now=now)
+    if any("pg_try_advisory_lock" in each["sql"] for each in asked):
+        return True
+    assert len(asked) == 1
+    return False
+
+
+def test_a_sweep_asks_once_whether_there_is_anything_and_finds_all_that_is_left_to_do():
+    paying, worthless = expiring_option(), expiring_option(in_the_money_by=-9000)
+    buy(make_customer(), paying)
+    assert not found(now=EXPIRES_AT - SECOND)
+    assert found(now=EXPIRES_AT)
+    assert dict(Option.objects.values_list("pk", "state")) == {paying.pk: "EXPIRED", worthless.pk: "EXPIRED"}
+    assert Expiry.objects.get().state == "WAITING"
+    assert found(now=EXPIRES_AT), "the record of the index is not complete"
+    record_index()
+    assert found(now=AFTER)
+    assert Expiry.objects.get().state == "EXERCISING"
+    assert found(now=AFTER), "an order is not settled"
+    settle_all()
+    expiry.expire_due(now=LATER)
+    assert not found(now=LATER + SECOND)
+
+
+@pytest.mark.parametrize("state", ["LISTED", "HALTED", "EXPIRED"])
+def test_a_series_that_comes_after_its_expiry_was_settled_is_found_too(state):
+    Expiry.objects.create(
+        underlying="BTC", expires_at=EXPIRES_AT, state="SETTLED", taken_at=AFTER, settled_at=AFTER
+    )
+    option = expiring_option()
+    Option.objects.filter(pk=option.pk).update(state=state)
+    assert not found(now=EXPIRES_AT - SECOND)
+    assert found(now=LATER)
+    assert Option.objects.get().state == "SETTLED"
+    assert not found(now=LATER + SECOND)
