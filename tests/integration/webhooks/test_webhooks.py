@@ -5,7 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -71,6 +72,20 @@ def test_a_customer_hears_of_their_order_what_the_api_says_of_it(receiver):
     assert (delivery.attempts, delivery.due_at, delivery.last_status) == (1, None, 204)
     assert WebhookAttempt.objects.get().outcome == "delivered"
     assert deliver() == 0
+
+
+def test_where_nothing_is_due_one_thing_is_asked_and_nothing_locked(receiver):
+    customer = make_customer()
+    endpoint_of(customer, receiver.url("status/500"))
+    settle(place_open(customer, make_option()))
+    assert deliver() == 0
+    assert WebhookDelivery.objects.get().attempts == 1
+    with CaptureQueriesContext(connection) as asked:
+        assert deliver() == 0  # it is tried again later
+    assert len(asked) == 1
+    assert "pg_try_advisory_lock" not in asked[0]["sql"]
+    deliver(after=timedelta(hours=1))
+    assert WebhookDelivery.objects.get().attempts == 2
 
 
 def test_each_kind_of_event_is_told_once(receiver):
