@@ -197,7 +197,7 @@ def test_haproxy_lets_nobody_in_to_what_is_the_desks_however_it_is_written(hapro
     assert status_of(desk, "/internal/v1/x") == 403  # this machine is none of those of the example
 
 
-def test_haproxy_says_once_where_a_customer_is_whatever_they_say_themselves(haproxy):
+def test_haproxy_says_once_where_a_customer_is_and_believes_no_word_of_theirs(haproxy):
     """An order with a header twice is an unusual one, which costs five times as much (`counter.api.fast_path`)."""
     customers, _ = haproxy
     assert wait_until(lambda: status_of(customers, "/trade/") == 200, within_seconds=60)
