@@ -30,11 +30,11 @@ from counter.market.index import Index, Reading
 from counter.market.index_level import Span
 from counter.market.index_rejections import RejectionCounts
 from counter.market.index_sources import configured
-from counter.market.model_quotes import ModelQuote, cautious_quote, greeks_of, model_quote
+from counter.market.model_quotes import ExpiryModel, ModelQuote
 from counter.market.outage import Outage
 from counter.market.volatility import DEFAULT_SURFACE, VolatilityError, VolatilitySurface, chain_surface
 from counter.models import Option
-from counter.pricing.black76 import ModelInputInvalid
+from counter.pricing.black76 import ByKind, ModelInputInvalid
 from counter.trading import desk_load
 from counter.trading.watch import Watch
 from infra.coordination import clock
@@ -49,6 +49,7 @@ RELIST_EVERY = timedelta(minutes=1)
 EXPIRE_EVERY_SECONDS = 20.0
 
 Window = tuple[str, datetime]  # of a coin, before this moment of expiry
+Expiries = dict[datetime, dict[Decimal, list[Option]]]  # a coin's options by expiry and strike
 
 
 class Feed:
@@ -71,7 +72,7 @@ class Feed:
         self._term = term
         self._judge = judge
         self._rejections = RejectionCounts()
-        self._options: dict[str, list[Option]] = {}
+        self._options: dict[str, Expiries] = {}
         self._listed_at: dict[str, datetime] = {}
         self._surfaces: dict[str, VolatilitySurface] = dict.fromkeys(settings.COINS, DEFAULT_SURFACE)
         self._recorded = recorded
@@ -186,7 +187,10 @@ class Feed:
             offered = listing.listings(underlying=coin, index=index, now=now)
         with self._writing():
             quotes.list_options(listings=offered, now=now)
-        self._options[coin] = list(Option.objects.filter(expires_at__gt=now, underlying=coin))
+        self._options[coin] = {}
+        for option in Option.objects.filter(expires_at__gt=now, underlying=coin):
+            strikes = self._options[coin].setdefault(option.expires_at, {})
+            strikes.setdefault(option.strike, []).append(option)
         self._listed_at[coin] = now
 
     def _quotes(
@@ -196,21 +200,43 @@ class Feed:
 
         Raises: VolatilityError, ModelInputInvalid when that is so of all.
         """
-        made, refused = [], None
-        for option in self._alive(coin, now):
-            if _window(option) in self._unknown[coin]:
+        made: list[quotes.NewQuote] = []
+        refused, with_greeks = None, coin in self._charging()
+        for expires_at, strikes in self._alive(coin, now).items():
+            window = coin, expires_at
+            if window in self._unknown[coin]:
                 continue
             try:
-                made.append(self._quote(option, index, span, averages.get(_window(option)), now))
+                model = ExpiryModel(
+                    underlying=coin,
+                    expires_at=expires_at,
+                    surface=self._surfaces[coin],
+                    now=now,
+                    index=index,
+                    span=span,
+                    so_far=averages.get(window),
+                )
             except (VolatilityError, ModelInputInvalid) as error:
                 refused = error
-                log.debug("option not quoted", symbol=option.symbol, error=str(error))
+                log.debug("expiry not quoted", coin=coin, expiry=str(expires_at), error=str(error))
+                continue
+            for strike, options in strikes.items():
+                try:
+                    both = model.quotes(strike, with_greeks=with_greeks)
+                    made += [_new_quote(option, both, index) for option in options]
+                except (VolatilityError, ModelInputInvalid) as error:
+                    refused = error
+                    log.debug(
+                        "strike not quoted", options=[option.symbol for option in options], error=str(error)
+                    )
         if refused is not None and not made:
             raise refused
         return made
 
-    def _alive(self, coin: str, now: datetime) -> list[Option]:
-        return [option for option in self._options[coin] if option.expires_at > now]
+    def _alive(self, coin: str, now: datetime) -> Expiries:
+        return {
+            expires_at: strikes for expires_at, strikes in self._options[coin].items() if expires_at > now
+        }
 
     def _averages(self, coins: Sequence[str], now: datetime) -> dict[Window, AverageSoFar]:
         """What is known of the settlement indexes whose windows have begun, after this tick's index was recorded.
@@ -220,9 +246,9 @@ class Feed:
         """
         begun: dict[datetime, set[str]] = {}
         for coin in coins:
-            for option in self._alive(coin, now):
-                if option.expires_at - WINDOW <= now:
-                    begun.setdefault(option.expires_at, set()).add(coin)
+            for expires_at in self._alive(coin, now):
+                if expires_at - WINDOW <= now:
+                    begun.setdefault(expires_at, set()).add(coin)
         found = {
             (coin, expires_at): average
             for expires_at in sorted(begun)
@@ -237,40 +263,20 @@ class Feed:
             self._unknown[coin] = unknown
         return {window: average for window, average in found.items() if average is not None}
 
-    def _quote(
-        self, option: Option, index: Decimal, span: Span, so_far: AverageSoFar | None, now: datetime
-    ) -> quotes.NewQuote:
-        def at(price: Decimal) -> ModelQuote:
-            return model_quote(
-                underlying=option.underlying,
-                kind=option.kind,  # type: ignore[arg-type]
-                strike=option.strike,
-                expires_at=option.expires_at,
-                index=price,
-                surface=self._surfaces[option.underlying],
-                now=now,
-                so_far=so_far,
-            )
 
-        made = cautious_quote(at, index=index, span=span)
-        delta, vega = None, None
-        if option.underlying in self._charging():
-            delta, vega = greeks_of(made, option, index=index, now=now, so_far=so_far)
-        return quotes.NewQuote(
-            symbol=option.symbol,
-            bid=made.bid,
-            ask=made.ask,
-            mark=made.mark,
-            implied_volatility=made.implied_volatility,
-            index_price=index,
-            forward=made.forward,
-            delta=delta,
-            vega=vega,
-        )
-
-
-def _window(option: Option) -> Window:
-    return option.underlying, option.expires_at
+def _new_quote(option: Option, both: ByKind[ModelQuote], index: Decimal) -> quotes.NewQuote:
+    made = both.of(option.kind)  # type: ignore[arg-type]
+    return quotes.NewQuote(
+        symbol=option.symbol,
+        bid=made.bid,
+        ask=made.ask,
+        mark=made.mark,
+        implied_volatility=made.implied_volatility,
+        index_price=index,
+        forward=made.forward,
+        delta=made.delta,
+        vega=made.vega,
+    )
 
 
 def run(stopping: threading.Event) -> None:

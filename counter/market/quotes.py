@@ -6,9 +6,10 @@ it counts as stale.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import NamedTuple
 
 import structlog
 from django.db import connection, models
@@ -87,8 +88,7 @@ class ListingContradicted(ValueError):
     """An option of this symbol is already listed on other terms."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewQuote:
+class NewQuote(NamedTuple):
     """A two-sided premium in coin (6 decimals), None on a side without a price; index and forward it was made at."""
 
     symbol: str
@@ -126,7 +126,7 @@ def update_quotes(*, quotes: Sequence[NewQuote], now: datetime) -> int:
     """
     latest = list({quote.symbol: quote for quote in quotes}.values())
     with connection.cursor() as cursor:
-        cursor.execute(UPSERT, [*columns(latest, [field.name for field in fields(NewQuote)]), now])
+        cursor.execute(UPSERT, [*columns(latest, NewQuote._fields), now])
         return cursor.rowcount
 
 

@@ -34,14 +34,21 @@ class SurfaceInvalid(VolatilityError):
     code = "surface_invalid"
 
 
+class SmileSection(Protocol):
+    """The smile of one expiry: volatilities, and `forward_ratio`, the forward by the index."""
+
+    @property
+    def forward_ratio(self) -> float: ...
+
+    def iv(self, log_moneyness: float) -> float:
+        """Return the implied volatility at ln(strike / forward) as a fraction, above 0."""
+
+
 class VolatilitySurface(Protocol):
-    """Volatility and forward by `years` to expiry (365 days each) and ln(strike / forward)."""
+    """Smiles by `years` to expiry, of 365 days each."""
 
-    def iv(self, *, underlying: str, years: float, log_moneyness: float) -> float:
-        """Return the implied volatility as a fraction, above 0. Raises: UnderlyingUnknown, SurfaceInvalid."""
-
-    def forward_ratio(self, *, underlying: str, years: float) -> float:
-        """Return forward / index. Raises: UnderlyingUnknown, SurfaceInvalid."""
+    def section(self, *, underlying: str, years: float) -> SmileSection:
+        """Return the smile of one expiry. Raises: UnderlyingUnknown, SurfaceInvalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +85,36 @@ class ParametricSurface:
 
     smiles: Mapping[str, Smile]
 
-    def iv(self, *, underlying: str, years: float, log_moneyness: float) -> float:
-        smile = self._smile(underlying, years)
-        atm = _atm_total_variance(smile, years)
-        scaled = smile.curvature / math.sqrt(atm * (1 + atm)) * log_moneyness
-        rho = smile.skew
-        bracket = 1 + rho * scaled + math.sqrt((scaled + rho) ** 2 + 1 - rho * rho)
-        return math.sqrt(atm / 2 * bracket / years)
-
-    def forward_ratio(self, *, underlying: str, years: float) -> float:
-        return math.exp(self._smile(underlying, years).carry_rate * years)
-
-    def _smile(self, underlying: str, years: float) -> Smile:
+    def section(self, *, underlying: str, years: float) -> SmileSection:
         _check_years(years)
         try:
-            return self.smiles[underlying]
+            smile = self.smiles[underlying]
         except KeyError:
             raise UnderlyingUnknown(f"no volatilities of {underlying}") from None
+        atm = _atm_total_variance(smile, years)
+        return _ParametricSection(
+            forward_ratio=math.exp(smile.carry_rate * years),
+            years=years,
+            half_variance=atm / 2,
+            scale=smile.curvature / math.sqrt(atm * (1 + atm)),
+            skew=smile.skew,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ParametricSection:
+    """One expiry of a parametric surface: t/2 is `half_variance`, p is `scale`."""
+
+    forward_ratio: float
+    years: float
+    half_variance: float
+    scale: float
+    skew: float
+
+    def iv(self, log_moneyness: float) -> float:
+        scaled, rho = self.scale * log_moneyness, self.skew
+        bracket = 1 + rho * scaled + math.sqrt((scaled + rho) ** 2 + 1 - rho * rho)
+        return math.sqrt(self.half_variance * bracket / self.years)
 
 
 # Fitted by least squares to calm recorded chains of January 2026, out-of-the-money options weighted by vega.
@@ -142,33 +162,46 @@ class ChainSurface:
 
     slices: Mapping[str, Sequence[_Slice]]
 
-    def iv(self, *, underlying: str, years: float, log_moneyness: float) -> float:
-        before, after, share = self._around(underlying, years)
-        near = before.total_variance(log_moneyness)
-        if before is after:
-            return math.sqrt(near / before.years)
-        far = after.total_variance(log_moneyness)
-        return math.sqrt(((1 - share) * near + share * far) / years)
-
-    def forward_ratio(self, *, underlying: str, years: float) -> float:
-        before, after, share = self._around(underlying, years)
-        if before is after:  # outside: the growth a year stays as it is there
-            return math.exp(before.log_ratio * years / before.years)
-        return math.exp((1 - share) * before.log_ratio + share * after.log_ratio)
-
-    def _around(self, underlying: str, years: float) -> tuple[_Slice, _Slice, float]:
+    def section(self, *, underlying: str, years: float) -> SmileSection:
         _check_years(years)
         slices = self.slices.get(underlying)
         if not slices:
             raise UnderlyingUnknown(f"no volatilities of {underlying}")
         right = bisect_right(slices, years, key=lambda one: one.years)
-        if right == 0:
-            return slices[0], slices[0], 0.0
-        before = slices[right - 1]
-        if right == len(slices) or before.years == years:
-            return before, before, 0.0
+        before = slices[max(right - 1, 0)]
+        if right in (0, len(slices)) or before.years == years:
+            # Outside of the recorded ones the growth a year stays as it is there.
+            return _RecordedSection(math.exp(before.log_ratio * years / before.years), before)
         after = slices[right]
-        return before, after, (years - before.years) / (after.years - before.years)
+        share = (years - before.years) / (after.years - before.years)
+        ratio = math.exp((1 - share) * before.log_ratio + share * after.log_ratio)
+        return _BetweenSection(ratio, years, before, after, share)
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordedSection:
+    """The smile of a recorded expiry, or before the first or after the last."""
+
+    forward_ratio: float
+    recorded: _Slice
+
+    def iv(self, log_moneyness: float) -> float:
+        return math.sqrt(self.recorded.total_variance(log_moneyness) / self.recorded.years)
+
+
+@dataclass(frozen=True, slots=True)
+class _BetweenSection:
+    """The smile between two recorded expiries, `share` of the way to the second."""
+
+    forward_ratio: float
+    years: float
+    before: _Slice
+    after: _Slice
+    share: float
+
+    def iv(self, log_moneyness: float) -> float:
+        near, far = self.before.total_variance(log_moneyness), self.after.total_variance(log_moneyness)
+        return math.sqrt(((1 - self.share) * near + self.share * far) / self.years)
 
 
 def chain_surface(rows: Iterable[ChainRow]) -> ChainSurface:

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 from counter.pricing import black76
-from counter.pricing.black76 import ModelInputInvalid
+from counter.pricing.black76 import ByKind, ModelInputInvalid
 from counter.pricing.formulas import OptionKind
 
 
@@ -38,19 +38,27 @@ class Averaging:
 
 
 def premium(*, kind: OptionKind, forward: float, strike: float, iv: float, averaging: Averaging) -> float:
-    """Return the premium in coin per coin of underlying; units as in `black76.premium`, `iv` that of the index.
+    """Return the premium of one option, in coin per coin of underlying: see `premiums`.
 
     Raises: ModelInputInvalid.
     """
-    open_strike = averaging.strike(strike)
+    return premiums(forward, strike, iv, averaging).of(kind)
+
+
+def premiums(forward: float, strike: float, iv: float, averaging: Averaging) -> ByKind[float]:
+    """Return the premiums of call and put; units as in `black76.premiums`, `iv` that of the index.
+
+    Raises: ModelInputInvalid.
+    """
+    open_strike, share = averaging.strike(strike), averaging.open_share
     if open_strike <= 0:
-        average = averaging.known + averaging.open_share * forward
-        return max((average - strike) / forward, 0.0) if kind == "C" else 0.0
+        average = averaging.known + share * forward
+        return ByKind(max((average - strike) / forward, 0.0), 0.0)
     if math.isinf(open_strike):
-        return max((strike - averaging.known) / forward, 0.0) if kind == "P" else 0.0
+        return ByKind(0.0, max((strike - averaging.known) / forward, 0.0))
     years = variance_years(begins_in=averaging.begins_in, ends_in=averaging.ends_in, iv=iv)
-    unit = black76.premium(kind=kind, forward=forward, strike=open_strike, years=years, iv=iv)
-    return averaging.open_share * unit
+    call, put = black76.premiums(forward, open_strike, years, iv)
+    return ByKind(share * call, share * put)
 
 
 def variance_years(*, begins_in: float, ends_in: float, iv: float) -> float:

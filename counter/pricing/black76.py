@@ -11,12 +11,14 @@ is how Deribit quotes inverse options. T counts years of 365 days, which its rec
 import math
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
-from typing import Literal
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from counter.pricing.formulas import OptionKind
 
 PREMIUM_UNIT = Decimal("0.000001")
 YEAR = timedelta(days=365)
+
+T = TypeVar("T")
 
 _SQRT_2 = math.sqrt(2)
 _CONTEXT = Context(prec=40, traps=[InvalidOperation])
@@ -33,23 +35,44 @@ def years_between(start_at: datetime, end_at: datetime) -> float:
     return (end_at - start_at) / YEAR
 
 
+class ByKind(NamedTuple, Generic[T]):
+    """Of the call and of the put of one strike."""
+
+    call: T
+    put: T
+
+    def of(self, kind: OptionKind) -> T:
+        """That of one kind. Raises: ModelInputInvalid."""
+        if kind == "C":
+            return self.call
+        if kind == "P":
+            return self.put
+        raise ModelInputInvalid(f"kind must be 'C' or 'P', got {kind!r}")
+
+
 def premium(*, kind: OptionKind, forward: float, strike: float, years: float, iv: float) -> float:
-    """Return the premium in coin per coin of underlying.
+    """Return the premium of one option, in coin per coin of underlying: see `premiums`.
+
+    Raises: ModelInputInvalid.
+    """
+    return premiums(forward, strike, years, iv).of(kind)
+
+
+def premiums(forward: float, strike: float, years: float, iv: float) -> ByKind[float]:
+    """Return the premiums of call and put, in coin per coin of underlying.
 
     `forward` and `strike` are USD per coin, `years` the time to expiry, `iv` a fraction (0.45 is 45 %).
     Call N(d1) - K/F N(d2), put K/F N(-d2) - N(-d1).
 
     Raises: ModelInputInvalid.
     """
-    d1, d2 = _d1_d2(forward, strike, years, iv)
+    d1, d2 = d1_d2(forward, strike, years, iv)
     relative_strike = strike / forward
-    if kind == "C":
-        value = normal_cdf(d1) - relative_strike * normal_cdf(d2)
-    elif kind == "P":
-        value = relative_strike * normal_cdf(-d2) - normal_cdf(-d1)
-    else:
-        raise ModelInputInvalid(f"kind must be 'C' or 'P', got {kind!r}")
-    return max(value, 0.0)  # far out of the money the difference of two tails can come out below zero
+    # Far out of the money the difference of two tails can come out below zero.
+    return ByKind(
+        max(normal_cdf(d1) - relative_strike * normal_cdf(d2), 0.0),
+        max(relative_strike * normal_cdf(-d2) - normal_cdf(-d1), 0.0),
+    )
 
 
 def to_premium(x: float, *, side: Literal["bid", "ask"]) -> Decimal:
@@ -71,10 +94,12 @@ def to_premium(x: float, *, side: Literal["bid", "ask"]) -> Decimal:
     raise ModelInputInvalid(f"side must be 'bid' or 'ask', got {side!r}")
 
 
-def _d1_d2(forward: float, strike: float, years: float, iv: float) -> tuple[float, float]:
-    for name, value in (("forward", forward), ("strike", strike), ("years", years), ("iv", iv)):
-        if not (math.isfinite(value) and value > 0):
-            raise ModelInputInvalid(f"{name} must be positive and finite, got {value!r}")
+def d1_d2(forward: float, strike: float, years: float, iv: float) -> tuple[float, float]:
+    """Return where forward and strike stand in the distribution, in its deviations. Raises: ModelInputInvalid."""
+    if not (0 < forward < math.inf and 0 < strike < math.inf and 0 < years < math.inf and 0 < iv < math.inf):
+        raise ModelInputInvalid(
+            f"forward, strike, years and iv must be positive and finite, got {(forward, strike, years, iv)!r}"
+        )
     deviation = iv * math.sqrt(years)
     if deviation == 0:
         raise ModelInputInvalid(f"iv {iv!r} over {years!r} years is no variance at all")

@@ -12,10 +12,11 @@ Volatility and forward of an option are held while the other moves: no skew is f
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from counter.pricing import black76
 from counter.pricing.average_option import Averaging, variance_years
+from counter.pricing.black76 import ByKind
 from counter.pricing.formulas import OptionKind
 
 DAYS_A_YEAR = 365
@@ -23,8 +24,7 @@ _POINT = 0.01  # of volatility: vega is per percentage point, as Deribit and mos
 _NORMAL = 1 / math.sqrt(2 * math.pi)
 
 
-@dataclass(frozen=True, slots=True)
-class Greeks:
+class Greeks(NamedTuple):
     """Of a long option on one coin.
 
     `value` USD; `delta` USD for one USD of the forward, which is coin to hold; `gamma` the change of delta for one USD;
@@ -41,7 +41,15 @@ class Greeks:
 
 
 def greeks(*, kind: OptionKind, forward: float, strike: float, iv: float, averaging: Averaging) -> Greeks:
-    """Return value and greeks; units of the arguments as in `average_option.premium`, `iv` that of the index.
+    """Return value and greeks of one option: see `greeks_of_both`.
+
+    Raises: ModelInputInvalid.
+    """
+    return greeks_of_both(forward, strike, iv, averaging).of(kind)
+
+
+def greeks_of_both(forward: float, strike: float, iv: float, averaging: Averaging) -> ByKind[Greeks]:
+    """Return value and greeks of call and put; units as in `average_option.premiums`, `iv` that of the index.
 
     An option whose average is decided has the delta of what is still open, or none, and nothing else.
 
@@ -51,31 +59,32 @@ def greeks(*, kind: OptionKind, forward: float, strike: float, iv: float, averag
     open_strike = averaging.strike(strike)
     if open_strike <= 0:  # a call is certain to pay, a put is worth nothing
         worth = max(averaging.known + share * forward - strike, 0.0)
-        return Greeks(worth, share, 0, 0, 0, 1) if kind == "C" else Greeks(0, 0, 0, 0, 0, 0)
+        return ByKind(Greeks(worth, share, 0, 0, 0, 1), Greeks(0, 0, 0, 0, 0, 0))
     if math.isinf(open_strike):  # nothing is open any more
-        worth = max(strike - averaging.known, 0.0) if kind == "P" else 0.0
-        return Greeks(worth, 0, 0, 0, 0, 1 if worth else 0)
+        worth = max(strike - averaging.known, 0.0)
+        return ByKind(Greeks(0, 0, 0, 0, 0, 0), Greeks(worth, 0, 0, 0, 0, 1 if worth else 0))
     years = variance_years(begins_in=averaging.begins_in, ends_in=averaging.ends_in, iv=iv)
     deviation = iv * math.sqrt(years)
-    premium = black76.premium(kind=kind, forward=forward, strike=open_strike, years=years, iv=iv)
-    d1 = math.log(forward / open_strike) / deviation + deviation / 2
-    d2 = d1 - deviation
-    above = black76.normal_cdf(d1)
+    premiums = black76.premiums(forward, open_strike, years, iv)
+    d1, d2 = black76.d1_d2(forward, open_strike, years, iv)
+    above, reached = black76.normal_cdf(d1), black76.normal_cdf(d2)
     density = _NORMAL * math.exp(-d1 * d1 / 2)
     slope = share * forward * density  # of the value by the deviation
     by_iv, by_day = _deviation_slopes(averaging, iv, deviation)
-    theta = slope * by_day
+    gamma, vega, theta = share * density / (forward * deviation), slope * by_iv * _POINT, slope * by_day
     if averaging.begins_in == 0:
         # Each day's part of the average becomes known at today's forward: it leaves what is open, strike and forward.
-        fixed = share * forward / averaging.ends_in / DAYS_A_YEAR
-        theta -= fixed * (above - black76.normal_cdf(d2))
-    return Greeks(
-        value=share * forward * premium,
-        delta=share * (above if kind == "C" else -black76.normal_cdf(-d1)),
-        gamma=share * density / (forward * deviation),
-        vega=slope * by_iv * _POINT,
-        theta=theta,
-        chance=black76.normal_cdf(d2 if kind == "C" else -d2),
+        theta -= share * forward / averaging.ends_in / DAYS_A_YEAR * (above - reached)
+    return ByKind(
+        Greeks(share * forward * premiums.call, share * above, gamma, vega, theta, reached),
+        Greeks(
+            share * forward * premiums.put,
+            share * -black76.normal_cdf(-d1),
+            gamma,
+            vega,
+            theta,
+            black76.normal_cdf(-d2),
+        ),
     )
 
 

@@ -66,10 +66,9 @@ def model_inputs(row, **changes):
 def surface_price(surface, row):
     """Price a row as the feed does: from its index alone, with the surface's own forward and volatility."""
     years = years_between(row.recorded_at, row.expiry_at)
-    forward = float(row.index) * surface.forward_ratio(underlying=row.underlying, years=years)
-    iv = surface.iv(
-        underlying=row.underlying, years=years, log_moneyness=math.log(float(row.strike) / forward)
-    )
+    section = surface.section(underlying=row.underlying, years=years)
+    forward = float(row.index) * section.forward_ratio
+    iv = section.iv(math.log(float(row.strike) / forward))
     return premium(**model_inputs(row, forward=forward, iv=iv))
 
 
@@ -131,8 +130,7 @@ def test_total_variance_at_the_money_grows_with_time(chain):
     surface = chain_surface(chain)
     for underlying in ("BTC", "ETH"):
         variances = [
-            surface.iv(underlying=underlying, years=day / 365, log_moneyness=0) ** 2 * day
-            for day in range(1, 330)
+            surface.section(underlying=underlying, years=day / 365).iv(0) ** 2 * day for day in range(1, 330)
         ]
         assert variances == sorted(variances)
         assert variances[0] > 0

@@ -43,12 +43,13 @@ class FlatSurface:
     """One volatility for all, and no carry."""
 
     volatility: float
+    forward_ratio: float = 1.0
 
-    def iv(self, *, underlying: str, years: float, log_moneyness: float) -> float:
+    def section(self, *, underlying: str, years: float) -> "FlatSurface":
+        return self
+
+    def iv(self, log_moneyness: float) -> float:
         return self.volatility
-
-    def forward_ratio(self, *, underlying: str, years: float) -> float:
-        return 1.0
 
 
 def recorded(price_at, *, until, every=SECOND, without=()):

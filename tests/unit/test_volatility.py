@@ -58,23 +58,20 @@ CHAIN = [
 
 
 def recorded(years_in_weeks, strike, *, futures=90900, surface=None):
-    return (surface or chain_surface(CHAIN)).iv(
-        underlying="BTC", years=years_in_weeks * 7 / 365, log_moneyness=math.log(strike / futures)
-    )
+    section = (surface or chain_surface(CHAIN)).section(underlying="BTC", years=years_in_weeks * 7 / 365)
+    return section.iv(math.log(strike / futures))
 
 
 @given(smiles, log_moneynesses, tenors, st.floats(1.0001, 4))
 def test_total_variance_grows_with_time_at_every_moneyness(smile, k, years, factor):
     surface = ParametricSurface({"BTC": smile})
-    near, far = (
-        surface.iv(underlying="BTC", years=t, log_moneyness=k) ** 2 * t for t in (years, years * factor)
-    )
+    near, far = (surface.section(underlying="BTC", years=t).iv(k) ** 2 * t for t in (years, years * factor))
     assert 0 < near <= far * (1 + 1e-9)
 
 
 @given(smiles, tenors, st.floats(-1, 1), st.floats(0.005, 0.2), st.floats(0.005, 0.2))
 def test_no_butterfly_of_the_parametric_surface_pays(smile, years, k, left, right):
-    surface = ParametricSurface({"BTC": smile})
+    section = ParametricSurface({"BTC": smile}).section(underlying="BTC", years=years)
     strikes = [math.exp(k - left), math.exp(k), math.exp(k + right)]
     low, middle, high = (
         premium(
@@ -82,7 +79,7 @@ def test_no_butterfly_of_the_parametric_surface_pays(smile, years, k, left, righ
             forward=1,
             strike=strike,
             years=years,
-            iv=surface.iv(underlying="BTC", years=years, log_moneyness=math.log(strike)),
+            iv=section.iv(math.log(strike)),
         )
         for strike in strikes
     )
@@ -93,14 +90,14 @@ def test_no_butterfly_of_the_parametric_surface_pays(smile, years, k, left, righ
 
 @given(underlyings, tenors)
 def test_the_default_volatility_at_the_money_is_of_this_world(underlying, years):
-    assert 0.3 < DEFAULT_SURFACE.iv(underlying=underlying, years=years, log_moneyness=0) < 0.8
-    assert 1 <= DEFAULT_SURFACE.forward_ratio(underlying=underlying, years=years) < 1.1
+    section = DEFAULT_SURFACE.section(underlying=underlying, years=years)
+    assert 0.3 < section.iv(0) < 0.8
+    assert 1 <= section.forward_ratio < 1.1
 
 
 def test_the_default_smile_rises_to_both_sides_and_more_to_the_downside():
-    low, middle, high = (
-        DEFAULT_SURFACE.iv(underlying="BTC", years=0.1, log_moneyness=k) for k in (-0.4, 0, 0.4)
-    )
+    section = DEFAULT_SURFACE.section(underlying="BTC", years=0.1)
+    low, middle, high = map(section.iv, (-0.4, 0, 0.4))
     assert low > high > middle
 
 
@@ -151,8 +148,10 @@ def test_outside_the_expiries_volatility_stays():
 
 def test_the_forward_follows_the_recorded_futures():
     surface = chain_surface(CHAIN)
-    ratios = [surface.forward_ratio(underlying="BTC", years=weeks * 7 / 365) for weeks in (1e-9, 1, 2, 3, 6)]
-    assert ratios == pytest.approx([1, 1.01, math.sqrt(1.01 * 1.02), 1.02, 1.02**2])
+    sections = [surface.section(underlying="BTC", years=weeks * 7 / 365) for weeks in (1e-9, 1, 2, 3, 6)]
+    assert [section.forward_ratio for section in sections] == pytest.approx(
+        [1, 1.01, math.sqrt(1.01 * 1.02), 1.02, 1.02**2]
+    )
 
 
 def test_a_chain_moved_in_time_has_the_same_surface():
@@ -163,16 +162,16 @@ def test_a_chain_moved_in_time_has_the_same_surface():
 
 @given(st.floats(1e-6, 1), log_moneynesses)
 def test_a_recorded_surface_is_positive_everywhere(years, k):
-    assert 0.4 < chain_surface(CHAIN).iv(underlying="BTC", years=years, log_moneyness=k) < 0.7
+    assert 0.4 < chain_surface(CHAIN).section(underlying="BTC", years=years).iv(k) < 0.7
 
 
 @pytest.mark.parametrize("surface", [DEFAULT_SURFACE, chain_surface(CHAIN)])
 def test_an_unknown_underlying_and_a_past_expiry_have_no_volatility(surface):
     with pytest.raises(UnderlyingUnknown):
-        surface.iv(underlying="DOGE", years=1, log_moneyness=0)
+        surface.section(underlying="DOGE", years=1)
     for years in (0, -1, math.nan, math.inf):
         with pytest.raises(SurfaceInvalid):
-            surface.iv(underlying="BTC", years=years, log_moneyness=0)
+            surface.section(underlying="BTC", years=years)
 
 
 def test_an_expired_row_makes_no_surface():
