@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -45,6 +45,7 @@ from infra.db.transient_errors import is_transient
 log = structlog.get_logger(__name__)
 
 RELIST_EVERY = timedelta(minutes=1)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 # Beat and the workers end options within seconds. Without them or their broker nobody else would.
 EXPIRE_EVERY_SECONDS = 20.0
 
@@ -175,6 +176,9 @@ class Feed:
         self._troubles[coin] = trouble
 
     def _list_if_due(self, coin: str, index: Decimal, now: datetime) -> None:
+        """List what is to be offered, once a minute. A new leader quotes what is listed already, and lists after that:
+        until then nobody can trade.
+        """
         listed_at = self._listed_at.get(coin)
         if listed_at is not None and abs(now - listed_at) < RELIST_EVERY:
             return
@@ -185,13 +189,12 @@ class Feed:
             offered = listing.chain_listings(rows)
         else:
             offered = listing.listings(underlying=coin, index=index, now=now)
+        if listed_at is None and (listed := _listed(coin, now)):
+            self._options[coin], self._listed_at[coin] = listed, LONG_AGO
+            return
         with self._writing():
             quotes.list_options(listings=offered, now=now)
-        self._options[coin] = {}
-        for option in Option.objects.filter(expires_at__gt=now, underlying=coin):
-            strikes = self._options[coin].setdefault(option.expires_at, {})
-            strikes.setdefault(option.strike, []).append(option)
-        self._listed_at[coin] = now
+        self._options[coin], self._listed_at[coin] = _listed(coin, now), now
 
     def _quotes(
         self, coin: str, index: Decimal, span: Span, averages: Mapping[Window, AverageSoFar], now: datetime
@@ -277,6 +280,14 @@ def _new_quote(option: Option, both: ByKind[ModelQuote], index: Decimal) -> quot
         delta=made.delta,
         vega=made.vega,
     )
+
+
+def _listed(coin: str, now: datetime) -> Expiries:
+    """The living options of a coin, by expiry and strike."""
+    found: Expiries = {}
+    for option in Option.objects.filter(expires_at__gt=now, underlying=coin):
+        found.setdefault(option.expires_at, {}).setdefault(option.strike, []).append(option)
+    return found
 
 
 def run(stopping: threading.Event) -> None:

@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from counter.market.feed import Feed
 from counter.market.index import Index
 from counter.market.index_bounds import Cause
-from counter.models import IndexRejection, Quote
+from counter.models import IndexRejection, Option, Quote
 from tests.support.crash import crash
 from tests.support.feeding import SECOND, Feeding
 from tests.support.index_sources import WrittenSource
@@ -189,6 +190,23 @@ def test_another_process_goes_on_from_the_level_that_was_published(feeding, term
     reading = other.read(now=feeding.now + SECOND)
     assert "BTC" not in reading.prices
     assert set(reading.leaps) == {"BTC"}
+
+
+def test_a_new_leader_quotes_what_is_listed_before_it_lists_anything(feeding, term):
+    """Until it has quoted nobody can trade, and each statement counts where all the world has just come back."""
+    feeding.tick(3)
+    listed = set(Option.objects.values_list("pk", flat=True))
+    gone = Option.objects.filter(underlying="BTC").latest("pk")
+    gone.delete()
+    feeding.feed = Feed(feeding.index, term, judge=feeding._judged)
+    before = round_of(feeding)
+    assert not [sql for sql in before if sql.startswith('INSERT INTO "counter_option"')]
+    assert len(before) <= 16 + 2  # the options of both coins are read
+    assert set(Quote.objects.values_list("quoted_at", flat=True)) == {feeding.now}
+    assert Option.objects.count() == len(listed) - 1
+    feeding.tick()
+    assert Option.objects.count() == len(listed)
+    assert set(Quote.objects.values_list("quoted_at", flat=True)) == {feeding.now}
 
 
 def round_of(feeding):

@@ -197,7 +197,9 @@ def test_a_coin_whose_index_a_person_will_have_to_enter_is_not_quoted_and_stops_
     now = BEGINS_AT + 10 * MINUTE
     record(90_000, until=10 * MINUTE)
     record(3_000, until=5 * MINUTE, underlying="ETH")
-    feed_of(term, now=now, BTC=90_000, ETH=3_000).tick(now=now)
+    feed = feed_of(term, now=now - SECOND, BTC=90_000, ETH=3_000)
+    feed.tick(now=now - SECOND)  # at first it quotes what is listed
+    feed.tick(now=now)
     assert Quote.objects.get(option=options["BTC"]).quoted_at == now
     assert Quote.objects.get(option=options["ETH"]).quoted_at == BEFORE
     later = Quote.objects.filter(option__underlying="ETH", option__expires_at__gt=EXPIRES_AT)
