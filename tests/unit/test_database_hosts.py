@@ -1,6 +1,8 @@
 """Which host of a database is connected to, by what became of earlier connections; and what a connection is told."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import psycopg
@@ -11,7 +13,7 @@ from config.settings import places
 from config.settings.places import database_of
 from infra.broker.transports import transport_options, urls_of, uses_redis
 from infra.db.engine.asking import Host
-from infra.db.engine.hosts import Hosts, hosts_of
+from infra.db.engine.hosts import REFUSED_FOR_SECONDS, Hosts, hosts_of
 from tools.stack.supervision import wait_until
 
 A, B, C = (Host(name, 5432) for name in "abc")
@@ -115,6 +117,28 @@ def test_hosts_that_refuse_while_one_of_them_takes_a_connection_are_asked_at_onc
         raise read_only()
 
     assert taken(hosts, SimpleNamespace(connect=refuse_late), [A, B]) is None
+    assert taken(hosts, Network(), [A, B]) == "a"
+
+
+def test_hosts_that_have_all_refused_are_asked_again_by_one_thread_and_the_others_are_told_what_they_said():
+    hosts, asking, may_answer = Hosts(), threading.Event(), threading.Event()
+    refusing = Network(a=read_only(), b=read_only())
+    assert taken(hosts, refusing, [A, B]) is None
+    time.sleep(REFUSED_FOR_SECONDS)
+
+    def take_late(host):
+        asking.set()
+        assert may_answer.wait(10)
+        return host.name
+
+    with ThreadPoolExecutor() as pool:
+        asked_again = pool.submit(hosts.connect, take_late, [A, B])
+        assert asking.wait(10)
+        with pytest.raises(psycopg.OperationalError, match=r"a:5432: session is read-only; b:5432"):
+            hosts.connect(refusing.connect, [A, B])
+        may_answer.set()
+        assert asked_again.result() == "a"
+    assert refusing.asked == ["a", "b"]
     assert taken(hosts, Network(), [A, B]) == "a"
 
 

@@ -21,7 +21,8 @@ T = TypeVar("T")
 ASKED_EVERY_SECONDS = 0.5
 # One that answers and takes no connection all the same is tried by one thread at a time.
 LEFT_TO_ONE_SECONDS = 2.0
-# While a primary moves all that waits would ask every standby again and again, and the servers have better to do.
+# While a primary moves all that waits would ask every standby again and again, and the servers have better to do: one
+# thread asks, so long after they have refused the last one, and the others are told what they said to that.
 REFUSED_FOR_SECONDS = 0.2
 
 
@@ -70,7 +71,7 @@ class Hosts:
     def connect(self, connect: Callable[[Host], T], among: Sequence[Host], *, database: str = "") -> T:
         """What `connect` makes of the first host that takes it.
 
-        Of several hosts that have all refused `database` none is asked again for a moment.
+        Several hosts that have all refused `database` are asked again after a moment, and by one thread.
 
         Raises: OperationalError, with what each host said.
         """
@@ -101,15 +102,22 @@ class Hosts:
                 return made
         refused = "no host takes connections; " + "; ".join(failures)
         with self._lock:
+            self._refused.pop(asked, None)
             if all(self._took_last.get(host, -math.inf) < began_at for host in among):
                 self._refused[asked] = time.monotonic() + REFUSED_FOR_SECONDS, refused
         raise psycopg.OperationalError(refused)
 
     def _refused_now(self, asked: str) -> str:
-        """What the hosts said a moment ago, if all refused; else nothing."""
+        """What the hosts said a moment ago, if all refused; else nothing: this thread asks them, alone if they did."""
+        now = time.monotonic()
         with self._lock:
-            until, refused = self._refused.get(asked, (0.0, ""))
-        return refused if time.monotonic() < until else ""
+            until, refused = self._refused.get(asked, (-math.inf, ""))
+            if now >= until + LEFT_TO_ONE_SECONDS:  # nobody has asked for a while: it says nothing of now
+                return ""
+            if now >= until:
+                self._refused[asked] = now + LEFT_TO_ONE_SECONDS, refused
+                return ""
+            return refused
 
     def _in_order(self, among: Sequence[Host]) -> list[Host]:
         """Those that are not left alone first, and of them the one that took the last connection."""
