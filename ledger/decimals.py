@@ -5,12 +5,11 @@ traps Underflow). So every rounding is named, every division goes through `quoti
 operation are calculated in a context of our own. `tests/architecture/test_rounding_is_named.py` refuses the rest.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import (
-    ROUND_CEILING,
+    ROUND_05UP,
     ROUND_DOWN,
-    ROUND_FLOOR,
     ROUND_HALF_EVEN,
     Context,
     Decimal,
@@ -28,13 +27,10 @@ EXACT = Context(prec=96, traps=[Inexact, InvalidOperation, DivisionByZero, Overf
 ROUNDED = Context(prec=40, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, Overflow])
 _OURS = Context(prec=96, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
 
-# Whole units of a quotient: from its floor, the remainder (not negative) and the divisor (positive).
-_WHOLE: dict[str, Callable[[int, int, int], int]] = {
-    ROUND_FLOOR: lambda floor, rest, divisor: floor,
-    ROUND_CEILING: lambda floor, rest, divisor: floor + (rest > 0),
-    ROUND_DOWN: lambda floor, rest, divisor: floor + (rest > 0 > floor),
-    ROUND_HALF_EVEN: lambda floor, rest, divisor: floor + (2 * rest > divisor - floor % 2),
-}
+# Digits that are cut off leave a last one other than 0 and 5, so rounding what is left rounds the quotient itself.
+_STICKY = Context(prec=96, rounding=ROUND_05UP, traps=[InvalidOperation, DivisionByZero, Overflow])
+_WHOLE = Context(prec=90, traps=[InvalidOperation])
+_ONE, _ZERO = Decimal(1), Decimal(0)
 
 
 @contextmanager
@@ -64,14 +60,12 @@ def product(first: Decimal, *others: Decimal | int) -> Decimal:
 def quotient(dividend: Decimal, divisor: Decimal | int, *, unit: Decimal, rounding: str) -> Decimal:
     """Return dividend / divisor as a multiple of `unit`, rounded once: by ROUND_FLOOR, _CEILING, _DOWN or _HALF_EVEN.
 
-    Raises: ZeroDivisionError.
+    Raises: ZeroDivisionError; ValueError for what is not finite; InvalidOperation for more than 90 digits.
     """
-    # Whole numbers, not Fractions: those take a greatest common divisor at each step, and seven times as long.
-    (above, below), (by, part), (size, parts) = (
-        each.as_integer_ratio() for each in (dividend, divisor, unit)
-    )
-    numerator, denominator = above * part * parts, below * by * size
-    if denominator < 0:
-        numerator, denominator = -numerator, -denominator
-    floor, rest = divmod(numerator, denominator)
-    return EXACT.multiply(Decimal(_WHOLE[rounding](floor, rest, denominator)), unit)
+    units = EXACT.multiply(divisor, unit)
+    if not units:
+        raise ZeroDivisionError(f"{dividend} / {divisor}")
+    if not (units.is_finite() and dividend.is_finite()):
+        raise ValueError(f"no quotient of {dividend} and {divisor}")
+    whole = _STICKY.divide(dividend, units).quantize(_ONE, rounding, _WHOLE)
+    return EXACT.multiply(whole or _ZERO, unit)  # a zero has no sign
