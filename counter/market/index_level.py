@@ -83,12 +83,13 @@ class Level:
 
         An earlier one counts until what followed it has lasted for as long as a leap so far would have to.
         """
-        last = self.points[-1].price
-        prices = [last]
-        for point, following in pairwise(self.points):
+        low = high = last = self.points[-1].price
+        for following, point in pairwise(reversed(self.points)):
+            if low <= point.price <= high:  # adds nothing
+                continue
             if now - following.at < _confirm_after(point.price, last, limits):
-                prices.append(point.price)
-        return Span(min(prices), max(prices))
+                low, high = min(low, point.price), max(high, point.price)
+        return Span(low, high)
 
 
 def move(level: Level, price: Decimal, *, limits: LeapLimits, now: datetime) -> tuple[Level, bool]:
