@@ -1,10 +1,14 @@
 """A deposed leader cannot write, although it believes that it leads: quotes, orders and ticks."""
 
-from datetime import timedelta
+import json
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from kombu import Message
@@ -177,3 +181,118 @@ def test_leadership_is_what_a_scheduler_waits_for(scheduler, broker_url):
         assert isinstance(standby._leadership, Leadership)
     finally:
         standby.close()
+
+
+@pytest.fixture
+def several(scheduler) -> Any:
+    """That scheduler with three ticks an hour apart that are due, of which two are for other queues."""
+    hourly, _ = IntervalSchedule.objects.get_or_create(every=1, period="hours")
+    PeriodicTask.objects.exclude(name="tick").delete()  # the library makes one of its own
+    PeriodicTask.objects.update(interval=hourly)
+    for name, queue in (("tack", "convert"), ("tock", "sweeps")):
+        PeriodicTask.objects.create(name=name, task="config.canary", queue=queue, interval=hourly)
+    PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(hours=2))
+    scheduler._term = None  # it reads anew
+    return scheduler
+
+
+def each_sent(broker_url: str) -> list[int]:
+    with redis.Redis.from_url(broker_url) as client:
+        return [client.llen(task_queue(queue)) for queue in ("convert", "settle", "sweeps")]
+
+
+def claims(asked: CaptureQueriesContext) -> int:
+    return sum("UPDATE django_celery_beat_periodictask" in each["sql"] for each in asked)
+
+
+def runs() -> list[int]:
+    return list(PeriodicTask.objects.order_by("name").values_list("total_run_count", flat=True))
+
+
+def test_what_is_due_at_one_moment_is_claimed_at_once_and_due_together_from_then_on(
+    several, broker_url, monkeypatch
+):
+    every, _ = IntervalSchedule.objects.get_or_create(every=2, period="seconds")
+    PeriodicTask.objects.update(interval=every)
+    send = LeadingScheduler._send
+
+    def send_slowly(self: LeadingScheduler, entry: Any, producer: Any) -> None:
+        time.sleep(0.02)
+        send(self, entry, producer)
+
+    monkeypatch.setattr(LeadingScheduler, "_send", send_slowly)
+    for round_number in (1, 2, 3):
+        with CaptureQueriesContext(connection) as asked:
+            until(lambda: several.tick() == 0)
+            assert 0 < several.tick() <= 2, "nothing else is due"
+        assert claims(asked) == 1
+        assert each_sent(broker_url) == [round_number] * 3
+        assert runs() == [round_number] * 3
+        [ran_at] = set(PeriodicTask.objects.values_list("last_run_at", flat=True))
+        assert abs(timezone.now() - ran_at) < timedelta(seconds=30)
+    with redis.Redis.from_url(broker_url) as client:
+        dated = [
+            {
+                datetime.fromisoformat(json.loads(message)["headers"]["sent_at"])
+                for message in client.lrange(task_queue(queue), 0, -1)
+            }
+            for queue in ("convert", "settle", "sweeps")
+        ]
+    assert len(dated[0]) == 3
+    for moments in zip(*map(sorted, dated), strict=True):
+        assert max(moments) - min(moments) < timedelta(seconds=0.2), "dated by their claim"
+
+
+def test_what_a_slow_broker_keeps_from_being_sent_stays_due_and_is_counted_once(
+    several, broker_url, monkeypatch
+):
+    monkeypatch.setattr("infra.broker.scheduler.SENT_WITHIN_SECONDS", 0.0)
+    for sent_by_now in (1, 2, 3):
+        assert several.tick() == 0
+        assert sum(each_sent(broker_url)) == sent_by_now
+    assert each_sent(broker_url) == [1, 1, 1]
+    assert runs() == [1, 1, 1]
+    assert len(set(PeriodicTask.objects.values_list("last_run_at", flat=True))) == 3, "claimed before each"
+    assert several.tick() > 0
+
+
+def test_of_what_is_due_at_once_nothing_is_sent_that_is_off_by_now(several, broker_url):
+    several._initial_read, several._term, several._heap = False, several._leadership.term, None
+    several._schedule = several.all_as_schedule()
+    several._last_full_sync = datetime.now()  # noqa: DTZ005 - the library's own
+    PeriodicTask.objects.filter(name="tack").update(enabled=False)  # past what tells of changes
+    while several.tick() == 0:
+        pass
+    assert each_sent(broker_url) == [0, 1, 1]
+    assert runs() == [0, 1, 1]
+
+
+def test_what_is_to_run_once_runs_once_also_beside_others(several, broker_url):
+    PeriodicTask.objects.filter(name="tack").update(one_off=True)
+    while several.tick() == 0:
+        pass
+    assert each_sent(broker_url) == [1, 1, 1]
+    assert dict(PeriodicTask.objects.values_list("name", "enabled")) == {
+        "tack": True,
+        "tick": True,
+        "tock": True,
+    }
+    several._heap = None  # it comes round again
+    several._schedule["tack"].last_run_at -= timedelta(hours=2)
+    while several.tick() == 0:
+        pass
+    assert each_sent(broker_url) == [1, 1, 1]
+    assert not PeriodicTask.objects.get(name="tack").enabled
+
+
+def test_a_tick_is_not_looked_at_again_and_again_until_it_is_due(scheduler, broker_url):
+    PeriodicTask.objects.filter(name="tick").update(last_run_at=timezone.now())
+    PeriodicTask.objects.exclude(name="tick").delete()
+    scheduler._term = None  # it reads anew
+    time.sleep(pause := scheduler.tick())
+    assert 0 < pause <= 1
+    ticks = 0
+    while sent(broker_url) == 0:
+        scheduler.tick()
+        ticks += 1
+    assert ticks <= 2
