@@ -7,17 +7,17 @@ What is old is only what moves without orders: the index, the volatilities, and 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import NamedTuple
 
 import structlog
 from django.db import close_old_connections, connection, transaction
-from django.db.models import Max, Q
 
 from counter.market.book_reader import BookReader, Reading
-from counter.models import DepthChange, TradingStatus
 from counter.pricing.book_risk import Risk
 from counter.pricing.impact import NOTHING, Measures
 from infra.coordination.leadership import LeadershipLost, Term
 from infra.db.arrays import array, columns
+from infra.db.rows import rows_of
 from infra.observability.troubles import Trouble
 from ledger.decimals import EXACT, quotient, rounded
 
@@ -25,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 ZERO = Decimal(0)
 UNIT = Decimal("0.00000001")
-CHARGES = Q(delta_depth__gt=0) | Q(vega_depth__gt=0) | Q(premium_depth__gt=0)
+CHARGING = """
+    SELECT underlying, (SELECT max(id) FROM counter_depthchange) FROM counter_tradingstatus
+    WHERE delta_depth > 0 OR vega_depth > 0 OR premium_depth > 0
+"""
 # Sessions that have ended write no more: what is forgotten of them is added to what was measured. All three measures
 # are kept, those without a depth too: a person may set one at any moment, and the next order is charged by it.
 STORE = """
@@ -47,6 +50,13 @@ STORE = """
 """
 
 
+class _Charging(NamedTuple):
+    """The coins that charge for size, and the last time, by its number, that a depth was set."""
+
+    coins: frozenset[str]
+    newest_change: int
+
+
 class BookBase:
     """Measures the books of the coins that charge for size; `coins` are those, measured or not."""
 
@@ -55,7 +65,7 @@ class BookBase:
         self._term = term
         self._reader = reader or BookReader()
         self._kept: Reading | None = None
-        self._kept_for: tuple[frozenset[str], int] | None = None
+        self._kept_for: _Charging | None = None
         self._trouble = Trouble(log, "books not measured", over="books measured again")
 
     def begin(self) -> None:
@@ -63,15 +73,16 @@ class BookBase:
 
         Raises: database errors.
         """
-        self.coins = _charging()
+        self.coins = _charging().coins
 
     def tick(self, *, now: datetime) -> None:
         """Measure if it is due, for a loop that goes on after any error: until it succeeds the old measure holds."""
         try:
-            self.coins = _charging()
+            charging = _charging()
+            self.coins = charging.coins
             self._reader.charging = bool(self.coins)
             if self.coins:
-                self._measure(self.coins, now)
+                self._measure(charging, now)
         except LeadershipLost:
             return
         except Exception as error:  # noqa: BLE001 - the feed outlives the database
@@ -80,16 +91,15 @@ class BookBase:
         else:
             self._trouble.passed()
 
-    def _measure(self, coins: frozenset[str], now: datetime) -> None:
+    def _measure(self, wanted: _Charging, now: datetime) -> None:
         """Keep the newest reading of the book, at once where depths were set since the last one.
 
         Raises: LeadershipLost, database errors; then a new one is kept next time, since this one may be or not.
         """
-        wanted = (coins, DepthChange.objects.aggregate(newest=Max("pk"))["newest"] or 0)
         reading = self._reader.read(now, anew=wanted != self._kept_for)
         if reading is not self._kept:
             self._kept_for = None
-            self._keep(_measured(coins, reading))
+            self._keep(_measured(wanted.coins, reading))
             self._kept, self._kept_for = reading, wanted
 
     def _keep(self, bases: Mapping[str, Measures]) -> None:
@@ -103,8 +113,9 @@ class BookBase:
                 )
 
 
-def _charging() -> frozenset[str]:
-    return frozenset(TradingStatus.objects.filter(CHARGES).values_list("underlying", flat=True))
+def _charging() -> _Charging:
+    rows = rows_of("default", CHARGING)
+    return _Charging(frozenset(coin for coin, _ in rows), max((newest or 0 for _, newest in rows), default=0))
 
 
 def _measured(coins: Iterable[str], reading: Reading) -> dict[str, Measures]:

@@ -16,11 +16,13 @@ from django.db.models import F, Q
 from counter.models import TradingStatus, TradingSwitch, TradingSwitchChange
 from counter.models.switches import ALL_COINS
 from infra.db.lifecycles import may, moves
+from infra.db.rows import rows_of
 from infra.reasons import plain_reason
 
 log = structlog.get_logger(__name__)
 
 State = TradingSwitch.State
+SWITCHES = "SELECT underlying, state FROM counter_tradingswitch"
 SEVERITY: dict[str, int] = {state: rank for rank, state in enumerate(State)}
 # What a switch lets through, for people.
 SAID = {
@@ -142,8 +144,7 @@ def newest_id(underlying: str) -> int:
 def stops_of(coins: Iterable[str]) -> dict[str, State]:
     """What the switches let through of each of these coins: the worse of its own and that of all."""
     wanted = list(coins)
-    switches = TradingSwitch.objects.filter(underlying__in=[*wanted, ALL_COINS])
-    thrown = {switch.underlying: State(switch.state) for switch in switches}
+    thrown = {name: State(state) for name, state in rows_of("default", SWITCHES)}
     return {
         coin: max((thrown.get(name, State.RUNNING) for name in (coin, ALL_COINS)), key=SEVERITY.__getitem__)
         for coin in wanted

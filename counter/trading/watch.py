@@ -4,18 +4,19 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections, connection, transaction
+from django.db import close_old_connections, transaction
 
 from counter.circuit_breaker import Reason
-from counter.models import DeskCondition
 from counter.trading import judgements
 from counter.trading.status import NEWEST_QUOTES
 from counter.trading.unsettled import Unsettled, read_unsettled
 from infra.coordination.ages import age, lies_ahead
 from infra.coordination.leadership import LeadershipLost, Term
+from infra.db.rows import rows_of
 from infra.db.transient_errors import is_transient
 from infra.observability.troubles import Trouble
 from ledger.decimals import EXACT, calculating, product
@@ -31,6 +32,24 @@ UNSETTLED_PAUSE_TIMES = 50
 UNSETTLED_PAUSE_AT_MOST = timedelta(seconds=10)
 BookMeasures = Callable[[datetime], Mapping[str, Mapping[Reason, Decimal]]]
 NO_LEAPS: Mapping[str, datetime] = {}
+
+SEEN = f"""
+    SELECT underlying, q.quoted_at, q.index_price, d.received_at, d.venue_halted_since, d.doubtful_since,
+           d.doubtful_coin, d.unhedged_coin
+    FROM ({NEWEST_QUOTES}) AS q FULL JOIN counter_deskcondition AS d USING (underlying)
+"""  # noqa: S608 - our own
+
+
+class _Seen(NamedTuple):
+    """A coin's newest quote, and what the desk said last of it."""
+
+    quoted_at: datetime | None = None
+    price: Decimal | None = None
+    desk_at: datetime | None = None
+    venue_halted_since: datetime | None = None
+    doubtful_since: datetime | None = None
+    doubtful_coin: Decimal | None = None
+    unhedged_coin: Decimal | None = None
 
 
 class Watch:
@@ -74,15 +93,12 @@ class Watch:
         if not now < self._unsettled_due_at <= now + UNSETTLED_PAUSE_AT_MOST:
             pause = UNSETTLED_PAUSE_TIMES * self._read_unsettled(now)
             self._unsettled_due_at = now + min(pause, UNSETTLED_PAUSE_AT_MOST)
-        with connection.cursor() as cursor:
-            cursor.execute(NEWEST_QUOTES, {"now": now})
-            quotes = {underlying: (quoted_at, index) for underlying, quoted_at, index in cursor.fetchall()}
+        seen = {underlying: _Seen(*row) for underlying, *row in rows_of("default", SEEN, {"now": now})}
         paid = sum((unsettled.paid for unsettled in self._unsettled.values()), ZERO)
-        told = {condition.underlying: condition for condition in DeskCondition.objects.all()}
         book = self._book(now) if self._book else {}
         measured: judgements.Measured = {}
         for underlying in settings.COINS:
-            measures = self._measures(underlying, quotes.get(underlying), told.get(underlying), now)
+            measures = self._measures(underlying, seen.get(underlying, _Seen()), now)
             measures |= book.get(underlying, {})
             if underlying in leaps:
                 measures[Reason.INDEX_LEAP] = _seconds(age(leaps[underlying], now=now))
@@ -111,46 +127,38 @@ class Watch:
         self._unsettled = read_unsettled(overdue_before=now - widen_after + UNSETTLED_PAUSE_AT_MOST)
         return timedelta(seconds=time.monotonic() - started)
 
-    def _measures(
-        self,
-        underlying: str,
-        quote: tuple[datetime, Decimal] | None,
-        told: DeskCondition | None,
-        now: datetime,
-    ) -> dict[Reason, Decimal]:
-        quoted_at, index = quote or (self._started_at, None)
+    def _measures(self, underlying: str, seen: _Seen, now: datetime) -> dict[Reason, Decimal]:
         # While no feed judged, nobody quoted either: the first quotes of this one may still be on their way, and a coin
         # that was halted for that would stay so long after. Orders read the age of a quote themselves.
-        quoted_at = max(quoted_at, self._started_at)
+        quoted_at = max(seen.quoted_at or self._started_at, self._started_at)
         unsettled = self._unsettled.get(underlying)
         ages = {
             Reason.QUOTES_STALE: quoted_at,
-            Reason.DESK_SILENT: self._heard_at(told, now),
-            Reason.VENUE_HALTED: told.venue_halted_since if told else None,
-            Reason.UNKNOWN_OUTCOME: told.doubtful_since if told else None,
+            Reason.DESK_SILENT: self._heard_at(seen.desk_at, now),
+            Reason.VENUE_HALTED: seen.venue_halted_since,
+            Reason.UNKNOWN_OUTCOME: seen.doubtful_since,
             Reason.UNSETTLED: unsettled.oldest_at if unsettled else None,
         }
         coin_of = {
-            Reason.UNKNOWN_OUTCOME: told.doubtful_coin if told else None,
+            Reason.UNKNOWN_OUTCOME: seen.doubtful_coin,
             Reason.UNSETTLED: unsettled.overdue_coin if unsettled else None,
         }
         measures = {
             reason: _seconds(age(since, now=now))
             for reason, since in ages.items()
-            if since is not None and _counts(reason, coin_of.get(reason), index)
+            if since is not None and _counts(reason, coin_of.get(reason), seen.price)
         }
-        if index is not None:
+        if seen.price is not None:
             # Neither view has all of it: what the desk has not been told, and what it has not told us.
-            desks = told.unhedged_coin if told else ZERO
-            ours = unsettled.coin if unsettled else ZERO
-            measures[Reason.EXPOSURE] = product(max(desks.copy_abs(), ours.copy_abs()), index)
+            desks, ours = seen.unhedged_coin or ZERO, unsettled.coin if unsettled else ZERO
+            measures[Reason.EXPOSURE] = product(max(desks.copy_abs(), ours.copy_abs()), seen.price)
         return measures
 
-    def _heard_at(self, told: DeskCondition | None, now: datetime) -> datetime:
+    def _heard_at(self, desk_at: datetime | None, now: datetime) -> datetime:
         """When the desk was heard last; what lies ahead is no sign of life."""
-        if told is None or lies_ahead(told.received_at, now=now):
+        if desk_at is None or lies_ahead(desk_at, now=now):
             return self._started_at
-        return max(told.received_at, self._started_at)
+        return max(desk_at, self._started_at)
 
 
 def _counts(reason: Reason, coin: Decimal | None, index: Decimal | None) -> bool:

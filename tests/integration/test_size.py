@@ -235,6 +235,20 @@ def test_measuring_leaves_the_book_where_orders_have_brought_it(two_systems):
     assert list(BookFlow.objects.values_list("writer", flat=True)) == [connection.connection.info.backend_pid]
 
 
+def test_a_book_that_is_measured_is_looked_after_in_one_statement(two_systems, django_assert_num_queries):
+    now = datetime.now(UTC)
+    market = Market(depths=Depths(), now=now)
+    base = BookBase(term=Term())
+    base.tick(now=now)
+    with django_assert_num_queries(1):
+        base.tick(now=now)
+    market.charge(Depths(vega=Decimal(1000)))
+    base.tick(now=now)
+    with django_assert_num_queries(1):
+        base.tick(now=now)
+    assert base.coins == {"BTC"}
+
+
 def test_ten_batches_are_not_charged_each_from_nothing_after_a_depth_is_added(two_systems):
     now = datetime.now(UTC)
     market = Market(now=now)
