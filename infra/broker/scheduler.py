@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ LOOKS_FOR_CHANGES_EVERY_SECONDS = 2.0
 # A claim is sent within so long: of a broker that is slow or away the rest is claimed anew.
 SENT_WITHIN_SECONDS = 0.5
 LOOKED_AT_AHEAD_SECONDS = 5.0
+MICROSECOND = 1e-6
 CLAIM = """
     UPDATE django_celery_beat_periodictask AS t SET last_run_at = %s, total_run_count = due.runs
     FROM unnest(%s::bigint[], %s::bigint[]) AS due(id, runs)
@@ -128,15 +130,15 @@ class LeadingScheduler(DatabaseScheduler):
         """
         ends_at = time.monotonic() + SENT_WITHIN_SECONDS
         self._send(entry, producer)
-        for due in self._along:
+        for number, due in enumerate(self._along):
             old = due.event.entry
             if time.monotonic() >= ends_at or self._term is None or not self._term.holds():
                 old.model.total_run_count -= 1
                 continue
             following = self._replace(old)
             place = next(place for place, event in enumerate(self._heap) if event is due.event)
-            # From the claim on, as is looked at then: what was sent last is not due later than what was sent first.
-            again_at = following.last_run_at.timestamp() + due.again_after
+            # From the claim on: what was sent last is not due later. No two at one time: a heap would compare entries.
+            again_at = following.last_run_at.timestamp() + due.again_after + number * MICROSECOND
             self._heap[place] = due.event._replace(time=again_at, entry=following)
             self._send(old, producer)
         heapq.heapify(self._heap)
@@ -144,7 +146,7 @@ class LeadingScheduler(DatabaseScheduler):
     def _due_along(self) -> list[_Due]:
         """What else of the heap is due, the longest due first. One that is to run once only is claimed by itself."""
         found, soon = [], clock.of(DEFAULT_DB_ALIAS).now().timestamp() + LOOKED_AT_AHEAD_SECONDS
-        for event in sorted(self._heap):
+        for event in sorted(self._heap, key=itemgetter(0)):
             model = event.entry.model
             if event.time > soon:
                 break  # an event's time is no earlier than that of its entry, and later by what sending took

@@ -226,6 +226,7 @@ def test_what_is_due_at_one_moment_is_claimed_at_once_and_due_together_from_then
             until(lambda: several.tick() == 0)
             assert 0 < several.tick() <= 2, "nothing else is due"
         assert claims(asked) == 1
+        assert len({event.time for event in several._heap}) == 3, "a heap of equal times compares schedules"
         assert each_sent(broker_url) == [round_number] * 3
         assert runs() == [round_number] * 3
         [ran_at] = set(PeriodicTask.objects.values_list("last_run_at", flat=True))
