@@ -1,6 +1,7 @@
 """The supervisor's guard outlives any answer of its supervisor, and what the machine has no room for."""
 
 import http.client
+import resource
 import signal
 import subprocess
 import sys
@@ -106,3 +107,11 @@ def test_one_that_never_answered_ends_with_its_supervisors_code(monkeypatch):
     monkeypatch.setattr(guard, "Supervisor", Answering(*[OSError()] * 1000))
     watching = Guard(var_dir=Path(), command=[sys.executable, "-c", "import sys; sys.exit(2)"])
     assert watching.run() == 2
+
+
+def test_a_supervisor_is_looked_at_five_times_a_second_and_no_more(monkeypatch):
+    monkeypatch.setattr(guard, "Supervisor", Answering())
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    _, took = run(1.0)
+    assert resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before < 25
+    assert took < 1, "it still does what it is told"

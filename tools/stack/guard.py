@@ -66,9 +66,9 @@ class Guard:
     def _watch(self, child: subprocess.Popen[bytes]) -> int:
         """Wait for its end; once it answers after a new start, have it start the programs that follow its servers."""
         supervisor, is_new = Supervisor(self._var_dir), True
-        while True:
-            with suppress(subprocess.TimeoutExpired):
-                return child.wait(timeout=LOOK_EVERY_SECONDS)
+        # `wait` with a bound would look fifty times a second, for as long as the stack runs.
+        while (code := child.poll()) is None:
+            time.sleep(LOOK_EVERY_SECONDS)
             # What half an answer raises: it is asked again.
             with suppress(OSError, xmlrpc.client.Error, http.client.HTTPException, expat.ExpatError):
                 if is_new and supervisor.answers():
@@ -76,6 +76,7 @@ class Guard:
                     if self._has_answered:
                         supervisor.start_group(APPS)
                     self._has_answered, is_new = True, False
+        return code
 
     def _stop(self, number: int, _: Any) -> None:
         self._stopping = True
