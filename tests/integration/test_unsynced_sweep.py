@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.conf import settings as configured
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from acceptance import counter_client, pulling
 from acceptance.models import AcceptedOrder
 from counter.models import SyncOrder
+from counter.orders import outbox
 from counter.orders.outbox import DATED_AHEAD
 from tests.support.factories import make_customer, make_option, place_open
 
@@ -81,3 +84,15 @@ def test_a_counter_that_is_away_is_no_error_and_the_next_sweep_takes_them_in(set
     settings.COUNTER_URL = live_server.url
     assert scheduled() == 1
     assert AcceptedOrder.objects.get().order_id == order_id
+
+
+def test_where_nothing_waits_one_thing_is_asked():
+    order_id = placed(seconds_ago=2)
+    ahead = placed(seconds_ago=-3600)
+    now = timezone.now()
+    found = outbox.unsynced(placed_before=now, limit=10)
+    assert [event.order_id for event in found] == [order_id, ahead]
+    outbox.acknowledge(order_ids=[order_id, ahead], now=now)
+    with CaptureQueriesContext(connection) as asked:
+        assert outbox.unsynced(placed_before=now, limit=10) == []
+    assert len(asked) == 1
