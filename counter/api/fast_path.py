@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
+import psycopg
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.signals import setting_changed
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections
 from django.dispatch import receiver
 
 from counter.access.admission import admissions
@@ -54,12 +55,13 @@ T = TypeVar("T")
 Headers = dict[bytes, bytes]
 
 LOOKING_UP_THREADS = 2
+DATABASE_ERRORS = (Error, psycopg.Error)  # Django's own, and what it does not know of
 _PLACINGS = {"/api/v1/orders": SINGLE, "/api/v1/orders/batch": BATCH}
 _SCHEME = b"Token "
 _KEY = KEY_HEADER.lower().encode()
 _ACCEPTED = (b"*/*", b"application/json")
 # Proxies add to these, some in a line of its own; `header_of` joins the lines.
-_IN_LINES = frozenset({b"x-forwarded-for", b"forwarded", b"via"})
+_MAY_REPEAT = frozenset({b"x-forwarded-for", b"forwarded", b"via"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class FastPath:
         try:
             asking = await self._asking(scope, headers, until, secure=secure)
             body = await _body(receive, scope) if asking is not None else None
-        except (DatabaseError, QueueFull, RequestDataTooBig, BodyLate, TooManyBodies) as error:
+        except (*DATABASE_ERRORS, QueueFull, RequestDataTooBig, BodyLate, TooManyBodies) as error:
             await self._answers.send(_told(error), scope, send, secure=secure)
             return
         if asking is None:
@@ -139,7 +141,7 @@ class FastPath:
 
     async def _looked_up(self, look_up: Callable[[str], T], key: str, until: float) -> T | None:
         run = copy_context().run
-        found = asyncio.get_running_loop().run_in_executor(self._looking_up, run, _valid, look_up, key)
+        found = asyncio.get_running_loop().run_in_executor(self._looking_up, run, _holder, look_up, key)
         try:
             return await asyncio.wait_for(found, seconds_left(until))
         except TimeoutError as error:
@@ -164,14 +166,14 @@ def _is_usual(scope: Scope, headers: Headers, rules: _Rules, *, secure: bool) ->
 def _are_single(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether no header was sent twice that may be sent once."""
     counted = Counter(name for name, _ in headers)
-    return all(count == 1 or name in _IN_LINES for name, count in counted.items())
+    return all(count == 1 or name in _MAY_REPEAT for name, count in counted.items())
 
 
 def _is_at_most(longest: int, length: bytes) -> bool:
     return length.isdigit() and int(length) <= longest
 
 
-def _valid(look_up: Callable[[str], T], key: str) -> T | None:
+def _holder(look_up: Callable[[str], T], key: str) -> T | None:
     """None for credentials that are not valid: the framework says so, and why.
 
     Raises: transient database errors.

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -45,7 +45,6 @@ from infra.db.transient_errors import is_transient
 log = structlog.get_logger(__name__)
 
 RELIST_EVERY = timedelta(minutes=1)
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 # Beat and the workers end options within seconds. Without them or their broker nobody else would.
 EXPIRE_EVERY_SECONDS = 20.0
 
@@ -176,8 +175,8 @@ class Feed:
         self._troubles[coin] = trouble
 
     def _list_if_due(self, coin: str, index: Decimal, now: datetime) -> None:
-        """List what is to be offered, once a minute. A new leader quotes what is listed already, and lists after that:
-        until then nobody can trade.
+        """List what is to be offered, once a minute. A new leader quotes first what is listed already: until the first
+        quotes nobody can trade.
         """
         listed_at = self._listed_at.get(coin)
         if listed_at is not None and abs(now - listed_at) < RELIST_EVERY:
@@ -189,8 +188,8 @@ class Feed:
             offered = listing.chain_listings(rows)
         else:
             offered = listing.listings(underlying=coin, index=index, now=now)
-        if listed_at is None and (listed := _listed(coin, now)):
-            self._options[coin], self._listed_at[coin] = listed, LONG_AGO
+        if coin not in self._options and (listed := _listed(coin, now)):
+            self._options[coin] = listed
             return
         with self._writing():
             quotes.list_options(listings=offered, now=now)

@@ -9,7 +9,6 @@ is claimed in one transaction, and from then on due together.
 import heapq
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -31,6 +30,8 @@ LOOKS_FOR_CHANGES_EVERY_SECONDS = 2.0
 # A claim is sent within so long: of a broker that is slow or away the rest is claimed anew.
 SENT_WITHIN_SECONDS = 0.5
 LOOKED_AT_AHEAD_SECONDS = 5.0
+# What comes round more rarely is claimed by itself: of a claim that is not sent nothing is left but its next round.
+CLAIMED_ALONG_SECONDS = 60
 MICROSECOND = 1e-6
 CLAIM = """
     UPDATE django_celery_beat_periodictask AS t SET last_run_at = %s, total_run_count = due.runs
@@ -126,7 +127,8 @@ class LeadingScheduler(DatabaseScheduler):
     def apply_entry(self, entry: ModelEntry, producer: Any = None) -> None:
         """Send the run that was claimed, then those that were claimed with it.
 
-        What cannot be sent soon stays due, and is claimed anew.
+        What cannot be sent soon stays due, and is claimed anew; if the schedule is read anew before that, it comes with
+        its next round.
         """
         ends_at = time.monotonic() + SENT_WITHIN_SECONDS
         self._send(entry, producer)
@@ -144,7 +146,10 @@ class LeadingScheduler(DatabaseScheduler):
         heapq.heapify(self._heap)
 
     def _due_along(self) -> list[_Due]:
-        """What else of the heap is due, the longest due first. One that is to run once only is claimed by itself."""
+        """What else of the heap is due and comes round within a minute, the longest due first.
+
+        What runs once, or by a calendar, is claimed by itself.
+        """
         found, soon = [], clock.of(DEFAULT_DB_ALIAS).now().timestamp() + LOOKED_AT_AHEAD_SECONDS
         for event in sorted(self._heap, key=itemgetter(0)):
             model = event.entry.model
@@ -152,10 +157,14 @@ class LeadingScheduler(DatabaseScheduler):
                 break  # an event's time is no earlier than that of its entry, and later by what sending took
             if model.interval_id is None or model.one_off:
                 continue
-            with suppress(OverflowError, ValueError):  # the library tells of it when its turn comes
+            try:
                 is_due, again_after = self.is_due(event.entry)
-                if is_due:
-                    found.append(_Due(event, again_after))
+            except Error:
+                raise
+            except Exception:  # noqa: BLE001, S112 - the library tells of it when its turn comes
+                continue
+            if is_due and again_after <= CLAIMED_ALONG_SECONDS:
+                found.append(_Due(event, again_after))
         return found
 
     def _replace(self, entry: ModelEntry) -> ModelEntry:

@@ -185,12 +185,12 @@ def test_leadership_is_what_a_scheduler_waits_for(scheduler, broker_url):
 
 @pytest.fixture
 def several(scheduler) -> Any:
-    """That scheduler with three ticks an hour apart that are due, of which two are for other queues."""
-    hourly, _ = IntervalSchedule.objects.get_or_create(every=1, period="hours")
+    """That scheduler with three ticks a minute apart that are due, of which two are for other queues."""
+    every, _ = IntervalSchedule.objects.get_or_create(every=1, period="minutes")
     PeriodicTask.objects.exclude(name="tick").delete()  # the library makes one of its own
-    PeriodicTask.objects.update(interval=hourly)
+    PeriodicTask.objects.update(interval=every)
     for name, queue in (("tack", "convert"), ("tock", "sweeps")):
-        PeriodicTask.objects.create(name=name, task="config.canary", queue=queue, interval=hourly)
+        PeriodicTask.objects.create(name=name, task="settlement.report", queue=queue, interval=every)
     PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(hours=2))
     scheduler._term = None  # it reads anew
     return scheduler
@@ -266,6 +266,17 @@ def test_of_what_is_due_at_once_nothing_is_sent_that_is_off_by_now(several, brok
         pass
     assert each_sent(broker_url) == [0, 1, 1]
     assert runs() == [0, 1, 1]
+
+
+def test_what_comes_round_once_an_hour_is_claimed_by_itself(several, broker_url):
+    """Of a claim that is not sent in time nothing may be left but the next round."""
+    hourly, _ = IntervalSchedule.objects.get_or_create(every=1, period="hours")
+    PeriodicTask.objects.update(interval=hourly)
+    several._term = None  # it reads anew
+    with CaptureQueriesContext(connection) as asked:
+        until(lambda: several.tick() > 0)
+    assert each_sent(broker_url) == [1, 1, 1]
+    assert claims(asked) == 3
 
 
 def test_what_is_to_run_once_runs_once_also_beside_others(several, broker_url):

@@ -54,6 +54,7 @@ def suffer(fault: Fault, lab: Laboratory, seed: int) -> dict[str, Any]:
     try:
         mend = fault.inject(lab, chance)
     except network.Unable:
+        writable.stopping.set()
         sent.kill()
         sent.wait()
         raise
@@ -100,7 +101,7 @@ def _trouble_of(mend: Mend) -> str:
     """Mend it; what went wrong, if anything did."""
     try:
         mend()
-    except (NotMended, TimeoutError) as error:
+    except (NotMended, TimeoutError, network.Unable) as error:
         tell(str(error))
         return str(error)
     return ""

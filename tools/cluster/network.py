@@ -119,14 +119,18 @@ class Host:
         )
         assert self._wire.stdout is not None  # noqa: S101 - it was asked for
         if not self._wire.stdout.readline():
-            raise Unable("the wire ended")
+            self._end_wire()
+            raise Unable("frames cannot be carried here")
         _ip("link", "set", self._outside, "nomaster")
         _ip("link", "set", far, "master", BRIDGE, "up")
 
     def mend(self) -> None:
-        """As before `worsen`."""
+        """As before `worsen`. Raises: Unable where the wire had ended by itself, so that the host was cut off."""
+        ended = self._wire is None or self._wire.poll() is not None
         _ip("link", "set", self._outside, "master", BRIDGE)
         self._end_wire()
+        if ended:
+            raise Unable("the wire ended")
 
     def _end_wire(self) -> None:
         if self._wire is not None:

@@ -6,10 +6,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 import structlog
 from django.contrib.auth import get_user_model
-from django.db import connection, connections, transaction
+from django.db import InterfaceError, connection, connections, transaction
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
@@ -338,6 +339,17 @@ def test_while_the_database_is_away_no_thread_of_the_framework_is_asked(alone, o
         answer = alone.post(ORDERS, order)
     assert error_of(answer, 503)["code"] == "unavailable"
     assert answer["Retry-After"] == "1"
+    assert alone.post(ORDERS, order).status_code == 201
+
+
+@pytest.mark.parametrize("error", [InterfaceError("the cursor is closed"), psycopg.OperationalError("bad")])
+def test_every_error_of_a_lost_connection_is_told_as_unavailable(alone, order, monkeypatch, error):
+    def lost(key):
+        raise error
+
+    with monkeypatch.context() as away:
+        away.setattr(auth, "_looked_up", lost)
+        assert error_of(alone.post(ORDERS, order), 503)["code"] == "unavailable"
     assert alone.post(ORDERS, order).status_code == 201
 
 
